@@ -1,0 +1,51 @@
+# make reports [DATASET=demo|mirome] [PROFILE=smoke|demo|full] [JOBS=2]   rendered notebooks below reports/
+# make test      lint, types, unit tests, notebooks in profile smoke
+# make lab       the notebooks in JupyterLab
+# make figures   the README's figures and tables from docs/results
+PYTHON ?= python3
+DATASET ?= demo
+PROFILE ?= $(if $(filter demo,$(DATASET)),demo,full)
+JOBS ?= 2
+OUT ?= reports/$(DATASET)
+BIN = .venv/bin
+
+.PHONY: reports test lint lab figures lock sync check-pages clean
+
+reports: .venv/.ready
+	$(BIN)/srna run --dataset $(DATASET) --profile $(PROFILE) --jobs $(JOBS) --out $(OUT)
+
+test: lint
+	$(BIN)/python -m pytest
+
+lint: .venv/.ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy srna_lib scripts
+	$(BIN)/python scripts/sync_notebooks.py --check
+
+lab: .venv/.ready
+	$(BIN)/jupyter lab --notebook-dir=notebooks
+
+figures: .venv/.ready
+	$(BIN)/python scripts/make_figures.py
+
+check-pages: .venv/.ready
+	$(BIN)/python scripts/check_pages.py reports
+
+sync: .venv/.ready
+	$(BIN)/python scripts/sync_notebooks.py
+
+# The lock names no index: every installer uses the one it is set up for.
+lock:
+	uv pip compile --universal --fork-strategy fewest --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --group dev pyproject.toml -o requirements.lock --custom-compile-command "make lock"
+
+.venv/.ready: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else "Python %d.%d found; expected 3.11 or newer (make PYTHON=python3.12 ...)" % v[:2])'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+clean:
+	rm -rf .venv reports .pytest_cache .mypy_cache .ruff_cache .hypothesis

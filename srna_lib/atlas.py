@@ -1,0 +1,170 @@
+"""The data contract: an ``anndata.AnnData`` of raw counts, and the checks on it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+
+from srna_lib.errors import InputError
+
+OBS_COLUMNS = {
+    "dataset_id": "study that the sample comes from (always present)",
+    "donor_id": "person that the sample comes from",
+    "tissue": "tissue or organ, as the source names it",
+    "tissue_group": "group that is predicted",
+    "tissue_top": "parent of the group",
+    "tissue_ontology_term_id": "UBERON or CL term",
+    "cell_class": "class of the cell, as the source names it",
+    "cell_type": "cell type, as the source names it",
+    "is_cell_line": "True for cell lines",
+    "sex": "female, male or missing",
+    "age_years": "age of the donor in years",
+    "platform": "sequencer model",
+    "library_protocol": "library preparation",
+}
+BIOTYPES = ("miRNA", "piRNA", "snoRNA", "snRNA", "tRF", "other", "contaminant")
+
+
+def make_atlas(
+    counts: pd.DataFrame,
+    obs: pd.DataFrame,
+    var: pd.DataFrame | None = None,
+    *,
+    info: dict[str, Any],
+) -> ad.AnnData:
+    """Build a checked atlas from plain tables.
+
+    Parameters
+    ----------
+    counts : DataFrame, shape (n_samples, n_srnas)
+        Raw read counts; index = sample names, columns = sRNA names.
+    obs : DataFrame, shape (n_samples, ...)
+        Sample metadata on the same index; ``dataset_id`` is required, unknown values are NaN.
+    var : DataFrame, shape (n_srnas, ...), optional
+        sRNA annotation on the columns of `counts`; without it every sRNA is taken as a miRNA.
+    info : dict
+        Goes to ``uns["srna"]``: name, title, citation, licence, sources, simulated.
+
+    Returns
+    -------
+    AnnData, shape (n_samples, n_srnas)
+        ``X`` is a CSR matrix of float64: real counts pass 2**24, where float32 stops being exact.
+
+    Raises
+    ------
+    InputError
+        As in `check_atlas`, or when the tables do not belong to the same samples.
+    """
+    name = info.get("name", "atlas")
+    if list(counts.index) != list(obs.index):
+        raise InputError(
+            f"{name}: the count table has {len(counts)} samples and the metadata {len(obs)}, not the same names"
+            " in the same order; expected one metadata row per sample."
+        )
+    try:
+        values = counts.to_numpy(dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{name}: the count table holds text ({error}); expected numbers only.") from error
+    _check_values(values, name, list(map(str, counts.index)), list(map(str, counts.columns)))
+    if var is None:
+        var = pd.DataFrame(index=counts.columns)
+    elif list(counts.columns) != list(var.index):
+        raise InputError(
+            f"{name}: the count table has {counts.shape[1]} sRNAs and the annotation {len(var)}, not the same names"
+            " in the same order; expected one annotation row per sRNA."
+        )
+    var = var.copy()
+    if "biotype" not in var:
+        var["biotype"] = "miRNA"
+    obs = obs.copy()
+    obs.index, var.index = obs.index.astype(str), var.index.astype(str)
+    obs.index.name, var.index.name = "sample_id", "srna"
+    adata = ad.AnnData(X=sp.csr_matrix(values), obs=obs, var=var)
+    adata.uns["srna"] = {"quantity": "counts", "simulated": False, **info}
+    return check_atlas(adata)
+
+
+def check_atlas(adata: ad.AnnData) -> ad.AnnData:
+    """Hold an atlas against the contract and return it unchanged.
+
+    Parameters
+    ----------
+    adata : AnnData, shape (n_samples, n_srnas)
+        The atlas; read from a file or built by `make_atlas`.
+
+    Returns
+    -------
+    AnnData
+        The same object.
+
+    Raises
+    ------
+    InputError
+        When it is empty, has no ``dataset_id``, repeats a sample or sRNA name, or holds anything but
+        non-negative whole counts.
+    """
+    name = adata.uns.get("srna", {}).get("name", "atlas")
+    if adata.n_obs == 0 or adata.n_vars == 0:
+        raise InputError(
+            f"{name}: the atlas is empty ({adata.n_obs} samples x {adata.n_vars} sRNAs); expected at least one."
+        )
+    if "dataset_id" not in adata.obs:
+        raise InputError(
+            f"{name}: the field obs['dataset_id'] is missing (found: {', '.join(map(str, adata.obs.columns)) or 'none'});"
+            " expected the study of every sample, because studies must never straddle a split."
+        )
+    missing = int(adata.obs["dataset_id"].isna().sum())
+    if missing:
+        raise InputError(f"{name}: obs['dataset_id'] is missing for {missing} samples; expected a study for each.")
+    for axis, index in (("sample", adata.obs_names), ("sRNA", adata.var_names)):
+        if not index.is_unique:
+            twice = index[index.duplicated()].unique()
+            raise InputError(
+                f"{name}: duplicate {axis} names, {len(twice)} in all (first: {twice[0]!r}); expected each name once."
+            )
+    values = adata.X.data if sp.issparse(adata.X) else np.asarray(adata.X)
+    if adata.uns.get("srna", {}).get("quantity", "counts") == "counts" and not _all_counts(values):
+        dense = adata.X.toarray() if sp.issparse(adata.X) else np.asarray(adata.X)
+        _check_values(dense, name, list(adata.obs_names), list(adata.var_names))
+    return adata
+
+
+def counts_frame(adata: ad.AnnData) -> pd.DataFrame:
+    """Dense counts of an atlas as a table.
+
+    Parameters
+    ----------
+    adata : AnnData, shape (n_samples, n_srnas)
+        The atlas.
+
+    Returns
+    -------
+    DataFrame, shape (n_samples, n_srnas), float64
+        Index = sample names, columns = sRNA names.
+    """
+    values = adata.X.toarray() if sp.issparse(adata.X) else np.asarray(adata.X)
+    return pd.DataFrame(values.astype(np.float64, copy=False), index=adata.obs_names, columns=adata.var_names)
+
+
+def _all_counts(values: np.ndarray) -> bool:
+    return bool(np.isfinite(values).all() and (values >= 0).all() and (values == np.floor(values)).all())
+
+
+def _check_values(values: np.ndarray, name: str, samples: list[str], srnas: list[str]) -> None:
+    """Say which cell of a count matrix is the first that is no count, and why."""
+    for bad, what in (
+        (np.isnan(values), "missing (NaN) counts"),
+        (np.isinf(values), "infinite counts"),
+        (values < 0, "negative counts"),
+        (values != np.floor(values), "counts that are not whole numbers"),
+    ):
+        if bad.any():
+            i, j = np.argwhere(bad)[0]
+            raise InputError(
+                f"{name}: {what} in {int(bad.sum())} cells (first: sample {samples[i]!r}, sRNA {srnas[j]!r},"
+                f" value {values[i, j]:g}); expected raw read counts, whole numbers from 0."
+            )

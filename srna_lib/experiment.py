@@ -1,0 +1,224 @@
+"""Several recipes in one scheme, in the size that a profile allows: what the notebooks call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from srna_lib.errors import InputError
+from srna_lib.labels import Task
+from srna_lib.metrics import score
+from srna_lib.models import recipe
+from srna_lib.validate import Split, cross_validate, make_splits
+
+
+@dataclass(frozen=True)
+class Profile:
+    """How large a run is.
+
+    Attributes
+    ----------
+    name : str
+        ``smoke``, ``demo`` or ``full``.
+    repeats : int
+        Times that random folds are drawn anew: one draw moves a class of 20 samples by several points.
+    n_splits : int or None
+        Folds, where not the scheme's own number.
+    max_datasets_out : int or None
+        Studies that one dataset out leaves out (the first in a seeded shuffle); None for all.
+    per_study : int or None
+        Samples of a class and study that are kept; None for all.
+    n_boot : int
+        Bootstrap replicates.
+    changes : dict
+        Recipe -> parameters that make it smaller.
+    """
+
+    name: str
+    repeats: int = 1
+    n_splits: int | None = None
+    max_datasets_out: int | None = None
+    per_study: int | None = None
+    n_boot: int = 1000
+    changes: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+_SMALL_NETWORK = {
+    "classifier__epochs": 8,
+    "classifier__hidden": (64, 32),
+    "classifier__dropout": (0.2, 0.2),
+}
+PROFILES = {
+    "smoke": Profile(
+        "smoke",
+        n_splits=3,
+        max_datasets_out=4,
+        per_study=4,
+        n_boot=200,
+        changes={
+            "dl_paper": _SMALL_NETWORK,
+            "dl_log": _SMALL_NETWORK,
+            "rf_paper": {"classifier__n_trees": 30, "classifier__n_select_trees": 10},
+            "rf_plain": {"classifier__n_estimators": 30},
+            "logistic": {"classifier__tol": 0.1},
+        },
+    ),
+    "demo": Profile("demo"),
+    "full": Profile("full", repeats=3, n_boot=2000),
+}
+
+
+def get_profile(name: str) -> Profile:
+    """Look a profile up.
+
+    Raises
+    ------
+    InputError
+        Unknown name.
+    """
+    if name not in PROFILES:
+        raise InputError(f"unknown profile {name!r}: expected one of {', '.join(PROFILES)}.")
+    return PROFILES[name]
+
+
+def run_models(
+    task: Task,
+    models: Iterable[str],
+    scheme: str,
+    *,
+    profile: Profile,
+    seed: int = 0,
+    n_jobs: int = 1,
+    cache: Path | str | None = None,
+    progress: bool = True,
+) -> pd.DataFrame:
+    """Out-of-fold predictions of several recipes on the same splits.
+
+    Parameters
+    ----------
+    task : Task
+        Samples, labels and studies.
+    models : iterable of str
+        Recipe names (`models.RECIPES`).
+    scheme : str
+        One of `validate.SCHEMES`.
+    profile : Profile
+        Size of the run.
+    seed : int, default 0
+        Seed of splits and models.
+    n_jobs, cache, progress
+        As in `validate.cross_validate`.
+
+    Returns
+    -------
+    DataFrame
+        As from `validate.cross_validate`, models one below the other. Repeated random folds predict a sample
+            once per repeat; a random fold is named ``<repeat>.<fold>``.
+    """
+    splits = _splits(task, scheme, profile, seed)
+    return pd.concat(
+        [
+            cross_validate(
+                task,
+                recipe(name, seed=seed, **profile.changes.get(name, {})),
+                splits,
+                scheme=scheme,
+                name=name,
+                n_jobs=n_jobs,
+                cache=cache,
+                progress=progress,
+            )
+            for name in models
+        ],
+        ignore_index=True,
+    )
+
+
+def score_all(predictions: pd.DataFrame, *, dataset: str, seed: int, n_boot: int) -> list[dict[str, Any]]:
+    """Records of every task, model and scheme in a table, in order of appearance.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        Out-of-fold tables one below the other.
+    dataset, seed, n_boot
+        As in `metrics.score`.
+
+    Returns
+    -------
+    list of dict
+    """
+    keys = ["task", "scheme", "model"]
+    return [
+        record
+        for _, part in predictions.groupby(keys, sort=False)
+        for record in score(part, dataset=dataset, seed=seed, n_boot=n_boot)
+    ]
+
+
+def records_table(records: list[dict[str, Any]], metrics: Iterable[str]) -> pd.DataFrame:
+    """Records as a table that people read: a row per model, a column per scheme and metric.
+
+    Parameters
+    ----------
+    records : list of dict
+        From `score_all`, of one task.
+    metrics : iterable of str
+        Metrics to show.
+
+    Returns
+    -------
+    DataFrame of str
+        Cells ``value [ci_low, ci_high]``.
+    """
+    frame = pd.DataFrame(records)
+    frame = frame[frame["metric"].isin(list(metrics))]
+    text = frame.assign(
+        cell=[
+            f"{v:.3f} [{low:.3f}, {high:.3f}]"
+            for v, low, high in zip(frame["value"], frame["ci_low"], frame["ci_high"], strict=True)
+        ]
+    )
+    models, schemes = frame["model"].unique(), frame["scheme"].unique()
+    table = text.pivot(index="model", columns=["scheme", "metric"], values="cell")
+    return table.reindex(index=models, columns=[(s, m) for s in schemes for m in metrics])
+
+
+def paper_results(task: str) -> pd.DataFrame:
+    """Published figures of the reference paper.
+
+    Parameters
+    ----------
+    task : str
+        ``"tissue_group"``, ``"sex"`` or ``"age"``.
+
+    Returns
+    -------
+    DataFrame
+        ``task, scheme, min_class_size, features, model, metric, value`` (value from 0 to 1).
+    """
+    path = resources.files("srna_lib").joinpath("resources/paper_results.tsv")
+    table = pd.read_csv(str(path), sep="\t", comment="#", dtype={"min_class_size": "Int64"})
+    return table[table["task"] == task].reset_index(drop=True)
+
+
+def _splits(task: Task, scheme: str, profile: Profile, seed: int) -> list[Split]:
+    if scheme == "random_5fold":
+        return [
+            Split(f"{repeat}.{split.fold}", split.train, split.test)
+            for repeat in range(profile.repeats)
+            for split in make_splits(task, scheme, n_splits=profile.n_splits, seed=seed + repeat)
+        ]
+    if scheme != "one_dataset_out":
+        return make_splits(task, scheme, n_splits=profile.n_splits, seed=seed)
+    splits = make_splits(task, scheme, seed=seed)
+    if profile.max_datasets_out is None or profile.max_datasets_out >= len(splits):
+        return splits
+    chosen = np.random.default_rng(seed).permutation(len(splits))[: profile.max_datasets_out]
+    return [splits[i] for i in sorted(chosen)]

@@ -1,0 +1,207 @@
+"""Named recipes: from raw counts to a classifier, each one scikit-learn ``Pipeline``."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any
+
+import numpy as np
+from imblearn.ensemble import BalancedRandomForestClassifier
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.dummy import DummyClassifier
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import MinMaxScaler, StandardScaler
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from srna_lib.errors import InputError
+from srna_lib.networks import DenseNetClassifier
+from srna_lib.preprocess import LogCPM, ReadsPerMillion, ZeroFilter
+
+RECIPES = {
+    "dl_paper": "the paper's network: RPM, zero filter, MinMax, 1000-250-250 ReLU with dropout",
+    "rf_paper": "the paper's forest: 100 trees, the 1000 best features by Gini, 500 trees, classes down-sampled",
+    "rf_plain": "the same features in a plain forest of 500 trees: nothing selected, nothing down-sampled",
+    "logistic": "linear baseline: log2 CPM, z-score, L2-penalised logistic regression with class weights",
+    "dl_log": "a network on log2 CPM: z-score, features present in 10 % of samples, class weights",
+    "dummy": "always the most frequent class",
+}
+
+
+class TwoStageForest(ClassifierMixin, BaseEstimator):
+    """The paper's forest: rank the features with a small one, train a large one on the best.
+
+    Parameters
+    ----------
+    n_select_trees : int, default 100
+        Trees of the ranking forest.
+    n_features_kept : int, default 1000
+        Features with the highest Gini importance that the second forest sees; all when there are fewer.
+    n_trees : int, default 500
+        Trees of the second forest.
+    balanced : bool, default True
+        Each tree sees as many samples of every class as the smallest class has (the paper's down-sampling).
+        False leaves class sizes as they are.
+    n_jobs : int, default 1
+        Threads; 1 where folds already run in parallel.
+    random_state : int or None, default None
+        Seed of both forests.
+
+    Attributes
+    ----------
+    classes_ : array, shape (n_classes,)
+        Class labels.
+    selected_ : array of int, shape (n_kept,)
+        Positions of the features kept, in input order.
+    forest_ : classifier
+        The second forest, fitted on the features kept.
+    feature_importances_ : array, shape (n_features,)
+        Gini importance in the second forest, zero for features not kept.
+
+    References
+    ----------
+    Fiosina, Fiosins, Bonn 2020, section 2.3.2; imbalanced-learn's ``BalancedRandomForestClassifier``.
+    """
+
+    def __init__(
+        self,
+        n_select_trees: int = 100,
+        n_features_kept: int = 1000,
+        n_trees: int = 500,
+        balanced: bool = True,
+        n_jobs: int = 1,
+        random_state: int | None = None,
+    ) -> None:
+        self.n_select_trees = n_select_trees
+        self.n_features_kept = n_features_kept
+        self.n_trees = n_trees
+        self.balanced = balanced
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: Any) -> TwoStageForest:
+        """Fit both forests.
+
+        Parameters
+        ----------
+        X : array or DataFrame, shape (n_samples, n_features)
+            Model input.
+        y : array, shape (n_samples,)
+            Class labels.
+
+        Returns
+        -------
+        self
+        """
+        X, y = validate_data(self, X, y, dtype=np.float32)
+        check_classification_targets(y)
+        self.classes_ = np.unique(y)
+        if len(self.classes_) < 2:
+            raise ValueError(
+                f"The training samples have one class only ({self.classes_[0]!r}); expected at least 2 classes."
+            )
+        importance = self._forest(self.n_select_trees).fit(X, y).feature_importances_
+        best = np.argsort(-importance, kind="stable")[: self.n_features_kept]
+        self.selected_ = np.sort(best)
+        self.forest_ = self._forest(self.n_trees).fit(X[:, self.selected_], y)
+        self.feature_importances_ = np.zeros(X.shape[1])
+        self.feature_importances_[self.selected_] = self.forest_.feature_importances_
+        return self
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Mean class probability over the trees of the second forest.
+
+        Parameters
+        ----------
+        X : array or DataFrame, shape (n_samples, n_features)
+            Model input.
+
+        Returns
+        -------
+        array, shape (n_samples, n_classes)
+        """
+        check_is_fitted(self, "forest_")
+        X = validate_data(self, X, dtype=np.float32, reset=False)
+        return self.forest_.predict_proba(X[:, self.selected_])
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Most probable class of each sample.
+
+        Parameters
+        ----------
+        X : array or DataFrame, shape (n_samples, n_features)
+            Model input.
+
+        Returns
+        -------
+        array, shape (n_samples,)
+        """
+        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+
+    def _forest(self, trees: int) -> Any:
+        common = {"n_estimators": trees, "n_jobs": self.n_jobs, "random_state": self.random_state}
+        if not self.balanced:
+            return RandomForestClassifier(**common)
+        # drawing with replacement and no further bootstrap: R randomForest's sampsize with strata
+        return BalancedRandomForestClassifier(**common, sampling_strategy="all", replacement=True, bootstrap=False)
+
+
+def recipe(name: str, *, seed: int = 0, **parameters: Any) -> Pipeline:
+    """Build a named recipe.
+
+    Parameters
+    ----------
+    name : str
+        One of `RECIPES`.
+    seed : int, default 0
+        Seed of everything random in it.
+    **parameters
+        Changes in scikit-learn's notation, e.g. ``classifier__epochs=5`` or ``zeros__max_zero_share=0.5``.
+
+    Returns
+    -------
+    Pipeline
+        Unfitted; takes raw counts, shape (n_samples, n_srnas); the last step is named ``classifier``.
+
+    Raises
+    ------
+    InputError
+        Unknown recipe or parameter.
+    """
+    if name not in RECIPES:
+        close = difflib.get_close_matches(name, RECIPES, n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else "."
+        raise InputError(f"unknown recipe {name!r}: expected one of {', '.join(RECIPES)}{hint}")
+    pipeline = Pipeline(_steps(name, seed))
+    try:
+        return pipeline.set_params(**parameters)
+    except ValueError as error:
+        raise InputError(f"recipe {name!r}: {str(error).splitlines()[0]}") from error
+
+
+def _steps(name: str, seed: int) -> list[tuple[str, Any]]:
+    paper = [("rpm", ReadsPerMillion()), ("zeros", ZeroFilter(0.3))]
+    log = [("log_cpm", LogCPM()), ("scale", StandardScaler())]
+    present = ("zeros", ZeroFilter(0.9))
+    if name == "dl_paper":
+        return [*paper, ("scale", MinMaxScaler()), ("classifier", DenseNetClassifier(random_state=seed))]
+    if name == "rf_paper":
+        return [*paper, ("classifier", TwoStageForest(random_state=seed))]
+    if name == "rf_plain":
+        return [*paper, ("classifier", RandomForestClassifier(500, random_state=seed))]
+    if name == "logistic":
+        linear = LogisticRegression(C=0.01, class_weight="balanced", max_iter=500, tol=1e-3)
+        return [("log_cpm", LogCPM()), present, ("scale", StandardScaler()), ("classifier", linear)]
+    if name == "dl_log":
+        network = DenseNetClassifier(
+            hidden=(1000, 250, 250),
+            dropout=(0.5, 0.4, 0.4),
+            epochs=30,
+            batch_size=128,
+            class_weight="balanced",
+            random_state=seed,
+        )
+        return [("log_cpm", LogCPM()), present, ("scale", StandardScaler()), ("classifier", network)]
+    return [*log[:1], ("classifier", DummyClassifier(strategy="most_frequent"))]

@@ -1,0 +1,257 @@
+"""Figures about an atlas: studies and classes, depth, zeros, filters, and what neighbours share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from srna_lib.plots_base import PALETTE, as_table, decorate, safe
+
+
+def study_class_heatmap(table: pd.DataFrame, *, title: str = "", caption: str = "") -> go.Figure:
+    """Draw which study brings how many samples of which class; white where it brings none.
+
+    Parameters
+    ----------
+    table : DataFrame, shape (n_studies, n_classes)
+        Counts, as from `explore.study_class_counts`; classes keep their order, studies are sorted so that
+        those of one class stand together.
+    title, caption : str
+        Plain text.
+
+    Returns
+    -------
+    Figure
+        One heatmap on a logarithmic colour scale; studies to the right, classes downwards.
+
+    Raises
+    ------
+    InputError
+        Empty table.
+    """
+    table = as_table(table.reset_index(names="study"), ["study"]).set_index("study")
+    first = table.to_numpy().argmax(axis=1)
+    order = np.lexsort((-table.max(axis=1).to_numpy(), first))
+    counts = table.to_numpy(dtype=float)[order].T
+    logs = np.log10(counts, out=np.full_like(counts, np.nan), where=counts > 0)
+    top = max(1.0, float(np.nanmax(logs)))
+    ticks = [v for v in (1, 3, 10, 30, 100, 300, 1000) if np.log10(v) <= top]
+    fig = go.Figure(
+        go.Heatmap(
+            z=logs,
+            x=[safe(s) for s in table.index[order]],
+            y=[f"{safe(c)} ({int(n)})" for c, n in zip(table.columns, counts.sum(axis=1), strict=True)],
+            customdata=counts,
+            hovertemplate="study %{x}<br>%{y}<br>%{customdata:d} samples<extra></extra>",
+            hoverongaps=False,
+            colorscale=[[0, "#BFD7EA"], [0.5, "#4A90C2"], [1, "#08306B"]],
+            zmin=0,
+            zmax=top,
+            colorbar={
+                "title": {"text": "samples"},
+                "tickvals": np.log10(ticks),
+                "ticktext": list(map(str, ticks)),
+            },
+        )
+    )
+    fig.update_xaxes(title_text=f"{len(table)} studies (hover for the accession)", showticklabels=False, ticks="")
+    fig.update_xaxes(type="category", showgrid=False)
+    fig.update_yaxes(title_text="class (samples)", autorange="reversed", gridcolor="#F0F0F0", type="category")
+    return decorate(fig, title, caption, height=max(220, 28 * table.shape[1] + 60))
+
+
+def depth(df: pd.DataFrame, *, title: str = "", caption: str = "") -> go.Figure:
+    """Draw the reads of every sample by class, on a logarithmic axis, deepest class first.
+
+    Parameters
+    ----------
+    df : DataFrame, shape (n_samples, ...)
+        Columns ``class, reads, dataset_id``, as from `explore.sample_table`; unlabelled samples are left out.
+    title, caption : str
+        Plain text.
+
+    Returns
+    -------
+    Figure
+        One box with all its samples per class.
+
+    Raises
+    ------
+    InputError
+        Missing columns or no rows.
+    """
+    table = as_table(df.rename_axis("sample").reset_index(), ["class", "reads", "dataset_id"])
+    table = table[table["class"].notna() & (table["reads"] > 0)]
+    medians = table.groupby("class")["reads"].median().sort_values(ascending=False, kind="stable")
+    fig = go.Figure()
+    for name in medians.index:
+        part = table[table["class"] == name]
+        fig.add_trace(
+            go.Box(
+                x=part["reads"],
+                name=f"{safe(name)} ({len(part)})",
+                boxpoints="all",
+                pointpos=0,
+                jitter=0.7,
+                whiskerwidth=0,
+                fillcolor="rgba(255,255,255,0.6)",
+                line={"color": "#333333", "width": 1.2},
+                marker={"size": 3.5, "opacity": 0.55, "color": PALETTE[0]},
+                hovertext=[
+                    f"{safe(s)}<br>study {safe(d)}" for s, d in zip(part["sample"], part["dataset_id"], strict=True)
+                ],
+                hoveron="points",
+                showlegend=False,
+            )
+        )
+    fig.update_xaxes(title_text="reads in the sample (logarithmic)", type="log", dtick=1, exponentformat="power")
+    fig.update_yaxes(title_text="class (samples)", autorange="reversed", showgrid=False)
+    return decorate(fig, title, caption, height=max(240, 34 * len(medians) + 60))
+
+
+def zeros(
+    shares: pd.Series, thresholds: Sequence[float] = (0.3, 0.9), *, title: str = "", caption: str = ""
+) -> go.Figure:
+    """Draw in how many samples each sRNA is absent, with the thresholds of filters.
+
+    Parameters
+    ----------
+    shares : Series, shape (n_srnas,)
+        Share of samples without a read, as from `explore.zero_share`.
+    thresholds : sequence of float, default (0.3, 0.9)
+        Vertical lines; what lies to the right of one is dropped by that filter.
+    title, caption : str
+        Plain text.
+
+    Returns
+    -------
+    Figure
+        One histogram.
+    """
+    counts, edges = np.histogram(shares, bins=np.linspace(0, 1, 41))
+    fig = go.Figure(
+        go.Bar(
+            x=(edges[:-1] + edges[1:]) / 2,
+            y=counts,
+            width=np.diff(edges),
+            marker={"color": PALETTE[0], "line": {"width": 0.5, "color": "white"}},
+            customdata=np.stack([edges[:-1], edges[1:]], axis=1),
+            hovertemplate="zeros in %{customdata[0]:.1%} to %{customdata[1]:.1%}<br>%{y}<extra></extra>",
+        )
+    )
+    _lines(fig, thresholds)
+    fig.update_xaxes(title_text="share of samples without a read (%)", tickformat=".0%", range=[0, 1.005])
+    fig.update_yaxes(title_text="number of sRNAs")
+    return decorate(fig, title, caption, height=340, panels=True)
+
+
+def filter_curve(
+    table: pd.DataFrame, thresholds: Sequence[float] = (0.3, 0.9), *, title: str = "", caption: str = ""
+) -> go.Figure:
+    """Draw what a filter on zeros keeps, against how strict it is.
+
+    Parameters
+    ----------
+    table : DataFrame
+        As from `explore.filter_effect`: ``max_zero_share, n_features, share_features, share_reads``.
+    thresholds : sequence of float, default (0.3, 0.9)
+        Vertical lines.
+    title, caption : str
+        Plain text.
+
+    Returns
+    -------
+    Figure
+        One line for reads and one for sRNAs.
+
+    Raises
+    ------
+    InputError
+        Missing columns or no rows.
+    """
+    table = as_table(table, ["max_zero_share", "n_features", "share_features", "share_reads"])
+    table = table.sort_values("max_zero_share")
+    fig = go.Figure()
+    for i, (column, name) in enumerate((("share_reads", "reads"), ("share_features", "sRNAs"))):
+        fig.add_trace(
+            go.Scatter(
+                x=table["max_zero_share"],
+                y=table[column],
+                mode="lines+markers",
+                name=name,
+                line={"color": PALETTE[i], "width": 2.5},
+                marker={"symbol": ("circle", "diamond")[i], "size": 7},
+                customdata=table["n_features"],
+                hovertemplate="zeros in at most %{x:.0%}<br>%{y:.1%} of "
+                + name
+                + " stay<br>%{customdata} sRNAs<extra></extra>",
+            )
+        )
+    _lines(fig, thresholds)
+    fig.update_xaxes(title_text="highest share of zeros that an sRNA may have (%)", tickformat=".0%")
+    fig.update_yaxes(title_text="share that stays (%)", tickformat=".0%", range=[-0.02, 1.05])
+    fig.update_layout(legend_title_text="share of")
+    return decorate(fig, title, caption, height=340, panels=True)
+
+
+def neighbours(table: pd.DataFrame, *, title: str = "", caption: str = "") -> go.Figure:
+    """Draw observed shares of neighbours with their intervals, next to chance and to the highest possible.
+
+    Parameters
+    ----------
+    table : DataFrame
+        As from `embedding.neighbour_share`.
+    title, caption : str
+        Plain text.
+
+    Returns
+    -------
+    Figure
+        Traces chance, ceiling and observed.
+
+    Raises
+    ------
+    InputError
+        Missing columns or no rows.
+    """
+    table = as_table(table, ["share", "candidates", "observed", "ci_low", "ci_high", "chance", "ceiling"])
+    y = [f"<b>{safe(s)}</b><br>{safe(c)}" for s, c in zip(table["share"], table["candidates"], strict=True)]
+    error = {
+        "type": "data",
+        "symmetric": False,
+        "array": table["ci_high"] - table["observed"],
+        "arrayminus": table["observed"] - table["ci_low"],
+        "thickness": 1.8,
+    }
+    fig = go.Figure()
+    for name, column, color, symbol in (
+        ("chance", "chance", "#666666", "circle-open"),
+        ("highest possible", "ceiling", "#666666", "line-ns"),
+        ("observed", "observed", PALETTE[0], "circle"),
+    ):
+        marker = {"size": 12, "color": color, "symbol": symbol, "line": {"width": 2, "color": color}}
+        hover = f"{name}: %{{x:.1%}}<extra></extra>"
+        trace = go.Scatter(x=table[column], y=y, mode="markers", name=name, marker=marker, hovertemplate=hover)
+        fig.add_trace(trace.update(error_x=error) if name == "observed" else trace)
+    fig.update_xaxes(title_text="share of the neighbours (%)", tickformat=".0%", range=[-0.02, 1.02])
+    fig.update_yaxes(title_text="what the neighbours share", autorange="reversed")
+    fig.update_layout(legend={"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom"})
+    return decorate(fig, title, caption, height=62 * len(table) + 60, panels=True)
+
+
+def _lines(fig: go.Figure, thresholds: Sequence[float]) -> None:
+    for threshold in thresholds:
+        fig.add_vline(
+            x=threshold,
+            line={"dash": "dash", "color": "#B03A00", "width": 1.5},
+            annotation={
+                "text": f"{threshold:.0%}",
+                "font": {"color": "#B03A00"},
+                "yanchor": "bottom",
+                "y": 1,
+            },
+            annotation_position="top",
+        )

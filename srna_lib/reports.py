@@ -1,0 +1,271 @@
+"""Run notebooks with papermill and write the report: pages, index, and a manifest to resume from."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import papermill
+import zmq
+from jupyter_client.kernelspec import KernelSpec
+from jupyter_client.manager import AsyncKernelManager
+from nbformat import NotebookNode
+from traitlets import default
+
+import srna_lib
+from srna_lib import html
+from srna_lib.cells import describe_error
+from srna_lib.errors import InputError
+from srna_lib.manifest import (
+    about_line,
+    card_of,
+    digest_of,
+    read_manifest,
+    remove_results,
+    versions_line,
+    write_index,
+    write_manifest,
+)
+from srna_lib.parameters import PROFILES, chosen_parameters, find_notebooks, suggest
+from srna_lib.results import write_text
+
+ERROR_MARKER = "papermill-error-cell-tag"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one notebook: its name, ``ok``, ``failed`` or ``skipped``, and the seconds it took."""
+
+    notebook: str
+    status: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Report:
+    """A finished run: where its index is, and the outcome of each chosen notebook in order."""
+
+    index: Path
+    outcomes: list[Outcome]
+
+    @property
+    def failed(self) -> bool:
+        """Whether any notebook failed."""
+        return any(outcome.status == "failed" for outcome in self.outcomes)
+
+
+class _ThisInterpreter(AsyncKernelManager):
+    """Starts the kernel with the running interpreter, whatever kernel a user has installed as python3."""
+
+    @default("transport_encryption")
+    def _encrypted_where_possible(self) -> str:
+        # The sockets are open to every user of the machine; the kernel warns when they are in plain text.
+        return "auto" if zmq.has("curve") else "disabled"
+
+    @property
+    def kernel_spec(self) -> KernelSpec:
+        return KernelSpec(
+            # Log level: a kernel that is shut down calls its own interruption an error.
+            argv=[sys.executable, "-m", "ipykernel_launcher", "--log-level=50", "-f", "{connection_file}"],
+            display_name="Python 3",
+            language="python",
+            metadata={"supported_encryption": ["curve"]},
+        )
+
+
+def run_notebooks(
+    notebooks: Sequence[str] = (),
+    *,
+    dataset: str = "demo",
+    profile: str = "demo",
+    out: str | os.PathLike[str] | None = None,
+    jobs: int = 2,
+    seed: int = 0,
+    parameters: Mapping[str, Any] | None = None,
+    force: bool = False,
+    notebooks_dir: str | os.PathLike[str] | None = None,
+    say: Callable[[str], None] = print,
+) -> Report:
+    """Run notebooks on a data set and write their pages.
+
+    Everything that can be wrong with the arguments is found before anything runs or is written. A notebook
+    that fails is shown with its traceback and the others go on. One whose source, parameters, library and
+    data registry are those of a finished run in ``out`` is skipped; the manifest is written after each
+    notebook, so that an interrupted run goes on where it stopped.
+
+    Parameters
+    ----------
+    notebooks : sequence of str, default ()
+        Which ones: number (``"2"``, ``"02"``), stem or file name; empty for all, always in order.
+    dataset : str, default "demo"
+        A name of `srna_lib.datasets.names`; its files are fetched and verified first.
+    profile : str, default "demo"
+        ``"smoke"`` (tiny, for tests), ``"demo"`` (minutes) or ``"full"`` (everything).
+    out : path, optional
+        Report folder; ``reports/<dataset>`` by default. Keep runs apart by naming one for each.
+    jobs : int, default 2
+        Parallel workers inside a notebook; notebooks run one after another.
+    seed : int, default 0
+        Seed of splits, models and the simulated atlas.
+    parameters : mapping, optional
+        Further notebook parameters, each passed to the chosen notebooks that declare it. Text is parsed as
+        the declared type.
+    force : bool, default False
+        Run again what is already done.
+    notebooks_dir : path, optional
+        Folder of the notebooks; by default ``notebooks`` here, else beside the package.
+    say : callable, default print
+        Receives a line of progress before and after each notebook.
+
+    Returns
+    -------
+    Report
+        Path of ``index.html`` and one `Outcome` per chosen notebook.
+
+    Raises
+    ------
+    InputError
+        Unknown data set, notebook, profile or parameter, a value of another type, a data file that cannot be
+        had or verified, a report folder that cannot be written.
+    """
+    from srna_lib import datasets
+
+    if dataset not in datasets.names():
+        raise InputError(suggest("data set", dataset, datasets.names()))
+    if profile not in PROFILES:
+        raise InputError(suggest("profile", profile, PROFILES))
+    paths, source = find_notebooks(notebooks, notebooks_dir)
+    folder = Path(os.path.abspath(out if out is not None else Path("reports") / dataset))
+    settings = {"dataset": dataset, "profile": profile, "out": str(folder), "seed": seed, "n_jobs": jobs}
+    given = chosen_parameters(paths, settings, parameters or {})
+    _check_folder(folder, source)
+    datasets.fetch(dataset)
+    _open_folder(folder)
+
+    manifest = read_manifest(folder, say)
+    known = {path.stem for path in source.glob("*.ipynb")}
+    manifest = {s: e for s, e in manifest.items() if s in known and (folder / f"{s}.html").exists()}
+    outcomes = []
+    try:
+        for number, path in enumerate(paths, start=1):
+            label = f"[{number}/{len(paths)}] {path.stem}"
+            digest = digest_of(path, given[path])
+            done = manifest.get(path.stem, {})
+            if not force and done.get("status") == "ok" and done.get("digest") == digest:
+                say(f"{label}: skipped, done on {done['finished_at']} (--force runs it again)")
+                outcomes.append(Outcome(path.stem, "skipped", 0.0))
+                continue
+            say(f"{label}: running on {dataset}, profile {profile}")
+            manifest.pop(path.stem, None)  # an interrupted notebook must not count as done
+            write_manifest(folder, manifest)
+            remove_results(folder, path.stem)
+            entry = _run_one(path, folder, given[path], digest, datasets.entry(dataset)["simulated"])
+            manifest[path.stem] = entry
+            write_manifest(folder, manifest)
+            outcomes.append(Outcome(path.stem, entry["status"], entry["seconds"]))
+            if entry["error"]:
+                say(f"{label}: failed after {entry['seconds']:.1f} s: {entry['error']['sentence']}")
+            else:
+                say(f"{label}: ok, {entry['seconds']:.1f} s")
+    finally:
+        index = write_index(folder, manifest)
+    return Report(index, outcomes)
+
+
+def _run_one(path: Path, folder: Path, given: dict[str, Any], digest: str, simulated: bool) -> dict[str, Any]:
+    """Execute one notebook, write its page, and return its entry of the manifest."""
+    partial = folder / f".{path.stem}.part.ipynb"
+    start = time.perf_counter()
+    error: dict[str, str] | None = None
+    try:
+        try:
+            papermill.execute_notebook(
+                _literal(path),
+                _literal(partial),
+                parameters=given,
+                kernel_name="python3",
+                language="python",
+                cwd=str(path.parent),
+                progress_bar=sys.stderr.isatty(),
+                kernel_manager_class=_ThisInterpreter,
+            )
+        except papermill.PapermillExecutionError as failure:
+            described = describe_error(failure.ename, failure.evalue, failure.traceback)
+            error = {"sentence": described["title"], "traceback": described["body"]}
+        except Exception as failure:  # the kernel died or did not start: this notebook failed, not the run
+            described = describe_error(type(failure).__name__, str(failure), "")
+            error = {"sentence": f"the kernel stopped ({described['title']})", "traceback": ""}
+        seconds = time.perf_counter() - start
+        nb = nbformat.read(partial if partial.exists() else path, as_version=4)
+        _tidy(nb, path)
+        entry: dict[str, Any] = {
+            "digest": digest,
+            "status": "failed" if error else "ok",
+            "seconds": round(seconds, 2),
+            "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "title": html.notebook_title(nb, path.stem),
+            "simulated": simulated,
+            "parameters": given,
+            "error": error,
+            "versions": {"srna_lib": srna_lib.__version__, "python": platform.python_version()},
+        }
+        page = html.notebook_page(
+            nb,
+            stem=path.stem,
+            title=entry["title"],
+            about=about_line(entry),
+            versions=versions_line([card_of(folder, path.stem, entry)]),
+            simulated=simulated,
+            error=error,
+            folder=path.parent,
+        )
+        write_text(folder / f"{path.stem}.ipynb", nbformat.writes(nb) + "\n")
+        write_text(folder / f"{path.stem}.html", page)
+    finally:
+        partial.unlink(missing_ok=True)
+    return entry
+
+
+def _tidy(nb: NotebookNode, path: Path) -> None:
+    """Drop papermill's own error cells and the machine's paths from its record."""
+    nb.cells = [cell for cell in nb.cells if ERROR_MARKER not in cell.metadata.get("tags", [])]
+    record = nb.metadata.get("papermill", {})
+    record["input_path"], record["output_path"] = path.name, path.name
+
+
+def _check_folder(folder: Path, source: Path) -> None:
+    """Refuse a report folder that cannot be made or written, or where notebooks would be overwritten."""
+    if folder.resolve() == source:
+        raise InputError(f"--out {folder}: found the folder of the notebooks; expected another one.")
+    existing = folder
+    while not os.path.exists(existing):
+        existing = existing.parent
+    if not existing.is_dir():
+        raise InputError(f"--out {folder}: {existing} is a file; expected a folder that can be written.")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise InputError(f"--out {folder}: {existing} is not writable; expected a folder that can be written.")
+
+
+def _open_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise InputError(
+            f"--out {folder}: not writable ({error.strerror}); expected a folder that can be written."
+        ) from error
+
+
+def _literal(path: Path) -> str:
+    """Path as papermill takes it: braces are not placeholders."""
+    return str(path).replace("{", "{{").replace("}", "}}")

@@ -1,0 +1,163 @@
+"""Results on disk: records as JSON, predictions as parquet, and the card that the report's index shows."""
+
+from __future__ import annotations
+
+import html
+import importlib.metadata
+import json
+import os
+import platform
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+import srna_lib
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+RECORD_FIELDS = (
+    "task",
+    "dataset",
+    "model",
+    "features",
+    "scheme",
+    "metric",
+    "value",
+    "ci_low",
+    "ci_high",
+    "n_samples",
+    "n_datasets",
+    "seed",
+)
+BANNER = "Simulated data: made by srna_lib.simulate, not measured. Nothing on this page is a finding about biology."
+PACKAGES = (
+    "numpy",
+    "pandas",
+    "scikit-learn",
+    "keras",
+    "jax",
+    "imbalanced-learn",
+    "openTSNE",
+    "umap-learn",
+    "plotly",
+)
+
+
+def write_results(
+    out: Path | str, notebook: str, records: list[dict[str, Any]], predictions: pd.DataFrame | None = None
+) -> None:
+    """Write a notebook's figures, and its predictions, below ``<out>/results``.
+
+    Parameters
+    ----------
+    out : path
+        Report folder.
+    notebook : str
+        Stem of the notebook; names the files.
+    records : list of dict
+        Each with the fields of `RECORD_FIELDS`.
+    predictions : DataFrame, optional
+        Out-of-fold table (`validate.cross_validate`).
+
+    Raises
+    ------
+    ValueError
+        When a record lacks a field or has one of its own.
+    """
+    for record in records:
+        if set(record) != set(RECORD_FIELDS):
+            raise ValueError(f"{notebook}: a record has the fields {sorted(record)}; expected {sorted(RECORD_FIELDS)}.")
+    folder = Path(out) / "results"
+    write_text(folder / f"{notebook}.json", json.dumps(records, indent=1, allow_nan=False) + "\n")
+    if predictions is not None:
+        partial = folder / f"{notebook}.parquet.part"
+        predictions.to_parquet(partial, index=False)
+        os.replace(partial, folder / f"{notebook}.parquet")
+
+
+def write_card(
+    out: Path | str,
+    notebook: str,
+    *,
+    title: str,
+    key_numbers: dict[str, str],
+    figure: go.Figure,
+    atlas_info: dict[str, Any],
+    parameters: dict[str, Any],
+) -> None:
+    """Write what the index page shows of a notebook.
+
+    Parameters
+    ----------
+    out : path
+        Report folder.
+    notebook : str
+        Stem of the notebook.
+    title : str
+        The question that the notebook asks.
+    key_numbers : dict of str
+        Label -> formatted figure, computed in the notebook.
+    figure : plotly.graph_objects.Figure
+        Headline figure.
+    atlas_info : dict
+        ``uns["srna"]`` of the atlas.
+    parameters : dict
+        Parameters of the run (dataset, profile, seed ...).
+    """
+    folder = Path(out) / "results"
+    card = {
+        "notebook": notebook,
+        "title": title,
+        "key_numbers": key_numbers,
+        "dataset": atlas_info["name"],
+        "dataset_title": atlas_info["title"],
+        "citation": atlas_info["citation"],
+        "licence": atlas_info["licence"],
+        "sources": atlas_info["sources"].to_dict("records"),
+        "simulated": bool(atlas_info["simulated"]),
+        "banner": BANNER if atlas_info["simulated"] else "",
+        "versions": versions(),
+        "parameters": parameters,
+    }
+    write_text(folder / f"{notebook}.card.json", json.dumps(card, indent=1, allow_nan=False) + "\n")
+    write_text(folder / f"{notebook}.figure.json", figure.to_json())
+
+
+def banner_html(info: dict[str, Any]) -> str:
+    """HTML of the banner that a page on simulated data carries; empty for real data.
+
+    Parameters
+    ----------
+    info : dict
+        ``uns["srna"]`` of the atlas.
+    """
+    if not info.get("simulated"):
+        return ""
+    return (
+        '<div class="srna-banner" role="note" style="background:#7a1f00;color:#fff;padding:.7em 1em;'
+        f'font-weight:600;border-radius:4px">{html.escape(BANNER)}</div>'
+    )
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python, this package and what its figures depend on."""
+    found = {name: importlib.metadata.version(name) for name in PACKAGES}
+    return {"python": platform.python_version(), "srna_lib": srna_lib.__version__, **found}
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file under a temporary name, then rename it, so that nobody reads half of it.
+
+    Parameters
+    ----------
+    path : Path
+        Target; missing folders are made.
+    text : str
+        Content.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".part")
+    partial.write_text(text, encoding="utf-8")
+    os.replace(partial, path)

@@ -1,0 +1,84 @@
+"""Shared fixtures: a small atlas, real data where the mirror holds it, and deterministic hypothesis."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import settings
+
+settings.register_profile("srna", deadline=None, max_examples=50, derandomize=True, database=None)
+settings.load_profile("srna")
+
+NO_MIRROR = (
+    "REAL DATA NOT TESTED: set SRNA_DATA_MIRROR to a folder laid out as owner/repository/commit/path"
+    " that holds the files of srna_lib/resources/datasets.json"
+)
+
+
+@pytest.fixture(scope="session")
+def mirror() -> Path:
+    """Folder with the original files, or a skip that says what to set."""
+    folder = os.environ.get("SRNA_DATA_MIRROR")
+    if not folder:
+        pytest.skip(NO_MIRROR)
+    assert Path(folder).is_dir(), f"SRNA_DATA_MIRROR is {folder!r}, which is no folder"
+    return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def mirome(mirror, tmp_path_factory):
+    """The real atlas, parsed once per session; not to be changed."""
+    from srna_lib import datasets
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SRNA_DATA_DIR", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("SRNA_DATA_MIRROR", str(mirror))
+        return datasets.load("mirome")
+
+
+@pytest.fixture
+def counts() -> pd.DataFrame:
+    """Six samples by four sRNAs with every kind of value: zero, one, large."""
+    values = [[0, 1, 2, 7], [5, 0, 0, 5], [0, 0, 0, 0], [1, 1, 1, 1], [2**24 + 1, 0, 3, 9], [4, 3, 2, 1]]
+    return pd.DataFrame(
+        np.array(values, dtype=float),
+        index=[f"s{i}" for i in range(6)],
+        columns=["hsa-miR-1-3p", "hsa-miR-2-5p", "hsa-let-7a-5p/7c-5p", "SNORD1"],
+    )
+
+
+@pytest.fixture
+def obs(counts) -> pd.DataFrame:
+    """Metadata on the same samples, with unknown values."""
+    return pd.DataFrame(
+        {
+            "dataset_id": ["A", "A", "B", "B", "C", "C"],
+            "tissue_group": ["liver", "liver", "brain", "brain", "Other", np.nan],
+            "age_years": [1.0, 2.0, np.nan, 4.0, 5.0, 6.0],
+        },
+        index=counts.index,
+    )
+
+
+@pytest.fixture
+def info() -> dict:
+    """What stands in ``uns["srna"]``."""
+    return {
+        "name": "toy",
+        "title": "A toy",
+        "citation": "Nobody (2020)",
+        "licence": "MIT",
+        "simulated": True,
+        "sources": pd.DataFrame({"url": ["https://example.org/a"], "sha256": ["0" * 64]}),
+    }
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Say it once more at the very end when real data were left out: a green run without them proves less."""
+    skipped = [r for r in terminalreporter.stats.get("skipped", []) if "REAL DATA NOT TESTED" in str(r.longrepr)]
+    if skipped:
+        terminalreporter.write_line(f"{len(skipped)} tests skipped. {NO_MIRROR}", red=True, bold=True)

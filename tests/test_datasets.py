@@ -1,0 +1,311 @@
+"""Registry, mirror, cache, download; and the sentence for each way that it can fail."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import urllib.error
+from pathlib import Path
+
+import pooch
+import pytest
+import requests
+
+from srna_lib import datasets, simulate
+from srna_lib.errors import InputError
+
+CONTENT = b"what the file holds\n"
+COMMIT = "c" * 40
+FILE = {
+    "repository": "owner/repo",
+    "commit": COMMIT,
+    "path": "some/folder/data.rda",
+    "bytes": len(CONTENT),
+    "sha256": hashlib.sha256(CONTENT).hexdigest(),
+}
+TOY = {"title": "Toy", "citation": "Me (2020)", "licence": "MIT", "simulated": False, "files": [FILE]}
+URL = f"https://raw.githubusercontent.com/owner/repo/{COMMIT}/some/folder/data.rda"
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch) -> Path:
+    """An empty cache, no mirror, a registry of one data set, and a network that refuses."""
+    monkeypatch.setenv("SRNA_DATA_DIR", str(tmp_path / "cache"))
+    monkeypatch.delenv("SRNA_DATA_MIRROR", raising=False)
+    monkeypatch.setattr(datasets, "registry", lambda: {"demo": {**TOY, "simulated": True, "files": []}, "toy": TOY})
+    monkeypatch.setattr(pooch.HTTPDownloader, "__call__", _raise(requests.ConnectionError("no route")))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def toy_mirror(cache, tmp_path, monkeypatch) -> Path:
+    """A mirror that holds the file; returns the copy's path."""
+    copy = tmp_path / "mirror" / "owner" / "repo" / COMMIT / "some" / "folder" / "data.rda"
+    copy.parent.mkdir(parents=True)
+    copy.write_bytes(CONTENT)
+    monkeypatch.setenv("SRNA_DATA_MIRROR", str(tmp_path / "mirror"))
+    return copy
+
+
+def _raise(error):
+    def call(self, url, output_file, downloader, **options):
+        raise error
+
+    return call
+
+
+def _serve(monkeypatch, content):
+    """Let the network answer with these bytes; return the list of asked addresses."""
+    asked = []
+
+    def call(self, url, output_file, downloader, **options):
+        asked.append(url)
+        Path(output_file).write_bytes(content)
+
+    monkeypatch.setattr(pooch.HTTPDownloader, "__call__", call)
+    return asked
+
+
+def files_below(folder: Path) -> list[str]:
+    return sorted(p.name for p in folder.rglob("*") if p.is_file())
+
+
+def test_registry_is_complete():
+    assert {"demo", "mirome"} <= set(datasets.names())
+    for name, entry in datasets.registry().items():
+        for field in ("title", "citation", "licence"):
+            assert isinstance(entry[field], str) and entry[field].strip(), f"{name}: {field}"
+        assert isinstance(entry["simulated"], bool)
+        assert entry["simulated"] == (not entry["files"]), f"{name}: a simulated data set has no file, a real one has"
+        assert entry["simulated"] or name in datasets.PARSERS
+        for file in entry["files"]:
+            assert set(file) == {"repository", "commit", "path", "bytes", "sha256"}
+            assert re.fullmatch(r"[0-9a-f]{64}", file["sha256"])
+            assert re.fullmatch(r"[0-9a-f]{40}", file["commit"])
+            assert re.fullmatch(r"[\w.-]+/[\w.-]+", file["repository"])
+            assert not Path(file["path"]).is_absolute() and ".." not in Path(file["path"]).parts
+            assert file["bytes"] > 0
+
+
+def test_every_data_set_stands_in_the_readme_of_the_data_folder():
+    text = (Path(__file__).parent.parent / "data" / "README.md").read_text(encoding="utf-8")
+    for name, entry in datasets.registry().items():
+        (row,) = [line for line in text.splitlines() if line.startswith(f"| `{name}` |")]
+        assert f"| {entry['licence']} |" in row
+
+
+def test_registry_matches_the_mirror(mirror):
+    for entry in datasets.registry().values():
+        for file in entry["files"]:
+            content = (mirror / file["repository"] / file["commit"] / file["path"]).read_bytes()
+            assert (len(content), hashlib.sha256(content).hexdigest()) == (file["bytes"], file["sha256"])
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [("mirom", "; did you mean 'mirome'?"), ("Demo", "; did you mean 'demo'?"), ("zzz", "."), ("", ".")],
+)
+@pytest.mark.parametrize("call", [datasets.entry, datasets.fetch, datasets.load])
+def test_unknown_name(call, name, hint):
+    with pytest.raises(InputError) as caught:
+        call(name)
+    assert str(caught.value) == f"unknown data set {name!r}: expected one of {', '.join(datasets.names())}{hint}"
+
+
+def test_mirror_is_used(toy_mirror, cache):
+    (path,) = datasets.fetch("toy")
+    assert path.read_bytes() == CONTENT
+    assert path == cache / "toy" / FILE["sha256"][:12] / "data.rda"
+    assert files_below(cache) == ["data.rda"]
+    assert toy_mirror.read_bytes() == CONTENT
+
+
+def test_cached_file_needs_no_mirror(toy_mirror, cache, monkeypatch):
+    (first,) = datasets.fetch("toy")
+    stamp = first.stat().st_mtime_ns
+    monkeypatch.delenv("SRNA_DATA_MIRROR")
+    toy_mirror.unlink()
+    (second,) = datasets.fetch("toy")
+    assert second == first and second.stat().st_mtime_ns == stamp
+
+
+def test_simulated_data_have_no_file(cache):
+    assert datasets.fetch("demo") == []
+    assert not cache.exists()
+
+
+def test_download(cache, monkeypatch):
+    asked = _serve(monkeypatch, CONTENT)
+    (path,) = datasets.fetch("toy")
+    assert asked == [URL]
+    assert path.read_bytes() == CONTENT
+    assert files_below(cache) == ["data.rda"]
+    datasets.fetch("toy")
+    assert asked == [URL]
+
+
+def test_mirror_without_the_file_falls_back_to_the_network(toy_mirror, monkeypatch):
+    toy_mirror.unlink()
+    asked = _serve(monkeypatch, CONTENT)
+    assert datasets.fetch("toy")[0].read_bytes() == CONTENT
+    toy_mirror.mkdir()  # a folder where the file should be is no file either
+    datasets.fetch("toy")[0].unlink()
+    assert datasets.fetch("toy")[0].read_bytes() == CONTENT
+    assert asked == [URL, URL]
+
+
+@pytest.mark.parametrize("damage", [b"", CONTENT[:-1], CONTENT + b"x", CONTENT.replace(b"w", b"W")])
+def test_corrupted_cache_is_removed_and_the_next_fetch_repairs(toy_mirror, cache, damage):
+    (path,) = datasets.fetch("toy")
+    path.write_bytes(damage)
+    found = hashlib.sha256(damage).hexdigest()[:12]
+    with pytest.raises(InputError) as caught:
+        datasets.fetch("toy")
+    assert str(caught.value) == (
+        f"{path}: the cached file of 'toy' is damaged (SHA-256 {found}..., expected {FILE['sha256'][:12]}...)"
+        " and was removed; run the command again to fetch it afresh."
+    )
+    assert files_below(cache) == []
+    assert datasets.fetch("toy")[0].read_bytes() == CONTENT
+
+
+def test_truncated_copy_in_the_mirror(toy_mirror, cache):
+    toy_mirror.write_bytes(CONTENT[:5])
+    sentence = rf"^{re.escape(str(toy_mirror))}: wrong SHA-256 for 'toy' \(\w{{12}}\.\.\., 5 bytes; expected"
+    with pytest.raises(InputError, match=sentence + rf" {FILE['sha256'][:12]}\.\.\., {len(CONTENT)} bytes\)"):
+        datasets.fetch("toy")
+    assert files_below(cache) == []
+    assert toy_mirror.read_bytes() == CONTENT[:5]  # the mirror is not ours to clean
+    toy_mirror.write_bytes(CONTENT)
+    assert datasets.fetch("toy")[0].read_bytes() == CONTENT
+
+
+def test_truncated_copy_of_the_real_file(mirror, tmp_path, monkeypatch):
+    file = datasets.registry()["mirome"]["files"][0]
+    place = Path(file["repository"]) / file["commit"] / file["path"]
+    copy = tmp_path / "mirror" / place
+    copy.parent.mkdir(parents=True)
+    copy.write_bytes((mirror / place).read_bytes()[:-1])
+    monkeypatch.setenv("SRNA_DATA_MIRROR", str(tmp_path / "mirror"))
+    monkeypatch.setenv("SRNA_DATA_DIR", str(tmp_path / "cache"))
+    with pytest.raises(InputError, match=rf"wrong SHA-256 for 'mirome' .*{file['bytes'] - 1} bytes; expected"):
+        datasets.load("mirome")
+    assert files_below(tmp_path / "cache") == []
+
+
+def test_truncated_download(cache, monkeypatch):
+    _serve(monkeypatch, CONTENT[:7])
+    with pytest.raises(InputError, match=rf"^{re.escape(URL)}: wrong SHA-256 for 'toy' .* 7 bytes; .*was not kept\.$"):
+        datasets.fetch("toy")
+    assert files_below(cache) == []
+    _serve(monkeypatch, CONTENT)
+    assert datasets.fetch("toy")[0].read_bytes() == CONTENT
+
+
+def test_part_file_of_a_killed_run_does_no_harm(toy_mirror, cache):
+    left = cache / "toy" / FILE["sha256"][:12] / "data.rda.part"
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"half")
+    assert datasets.fetch("toy")[0].read_bytes() == CONTENT
+    assert files_below(cache) == ["data.rda"]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [requests.ConnectionError("no route"), requests.Timeout("slow"), requests.HTTPError("404"),
+     requests.exceptions.ChunkedEncodingError("cut"), urllib.error.URLError("dns")],
+    ids=lambda e: type(e).__name__,
+)  # fmt: skip
+def test_no_network_and_no_mirror(cache, monkeypatch, error):
+    monkeypatch.setattr(pooch.HTTPDownloader, "__call__", _raise(error))
+    with pytest.raises(InputError) as caught:
+        datasets.fetch("toy")
+    assert str(caught.value) == (
+        f"'toy': the download of {URL} failed ({type(error).__name__}); expected a network connection, or"
+        " SRNA_DATA_MIRROR set to a folder with the file (the data set 'demo' needs neither)."
+    )
+    assert files_below(cache) == []
+
+
+def test_no_network_and_a_mirror_without_the_file(cache, tmp_path, monkeypatch):
+    monkeypatch.setenv("SRNA_DATA_MIRROR", str(tmp_path / "elsewhere"))
+    with pytest.raises(InputError, match=r"^'toy': the mirror '.*elsewhere' does not hold it and the download of"):
+        datasets.fetch("toy")
+
+
+@pytest.mark.parametrize("depth", [0, 1, 2])
+def test_cache_folder_that_is_a_file(toy_mirror, cache, depth):
+    blocked = (cache, cache / "toy", cache / "toy" / FILE["sha256"][:12])[depth]
+    blocked.parent.mkdir(parents=True, exist_ok=True)
+    blocked.write_text("in the way")
+    with pytest.raises(
+        InputError, match=r": the cache folder cannot be written \(.+\); expected a writable folder \(set SRNA_DATA_DIR\)"
+    ) as caught:
+        datasets.fetch("toy")
+    assert str(cache / "toy") in str(caught.value)
+    assert blocked.read_text() == "in the way"
+
+
+def test_cache_folder_without_permission(toy_mirror, cache, monkeypatch):
+    def refuse(self, **options):  # not chmod: root may write anywhere
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    with pytest.raises(InputError, match=r"cannot be written \(Permission denied\); expected a writable folder"):
+        datasets.fetch("toy")
+
+
+def test_full_disk(toy_mirror, cache, monkeypatch):
+    def full(source, target):
+        Path(target).write_bytes(CONTENT[:3])
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(datasets.shutil, "copyfile", full)
+    with pytest.raises(InputError, match=r"cannot be written \(No space left on device\)"):
+        datasets.fetch("toy")
+    assert files_below(cache) == []
+
+
+def test_cache_dir(monkeypatch, tmp_path):
+    monkeypatch.setenv("SRNA_DATA_DIR", str(tmp_path))
+    assert datasets.cache_dir() == tmp_path
+    monkeypatch.delenv("SRNA_DATA_DIR")
+    assert datasets.cache_dir() == Path(datasets.__file__).resolve().parent.parent / "data"
+    monkeypatch.setattr(datasets, "__file__", str(tmp_path / "lib" / "srna_lib" / "datasets.py"))
+    assert datasets.cache_dir().name == "srna_lib"
+    assert tmp_path not in datasets.cache_dir().parents
+
+
+def test_load_hands_file_and_description_to_the_parser(toy_mirror, monkeypatch):
+    seen = []
+    monkeypatch.setitem(datasets.PARSERS, "toy", lambda path, info: seen.append((path, info)) or "atlas")
+    assert datasets.load("toy") == "atlas"
+    ((path, info),) = seen
+    assert path.read_bytes() == CONTENT
+    sources = info.pop("sources")
+    assert sources.to_dict("records") == [{"url": URL, "sha256": FILE["sha256"]}]
+    assert info == {"name": "toy", "title": "Toy", "citation": "Me (2020)", "licence": "MIT", "simulated": False}
+
+
+def test_load_hands_the_seed_to_the_simulator(cache, monkeypatch):
+    monkeypatch.setattr(simulate, "simulate_atlas", lambda *, seed, info: (seed, info))
+    seed, info = datasets.load("demo", seed=7)
+    assert seed == 7
+    assert info["name"] == "demo" and info["simulated"] is True
+    assert list(info["sources"].columns) == ["url", "sha256"] and info["sources"].empty
+
+
+def test_load_of_the_original_says_where_it_is_from(mirome):
+    info = mirome.uns["srna"]
+    file = datasets.registry()["mirome"]["files"][0]
+    assert info["name"] == "mirome" and info["simulated"] is False and info["quantity"] == "counts"
+    assert info["licence"] == "GPL-3" and "Halushka" in info["citation"]
+    (source,) = info["sources"].to_dict("records")
+    assert source["sha256"] == file["sha256"]
+    assert file["repository"] in source["url"] and file["commit"] in source["url"]
+
+
+def test_registry_file_is_plain_json():
+    text = (Path(datasets.__file__).parent / "resources" / "datasets.json").read_text(encoding="utf-8")
+    assert json.loads(text) == datasets.registry()

@@ -1,0 +1,166 @@
+"""Which samples take part in a task, and why the others do not."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from srna_lib.atlas import counts_frame, make_atlas
+from srna_lib.errors import InputError
+from srna_lib.labels import make_task, subsample
+
+
+def atlas_of(labels, *, name="toy", column="tissue_group", studies=None):
+    n = len(labels)
+    samples = [f"s{i}" for i in range(n)]
+    counts = pd.DataFrame({"miR-a": np.arange(n), "miR-b": 2 * np.arange(n), "bug": 1}, index=samples, dtype=float)
+    obs = pd.DataFrame({"dataset_id": studies or [f"D{i % 3}" for i in range(n)], column: labels}, index=samples)
+    var = pd.DataFrame({"biotype": ["miRNA", "miRNA", "contaminant"]}, index=counts.columns)
+    return make_atlas(counts, obs, var, info={"name": name})
+
+
+MIXED = ["brain"] * 4 + ["liver"] * 3 + ["fat"] * 2 + ["Other"] * 5 + [np.nan] * 2
+
+
+def test_small_excluded_and_unknown_are_left_out():
+    task = make_task(atlas_of(MIXED), min_class_size=3)
+    assert task.name == "tissue_group"
+    assert task.classes == ["brain", "liver"]
+    assert task.y.tolist() == ["brain"] * 4 + ["liver"] * 3
+    assert task.dropped == {"label unknown": 2, "excluded label": 5, "class below 3 samples": 2}
+
+
+def test_a_class_of_exactly_the_minimum_stays():
+    assert make_task(atlas_of(MIXED), min_class_size=2).classes == ["brain", "fat", "liver"]
+    assert make_task(atlas_of(MIXED), min_class_size=3).classes == ["brain", "liver"]
+
+
+def test_exclude():
+    atlas = atlas_of(MIXED)
+    assert make_task(atlas, min_class_size=2, exclude=()).classes == ["Other", "brain", "fat", "liver"]
+    task = make_task(atlas, min_class_size=2, exclude=("Other", "liver"))
+    assert task.classes == ["brain", "fat"]
+    assert task.dropped["excluded label"] == 8
+
+
+def test_samples_labels_and_studies_are_aligned():
+    order = [3, 0, 2, 1, 5, 4]
+    atlas = atlas_of([["brain", "liver"][i % 2] for i in order], studies=[f"D{i}" for i in order])
+    task = make_task(atlas, min_class_size=2)
+    assert list(task.X.index) == list(task.y.index) == list(task.groups.index) == list(atlas.obs_names)
+    pd.testing.assert_frame_equal(task.X, counts_frame(atlas)[["miR-a", "miR-b"]])
+    assert task.groups.tolist() == [f"D{i}" for i in order]
+
+
+@given(st.lists(st.sampled_from(["a", "b", "c", "Other", None]), min_size=4, max_size=40), st.integers(2, 5))
+def test_nothing_gets_lost(labels, smallest):
+    sizes = {c: labels.count(c) for c in "abc"}
+    kept = sorted(c for c in sizes if sizes[c] >= smallest)
+    assume(len(kept) >= 2)
+    atlas = atlas_of([np.nan if v is None else v for v in labels])
+    task = make_task(atlas, min_class_size=smallest)
+    assert task.classes == kept
+    assert len(task.y) + sum(task.dropped.values()) == len(labels)
+    positions = [i for i, v in enumerate(labels) if v in kept]
+    assert task.X["miR-a"].tolist() == positions
+    assert task.y.tolist() == [labels[i] for i in positions]
+    assert task.groups.tolist() == [f"D{i % 3}" for i in positions]
+
+
+def test_labels_that_are_no_text_become_text():
+    task = make_task(atlas_of([True, False] * 3, column="is_cell_line"), "is_cell_line", min_class_size=2)
+    assert task.classes == ["False", "True"]
+    categorical = atlas_of(pd.Categorical(["a", "b"] * 3, categories=["a", "b", "never seen"]))
+    assert make_task(categorical, min_class_size=2).classes == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("features", "expected"),
+    [("sRNA", ["miR-a", "miR-b"]), ("contaminant", ["bug"]), ("both", ["miR-a", "miR-b", "bug"])],
+)
+def test_feature_sets(features, expected):
+    task = make_task(atlas_of(["a", "b"] * 3), min_class_size=2, features=features)
+    assert list(task.X.columns) == expected
+    assert task.features == features
+
+
+def test_an_atlas_without_biotypes_is_all_srna():
+    atlas = atlas_of(["a", "b"] * 3)
+    del atlas.var["biotype"]
+    assert list(make_task(atlas, min_class_size=2).X.columns) == ["miR-a", "miR-b", "bug"]
+
+
+def test_unknown_feature_set():
+    with pytest.raises(
+        InputError, match=r"unknown feature set 'mRNA': expected one of sRNA, contaminant, both"
+    ):
+        make_task(atlas_of(["a", "b"] * 3), min_class_size=2, features="mRNA")
+
+
+def test_a_feature_set_without_features(counts, obs, info):
+    atlas = make_atlas(counts, obs, info=info)
+    with pytest.raises(InputError, match=r"^toy: none of the 4 features is a contaminant; expected at least one"):
+        make_task(atlas, min_class_size=2, features="contaminant")
+
+
+@pytest.mark.parametrize("call", [make_task, lambda a, c: subsample(a, c, per_study=1)])
+def test_unknown_column(call):
+    with pytest.raises(
+        InputError, match=r"^toy: the field obs\['tisue'\] is missing \(found: dataset_id, tissue_group\)"
+    ):
+        call(atlas_of(MIXED), "tisue")
+
+
+def test_one_class_left():
+    with pytest.raises(
+        InputError,
+        match=r"^toy: obs\['tissue_group'\] has 1 classes of at least 4 samples"
+        r" \(class sizes: brain 4, liver 3, fat 2\); expected at least two",
+    ):
+        make_task(atlas_of(MIXED), min_class_size=4)
+
+
+def test_no_class_left():
+    with pytest.raises(InputError, match=r"has 0 classes of at least 15 samples \(class sizes: none\)"):
+        make_task(atlas_of([np.nan, "Other", np.nan]))
+
+
+def test_a_class_with_one_sample_is_left_out_by_size():
+    task = make_task(atlas_of(["a"] * 3 + ["b"] * 3 + ["c"]), min_class_size=2)
+    assert task.classes == ["a", "b"] and task.dropped["class below 2 samples"] == 1
+    with pytest.raises(InputError, match=r"has 1 classes of at least 2 samples \(class sizes: a 3, c 1\)"):
+        make_task(atlas_of(["a"] * 3 + ["c"]), min_class_size=2)
+
+
+@pytest.mark.parametrize("smallest", [0, 1])
+def test_a_class_with_one_sample_that_was_asked_for(smallest):
+    with pytest.raises(
+        InputError,
+        match=r"^toy: obs\['tissue_group'\] has one sample in 1 classes \(first: 'c'\); expected at least two",
+    ):
+        make_task(atlas_of(["a"] * 3 + ["b"] * 3 + ["c"]), min_class_size=smallest)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_subsample_keeps_every_study_and_class(seed):
+    studies = [f"D{i % 3}" for i in range(60)]
+    labels = [["a", "b"][(i // 3) % 2] for i in range(60)]
+    atlas = atlas_of(labels, studies=studies)
+    small = subsample(atlas, "tissue_group", per_study=4, seed=seed)
+    sizes = small.obs.groupby(["dataset_id", "tissue_group"], observed=True).size()
+    assert sizes.tolist() == [4] * 6
+    positions = small.obs_names.str[1:].astype(int)
+    assert positions.is_monotonic_increasing  # samples in their old order
+    pd.testing.assert_frame_equal(counts_frame(small), counts_frame(atlas).loc[small.obs_names])
+    again = subsample(atlas, "tissue_group", per_study=4, seed=seed)
+    assert list(again.obs_names) == list(small.obs_names)
+    other = subsample(atlas, "tissue_group", per_study=4, seed=seed + 100)
+    assert list(other.obs_names) != list(small.obs_names)
+
+
+def test_subsample_larger_than_the_atlas_is_the_atlas():
+    atlas = atlas_of(MIXED)
+    assert list(subsample(atlas, "tissue_group", per_study=100).obs_names) == list(atlas.obs_names)

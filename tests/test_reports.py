@@ -1,0 +1,534 @@
+"""Runs of small notebooks, made on the spot, and their pages."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+from srna_lib import cells, datasets, html, manifest, parameters, reports
+from srna_lib.errors import InputError
+from srna_lib.results import BANNER
+
+ROOT = Path(__file__).parent.parent
+CHECK = ROOT / "scripts" / "check_pages.py"
+EVIL = "<script>alert(1)</script>"
+PARAMETERS = """dataset: str = "demo"  # data set
+profile: str = "demo"
+out: str = "../reports/demo"
+seed: int = 0
+n_jobs: int = 2"""
+FIGURE = """import plotly.graph_objects as go
+import plotly.io as pio
+pio.renderers.default = "plotly_mimetype"
+figure = go.Figure(go.Bar(x=["<b>a", "</script>"], y=[1, 2]))
+figure.update_layout(title="<script>alert(1)</script>")
+figure.show()
+figure"""
+CARD = """import json
+from pathlib import Path
+folder = Path(out) / "results"
+folder.mkdir(exist_ok=True)
+card = {"title": "<script>alert(1)</script>", "key_numbers": {"<b>n": "<i>7"}, "simulated": True}
+card["versions"] = {"x": "<u>"}
+(folder / "01_good.card.json").write_text(json.dumps(card))
+(folder / "01_good.figure.json").write_text(figure.to_json());"""
+
+
+def code(source: str, *tags: str):
+    return new_code_cell(source, metadata={"tags": list(tags)})
+
+
+def prose(source: str, *tags: str):
+    return new_markdown_cell(source, metadata={"tags": list(tags)})
+
+
+def save(folder: Path, stem: str, *blocks) -> Path:
+    folder.mkdir(exist_ok=True)
+    nb = new_notebook(cells=list(blocks))
+    nb.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    path = folder / f"{stem}.ipynb"
+    nbformat.write(nb, path)
+    return path
+
+
+def page_of(*blocks, error=None, **options) -> str:
+    nb = new_notebook(cells=list(blocks))
+    defaults = {"stem": "x", "title": "x", "about": "", "versions": "", "simulated": False}
+    return html.notebook_page(nb, **{**defaults, **options}, error=error)
+
+
+def shown(*outputs) -> str:
+    """Body of the page of one cell with these outputs."""
+    page = page_of(new_code_cell("1", outputs=list(outputs)))
+    return page[page.index("<main>") :]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def package():
+    """Kernels find the package that is tested, installed or not."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(ROOT), prepend=os.pathsep)
+        yield
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """One run of four notebooks: good, failing, refusing its input, killing its kernel."""
+    base = tmp_path_factory.mktemp("run {0}")  # braces and blanks in paths must not matter
+    source = base / "nbs"
+    save(
+        source,
+        "01_good",
+        prose(f"# What? {EVIL}\n\n$x < y$"),
+        code(PARAMETERS + "\nlabel: str = 'a'\nsize: int = 9", "parameters"),
+        code(
+            "import sys\nfrom pathlib import Path\nprint(sys.executable)\n"
+            "print(Path('here.txt').read_text(), label, size)"
+        ),
+        code(FIGURE),
+        code(CARD),
+    )
+    (source / "here.txt").write_text("relative paths work")
+    save(source, "02_bad", code(PARAMETERS, "parameters"), code("print('before')"),
+         code("raise KeyError('<b>bold</b>')"), code("print('never ' + 'reached')"))  # fmt: skip
+    save(
+        source,
+        "03_input",
+        code("from srna_lib.errors import InputError\nraise InputError('a.tsv: <found> -1.')"),
+    )
+    save(
+        source,
+        "10_dead",
+        code("print('alive', flush=True)"),
+        code("import os, time\ntime.sleep(1)\nos._exit(1)"),
+    )
+    lines: list[str] = []
+    report = reports.run_notebooks(
+        out=base / "out", notebooks_dir=source, parameters={"label": EVIL, "size": "3"}, say=lines.append
+    )
+    return base, report, lines
+
+
+def test_outcomes_in_order_and_lines(run):
+    _, report, lines = run
+    assert [(o.notebook, o.status) for o in report.outcomes] == [
+        ("01_good", "ok"), ("02_bad", "failed"), ("03_input", "failed"), ("10_dead", "failed")]  # fmt: skip
+    assert report.failed
+    assert report.index.is_absolute()
+    assert any(line.endswith("a.tsv: <found> -1.") for line in lines)
+    assert any("[1/4] 01_good: ok, " in line for line in lines)
+
+
+def test_notebook_runs_here_with_this_interpreter_and_its_parameters(run):
+    base, _, _ = run
+    nb = nbformat.read(base / "out" / "01_good.ipynb", as_version=4)
+    text = nb.cells[3].outputs[0].text
+    assert text.splitlines()[0] == sys.executable
+    assert f"relative paths work {EVIL} 3" in text
+    assert nb.metadata.papermill.input_path == "01_good.ipynb"
+
+
+def test_kernel_is_this_interpreter_even_if_another_python3_is_installed(tmp_path, monkeypatch):
+    spec = tmp_path / "data" / "kernels" / "python3"
+    spec.mkdir(parents=True)
+    (spec / "kernel.json").write_text(json.dumps({"argv": ["false"], "display_name": "x", "language": "python"}))
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "data"))
+    save(tmp_path / "nbs", "01_a", code("1"))
+    assert not reports.run_notebooks(out=tmp_path / "out", notebooks_dir=tmp_path / "nbs", say=str).failed
+
+
+def test_page_has_figures_once_with_library_once_and_no_network(run):
+    base, _, _ = run
+    page = (base / "out" / "01_good.html").read_text()
+    assert page.count('class="plotly-graph-div"') == 2
+    assert page.count("* plotly.js v") == 1
+    body = page[page.index("<body>") :]
+    assert 'src="http' not in body
+    assert BANNER in body
+    assert 'href="index.html"' in body
+    assert EVIL not in page.replace("<script>{", "")
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in body
+
+
+def test_failed_page_stops_at_the_failure_with_an_escaped_traceback(run):
+    base, _, _ = run
+    page = (base / "out" / "02_bad.html").read_text()
+    body = page[page.index("<main>") :]
+    assert "before" in body
+    assert "never" not in body
+    assert "Code cells after the failure, not run: 1." in body
+    assert "KeyError" in body
+    assert "<b>bold" not in body
+    assert "&lt;b&gt;bold" in body
+    assert "\x1b" not in body
+    assert "papermill-error-cell" not in body
+    assert "* plotly.js v" not in page  # no figure, no library
+
+
+def test_input_error_is_one_sentence_without_traceback(run):
+    base, _, _ = run
+    for name in ("03_input.html", "index.html"):
+        page = (base / "out" / name).read_text()
+        assert "<strong>a.tsv: &lt;found&gt; -1.</strong></div>" in page  # and no traceback in the box
+    entry = json.loads((base / "out" / "run.json").read_text())["03_input"]
+    assert entry["error"] == {"sentence": "a.tsv: <found> -1.", "traceback": ""}
+
+
+def test_a_dead_kernel_is_a_failed_notebook(run):
+    base, _, _ = run
+    page = (base / "out" / "10_dead.html").read_text()
+    assert "alive" in page
+    assert "the kernel stopped" in page
+
+
+def test_index_has_card_numbers_figure_and_banner_all_escaped(run):
+    _, report, _ = run
+    page = report.index.read_text()
+    body = page[page.index("<body>") :]
+    assert body.count('<article class="card">') == 4
+    assert "&lt;b&gt;n" in body
+    assert "&lt;i&gt;7" in body
+    assert "x &lt;u&gt;" in body
+    assert f"label {EVIL}" not in body
+    assert "label &lt;script&gt;alert(1)&lt;/script&gt;" in body
+    assert BANNER in body
+    assert datasets.entry("demo")["title"] in body
+    assert page.count("* plotly.js v") == 1
+    assert page.count('class="plotly-graph-div"') == 1
+    assert body.count('class="status failed"') == 3
+
+
+def test_nothing_is_left_over(run):
+    base, _, _ = run
+    assert not [path.name for path in (base / "out").iterdir() if ".part" in path.name]
+
+
+def test_pages_draw_in_a_browser(run):
+    base, _, _ = run
+    done = subprocess.run([sys.executable, str(CHECK), str(base / "out")], capture_output=True, text=True)
+    if done.returncode == 2:
+        pytest.skip("NO BROWSER: pages were not opened in one: " + done.stderr)
+    assert done.returncode == 0, done.stdout
+    assert "01_good.html: 2/2 figures drawn" in done.stdout
+
+
+def test_the_browser_check_notices_what_is_wrong(tmp_path):
+    (tmp_path / "bad.html").write_text(
+        '<!DOCTYPE html><title>x</title><div class="plotly-graph-div"></div>'
+        '<script src="https://example.invalid/x.js"></script><script>nowhere()</script>'
+    )
+    done = subprocess.run([sys.executable, str(CHECK), str(tmp_path)], capture_output=True, text=True)
+    if done.returncode == 2:
+        pytest.skip("NO BROWSER: the check itself was not checked: " + done.stderr)
+    assert done.returncode == 1
+    assert "1 of 1 figures not drawn" in done.stdout
+    assert "refers to https://example.invalid/x.js" in done.stdout
+    assert "nowhere is not defined" in done.stdout
+    assert "0 copies of plotly.js" in done.stdout
+
+
+def test_resume_skips_what_is_done_and_redoes_what_changed(tmp_path, monkeypatch):
+    source, out, library = tmp_path / "nbs", tmp_path / "out", tmp_path / "module.py"
+    library.write_text("one")
+    monkeypatch.setattr(manifest, "library_files", lambda: [library])
+    save(source, "01_a", code(PARAMETERS, "parameters"), code("1"))
+    save(source, "02_b", code(PARAMETERS, "parameters"), code("raise ValueError"))
+
+    def statuses(**options):
+        report = reports.run_notebooks(out=out, notebooks_dir=source, say=str, **options)
+        return [outcome.status for outcome in report.outcomes]
+
+    assert statuses() == ["ok", "failed"]
+    assert statuses() == ["skipped", "failed"]
+    assert statuses(notebooks=["1"], force=True) == ["ok"]
+    assert statuses(notebooks=["1"], seed=1) == ["ok"]
+    assert statuses(notebooks=["1"], seed=1) == ["skipped"]
+    (out / "01_a.html").unlink()
+    assert statuses(notebooks=["1"], seed=1) == ["ok"]
+    save(source, "02_b", code(PARAMETERS, "parameters"), code("2"))
+    assert statuses(seed=1) == ["skipped", "ok"]
+    library.write_text("two")
+    assert statuses(notebooks=["2"], seed=1) == ["ok"]
+    assert statuses(notebooks=["2"], seed=1) == ["skipped"]
+    (out / "run.json").write_text("{")
+    assert statuses(notebooks=["2"], seed=1) == ["ok"]
+
+
+def test_digest_counts_source_and_parameters_but_neither_outputs_nor_place(tmp_path):
+    path = save(tmp_path, "01_a", code("1"))
+    first = manifest.digest_of(path, {"seed": 0, "out": "/a"})
+    nb = nbformat.read(path, as_version=4)
+    nb.cells[0].outputs = [new_output("stream", text="1")]
+    nbformat.write(nb, path)
+    assert manifest.digest_of(path, {"seed": 0, "out": "/b"}) == first
+    assert manifest.digest_of(path, {"seed": 1, "out": "/a"}) != first
+    save(tmp_path, "01_a", code("2"))
+    assert manifest.digest_of(path, {"seed": 0, "out": "/a"}) != first
+
+
+def test_a_failing_rerun_does_not_show_the_results_of_the_run_before(tmp_path):
+    source, out = tmp_path / "nbs", tmp_path / "out"
+    save(source, "01_good", code(PARAMETERS, "parameters"), code(FIGURE), code(CARD))
+    reports.run_notebooks(out=out, notebooks_dir=source, say=str)
+    assert "&lt;i&gt;7" in (out / "index.html").read_text()
+    save(source, "01_good", code(PARAMETERS, "parameters"), code(FIGURE), code(CARD), code("assert False"))
+    reports.run_notebooks(out=out, notebooks_dir=source, say=str)
+    page = (out / "index.html").read_text()
+    assert "&lt;i&gt;7" not in page
+    assert "AssertionError" in page
+
+
+def test_every_module_and_the_registry_count_as_library():
+    names = {path.name for path in manifest.library_files()}
+    assert {"reports.py", "datasets.py", "datasets.json"} <= names
+
+
+def test_interrupted_run_ends_with_130_and_goes_on(tmp_path):
+    source, out = tmp_path / "nbs", tmp_path / "out"
+    save(source, "01_a", code("1"))
+    wait = f"import time, pathlib\npathlib.Path({str(tmp_path / 'on')!r}).touch()\ntime.sleep(60)"
+    save(source, "02_b", code(wait))
+    # A test runner in the background ignores SIGINT, and its children would too.
+    start = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);from srna_lib.cli import main; main()"
+    )
+    child = subprocess.Popen(
+        [sys.executable, "-c", start, "run", "--out", str(out), "--notebooks", str(source)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    limit = time.monotonic() + 90
+    while not (tmp_path / "on").exists() and time.monotonic() < limit:
+        time.sleep(0.1)
+    child.send_signal(signal.SIGINT)
+    _, errors = child.communicate(timeout=60)
+    assert child.returncode == 130
+    assert "Traceback" not in errors
+    assert "interrupted" in errors
+    assert not [path.name for path in out.iterdir() if ".part" in path.name]
+    save(source, "02_b", code("1"))
+    report = reports.run_notebooks(out=out, notebooks_dir=source, say=str)
+    assert [outcome.status for outcome in report.outcomes] == ["skipped", "ok"]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"dataset": "demmo"}, "unknown data set 'demmo'.*did you mean 'demo'"),
+        ({"profile": "ful"}, "unknown profile 'ful'.*did you mean 'full'"),
+        ({"notebooks": ["03"]}, "unknown notebook '03'.*01_a, 02_b"),
+        ({"notebooks": ["02_c"]}, "unknown notebook.*did you mean '02_b'"),
+        ({"parameters": {"sise": "1"}}, "unknown parameter 'sise'.*did you mean 'size'"),
+        ({"parameters": {"size": "many"}}, "'size' of 01_a: found 'many'; expected a value of type int"),
+        ({"parameters": {"size": 1.5}}, "'size' of 01_a: found 1.5; expected a value of type int"),
+        ({"parameters": {"seed": "1"}}, "--seed"),
+        ({"notebooks_dir": "nowhere"}, "nowhere: no such folder"),
+    ],
+)
+def test_wrong_arguments_are_one_sentence_and_write_nothing(tmp_path, monkeypatch, options, words):
+    source, out = tmp_path / "nbs", tmp_path / "out"
+    save(source, "01_a", code(PARAMETERS + "\nsize: int = 9", "parameters"))
+    save(source, "02_b", code(PARAMETERS, "parameters"))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=words) as caught:
+        reports.run_notebooks(**{"out": out, "notebooks_dir": source, "say": str, **options})
+    assert "\n" not in str(caught.value)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["nbs"]
+
+
+def test_report_folder_must_be_a_writable_folder_of_its_own(tmp_path):
+    source = tmp_path / "nbs"
+    path = save(source, "01_a", code("1"))
+    before = path.read_bytes()
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(InputError, match="folder of the notebooks"):
+        reports.run_notebooks(out=source, notebooks_dir=source)
+    with pytest.raises(InputError, match="is a file; expected a folder"):
+        reports.run_notebooks(out=tmp_path / "file" / "deep", notebooks_dir=source)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="the administrator may write anywhere")
+def test_report_folder_without_permission(tmp_path):
+    save(tmp_path / "nbs", "01_a", code("1"))
+    (tmp_path / "closed").mkdir(mode=0o555)
+    with pytest.raises(InputError, match="not writable"):
+        reports.run_notebooks(out=tmp_path / "closed" / "out", notebooks_dir=tmp_path / "nbs")
+
+
+def test_data_set_that_cannot_be_had_stops_the_run_before_it_writes(tmp_path, monkeypatch):
+    def broken(name):
+        raise InputError(f"{name}: wrong hash.")
+
+    monkeypatch.setattr(datasets, "fetch", broken)
+    save(tmp_path / "nbs", "01_a", code("1"))
+    with pytest.raises(InputError, match="demo: wrong hash"):
+        reports.run_notebooks(out=tmp_path / "out", notebooks_dir=tmp_path / "nbs")
+    assert not (tmp_path / "out").exists()
+
+
+def test_file_that_is_no_notebook(tmp_path):
+    (tmp_path / "01_a.ipynb").write_text("{")
+    with pytest.raises(InputError, match=r"01_a\.ipynb: not readable as a notebook"):
+        reports.run_notebooks(out=tmp_path / "out", notebooks_dir=tmp_path)
+
+
+@pytest.mark.parametrize("names", [["2"], ["02"], ["02_b"], ["02_b.ipynb"], ["2", "02_b"]])
+def test_notebooks_are_found_by_number_stem_and_file_name(tmp_path, names):
+    for stem in ("01_a", "02_b", "12_c"):
+        save(tmp_path, stem, code("1"))
+    paths, folder = parameters.find_notebooks(names, tmp_path)
+    assert [path.stem for path in paths] == ["02_b"]
+    assert folder == tmp_path.resolve()
+
+
+def test_no_name_means_all_in_order_and_names_keep_the_order(tmp_path):
+    for stem in ("12_c", "01_a", "02_b"):
+        save(tmp_path, stem, code("1"))
+    assert [p.stem for p in parameters.find_notebooks([], tmp_path)[0]] == ["01_a", "02_b", "12_c"]
+    assert [p.stem for p in parameters.find_notebooks(["12", "1"], tmp_path)[0]] == ["01_a", "12_c"]
+
+
+@pytest.mark.parametrize(
+    ("line", "text", "value"),
+    [
+        ("x: int = 1", "7", 7),
+        ("x = 1", "7", 7),
+        ("x: float = 1.0", "1e-3", 1e-3),
+        ("x: float = 1.0", "2", 2.0),
+        ("x: bool = True", "false", False),
+        ("x: str = 'a'", "7", "7"),
+        ("x = [1]", "[1, 2]", [1, 2]),
+        ("x: str = 'a'  # a comment", "b=c", "b=c"),
+    ],
+)
+def test_values_are_read_as_the_type_of_the_default(tmp_path, line, text, value):
+    path = save(tmp_path, "01_a", code(line, "parameters"))
+    given = parameters.chosen_parameters([path], {"dataset": "demo"}, {"x": text})[path]
+    assert given == {"x": value}
+    assert type(given["x"]) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        ("x: int = 1", "1.5"),
+        ("x: bool = True", "maybe"),
+        ("x: float = 1.0", "a"),
+        ("x = [1]", "{}"),
+        ("x = [1]", "["),
+    ],
+)
+def test_values_of_another_type_are_refused(tmp_path, line, text):
+    path = save(tmp_path, "01_a", code(line, "parameters"))
+    with pytest.raises(InputError, match="parameter 'x' of 01_a: found"):
+        parameters.chosen_parameters([path], {}, {"x": text})
+
+
+def test_parameters_go_only_to_notebooks_that_declare_them(tmp_path):
+    first = save(tmp_path, "01_a", code("seed: int = 0\nsize: int = 1", "parameters"))
+    second = save(tmp_path, "02_b", code("1"))
+    given = parameters.chosen_parameters([first, second], {"seed": 3, "profile": "demo"}, {"size": "2"})
+    assert given == {first: {"seed": 3, "size": 2}, second: {}}
+
+
+def test_outputs_are_escaped_and_terminal_codes_are_gone():
+    body = shown(new_output("stream", text="\x1b[31mred\x1b[0m <b>\n"), new_output("stream", text=" 10%\r 90%\rdone\n"))
+    assert "red &lt;b&gt;" in body
+    assert "done" in body
+    assert "90%" not in body
+    assert "\x1b" not in body
+    assert "&lt;i&gt;" in shown(new_output("execute_result", data={"text/plain": "<i>"}))
+
+
+def test_computed_markdown_keeps_tables_and_loses_scripts():
+    body = shown(new_output("display_data", data={"text/markdown": f"**bold** {EVIL}\n\n|a|\n|-|\n|1|"}))
+    assert "<strong>bold</strong>" in body
+    assert "<table>" in body
+    assert EVIL not in body
+
+
+def test_prose_keeps_html_but_nothing_active():
+    page = page_of(prose(f'# A {EVIL}\n\n<details><summary>s</summary>x</details>\n\n<b onclick="x()">b</b>'))
+    assert "<details><summary>s</summary>" in page
+    assert EVIL not in page
+    assert "<b onclick" not in page
+
+
+def test_pictures_are_embedded_and_those_of_the_network_become_links(tmp_path):
+    (tmp_path / "p.svg").write_text("<svg/>")
+    page = page_of(prose("![own](p.svg)\n\n![far](https://example.org/x.png)"), folder=tmp_path)
+    assert 'src="data:image/svg+xml;base64,' in page
+    assert '<a href="https://example.org/x.png">far</a>' in page
+
+
+def test_picture_outputs():
+    assert 'src="data:image/png;base64,AAAA"' in shown(new_output("display_data", data={"image/png": "AA\nAA\n"}))
+    svg = new_output("display_data", data={"image/svg+xml": "<svg onload='alert(1)'/>", "text/plain": "x"})
+    assert "onload" not in shown(svg)
+
+
+def test_tags_fold_hide_and_frame():
+    page = page_of(
+        prose("Try it.", "exercise"),
+        code("answer_one = 1", "solution"),
+        code("answer_two = 2", "solution"),
+        code("secret_code = 1", "remove-input"),
+        code("gone = 1", "remove-cell"),
+    )
+    assert page.count("<summary>Solution</summary>") == 1
+    assert page.count('class="exercise"') == 1
+    assert "answer_two" in page
+    assert "secret_code" not in page
+    assert "gone" not in page
+
+
+def test_injected_parameters_are_a_compact_block():
+    nb = new_notebook(cells=[code("label = 'a'", "injected-parameters")])
+    nb.metadata.papermill = {"parameters": {"label": EVIL}}
+    page = html.notebook_page(nb, stem="x", title="x", about="", versions="", simulated=False)
+    assert "Parameters of this run" in page
+    assert "label = &#39;&lt;script&gt;" in page
+
+
+def test_heading_ids_are_unique_and_listed():
+    page = page_of(prose("## Same\n\n## Same\n\n## <i>Other</i> & more"))
+    assert 'id="same"' in page
+    assert 'id="same-2"' in page
+    assert '<a href="#same-2">Same</a>' in page
+    assert '<a href="#other-more">Other &amp; more</a>' in page
+
+
+def test_banner_only_where_data_are_simulated():
+    assert BANNER not in page_of(prose("x"))
+    assert BANNER in page_of(prose("x"), simulated=True)
+
+
+def test_page_title_data_set_and_parameters_are_escaped_on_the_index():
+    card = {"stem": EVIL, "notebook": EVIL, "title": EVIL, "status": "ok", "seconds": "1 s", "dataset": EVIL,
+            "settings": EVIL, "numbers": {EVIL: EVIL}, "figure": None,
+            "error": {"sentence": EVIL, "traceback": EVIL}}  # fmt: skip
+    data = {"title": EVIL, "citation": EVIL, "licence": EVIL}
+    page = html.index_page([card], title=EVIL, datasets=[data], summary=EVIL, versions=EVIL, simulated=True)
+    assert EVIL not in page
+    assert page.count("&lt;script&gt;alert(1)&lt;/script&gt;") >= 12
+
+
+def test_errors_are_described_for_people():
+    assert cells.describe_error("InputError", "a.", ["\x1b[31mlong"]) == {"title": "a.", "body": ""}
+    assert cells.describe_error("KeyError", "'a'", ["\x1b[31mlong\x1b[0m"]) == {
+        "title": "KeyError: 'a'", "body": "long"}  # fmt: skip
+
+
+def test_notebook_title_is_its_first_heading():
+    nb = new_notebook(cells=[prose("text"), prose("# A **bold** `x` title\n\nmore")])
+    assert html.notebook_title(nb, "stem") == "A bold x title"
+    assert html.notebook_title(new_notebook(cells=[]), "stem") == "stem"
