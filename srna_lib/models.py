@@ -138,6 +138,7 @@ class TwoStageForest(ClassifierMixin, BaseEstimator):
         -------
         array, shape (n_samples,)
         """
+        check_is_fitted(self, "forest_")
         return self.classes_[self.predict_proba(X).argmax(axis=1)]
 
     def _forest(self, trees: int) -> Any:

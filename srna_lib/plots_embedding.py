@@ -96,8 +96,9 @@ def embedding_pair(
         shown = [other, *(h for h in hover if h not in (left, right))]
         for trace in _traces(table, column, shown, legend=col == 1):
             fig.add_trace(trace, 1, col)
-    fig.update_xaxes(title_text=f"{safe(axis)} 1 (arbitrary units)", showgrid=False, matches="x")
-    fig.update_yaxes(showgrid=False, matches="y")
+    fig.update_xaxes(title_text=f"{safe(axis)} 1 (arbitrary units)", showgrid=False)
+    fig.update_yaxes(showgrid=False)
+    fig.update_xaxes(matches="x", row=1, col=2)
     fig.update_yaxes(title_text=f"{safe(axis)} 2 (arbitrary units)", row=1, col=1)
     panel_titles(fig, names or (f"coloured by {left}", f"coloured by {right}"))
     legend = {"orientation": "h", "x": 0, "xanchor": "left", "y": -0.16, "yanchor": "top", "traceorder": "normal"}

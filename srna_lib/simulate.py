@@ -255,5 +255,5 @@ def _levels(
     level += rng.normal(size=(n, m)) * one["noise"] * srnas["within"].to_numpy()
     degraded, contaminated = rng.random(n) < one["degraded"], rng.random(n) < one["contaminated"]
     fragments = srnas["biotype"].isin(["tRF", "other"]).to_numpy()
-    level += 2.0 * np.outer(degraded, fragments) + 4.0 * np.outer(contaminated, contaminant)
+    level += 2.0 * np.outer(degraded, fragments) + 3.0 * np.outer(contaminated, contaminant)
     return level + np.outer(rng.normal(0, one["contaminant_sd"], n), contaminant)

@@ -240,7 +240,8 @@ def test_cache_folder_that_is_a_file(toy_mirror, cache, depth):
     blocked.parent.mkdir(parents=True, exist_ok=True)
     blocked.write_text("in the way")
     with pytest.raises(
-        InputError, match=r": the cache folder cannot be written \(.+\); expected a writable folder \(set SRNA_DATA_DIR\)"
+        InputError,
+        match=r": the cache folder cannot be written \(.+\); expected a writable folder \(set SRNA_DATA_DIR\)",
     ) as caught:
         datasets.fetch("toy")
     assert str(cache / "toy") in str(caught.value)

@@ -94,9 +94,7 @@ def test_an_atlas_without_biotypes_is_all_srna():
 
 
 def test_unknown_feature_set():
-    with pytest.raises(
-        InputError, match=r"unknown feature set 'mRNA': expected one of sRNA, contaminant, both"
-    ):
+    with pytest.raises(InputError, match=r"unknown feature set 'mRNA': expected one of sRNA, contaminant, both"):
         make_task(atlas_of(["a", "b"] * 3), min_class_size=2, features="mRNA")
 
 

@@ -1,0 +1,92 @@
+"""Profiles, several recipes on one split, and the tables that notebooks show."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+from test_validate import make
+
+from srna_lib.errors import InputError
+from srna_lib.experiment import (
+    PROFILES,
+    Profile,
+    get_profile,
+    paper_results,
+    records_table,
+    run_models,
+    score_all,
+)
+from srna_lib.models import RECIPES, recipe
+
+TINY = Profile("tiny", n_splits=3, repeats=2, n_boot=50, changes=PROFILES["smoke"].changes)
+
+
+@pytest.fixture(scope="module")
+def task():
+    return make(["brain", "blood", "liver"] * 20, [f"S{i // 5:02d}" for i in range(60)])
+
+
+def test_repeats_are_drawn_anew_and_named(task):
+    table = run_models(task, ["rf_plain"], "random_5fold", profile=TINY, progress=False)
+    assert sorted(table["fold"].unique()) == ["0.0", "0.1", "0.2", "1.0", "1.1", "1.2"]
+    assert (table["sample_id"].value_counts() == 2).all()
+    tests = table.groupby("fold")["sample_id"].agg(frozenset)
+    assert not set(tests[:3]) & set(tests[3:])
+    (accuracy, *_) = score_all(table, dataset="x", seed=0, n_boot=20)
+    assert accuracy["n_samples"] == len(task.y)
+
+
+def test_studies_left_out_are_limited_and_seeded(task):
+    profile = Profile("few", max_datasets_out=3)
+    studies = [
+        set(run_models(task, ["dummy"], "one_dataset_out", profile=profile, seed=s, progress=False)["dataset_id"])
+        for s in (0, 0, 1)
+    ]
+    assert len(studies[0]) == 3
+    assert studies[0] == studies[1] != studies[2]
+
+
+def test_models_share_splits(task):
+    table = run_models(task, ["dummy", "rf_plain"], "grouped_kfold", profile=TINY, progress=False)
+    folds = {m: part.set_index("sample_id")["fold"] for m, part in table.groupby("model")}
+    pd.testing.assert_series_equal(folds["dummy"], folds["rf_plain"])
+
+
+def test_changes_of_a_profile_fit_the_recipes():
+    for profile in PROFILES.values():
+        for name, changes in profile.changes.items():
+            assert name in RECIPES
+            recipe(name, **changes)
+
+
+def test_full_changes_no_recipe_and_leaves_nothing_out():
+    full = PROFILES["full"]
+    assert not full.changes
+    assert (full.n_splits, full.max_datasets_out, full.per_study) == (None, None, None)
+
+
+def test_unknown_profile():
+    with pytest.raises(InputError, match="unknown profile 'huge': expected one of smoke, demo, full"):
+        get_profile("huge")
+
+
+def test_records_table_has_a_row_per_model_and_a_column_per_scheme(task):
+    both = [
+        run_models(task, ["dummy", "rf_plain"], s, profile=TINY, progress=False)
+        for s in ("random_5fold", "grouped_kfold")
+    ]
+    records = score_all(pd.concat(both), dataset="x", seed=0, n_boot=20)
+    table = records_table(records, ["accuracy", "balanced_accuracy"])
+    assert list(table.index) == ["dummy", "rf_plain"]
+    assert list(table.columns) == [
+        (s, m) for s in ("random_5fold", "grouped_kfold") for m in ("accuracy", "balanced_accuracy")
+    ]
+    first = next(r for r in records if r["metric"] == "accuracy")
+    assert table.iloc[0, 0] == f"{first['value']:.3f} [{first['ci_low']:.3f}, {first['ci_high']:.3f}]"
+
+
+def test_published_figures():
+    table = paper_results("tissue_group").set_index(["scheme", "min_class_size", "model"])["value"]
+    assert table["random_5fold", 9, "rf_paper"] == 0.85
+    assert table["one_dataset_out", 15, "dl_paper"] == 0.831
+    assert set(paper_results("sex")["features"]) == {"both", "sRNA", "contaminant"}

@@ -1,0 +1,264 @@
+"""simulate.py and catalogue.py: the embedded atlas keeps its contract, its truth and its habits."""
+
+from __future__ import annotations
+
+import os
+import runpy
+import time
+from pathlib import Path
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import pytest
+
+from srna_lib.atlas import BIOTYPES, check_atlas, counts_frame
+from srna_lib.catalogue import catalogue, read_profile, settings
+from srna_lib.errors import InputError
+from srna_lib.simulate import simulate_atlas
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="module")
+def atlas() -> ad.AnnData:
+    return simulate_atlas(seed=0)
+
+
+@pytest.fixture(scope="module")
+def small() -> ad.AnnData:
+    return simulate_atlas(n_samples=240, n_studies=20, seed=3)
+
+
+def test_shape_counts_and_depth(atlas: ad.AnnData) -> None:
+    assert atlas.n_obs == 1200
+    assert atlas.obs["dataset_id"].nunique() == 60
+    assert check_atlas(atlas) is atlas
+    assert atlas.uns["srna"]["simulated"] is True
+    depth = np.asarray(atlas.X.sum(axis=1)).ravel()
+    limits = settings()["sample"]
+    assert depth.min() >= limits["depth_low"]
+    assert depth.max() <= limits["depth_high"]
+    assert depth.max() / depth.min() > 20
+
+
+def test_equal_seeds_give_equal_atlases_and_others_do_not(small: ad.AnnData) -> None:
+    again = simulate_atlas(n_samples=240, n_studies=20, seed=3)
+    other = simulate_atlas(n_samples=240, n_studies=20, seed=4)
+    assert (small.X != again.X).nnz == 0
+    pd.testing.assert_frame_equal(small.obs, again.obs)
+    assert (small.X != other.X).nnz > 0
+    assert list(small.var_names) == list(other.var_names)
+    pd.testing.assert_frame_equal(small.uns["srna"]["truth"], other.uns["srna"]["truth"])
+
+
+def test_biotypes_and_names(atlas: ad.AnnData) -> None:
+    n = atlas.var["biotype"].value_counts()
+    assert set(n.index) == set(BIOTYPES)
+    assert n["miRNA"] == len(read_profile())
+    assert 550 <= n[["piRNA", "snoRNA", "snRNA", "tRF", "other"]].sum() <= 650
+    assert n["contaminant"] == 200
+    assert set(read_profile().index) <= set(atlas.var_names)
+    assert atlas.var["family"].notna().all()
+    reads = counts_frame(atlas).sum()
+    share = reads.groupby(atlas.var["biotype"].to_numpy()).sum() / reads.sum()
+    assert share["miRNA"] == share.max()
+    assert share["contaminant"] < 0.1
+
+
+def test_studies_hold_groups_as_real_collections_do(atlas: ad.AnnData) -> None:
+    obs = atlas.obs[atlas.obs["tissue_group"].notna()].astype({"tissue_group": str})
+    groups = obs.groupby("tissue_group")
+    assert set(groups.groups) == set(settings()["groups"])
+    assert (groups["dataset_id"].nunique() >= 3).all()
+    sizes = groups.size()
+    assert 30 <= sizes.min() <= 60
+    assert sizes.max() > 4 * sizes.min()
+    assert (obs.groupby("dataset_id")["tissue_group"].nunique() == 2).any()
+    assert obs.groupby("dataset_id").size().min() <= 6
+    assert (groups["tissue_top"].nunique() == 1).all()
+    tissues = obs.dropna(subset="tissue").groupby("tissue")
+    assert (tissues["tissue_group"].nunique() == 1).all()
+    assert 16 <= len(tissues) <= 20
+
+
+def test_small_atlas_keeps_every_group(small: ad.AnnData) -> None:
+    groups = small.obs.dropna(subset="tissue_group").groupby("tissue_group", observed=True)
+    assert len(groups) == len(settings()["groups"])
+    assert (groups.size() >= 15).all()
+    assert (groups["dataset_id"].nunique() >= 2).all()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_every_group_is_in_enough_studies_whatever_the_seed(seed: int) -> None:
+    for n_samples, n_studies, least in ((240, 20, 2), (600, 40, 3)):
+        obs = simulate_atlas(n_samples=n_samples, n_studies=n_studies, seed=seed).obs
+        groups = obs.dropna(subset="tissue_group").groupby("tissue_group", observed=True)
+        assert groups["dataset_id"].nunique().min() >= least
+        assert groups.size().min() >= 15
+        assert obs["dataset_id"].nunique() == n_studies
+
+
+def test_metadata_is_incomplete_as_in_the_paper(atlas: ad.AnnData) -> None:
+    obs, known = atlas.obs, settings()["known"]
+    assert obs["is_cell_line"].mean() == pytest.approx(known["cell_line"], abs=0.05)
+    assert obs["sex"].notna().mean() == pytest.approx(known["sex"], abs=0.06)
+    assert obs["age_years"].notna().mean() == pytest.approx(known["age_years"], abs=0.06)
+    assert obs["tissue_group"].isna().any()
+    assert obs["tissue"].isna().sum() > obs["tissue_group"].isna().sum()
+    assert (obs["sex"].dropna() == "male").mean() == pytest.approx(known["male"], abs=0.08)
+    assert obs["age_years"].between(0, 110).sum() == obs["age_years"].notna().sum()
+    # annotated study by study, and one person has one sex and one age
+    assert obs.groupby("dataset_id")["sex"].apply(lambda s: s.notna().any() and s.isna().any()).mean() < 0.1
+    assert (obs.groupby("donor_id")["age_years"].nunique() <= 1).all()
+    assert (obs.groupby("donor_id")["sex"].nunique() <= 1).all()
+    assert obs.loc[obs["tissue_group"] == "embryonic", ["sex", "age_years"]].isna().all(axis=None)
+
+
+def test_truth_is_sparse_and_names_known_srnas(atlas: ad.AnnData) -> None:
+    truth = atlas.uns["srna"]["truth"]
+    assert list(truth.columns) == ["task", "label", "srna", "direction", "log2_effect"]
+    assert set(truth["task"]) == {"tissue_group", "tissue", "sex", "age"}
+    assert set(truth["srna"]) <= set(atlas.var_names)
+    assert set(truth["direction"]) == {-1, 1}
+    assert (truth["log2_effect"] > 0).all()
+    assert not truth.duplicated(["task", "label", "srna"]).any()
+    tissue = truth[truth["task"] == "tissue_group"]
+    n_srnas = (atlas.var["biotype"] != "contaminant").sum()
+    assert tissue["srna"].nunique() <= 0.15 * n_srnas
+    assert tissue["log2_effect"].between(1, 2).all()
+    assert set(tissue["label"]) == set(settings()["groups"])
+    for task in ("sex", "age"):
+        kinds = atlas.var.loc[truth.loc[truth["task"] == task, "srna"], "biotype"]
+        assert {"contaminant", "miRNA"} <= set(kinds)
+
+
+@pytest.fixture(scope="module")
+def log_cpm(atlas: ad.AnnData) -> pd.DataFrame:
+    counts = counts_frame(atlas)
+    return np.log2(counts.div(counts.sum(axis=1), axis=0) * 1e6 + 1)
+
+
+def test_planted_tissue_direction_shows_in_class_means(atlas: ad.AnnData, log_cpm: pd.DataFrame) -> None:
+    truth = atlas.uns["srna"]["truth"].query("task == 'tissue_group'")
+    shared = truth.groupby("srna")["label"].agg(set)
+    difference = []
+    for label, srna in truth[["label", "srna"]].itertuples(index=False):
+        y = atlas.obs["tissue_group"].astype(object)
+        rest = y.notna() & ~y.isin(shared[srna])
+        difference.append(log_cpm.loc[y == label, srna].mean() - log_cpm.loc[rest, srna].mean())
+    assert (np.array(difference) > 0).mean() > 0.95
+    assert np.mean(difference) == pytest.approx(truth["log2_effect"].mean(), abs=0.5)
+
+
+def test_planted_sex_and_age_directions_show(atlas: ad.AnnData, log_cpm: pd.DataFrame) -> None:
+    truth = atlas.uns["srna"]["truth"].set_index("srna")
+    # within a study, so that the study effect does not hide it
+    centred = log_cpm - log_cpm.groupby(atlas.obs["dataset_id"]).transform("mean")
+    sex = truth[truth["task"] == "sex"]
+    male, female = (centred.loc[atlas.obs["sex"] == s, sex.index].mean() for s in ("male", "female"))
+    assert (np.sign(male - female) == sex["direction"]).mean() > 0.85
+    age = truth[truth["task"] == "age"]
+    known = atlas.obs["age_years"].notna()
+    slope = centred.loc[known, age.index].corrwith(atlas.obs.loc[known, "age_years"])
+    assert (np.sign(slope) == age["direction"]).mean() > 0.85
+
+
+def test_effects_can_be_switched_off() -> None:
+    kw = {"n_samples": 240, "n_studies": 20, "seed": 1}
+
+    def between_studies(atlas: ad.AnnData) -> float:
+        counts = counts_frame(atlas)
+        level = np.log2(counts.div(counts.sum(axis=1), axis=0) * 1e6 + 1)
+        return float(level.groupby(atlas.obs["dataset_id"]).mean().var().mean())
+
+    full, alike = simulate_atlas(**kw), simulate_atlas(**kw, study_effect=0.0, class_effect=0.0)
+    assert between_studies(alike) < 0.4 * between_studies(full)
+    assert (alike.uns["srna"]["truth"]["log2_effect"] == 0).all()
+
+
+def test_study_effect_shows_and_is_shared_by_protocol() -> None:
+    kw = {"n_samples": 600, "n_studies": 40, "seed": 2, "class_effect": 0.0}
+    atlas = simulate_atlas(**kw)
+    counts = counts_frame(atlas)
+    level = np.log2(counts.div(counts.sum(axis=1), axis=0) * 1e6 + 1)
+    studies = level.groupby(atlas.obs["dataset_id"]).mean().loc[:, counts.mean() > 50]
+    protocol = atlas.obs.groupby("dataset_id")["library_protocol"].first()
+    alike = np.corrcoef(studies - studies.mean())
+    same = protocol.to_numpy()[:, None] == protocol.to_numpy()[None, :]
+    off = ~np.eye(len(studies), dtype=bool)
+    assert alike[same & off].mean() > alike[~same].mean() + 0.1
+
+
+def test_h5ad_round_trip(small: ad.AnnData, tmp_path: Path) -> None:
+    small.write_h5ad(tmp_path / "demo.h5ad")
+    back = check_atlas(ad.read_h5ad(tmp_path / "demo.h5ad"))
+    assert (back.X != small.X).nnz == 0
+    pd.testing.assert_frame_equal(back.uns["srna"]["truth"], small.uns["srna"]["truth"], check_index_type=False)
+    for column in small.obs:
+        assert (back.obs[column].isna() == small.obs[column].isna()).all()
+    assert list(back.var["cluster"].dropna()) == list(small.var["cluster"].dropna())
+
+
+def test_it_is_fast() -> None:
+    simulate_atlas(n_samples=240, n_studies=20)
+    start = time.perf_counter()
+    simulate_atlas()
+    assert time.perf_counter() - start < 10
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ({"n_studies": 15}, "n_studies=15"),
+        ({"n_samples": 100, "n_studies": 20}, "n_samples=100"),
+        ({"n_samples": 239, "n_studies": 60}, "n_samples=239"),
+        ({"study_effect": -1.0}, "study_effect=-1.0"),
+        ({"class_effect": float("nan")}, "class_effect=nan"),
+    ],
+)
+def test_bad_arguments_are_named(arguments: dict[str, float], named: str) -> None:
+    with pytest.raises(InputError, match=named) as error:
+        simulate_atlas(**arguments)
+    assert "expected" in str(error.value)
+
+
+def test_catalogue_levels_fill_the_library() -> None:
+    srnas, _ = catalogue()
+    total = np.exp2(srnas["level"]).groupby(srnas["biotype"]).sum() / 1e6
+    for kind, spec in settings()["biotypes"].items():
+        # planted sRNAs are lifted to a level that can be measured
+        assert total[kind] == pytest.approx(spec["share"], rel=0.15)
+    families = {f for g in settings()["groups"].values() for f in g["families"]}
+    assert families <= set(srnas["family"])
+
+
+def test_profile_holds_summary_statistics_only() -> None:
+    path = ROOT / "srna_lib" / "resources" / "demo_profile.tsv"
+    header = [line for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("#")]
+    assert any("GPL-3" in line for line in header)
+    assert any("make_demo_profile.py" in line for line in header)
+    assert path.stat().st_size < 400_000
+    profile = read_profile()
+    fixed = ["family", "cluster", "sd_within_study", "sd_between_studies"]
+    means, spreads = profile.filter(regex="^mean_"), profile.filter(regex="^sd_(?!within|between)")
+    assert len(profile.columns) == len(fixed) + len(means.columns) + len(spreads.columns)
+    assert [c[5:] for c in means] == [c[3:] for c in spreads]
+    assert len(means.columns) < 20  # groups of cell types, far fewer than the 2077 samples behind them
+    assert (spreads > 0).any().all()  # a spread of zero everywhere would be a single sample
+    assert profile.index.is_unique and profile.index.str.startswith("hsa-").all()
+    assert not profile.isna().any(axis=None)
+    assert means.loc["hsa-miR-122-5p"].idxmax() == "mean_hepatocyte"
+    assert means.loc["hsa-miR-302a-3p"].idxmax() == "mean_pluripotent"
+    assert profile.loc["hsa-miR-17-3p", "cluster"] == "mir-17~mir-92a-1"
+
+
+@pytest.mark.skipif(
+    not os.environ.get("SRNA_DATA_MIRROR"),
+    reason="SRNA_DATA_MIRROR is not set: the committed profile was NOT recomputed from the real data",
+)
+def test_script_reproduces_the_committed_profile(tmp_path: Path) -> None:
+    script = runpy.run_path(str(ROOT / "scripts" / "make_demo_profile.py"))
+    table = script["make_table"](Path(os.environ["SRNA_DATA_MIRROR"]))
+    script["write_table"](table, tmp_path / "again.tsv")
+    assert (tmp_path / "again.tsv").read_bytes() == script["TABLE"].read_bytes()

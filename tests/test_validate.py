@@ -1,0 +1,187 @@
+"""Splits keep studies apart; out-of-fold tables are complete, reproducible and resumable."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.dummy import DummyClassifier
+from sklearn.pipeline import Pipeline
+
+from srna_lib import validate
+from srna_lib.errors import InputError
+from srna_lib.labels import Task
+from srna_lib.models import recipe
+from srna_lib.validate import SCHEMES, cross_validate, make_splits
+
+FOREST = {"classifier__n_estimators": 10}
+
+
+def make(y, groups, seed=0):
+    rng = np.random.default_rng(seed)
+    y, groups = np.array(y, dtype=object), np.array(groups, dtype=object)
+    X = rng.poisson(30, (len(y), 12)).astype(float)
+    for i, c in enumerate(sorted(set(y))):
+        X[y == c, i] *= 4
+    index = [f"s{i}" for i in range(len(y))]
+    X = pd.DataFrame(X, index=index, columns=[f"hsa-miR-{i}" for i in range(12)])
+    return Task("tissue_group", X, pd.Series(y, index=index), pd.Series(groups, index=index), {})
+
+
+@pytest.fixture
+def task():
+    studies = [f"S{i // 6:02d}" for i in range(72)]
+    return make(["brain", "blood", "liver"] * 24, studies)
+
+
+def test_random_folds_cover_every_sample_once(task):
+    splits = make_splits(task, "random_5fold")
+    assert len(splits) == 5
+    assert sorted(np.concatenate([s.test for s in splits])) == list(range(72))
+    assert all(not set(s.train) & set(s.test) for s in splits)
+
+
+@pytest.mark.parametrize("scheme", ["grouped_kfold", "one_dataset_out"])
+def test_studies_never_straddle(task, scheme):
+    for split in make_splits(task, scheme):
+        assert not set(task.groups.iloc[split.train]) & set(task.groups.iloc[split.test])
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.data())
+def test_one_dataset_out_is_the_papers_rule(data):
+    """A study is left out exactly when each of its classes has a sample in another study."""
+    n = data.draw(st.integers(6, 40))
+    y = data.draw(st.lists(st.sampled_from("abc"), min_size=n, max_size=n))
+    groups = data.draw(st.lists(st.sampled_from(["S1", "S2", "S3", "S4"]), min_size=n, max_size=n))
+    splits = make_splits(make(y, groups), "one_dataset_out")
+    left_out = {s.fold for s in splits}
+    for study in set(groups):
+        mine = {c for c, g in zip(y, groups, strict=True) if g == study}
+        others = {c for c, g in zip(y, groups, strict=True) if g != study}
+        assert (study in left_out) == (mine <= others)
+    for split in splits:
+        assert len(split.train) + len(split.test) == n
+
+
+def test_a_class_of_one_study_is_never_left_out():
+    task = make(["a"] * 4 + ["b"] * 4 + ["a", "b", "c", "c"], ["S1"] * 4 + ["S2"] * 4 + ["S3"] * 4)
+    assert [s.fold for s in make_splits(task, "one_dataset_out")] == ["S1", "S2"]
+
+
+def test_seed_decides_the_folds(task):
+    first, again, other = (make_splits(task, "random_5fold", seed=s) for s in (0, 0, 1))
+    assert all(np.array_equal(a.test, b.test) for a, b in zip(first, again, strict=True))
+    assert not all(np.array_equal(a.test, b.test) for a, b in zip(first, other, strict=True))
+
+
+def test_unknown_scheme_and_too_few_studies(task):
+    with pytest.raises(InputError, match=r"unknown scheme 'loo'.*one_dataset_out"):
+        make_splits(task, "loo")
+    with pytest.raises(InputError, match="12 studies cannot make 13 grouped folds"):
+        make_splits(task, "grouped_kfold", n_splits=13)
+
+
+def run(task, scheme="grouped_kfold", seed=0, **options):
+    splits = make_splits(task, scheme, n_splits=None if scheme == "one_dataset_out" else 4, seed=seed)
+    model = recipe("rf_plain", seed=seed, **FOREST)
+    return cross_validate(task, model, splits, scheme=scheme, name="rf_plain", progress=False, **options)
+
+
+@pytest.mark.parametrize("scheme", list(SCHEMES))
+def test_table_is_tidy(task, scheme):
+    table = run(task, scheme)
+    front = ["sample_id", "dataset_id", "task", "model", "features", "scheme", "fold", "y_true", "y_pred"]
+    assert list(table.columns) == [*front, "p_blood", "p_brain", "p_liver"]
+    assert sorted(table["sample_id"]) == sorted(task.X.index)
+    truth = table.set_index("sample_id")
+    pd.testing.assert_series_equal(truth["y_true"].loc[task.y.index], task.y, check_names=False, check_index_type=False)
+    assert (truth["dataset_id"].loc[task.groups.index] == task.groups).all()
+    np.testing.assert_allclose(table.filter(like="p_").sum(axis=1), 1)
+    most = table.filter(like="p_").idxmax(axis=1).str[2:]
+    assert (most == table["y_pred"]).all()
+    assert set(table["features"]) == {"sRNA"}
+
+
+def test_informative_features_are_found_and_permuted_labels_are_not(task):
+    assert (run(task).eval("y_true == y_pred")).mean() > 0.9
+    shuffled = make(np.random.default_rng(1).permutation(task.y.to_numpy()), task.groups.to_numpy())
+    permuted = Task("null", task.X, pd.Series(shuffled.y.to_numpy(), index=task.X.index), task.groups, {})
+    assert run(permuted).eval("y_true == y_pred").mean() < 0.55
+
+
+def test_parallel_equals_serial_and_same_seed_equals_same(task):
+    serial, again, parallel = run(task), run(task), run(task, n_jobs=2)
+    pd.testing.assert_frame_equal(serial, again)
+    pd.testing.assert_frame_equal(serial, parallel)
+
+
+def test_network_in_parallel_equals_serial(task):
+    splits = make_splits(task, "grouped_kfold", n_splits=3)
+    small = {"classifier__epochs": 3, "classifier__hidden": (16,), "classifier__dropout": (0.2,)}
+    tables = [
+        cross_validate(
+            task,
+            recipe("dl_paper", seed=0, **small),
+            splits,
+            scheme="grouped_kfold",
+            name="dl_paper",
+            n_jobs=jobs,
+            progress=False,
+        )
+        for jobs in (1, 2)
+    ]
+    pd.testing.assert_frame_equal(tables[0], tables[1])
+
+
+class Counting(DummyClassifier):
+    """Counts its fits, and breaks at a given one."""
+
+    fits = 0
+    break_at = -1
+
+    def fit(self, X, y, sample_weight=None):
+        type(self).fits += 1
+        if type(self).fits == self.break_at:
+            raise KeyboardInterrupt
+        return super().fit(X, y, sample_weight)
+
+
+def test_interrupted_run_redoes_only_what_is_not_done(task, tmp_path, monkeypatch):
+    monkeypatch.setattr(Counting, "fits", 0)
+    monkeypatch.setattr(Counting, "break_at", 3)
+    model, splits = Pipeline([("classifier", Counting())]), make_splits(task, "grouped_kfold", n_splits=4)
+    arguments = {"scheme": "grouped_kfold", "name": "counting", "cache": tmp_path, "progress": False}
+    with pytest.raises(KeyboardInterrupt):
+        cross_validate(task, model, splits, **arguments)
+    assert len(list(tmp_path.glob("*.parquet"))) == 2
+    monkeypatch.setattr(Counting, "break_at", -1)
+    table = cross_validate(task, model, splits, **arguments)
+    assert Counting.fits == 3 + 2
+    monkeypatch.setattr(Counting, "fits", 0)
+    pd.testing.assert_frame_equal(cross_validate(task, model, splits, **arguments), table)
+    assert Counting.fits == 0
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_cache_is_of_data_model_and_split(task, tmp_path):
+    run(task, cache=tmp_path)
+    assert len(list(tmp_path.glob("*.parquet"))) == 4
+    run(task, cache=tmp_path)
+    assert len(list(tmp_path.glob("*.parquet"))) == 4
+    run(task, cache=tmp_path, seed=1)
+    assert len(list(tmp_path.glob("*.parquet"))) == 8
+    changed = make(task.y.to_numpy(), task.groups.to_numpy(), seed=5)
+    run(changed, cache=tmp_path)
+    assert len(list(tmp_path.glob("*.parquet"))) == 12
+
+
+def test_a_class_absent_from_training_gets_probability_zero():
+    task = make(["a", "b"] * 6 + ["c"] * 4, ["S1"] * 4 + ["S2"] * 4 + ["S3"] * 4 + ["S4"] * 4)
+    splits = [validate.Split("S4", np.arange(12), np.arange(12, 16))]
+    model = recipe("rf_plain", **FOREST)
+    table = cross_validate(task, model, splits, scheme="grouped_kfold", name="rf_plain", progress=False)
+    assert (table["p_c"] == 0).all()
+    assert not (table["y_pred"] == "c").any()
