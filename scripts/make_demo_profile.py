@@ -99,9 +99,7 @@ def families(mifam: str) -> dict[str, str]:
     return found
 
 
-def annotate(
-    name: str, table: pd.DataFrame, mature: dict[str, list[str]], family: dict[str, str]
-) -> tuple[str, str]:
+def annotate(name: str, table: pd.DataFrame, mature: dict[str, list[str]], family: dict[str, str]) -> tuple[str, str]:
     """Family and cluster of a mature miRNA; of a merged name (``a/b``) those of its first known part."""
     first, *rest = name.split("/")
     for part in [first, *(f"hsa-miR-{r}" for r in rest)]:
@@ -146,9 +144,7 @@ def make_table(mirror: Path) -> pd.DataFrame:
 
     table, mature = hairpins(_verified(mirror, GFF))
     family = families(_verified(mirror, MIFAM))
-    out = pd.DataFrame(
-        [annotate(n, table, mature, family) for n in keep], index=keep, columns=["family", "cluster"]
-    )
+    out = pd.DataFrame([annotate(n, table, mature, family) for n in keep], index=keep, columns=["family", "cluster"])
     out["sd_within_study"], out["sd_between_studies"] = within, between
     for name in PROFILES:
         out[f"mean_{name}"], out[f"sd_{name}"] = mean.loc[keep, name], sd.loc[keep, name]
@@ -179,15 +175,11 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=TABLE, help="where to write the table")
     out = parser.parse_args().out
     if "SRNA_DATA_MIRROR" not in os.environ:
-        raise SystemExit(
-            "SRNA_DATA_MIRROR is not set; expected a folder with the annotation files (see the docstring)"
-        )
+        raise SystemExit("SRNA_DATA_MIRROR is not set; expected a folder with the annotation files (see the docstring)")
     write_table(make_table(Path(os.environ["SRNA_DATA_MIRROR"])), out)
     print(out)
 

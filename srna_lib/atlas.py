@@ -114,7 +114,8 @@ def check_atlas(adata: ad.AnnData) -> ad.AnnData:
         )
     if "dataset_id" not in adata.obs:
         raise InputError(
-            f"{name}: the field obs['dataset_id'] is missing (found: {', '.join(map(str, adata.obs.columns)) or 'none'});"
+            f"{name}: the field obs['dataset_id'] is missing"
+            f" (found: {', '.join(map(str, adata.obs.columns)) or 'none'});"
             " expected the study of every sample, because studies must never straddle a split."
         )
     missing = int(adata.obs["dataset_id"].isna().sum())

@@ -10,17 +10,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-CATALOGUE_SEED = (
-    20200227  # names, levels and biomarkers are the same in every simulated atlas; samples are not
-)
+CATALOGUE_SEED = 20200227  # names, levels and biomarkers are the same in every simulated atlas; samples are not
 
 
 @cache
 def settings() -> dict[str, Any]:
     """Constants of the simulation (``resources/simulate.json``)."""
-    return json.loads(
-        resources.files("srna_lib").joinpath("resources/simulate.json").read_text(encoding="utf-8")
-    )
+    return json.loads(resources.files("srna_lib").joinpath("resources/simulate.json").read_text(encoding="utf-8"))
 
 
 def read_profile() -> pd.DataFrame:
@@ -96,9 +92,7 @@ def _families(cfg: dict[str, Any], rng: np.random.Generator) -> list[tuple[str, 
     return found
 
 
-def _truth(
-    cfg: dict[str, Any], rng: np.random.Generator, srnas: pd.DataFrame, profile: pd.DataFrame
-) -> pd.DataFrame:
+def _truth(cfg: dict[str, Any], rng: np.random.Generator, srnas: pd.DataFrame, profile: pd.DataFrame) -> pd.DataFrame:
     """Planted effects, one row per task, label and sRNA."""
     rows: list[tuple[str, str, str, int, float]] = []
     members = srnas.groupby("family").groups
@@ -113,11 +107,7 @@ def _truth(
         for i, family in enumerate([*spec["families"], *cfg["top_families"].get(spec["top"], [])]):
             measured = contrast.reindex(members[family]).max()
             middle = (gain["lowest"] + gain["highest"]) / 2
-            effect = (
-                middle
-                if np.isnan(measured)
-                else float(np.clip(measured / 3, gain["lowest"], gain["highest"]))
-            )
+            effect = middle if np.isnan(measured) else float(np.clip(measured / 3, gain["lowest"], gain["highest"]))
             plant("tissue_group", group, members[family], effect)
             if i < len(spec["families"]) and len(spec["tissues"]) > 1:
                 plant("tissue", spec["tissues"][i % len(spec["tissues"])], members[family], gain["tissue"])

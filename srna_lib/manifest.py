@@ -19,9 +19,9 @@ KEYS = {"digest", "status", "seconds", "finished_at", "title", "simulated", "par
 
 
 def library_files() -> list[Path]:
-    """List the files whose change makes earlier runs out of date: the package's sources and data registry."""
+    """List the files whose change makes earlier runs out of date: the package's sources and tables."""
     package = Path(srna_lib.__file__).parent
-    return [*sorted(package.glob("*.py")), package / "resources" / "datasets.json"]
+    return sorted([*package.glob("*.py"), *package.glob("resources/*.*")])
 
 
 def digest_of(path: Path, given: Mapping[str, Any]) -> str:
@@ -37,7 +37,7 @@ def digest_of(path: Path, given: Mapping[str, Any]) -> str:
     Returns
     -------
     str
-        SHA-256 over notebook, parameters, package version, the package's sources and the data registry.
+        SHA-256 over notebook, parameters, package version, the package's sources and tables.
     """
     nb = nbformat.read(path, as_version=4)
     cells = [[cell.cell_type, cell.source, cell.metadata.get("tags", [])] for cell in nb.cells]

@@ -70,7 +70,8 @@ def read_mirome(path: Path | str, info: dict[str, Any]) -> ad.AnnData:
     unknown = counts.index.difference(metadata["Sample"])
     if len(unknown):
         raise InputError(
-            f"{path}: metadata has no row for {len(unknown)} samples (first: {str(unknown[0])!r}); expected one for each."
+            f"{path}: metadata has no row for {len(unknown)} samples (first: {str(unknown[0])!r});"
+            " expected one for each."
         )
     obs = metadata.set_index("Sample").rename(columns=MIROME_OBS)
     obs = obs[[c for c in MIROME_OBS.values() if c in obs]]

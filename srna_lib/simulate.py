@@ -79,9 +79,7 @@ def simulate_atlas(
     return make_atlas(counts, obs, srnas[["biotype", "family", "cluster"]], info=described)
 
 
-def _check(
-    cfg: dict[str, Any], n_samples: int, n_studies: int, study_effect: float, class_effect: float
-) -> None:
+def _check(cfg: dict[str, Any], n_samples: int, n_studies: int, study_effect: float, class_effect: float) -> None:
     n_groups = len(cfg["groups"])
     if n_studies < 2 * n_groups:
         raise InputError(
@@ -184,9 +182,7 @@ def _samples(
     for column in ("sex", "age_years"):
         told = _greedy(rng, sizes, known[column] * n_samples, person)
         obs[column] = obs[column].where(obs["dataset_id"].isin(told) & (obs["tissue_group"] != "embryonic"))
-    unknown = _greedy(
-        rng, sizes, known["tissue_hidden"] * n_samples, main.isin(["blood", "brain"]) & (sizes < 30)
-    )
+    unknown = _greedy(rng, sizes, known["tissue_hidden"] * n_samples, main.isin(["blood", "brain"]) & (sizes < 30))
     for column in ("tissue", "tissue_group", "tissue_top"):
         obs[column] = obs[column].where(~obs["dataset_id"].isin(unknown))
     obs["tissue"] = obs["tissue"].where(rng.random(n_samples) >= known["tissue_hidden"])
@@ -206,9 +202,7 @@ def _samples(
 def _effects(srnas: pd.DataFrame, truth: pd.DataFrame, true: pd.DataFrame) -> np.ndarray:
     """Log2 effects of tissue, sex and age on every sample, shape (n_samples, n_srnas)."""
     signed = truth.assign(effect=truth["direction"] * truth["log2_effect"])
-    dose = pd.DataFrame(
-        0.0, index=true.index, columns=pd.MultiIndex.from_frame(truth[["task", "label"]]).unique()
-    )
+    dose = pd.DataFrame(0.0, index=true.index, columns=pd.MultiIndex.from_frame(truth[["task", "label"]]).unique())
     for task, label in dose:
         if task == "sex":
             dose[task, label] = np.where(true["sex"] == label, 0.5, -0.5)
@@ -216,9 +210,7 @@ def _effects(srnas: pd.DataFrame, truth: pd.DataFrame, true: pd.DataFrame) -> np
             dose[task, label] = (true["age_years"] - 55) / 50
         else:
             dose[task, label] = (true[task] == label).astype(float)
-    table = signed.pivot_table(
-        index=["task", "label"], columns="srna", values="effect", aggfunc="sum", fill_value=0.0
-    )
+    table = signed.pivot_table(index=["task", "label"], columns="srna", values="effect", aggfunc="sum", fill_value=0.0)
     return dose.to_numpy() @ table.reindex(index=dose.columns, columns=srnas.index, fill_value=0.0).to_numpy()
 
 

@@ -1,0 +1,55 @@
+"""Keep the figures of a full run on real data: ``python scripts/keep_results.py reports/mirome``.
+
+Copies the records and cards to ``docs/results/<dataset>`` (predictions stay behind: they are large, and the command
+makes them again) and writes ``run.json`` with command, seed, versions and run time beside them.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def keep(report: Path, target: Path) -> list[Path]:
+    """Copy records and cards of a finished full run below `target`, and say how they were made."""
+    cards = {p: json.loads(p.read_text()) for p in sorted((report / "results").glob("*.card.json"))}
+    if not cards:
+        sys.exit(f"{report}: no results/*.card.json there; expected the folder of a finished run.")
+    not_full = [c["notebook"] for c in cards.values() if c["parameters"]["profile"] != "full"]
+    simulated = [c["notebook"] for c in cards.values() if c["simulated"]]
+    if not_full or simulated:
+        sys.exit(f"{report}: {', '.join(not_full + simulated)} is no full run on real data; nothing was kept.")
+    (dataset,) = {c["dataset"] for c in cards.values()}
+    folder = target / dataset
+    folder.mkdir(parents=True, exist_ok=True)
+    manifest = json.loads((report / "run.json").read_text())
+    notebooks = {}
+    for path, card in cards.items():
+        stem = card["notebook"]
+        for name in (path.name, f"{stem}.json"):
+            shutil.copyfile(path.with_name(name), folder / name)
+        notebooks[stem] = {"seed": card["parameters"]["seed"], "seconds": seconds_of(manifest, stem)}
+    run = {
+        "command": f"make reports DATASET={dataset} PROFILE=full",
+        "versions": next(iter(cards.values()))["versions"],
+        "notebooks": notebooks,
+    }
+    (folder / "run.json").write_text(json.dumps(run, indent=1) + "\n")
+    return sorted(folder.iterdir())
+
+
+def seconds_of(manifest: dict, stem: str) -> float | None:
+    """Run time of a notebook in the runner's manifest."""
+    entry = manifest.get(stem) or manifest.get("notebooks", {}).get(stem)
+    return round(entry["seconds"], 1) if entry else None
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("usage: python scripts/keep_results.py reports/NAME")
+    for kept in keep(Path(sys.argv[1]), ROOT / "docs" / "results"):
+        print(kept.relative_to(ROOT))

@@ -1,0 +1,119 @@
+"""Write the README's tables and figures from ``docs/results``: ``python scripts/make_figures.py [--check | --tables]``.
+
+``--check`` writes nothing and leaves with exit code 1 when a table in README.md differs from its source; ``--tables``
+leaves the figures as they are (they need a Chrome, through kaleido).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "docs" / "results"
+SCHEMES = {"random_5fold": "random folds", "grouped_kfold": "grouped by study", "one_dataset_out": "one dataset out"}
+METRICS = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "accuracy_per_dataset": "mean over studies",
+}
+
+
+def read(dataset: str, notebook: str) -> list[dict[str, Any]]:
+    """Committed records of a notebook."""
+    return json.loads((RESULTS / dataset / f"{notebook}.json").read_text())
+
+
+def tissue_table(dataset: str, scheme: str) -> str:
+    """Markdown table of one scheme: a row per model, a column per metric, each with its interval."""
+    rows = [r for r in read(dataset, "02_tissue") if r["task"] == "tissue_group" and r["scheme"] == scheme]
+    cell = {
+        (r["model"], r["metric"]): f"{r['value']:.3f} [{r['ci_low']:.3f}, {r['ci_high']:.3f}]"
+        for r in rows
+        if r["metric"] in METRICS
+    }
+    models = list(dict.fromkeys(r["model"] for r in rows))
+    first = next(r for r in rows if r["metric"] == "accuracy")
+    lines = [
+        f"{SCHEMES[scheme].capitalize()}: {first['n_samples']} samples of {first['n_datasets']} studies.",
+        "",
+        "| model | " + " | ".join(METRICS.values()) + " |",
+        "|---" * (1 + len(METRICS)) + "|",
+    ]
+    lines += [f"| `{m}` | " + " | ".join(cell[m, k] for k in METRICS) + " |" for m in models]
+    return "\n".join(lines)
+
+
+def run_line(dataset: str) -> str:
+    """How the committed figures were made."""
+    run = json.loads((RESULTS / dataset / "run.json").read_text())
+    seconds = sum(n["seconds"] or 0 for n in run["notebooks"].values())
+    seeds = sorted({n["seed"] for n in run["notebooks"].values()})
+    packages = ", ".join(f"{k} {v}" for k, v in run["versions"].items())
+    return f"`{run['command']}`, seed {', '.join(map(str, seeds))}, {seconds / 60:.0f} minutes on 2 cores ({packages})."
+
+
+def blocks() -> dict[str, str]:
+    """Every generated block of README.md by name."""
+    made = {"run mirome": run_line("mirome")}
+    for scheme in SCHEMES:
+        made[f"tissue mirome {scheme}"] = tissue_table("mirome", scheme)
+    return made
+
+
+def fill(text: str) -> str:
+    """Replace what stands between ``<!-- name -->`` and ``<!-- /name -->`` by the generated block."""
+    for name, block in blocks().items():
+        pattern = re.compile(rf"(<!-- {re.escape(name)} -->\n).*?(\n<!-- /{re.escape(name)} -->)", re.DOTALL)
+        if not pattern.search(text):
+            sys.exit(f"README.md: the place of the block {name!r} is missing; expected <!-- {name} --> markers.")
+        text = pattern.sub(lambda m, block=block: m.group(1) + block + m.group(2), text)  # type: ignore[misc]
+    return text
+
+
+def figures() -> None:
+    """Draw the README's figure as SVG."""
+    from srna_lib import plots
+
+    records = [r for r in read("mirome", "02_tissue") if r["task"] == "tissue_group" and r["model"] != "dummy"]
+    random = next(r for r in records if r["scheme"] == "random_5fold")
+    plots.setup()
+    figure = plots.metric_bars(
+        records,
+        metric=list(METRICS),
+        title="Tissue group from small RNAs, cellular microRNAome",
+        caption=plots.caption(
+            random["n_samples"], random["n_datasets"], extra="95 % intervals: bootstrap over studies"
+        ),
+        labels=SCHEMES | METRICS,
+    )
+    target = ROOT / "figures" / "tissue_mirome.svg"
+    partial = target.with_suffix(".part.svg")
+    try:
+        figure.write_image(partial, width=1100, height=460)
+    except Exception as error:  # kaleido wraps many kinds of failure of the browser
+        sys.exit(f"figures need a Chrome or Chromium for kaleido ({type(error).__name__}); use --tables to skip them.")
+    os.replace(partial, target)
+    print(target.relative_to(ROOT))
+
+
+def main(arguments: list[str]) -> None:
+    """Write, or check, the generated parts."""
+    readme = ROOT / "README.md"
+    text = readme.read_text()
+    filled = fill(text)
+    if "--check" in arguments:
+        if filled != text:
+            sys.exit("README.md differs from docs/results: run `make figures`.")
+        return
+    readme.write_text(filled)
+    if "--tables" not in arguments:
+        figures()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

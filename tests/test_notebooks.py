@@ -1,0 +1,130 @@
+"""Notebooks: recipe, sync, and every one executed in profile smoke."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pandas as pd
+import pytest
+
+from srna_lib import reports
+from srna_lib.results import BANNER, RECORD_FIELDS
+
+ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
+STEMS = [n.stem for n in NOTEBOOKS]
+
+
+@pytest.fixture(scope="module", params=STEMS)
+def notebook(request):
+    return nbformat.read(ROOT / "notebooks" / f"{request.param}.ipynb", as_version=4)
+
+
+def tagged(notebook, tag):
+    return [c for c in notebook.cells if tag in c.metadata.get("tags", [])]
+
+
+def test_there_are_notebooks():
+    assert STEMS[:2] == ["01_data_exploration", "02_tissue"]
+
+
+def test_scripts_and_notebooks_agree():
+    run = subprocess.run(
+        [sys.executable, ROOT / "scripts/sync_notebooks.py", "--check"], capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
+def test_no_outputs_are_committed(notebook):
+    code = [c for c in notebook.cells if c.cell_type == "code"]
+    assert code
+    assert not any(c.outputs or c.execution_count for c in code)
+
+
+def test_title_is_a_question(notebook):
+    assert notebook.cells[0].source.startswith("# ")
+    assert notebook.cells[0].source.splitlines()[0].endswith("?")
+
+
+def test_length_and_cells(notebook):
+    assert 25 <= len(notebook.cells) <= 55
+    for cell in notebook.cells:
+        if cell.cell_type == "code" and "checks" not in cell.metadata.get("tags", []):
+            assert len(cell.source.splitlines()) <= 14, cell.source
+
+
+def test_parameters_are_typed_and_explained(notebook):
+    (cell,) = tagged(notebook, "parameters")
+    for statement, line in zip(ast.parse(cell.source).body, cell.source.splitlines(), strict=True):
+        assert isinstance(statement, ast.AnnAssign), line
+        assert "  # " in line, line
+    names = {s.target.id for s in ast.parse(cell.source).body}
+    assert {"dataset", "profile", "out", "seed", "n_jobs"} <= names
+
+
+def test_has_checks_and_exercises_with_solutions(notebook):
+    (checks,) = tagged(notebook, "checks")
+    assert checks.source.count("assert ") >= 3
+    assert len(tagged(notebook, "exercise")) == len(tagged(notebook, "solution")) >= 2
+
+
+def test_no_number_of_a_result_is_typed_into_prose(notebook):
+    """Percentages and decimals in prose are the paper's class sizes or nothing: results come from variables."""
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            assert not re.search(r"\d+(\.\d+)? ?%|\b0?\.\d{2,}", cell.source), cell.source
+
+
+def check_results(out: Path, stem: str) -> None:
+    records = json.loads((out / "results" / f"{stem}.json").read_text())
+    assert records
+    assert all(set(r) == set(RECORD_FIELDS) for r in records)
+    card = json.loads((out / "results" / f"{stem}.card.json").read_text())
+    assert card["key_numbers"]
+    assert (out / f"{stem}.html").stat().st_size > 1e6  # plotly.js is inside
+
+
+@pytest.fixture(scope="module")
+def demo_report(tmp_path_factory):
+    out = tmp_path_factory.mktemp("reports") / "demo"
+    return reports.run_notebooks(dataset="demo", profile="smoke", out=out), out
+
+
+def test_every_notebook_runs_on_demo(demo_report):
+    report, out = demo_report
+    assert [(o.notebook, o.status) for o in report.outcomes] == [(s, "ok") for s in STEMS]
+    for stem in STEMS:
+        check_results(out, stem)
+        assert BANNER in (out / f"{stem}.html").read_text()
+    assert BANNER in (out / "index.html").read_text()
+
+
+def test_tissue_predictions_are_tidy(demo_report):
+    _, out = demo_report
+    table = pd.read_parquet(out / "results" / "02_tissue.parquet")
+    assert {"sample_id", "dataset_id", "task", "model", "scheme", "fold", "y_true", "y_pred"} <= set(table.columns)
+    assert set(table["scheme"]) == {"random_5fold", "grouped_kfold", "one_dataset_out"}
+
+
+def test_pages_render_in_a_browser(demo_report):
+    if not any(shutil.which(b) for b in ("chromium", "chromium-browser", "google-chrome", "chrome")):
+        pytest.skip("no Chromium or Chrome found: install one to check that pages render")
+    run = subprocess.run(
+        [sys.executable, ROOT / "scripts/check_pages.py", demo_report[1]], capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
+def test_every_notebook_runs_on_real_data(mirror, tmp_path):
+    report = reports.run_notebooks(dataset="mirome", profile="smoke", out=tmp_path / "mirome")
+    assert [(o.notebook, o.status) for o in report.outcomes] == [(s, "ok") for s in STEMS]
+    for stem in STEMS:
+        check_results(tmp_path / "mirome", stem)
+        assert BANNER not in (tmp_path / "mirome" / f"{stem}.html").read_text()
