@@ -3,9 +3,9 @@
 ``python scripts/bench_training.py [--dataset mirome] [--epochs 10 50] [--repeats 5]``
 
 All variants see the same five folds of real data, preprocessed beforehand, in one process, in turn (A B C A B C ...)
-after one warm-up round. `fresh` is what anybody writes with keras: build, compile, fit, predict. `fresh estimator` is the
-library's classifier with its compiled programs thrown away before each fold; its predictions must equal those of the
-compile-once classifier bit by bit.
+after one warm-up round. `fresh keras models` is what anybody writes: build, compile, fit, predict. `fresh estimator`
+is the library's classifier with its compiled programs thrown away before each fold; its predictions must equal those
+of the compile-once classifier bit by bit.
 """
 
 from __future__ import annotations

@@ -68,7 +68,8 @@ def _verified(mirror: Path, file: tuple[str, str]) -> str:
 
 def hairpins(gff: str) -> tuple[pd.DataFrame, dict[str, list[str]]]:
     """Hairpins with their cluster, and the hairpins of each mature miRNA."""
-    rows, mature = [], {}
+    rows: list[tuple] = []
+    mature: dict[str, list[str]] = {}
     for line in gff.splitlines():
         if line.startswith("#") or not line.strip():
             continue

@@ -268,6 +268,20 @@ def test_full_disk(toy_mirror, cache, monkeypatch):
     assert files_below(cache) == []
 
 
+def test_a_run_that_is_killed_leaves_no_file_under_the_final_name(toy_mirror, cache, monkeypatch):
+    seen = []
+
+    def crash(source, target):
+        seen.append((Path(source).read_bytes(), Path(target).exists()))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(datasets.os, "replace", crash)
+    with pytest.raises(KeyboardInterrupt):
+        datasets.fetch("toy")
+    assert seen == [(CONTENT, False)]
+    assert files_below(cache) == []
+
+
 def test_cache_dir(monkeypatch, tmp_path):
     monkeypatch.setenv("SRNA_DATA_DIR", str(tmp_path))
     assert datasets.cache_dir() == tmp_path

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import re
+import sys
 import tomllib
 from pathlib import Path
 
@@ -125,3 +127,18 @@ def test_lock_names_no_index():
     for word in ("http://", "https://", "file:", "git+", "--index", "--extra", "--find-links", "--trusted", " @ "):
         assert word not in LOCK, word
     assert not re.search(r"(?m)^-", LOCK)
+
+
+IMPORT_NAMES = {"imblearn": "imbalanced-learn", "sklearn": "scikit-learn", "umap": "umap-learn", "zmq": "pyzmq"}
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "srna_lib").glob("*.py")), ids=lambda p: p.stem)
+def test_every_import_is_declared(path):
+    used = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            used |= {a.name.partition(".")[0] for a in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            used.add(str(node.module).partition(".")[0])
+    third = {canonicalize_name(IMPORT_NAMES.get(m, m)) for m in used - set(sys.stdlib_module_names) - {"srna_lib"}}
+    assert third <= set(required()), f"{path.name} imports what pyproject.toml does not name"
