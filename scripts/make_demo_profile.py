@@ -90,7 +90,7 @@ def hairpins(gff: str) -> tuple[pd.DataFrame, dict[str, list[str]]]:
 
 
 def families(mifam: str) -> dict[str, str]:
-    """Accession of each human hairpin -> family."""
+    """Read the family of each human hairpin, by accession."""
     found, name = {}, ""
     for line in mifam.splitlines():
         if line.startswith("ID"):
@@ -107,7 +107,7 @@ def annotate(name: str, table: pd.DataFrame, mature: dict[str, list[str]], famil
         ids = sorted(i for i in mature.get(part, []) if i in table.index)
         if ids:
             own = next((family[i] for i in ids if i in family), "")
-            cluster = next((table.at[i, "cluster"] for i in ids if table.at[i, "cluster"]), "")
+            cluster = next((table.loc[i, "cluster"] for i in ids if table.loc[i, "cluster"]), "")
             return own or _stem(first), cluster
     return _stem(first), ""
 
@@ -160,12 +160,12 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
     source = entry("mirome")
     sizes = ", ".join(PROFILES)
     header = (
-        "# Summary statistics of real data: mean and standard deviation of log2(CPM + 1) per miRNA and group of cell"
-        f" types ({sizes}).\n"
-        f"# Source: {source['title']}: {source['citation']}; licence of the source: {source['licence']}; file SHA-256"
-        f" {source['files'][0]['sha256']}.\n"
-        "# Families: miRBase miFam.dat; clusters: miRBase 21 hsa.gff3 (public domain), hairpins of one strand less"
-        f" than {CLUSTER_GAP} bases apart.\n"
+        "# Summary statistics of real data: mean and standard deviation of log2(CPM + 1) per miRNA and"
+        f" group of cell types ({sizes}).\n"
+        f"# Source: {source['title']}: {source['citation']}; licence of the source:"
+        f" {source['licence']}; file SHA-256 {source['files'][0]['sha256']}.\n"
+        "# Families: miRBase miFam.dat; clusters: miRBase 21 hsa.gff3 (public domain), hairpins of one"
+        f" strand less than {CLUSTER_GAP} bases apart.\n"
         "# Command: SRNA_DATA_MIRROR=... python scripts/make_demo_profile.py\n"
     )
     partial = path.with_name(path.name + ".part")

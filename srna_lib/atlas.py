@@ -88,13 +88,15 @@ def make_atlas(
     return check_atlas(adata)
 
 
-def check_atlas(adata: ad.AnnData) -> ad.AnnData:
+def check_atlas(adata: ad.AnnData, *, source: str | None = None) -> ad.AnnData:
     """Hold an atlas against the contract and return it unchanged.
 
     Parameters
     ----------
     adata : AnnData, shape (n_samples, n_srnas)
         The atlas; read from a file or built by `make_atlas`.
+    source : str, optional
+        What the error sentence names, such as the file; the atlas's own name by default.
 
     Returns
     -------
@@ -107,7 +109,7 @@ def check_atlas(adata: ad.AnnData) -> ad.AnnData:
         When it is empty, has no ``dataset_id``, repeats a sample or sRNA name, or holds anything but
         non-negative whole counts.
     """
-    name = adata.uns.get("srna", {}).get("name", "atlas")
+    name = source or adata.uns.get("srna", {}).get("name", "atlas")
     if adata.n_obs == 0 or adata.n_vars == 0:
         raise InputError(
             f"{name}: the atlas is empty ({adata.n_obs} samples x {adata.n_vars} sRNAs); expected at least one."

@@ -60,7 +60,7 @@ def run(
         list[str] | None,
         typer.Argument(metavar="NOTEBOOK", help="Number (01, 2), stem or file name; none for all."),
     ] = None,
-    dataset: Annotated[str, typer.Option(help="Data set: demo, mirome.")] = "demo",
+    dataset: Annotated[str, typer.Option(help="Data set (demo, mirome) or your own atlas.h5ad.")] = "demo",
     profile: Annotated[str, typer.Option(help="Size of the run: smoke, demo or full.")] = "demo",
     out: Annotated[Path | None, typer.Option(help="Report folder.", show_default="reports/DATASET")] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Parallel workers inside a notebook.")] = 2,
@@ -93,7 +93,7 @@ def run(
         )
         typer.echo(f"report: {report.index}")
         if report.failed:
-            raise typer.Exit(1)
+            raise typer.Exit(2 if report.bad_input else 1)
 
 
 def _pairs(texts: list[str]) -> dict[str, str]:

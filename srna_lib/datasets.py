@@ -8,14 +8,17 @@ import json
 import os
 import shutil
 import urllib.error
+import warnings
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import anndata as ad
+import numpy as np
 import pandas as pd
 
 from srna_lib import readers
+from srna_lib.atlas import check_atlas
 from srna_lib.errors import InputError
 
 RAW = "https://raw.githubusercontent.com/{repository}/{commit}/{path}"
@@ -39,14 +42,21 @@ def names() -> list[str]:
     return list(registry())
 
 
+def is_file(name: str) -> bool:
+    """Whether a data set is named by the path of an atlas (``.h5ad``) and not by a name of the registry."""
+    return name.endswith(".h5ad")
+
+
 def entry(name: str) -> dict[str, Any]:
-    """Registry entry of one data set.
+    """Registry entry of one data set; of an atlas file, the same fields as far as the file states them.
 
     Raises
     ------
     InputError
-        Unknown name.
+        Unknown name, or an unusable file.
     """
+    if is_file(name):
+        return {**load_file(name).uns["srna"], "files": []}
     known = registry()
     if name not in known:
         close = difflib.get_close_matches(name, known, n=1)
@@ -89,6 +99,9 @@ def fetch(name: str) -> list[Path]:
         Unknown name, no way to get a file, or a file whose SHA-256 is not the registered one. A cached
         file with a wrong hash is removed, so that the next call fetches it afresh.
     """
+    if is_file(name):
+        load_file(name)
+        return [Path(name)]
     return [_fetch_file(name, file) for file in entry(name)["files"]]
 
 
@@ -98,7 +111,8 @@ def load(name: str, *, seed: int = 0) -> ad.AnnData:
     Parameters
     ----------
     name : str
-        ``"demo"`` (simulated) or a real collection such as ``"mirome"``; see `names`.
+        ``"demo"`` (simulated) or a real collection such as ``"mirome"``; see `names`. A path that ends in
+        ``.h5ad`` is read as your own atlas (`load_file`).
     seed : int, default 0
         Seed of a simulated atlas; without effect on real data.
 
@@ -112,6 +126,8 @@ def load(name: str, *, seed: int = 0) -> ad.AnnData:
     InputError
         As in `fetch`.
     """
+    if is_file(name):
+        return load_file(name)
     described = entry(name)
     info = {
         "name": name,
@@ -130,6 +146,50 @@ def load(name: str, *, seed: int = 0) -> ad.AnnData:
         return simulate_atlas(seed=seed, info=info)
     (path,) = fetch(name)
     return PARSERS[name](path, info)
+
+
+def load_file(path: Path | str) -> ad.AnnData:
+    """Read an atlas of your own and hold it against the contract.
+
+    Parameters
+    ----------
+    path : path
+        An ``.h5ad`` file with raw counts in ``X`` and ``dataset_id`` in ``obs``.
+
+    Returns
+    -------
+    AnnData, shape (n_samples, n_srnas)
+        Checked; what the file does not say of itself (title, citation, licence, biotype) is filled with "not
+        stated", or for the biotype with ``miRNA`` where the name says so and ``other`` elsewhere.
+
+    Raises
+    ------
+    InputError
+        No such file, no AnnData file, or what `atlas.check_atlas` refuses.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: there is no such file; expected an atlas (.h5ad) or one of {', '.join(names())}.")
+    try:
+        with warnings.catch_warnings():
+            # check_atlas refuses them, with a sentence
+            warnings.filterwarnings("ignore", message=".*names are not unique")
+            atlas = ad.read_h5ad(path)
+    except (OSError, KeyError, ValueError, TypeError, AttributeError) as error:
+        reason = str(error).partition("\n")[0]
+        raise InputError(f"{path}: this is no readable AnnData file ({reason}); expected .h5ad.") from error
+    if atlas.X is None:
+        raise InputError(f"{path}: X is missing; expected raw counts, samples x sRNAs.")
+    sources = pd.DataFrame({"url": [path.name], "sha256": [_sha256(path)]})
+    stated = {k: v for k, v in dict(atlas.uns.get("srna", {})).items() if k != "sources"}
+    filled = dict.fromkeys(("citation", "licence"), "not stated")
+    about = {"title": path.stem, "simulated": False, **filled, **stated, "name": path.stem, "sources": sources}
+    about["simulated"] = bool(about["simulated"])
+    atlas.uns["srna"] = about
+    if "biotype" not in atlas.var:
+        mirna = atlas.var_names.str.contains(r"miR-|mir-|let-", regex=True)
+        atlas.var["biotype"] = np.where(mirna, "miRNA", "other")
+    return check_atlas(atlas, source=str(path))
 
 
 def _fetch_file(name: str, file: dict[str, Any]) -> Path:

@@ -43,11 +43,15 @@ ERROR_MARKER = "papermill-error-cell-tag"
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one notebook: its name, ``ok``, ``failed`` or ``skipped``, and the seconds it took."""
+    """What became of one notebook: its name, ``ok``, ``failed`` or ``skipped``, and the seconds it took.
+
+    ``bad_input`` says of a failed one that the cause was an `InputError`: something that the user gave.
+    """
 
     notebook: str
     status: str
     seconds: float
+    bad_input: bool = False
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,12 @@ class Report:
     def failed(self) -> bool:
         """Whether any notebook failed."""
         return any(outcome.status == "failed" for outcome in self.outcomes)
+
+    @property
+    def bad_input(self) -> bool:
+        """Whether notebooks failed and every one of them because of what the user gave."""
+        failures = [outcome.bad_input for outcome in self.outcomes if outcome.status == "failed"]
+        return bool(failures) and all(failures)
 
 
 class _ThisInterpreter(AsyncKernelManager):
@@ -107,11 +117,12 @@ def run_notebooks(
     notebooks : sequence of str, default ()
         Which ones: number (``"2"``, ``"02"``), stem or file name; empty for all, always in order.
     dataset : str, default "demo"
-        A name of `srna_lib.datasets.names`; its files are fetched and verified first.
+        A name of `srna_lib.datasets.names`, or the path of your own atlas (``.h5ad``); its files are
+        fetched and verified first.
     profile : str, default "demo"
         ``"smoke"`` (tiny, for tests), ``"demo"`` (minutes) or ``"full"`` (everything).
     out : path, optional
-        Report folder; ``reports/<dataset>`` by default. Keep runs apart by naming one for each.
+        Report folder; ``reports/<dataset>`` by default (for a file, its stem). Keep runs apart by naming one for each.
     jobs : int, default 2
         Parallel workers inside a notebook; notebooks run one after another.
     seed : int, default 0
@@ -139,12 +150,14 @@ def run_notebooks(
     """
     from srna_lib import datasets
 
-    if dataset not in datasets.names():
+    own = datasets.is_file(dataset)
+    if not own and dataset not in datasets.names():
         raise InputError(suggest("data set", dataset, datasets.names()))
     if profile not in PROFILES:
         raise InputError(suggest("profile", profile, PROFILES))
     paths, source = find_notebooks(notebooks, notebooks_dir)
-    folder = Path(os.path.abspath(out if out is not None else Path("reports") / dataset))
+    folder = Path(os.path.abspath(out if out is not None else Path("reports") / Path(dataset).stem))
+    dataset = os.path.abspath(dataset) if own else dataset  # notebooks run in a folder of their own
     settings = {"dataset": dataset, "profile": profile, "out": str(folder), "seed": seed, "n_jobs": jobs}
     given = chosen_parameters(paths, settings, parameters or {})
     _check_folder(folder, source)
@@ -171,7 +184,8 @@ def run_notebooks(
             entry = _run_one(path, folder, given[path], digest, datasets.entry(dataset)["simulated"])
             manifest[path.stem] = entry
             write_manifest(folder, manifest)
-            outcomes.append(Outcome(path.stem, entry["status"], entry["seconds"]))
+            refused = bool(entry["error"]) and entry["error"]["name"] == "InputError"
+            outcomes.append(Outcome(path.stem, entry["status"], entry["seconds"], refused))
             if entry["error"]:
                 say(f"{label}: failed after {entry['seconds']:.1f} s: {entry['error']['sentence']}")
             else:
@@ -200,10 +214,11 @@ def _run_one(path: Path, folder: Path, given: dict[str, Any], digest: str, simul
             )
         except papermill.PapermillExecutionError as failure:
             described = describe_error(failure.ename, failure.evalue, failure.traceback)
-            error = {"sentence": described["title"], "traceback": described["body"]}
+            error = {"name": failure.ename, "sentence": described["title"], "traceback": described["body"]}
         except Exception as failure:  # the kernel died or did not start: this notebook failed, not the run
             described = describe_error(type(failure).__name__, str(failure), "")
-            error = {"sentence": f"the kernel stopped ({described['title']})", "traceback": ""}
+            name = type(failure).__name__
+            error = {"name": name, "sentence": f"the kernel stopped ({described['title']})", "traceback": ""}
         seconds = time.perf_counter() - start
         nb = nbformat.read(partial if partial.exists() else path, as_version=4)
         _tidy(nb, path)

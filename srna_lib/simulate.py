@@ -129,12 +129,17 @@ def _studies(cfg: dict[str, Any], rng: np.random.Generator, n_samples: int, n_st
     # one study in twelve also holds samples of a second group: only there can a class be told from its study
     sizes = frame["study"].value_counts().sort_index()
     group_size = frame["tissue_group"].map(frame["tissue_group"].value_counts())
+    busy: set[int] = set()
     for host in rng.permutation(sizes.index[sizes >= sizes.median()])[: max(1, n_studies // 12)]:
         group = frame.loc[frame["study"] == host, "tissue_group"].iloc[0]
-        open_ = (frame["tissue_group"] != group) & (frame["study"].map(sizes) > 6) & (group_size > 2 * LEAST)
-        guest = rng.choice(frame.loc[open_, "study"].unique())
+        free = (frame["study"].map(sizes) > 6) & (group_size > 2 * LEAST) & ~frame["study"].isin(busy)
+        guests = frame.loc[free & (frame["tissue_group"] != group), "study"].unique()
+        if host in busy or not len(guests):
+            continue
+        guest = rng.choice(guests)
         moved = frame.index[frame["study"] == guest][: max(3, int(sizes[guest] // 3))]
         frame.loc[moved, "study"] = host
+        busy |= {host, guest}
     names = pd.Series([f"SIM{i + 1:03d}" for i in rng.permutation(n_studies)])
     frame["dataset_id"] = frame["study"].map(names)
     return frame.drop(columns="study").sort_values("dataset_id", kind="stable", ignore_index=True)
@@ -182,7 +187,10 @@ def _samples(
     for column in ("sex", "age_years"):
         told = _greedy(rng, sizes, known[column] * n_samples, person)
         obs[column] = obs[column].where(obs["dataset_id"].isin(told) & (obs["tissue_group"] != "embryonic"))
-    unknown = _greedy(rng, sizes, known["tissue_hidden"] * n_samples, main.isin(["blood", "brain"]) & (sizes < 30))
+    # where a class can spare a study, some studies do not say what they sampled
+    spare = main.map(true["tissue_group"].value_counts()) > 2 * LEAST
+    spare &= (main.map(main.value_counts()) >= 4) & (sizes < 30) & main.isin(["blood", "brain"])
+    unknown = _greedy(rng, sizes, known["tissue_hidden"] * n_samples, spare)
     for column in ("tissue", "tissue_group", "tissue_top"):
         obs[column] = obs[column].where(~obs["dataset_id"].isin(unknown))
     obs["tissue"] = obs["tissue"].where(rng.random(n_samples) >= known["tissue_hidden"])
@@ -242,6 +250,7 @@ def _levels(
     colour -= of["absent_drop"] * (contaminant & (rng.random((k, m)) < of["absent"]))
 
     level = srnas["level"].to_numpy() + _effects(srnas, truth, true) + study_effect * colour[study]
+    # gamma draws, normalised to shares by the caller, are a Dirichlet draw of the topics
     gamma = rng.gamma(one["topic_alpha"], 1 / one["topic_alpha"], size=(n, len(topics)))
     level += np.log2(gamma)[:, topic]
     level += rng.normal(size=(n, m)) * one["noise"] * srnas["within"].to_numpy()

@@ -75,6 +75,14 @@ def test_failed_notebook_is_exit_code_1(monkeypatch):
     assert "report: /r/index.html" in result.stdout
 
 
+def test_notebook_that_refuses_its_input_is_exit_code_2(monkeypatch):
+    failed = reports.Outcome
+    outcomes = [failed("02_tissue", "failed", 1.0, bad_input=True), failed("03", "failed", 1.0)]
+    for report, code in ((outcomes[:1], 2), (outcomes, 1)):
+        monkeypatch.setattr(reports, "run_notebooks", lambda *a, r=report, **k: reports.Report(Path("i"), r))
+        assert invoke("run").exit_code == code
+
+
 def test_input_error_is_one_line_and_exit_code_2(monkeypatch):
     def refuse(*args, **options):
         raise InputError("a.tsv: found b; expected c.")

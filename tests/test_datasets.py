@@ -8,11 +8,14 @@ import re
 import urllib.error
 from pathlib import Path
 
+import anndata as ad
+import numpy as np
 import pooch
 import pytest
 import requests
 
 from srna_lib import datasets, simulate
+from srna_lib.atlas import make_atlas
 from srna_lib.errors import InputError
 
 CONTENT = b"what the file holds\n"
@@ -324,3 +327,79 @@ def test_load_of_the_original_says_where_it_is_from(mirome):
 def test_registry_file_is_plain_json():
     text = (Path(datasets.__file__).parent / "resources" / "datasets.json").read_text(encoding="utf-8")
     assert json.loads(text) == datasets.registry()
+
+
+@pytest.fixture
+def own(counts, obs, info, tmp_path):
+    """An atlas file as a user would bring it: counts and studies, nothing more."""
+    atlas = make_atlas(counts, obs, None, info=info)
+    del atlas.uns["srna"], atlas.var["biotype"]
+    path = tmp_path / "mine.h5ad"
+    atlas.write_h5ad(path)
+    return path
+
+
+def test_own_file_is_read_and_completed(own, counts):
+    atlas = datasets.load(str(own))
+    assert atlas.shape == counts.shape
+    assert atlas.X.toarray().max() == counts.to_numpy().max()
+    assert list(atlas.var["biotype"]) == ["miRNA", "miRNA", "miRNA", "other"]
+    about = atlas.uns["srna"]
+    assert (about["name"], about["citation"], about["simulated"]) == ("mine", "not stated", False)
+    assert len(about["sources"]["sha256"].iloc[0]) == 64
+    assert datasets.fetch(str(own)) == [own]
+    assert datasets.entry(str(own))["title"] == "mine"
+
+
+def spoil(path, change):
+    atlas = ad.read_h5ad(path)
+    values = atlas.X.toarray()
+    if callable(change):
+        atlas = change(atlas)
+    else:
+        values[1, 2] = change
+        atlas.X = values
+    atlas.write_h5ad(path)
+
+
+def without_study(atlas):
+    del atlas.obs["dataset_id"]
+    return atlas
+
+
+def twice(atlas):
+    atlas.obs_names = ["s0", *atlas.obs_names[1:-1], "s0"]
+    return atlas
+
+
+@pytest.mark.filterwarnings("ignore:.*names are not unique")
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (-1.0, "negative counts in 1 cells"),
+        (0.5, "not whole numbers in 1 cells"),
+        (np.nan, r"missing \(NaN\) counts in 1 cells"),
+        (np.inf, "infinite counts in 1 cells"),
+        (without_study, r"obs\['dataset_id'\] is missing"),
+        (twice, "duplicate sample names"),
+        (lambda a: a[:0].copy(), "the atlas is empty"),
+    ],
+)
+def test_own_file_that_breaks_the_contract_is_named(own, change, says):
+    spoil(own, change)
+    with pytest.raises(InputError, match=says) as caught:
+        datasets.load(str(own))
+    assert str(caught.value).startswith(str(own))
+
+
+@pytest.mark.parametrize("content", [b"", b"hello", b"\x89HDF\r\n\x1a\n" + b"\0" * 64])
+def test_own_file_that_is_no_atlas(tmp_path, content):
+    path = tmp_path / "broken.h5ad"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"broken\.h5ad: this is no readable AnnData file"):
+        datasets.load(str(path))
+
+
+def test_own_file_that_is_not_there(tmp_path):
+    with pytest.raises(InputError, match=r"there is no such file; expected an atlas \(\.h5ad\) or one of demo, mirome"):
+        datasets.load(str(tmp_path / "no.h5ad"))

@@ -207,6 +207,17 @@ def test_it_is_fast() -> None:
     assert time.perf_counter() - start < 10
 
 
+def test_smallest_atlas_that_is_allowed() -> None:
+    obs = simulate_atlas(n_samples=120, n_studies=16).obs
+    assert obs["dataset_id"].nunique() == 16
+    assert set(obs["tissue_group"].value_counts()) == {15}
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_many_small_studies_are_all_there(seed: int) -> None:
+    assert simulate_atlas(n_samples=240, n_studies=60, seed=seed).obs["dataset_id"].nunique() == 60
+
+
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
@@ -228,7 +239,7 @@ def test_catalogue_levels_fill_the_library() -> None:
     total = np.exp2(srnas["level"]).groupby(srnas["biotype"]).sum() / 1e6
     for kind, spec in settings()["biotypes"].items():
         # planted sRNAs are lifted to a level that can be measured
-        assert total[kind] == pytest.approx(spec["share"], rel=0.15)
+        assert total[kind] == pytest.approx(spec["share"], rel=0.25)
     families = {f for g in settings()["groups"].values() for f in g["families"]}
     assert families <= set(srnas["family"])
 
