@@ -147,7 +147,7 @@ plots.confusion(matrix, title="The paper's network in random folds", caption=cap
 # %%
 fine = fine_label
 if fine_label == "auto":
-    fine = "tissue" if "tissue" in atlas.obs else "cell_type"
+    fine = next((column for column in ("tissue", "cell_type") if column in atlas.obs), label)
 fine_tasks = {}
 for minimum in (9, 15):
     fine_task = make_task(atlas, fine, min_class_size=minimum)
