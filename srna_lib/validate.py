@@ -22,8 +22,8 @@ from srna_lib.errors import InputError
 from srna_lib.labels import Task
 
 SCHEMES = {
-    "random_5fold": "5 random folds over samples (optimistic: a study's samples are on both sides)",
-    "grouped_kfold": "10 folds grouped by study",
+    "random_5fold": "random folds over samples (optimistic: a study's samples are on both sides)",
+    "grouped_kfold": "folds grouped by study",
     "one_dataset_out": "every study predicted by a model that never saw it",
 }
 

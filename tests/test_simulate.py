@@ -273,3 +273,20 @@ def test_script_reproduces_the_committed_profile(tmp_path: Path) -> None:
     table = script["make_table"](Path(os.environ["SRNA_DATA_MIRROR"]))
     script["write_table"](table, tmp_path / "again.tsv")
     assert (tmp_path / "again.tsv").read_bytes() == script["TABLE"].read_bytes()
+
+
+def test_logistic_finds_the_planted_biomarkers():
+    """The largest coefficients of a linear model on all samples are mostly the planted sRNAs."""
+    from srna_lib.labels import make_task
+    from srna_lib.models import recipe
+    from srna_lib.preprocess import feature_names
+
+    atlas = simulate_atlas()
+    task = make_task(atlas)
+    model = recipe("logistic").fit(task.X, task.y)
+    truth = atlas.uns["srna"]["truth"]
+    planted = set(truth.loc[truth["task"] == "tissue_group", "srna"])
+    importance = np.abs(model["classifier"].coef_).max(axis=0)
+    ranked = np.asarray(feature_names(model, task.X))[np.argsort(-importance, kind="stable")]
+    assert np.mean([name in planted for name in ranked[: len(planted)]]) >= 0.8
+    assert len(planted) < 0.15 * task.X.shape[1]

@@ -189,7 +189,7 @@ say(
 # %% [markdown]
 # ## The experiment that matters: a study never seen
 #
-# Your own samples come from a study that no model was trained on. So leave out whole studies: ten folds that keep
+# Your own samples come from a study that no model was trained on. So leave out whole studies: folds that keep
 # studies together, and one dataset out, where each study in turn is predicted from all the others (provided that its
 # classes remain in the training data, as in the paper).
 
