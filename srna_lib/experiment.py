@@ -8,11 +8,12 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+import anndata as ad
 import numpy as np
 import pandas as pd
 
 from srna_lib.errors import InputError
-from srna_lib.labels import Task
+from srna_lib.labels import Task, make_task
 from srna_lib.metrics import score
 from srna_lib.models import recipe
 from srna_lib.validate import Split, cross_validate, make_splits
@@ -134,6 +135,69 @@ def run_models(
                 cache=cache,
                 progress=progress,
             )
+            for name in models
+        ],
+        ignore_index=True,
+    )
+
+
+def compare_labels(
+    adata: ad.AnnData,
+    labels: tuple[str, str],
+    models: Iterable[str],
+    *,
+    profile: Profile,
+    min_class_size: int = 15,
+    seed: int = 0,
+    n_jobs: int = 1,
+    cache: Path | str | None = None,
+    progress: bool = True,
+) -> pd.DataFrame:
+    """One dataset out for two ways to name the same samples, on the same folds.
+
+    Only samples that have a class under both labels take part, and only studies are left out whose classes
+    stay in training under both, so that nothing but the label differs.
+
+    Parameters
+    ----------
+    adata : AnnData, shape (n_samples, n_srnas)
+        The atlas.
+    labels : tuple of two str
+        Columns of ``obs``.
+    models : iterable of str
+        Recipe names.
+    profile, seed, n_jobs, cache, progress
+        As in `run_models`.
+    min_class_size : int, default 15
+        As in `labels.make_task`, for both labels.
+
+    Returns
+    -------
+    DataFrame
+        As from `validate.cross_validate`; ``task`` names the label.
+    """
+    shared = adata.obs_names
+    while True:  # a sample that leaves one labelling may make a class of the other too small
+        tasks = [make_task(adata[shared], label, min_class_size=min_class_size) for label in labels]
+        kept = tasks[0].y.index.intersection(tasks[1].y.index)
+        if len(kept) == len(shared):
+            break
+        shared = kept
+    left_out = [{s.fold: s for s in _splits(t, "one_dataset_out", profile, seed)} for t in tasks]
+    splits = [split for fold, split in left_out[0].items() if fold in left_out[1]]
+    return pd.concat(
+        [
+            cross_validate(
+                task,
+                recipe(name, seed=seed, **profile.changes.get(name, {})),
+                splits,
+                scheme="one_dataset_out",
+                name=name,
+                n_jobs=n_jobs,
+                cache=cache,
+                progress=progress,
+            )
+            for task in tasks
             for name in models
         ],
         ignore_index=True,

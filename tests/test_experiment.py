@@ -6,10 +6,12 @@ import pandas as pd
 import pytest
 from test_validate import make
 
+from srna_lib.atlas import make_atlas
 from srna_lib.errors import InputError
 from srna_lib.experiment import (
     PROFILES,
     Profile,
+    compare_labels,
     get_profile,
     paper_results,
     records_table,
@@ -90,3 +92,25 @@ def test_published_figures():
     assert table["random_5fold", 9, "rf_paper"] == 0.85
     assert table["one_dataset_out", 15, "dl_paper"] == 0.831
     assert set(paper_results("sex")["features"]) == {"both", "sRNA", "contaminant"}
+
+
+def test_two_labels_are_compared_on_the_same_samples_and_folds(task):
+    obs = pd.DataFrame({"dataset_id": task.groups, "tissue_group": task.y}, index=task.y.index)
+    obs["lineage"] = obs["tissue_group"].replace({"blood": "solid", "liver": "solid"}).astype(object)
+    obs.iloc[:3, obs.columns.get_loc("lineage")] = None  # three samples that only one label names
+    atlas = make_atlas(task.X, obs, info={"name": "toy"})
+    profile = Profile("few", max_datasets_out=5)
+    table = compare_labels(atlas, ("tissue_group", "lineage"), ["dummy"], profile=profile, progress=False)
+    first, second = (table[table["task"] == c] for c in ("tissue_group", "lineage"))
+    assert list(first["sample_id"]) == list(second["sample_id"])
+    assert list(first["fold"]) == list(second["fold"])
+    assert not set(first["sample_id"]) & set(obs.index[:3])
+    assert set(second["y_true"]) == {"brain", "solid"}
+
+
+def test_classes_made_too_small_by_the_other_label_are_left_out(task):
+    obs = pd.DataFrame({"dataset_id": task.groups, "tissue_group": task.y}, index=task.y.index)
+    obs["lineage"] = obs["tissue_group"].where(obs["tissue_group"] != "liver", None).astype(object)
+    atlas = make_atlas(task.X, obs, info={"name": "toy"})
+    table = compare_labels(atlas, ("tissue_group", "lineage"), ["dummy"], profile=Profile("all"), progress=False)
+    assert "liver" not in set(table["y_true"])
