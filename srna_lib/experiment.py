@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ import pandas as pd
 
 from srna_lib.errors import InputError
 from srna_lib.labels import Task, make_task
-from srna_lib.metrics import score
 from srna_lib.models import recipe
 from srna_lib.validate import Split, cross_validate, make_splits
 
@@ -202,74 +200,6 @@ def compare_labels(
         ],
         ignore_index=True,
     )
-
-
-def score_all(predictions: pd.DataFrame, *, dataset: str, seed: int, n_boot: int) -> list[dict[str, Any]]:
-    """Records of every task, model and scheme in a table, in order of appearance.
-
-    Parameters
-    ----------
-    predictions : DataFrame
-        Out-of-fold tables one below the other.
-    dataset, seed, n_boot
-        As in `metrics.score`.
-
-    Returns
-    -------
-    list of dict
-    """
-    keys = ["task", "scheme", "model"]
-    return [
-        record
-        for _, part in predictions.groupby(keys, sort=False)
-        for record in score(part, dataset=dataset, seed=seed, n_boot=n_boot)
-    ]
-
-
-def records_table(records: list[dict[str, Any]], metrics: Iterable[str]) -> pd.DataFrame:
-    """Records as a table that people read: a row per model, a column per scheme and metric.
-
-    Parameters
-    ----------
-    records : list of dict
-        From `score_all`, of one task.
-    metrics : iterable of str
-        Metrics to show.
-
-    Returns
-    -------
-    DataFrame of str
-        Cells ``value [ci_low, ci_high]``.
-    """
-    frame = pd.DataFrame(records)
-    frame = frame[frame["metric"].isin(list(metrics))]
-    text = frame.assign(
-        cell=[
-            f"{v:.3f} [{low:.3f}, {high:.3f}]"
-            for v, low, high in zip(frame["value"], frame["ci_low"], frame["ci_high"], strict=True)
-        ]
-    )
-    models, schemes = frame["model"].unique(), frame["scheme"].unique()
-    table = text.pivot(index="model", columns=["scheme", "metric"], values="cell")
-    return table.reindex(index=models, columns=[(s, m) for s in schemes for m in metrics])
-
-
-def paper_results(task: str) -> pd.DataFrame:
-    """Published figures of the reference paper.
-
-    Parameters
-    ----------
-    task : str
-        ``"tissue_group"``, ``"sex"`` or ``"age"``.
-
-    Returns
-    -------
-    DataFrame
-        ``task, scheme, min_class_size, features, model, metric, value`` (value from 0 to 1).
-    """
-    path = resources.files("srna_lib").joinpath("resources/paper_results.tsv")
-    table = pd.read_csv(str(path), sep="\t", comment="#", dtype={"min_class_size": "Int64"})
-    return table[table["task"] == task].reset_index(drop=True)
 
 
 def _splits(task: Task, scheme: str, profile: Profile, seed: int) -> list[Split]:

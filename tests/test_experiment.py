@@ -13,11 +13,9 @@ from srna_lib.experiment import (
     Profile,
     compare_labels,
     get_profile,
-    paper_results,
-    records_table,
     run_models,
-    score_all,
 )
+from srna_lib.metrics import score
 from srna_lib.models import RECIPES, recipe
 
 TINY = Profile("tiny", n_splits=3, repeats=2, n_boot=50, changes=PROFILES["smoke"].changes)
@@ -34,8 +32,7 @@ def test_repeats_are_drawn_anew_and_named(task):
     assert (table["sample_id"].value_counts() == 2).all()
     tests = table.groupby("fold")["sample_id"].agg(frozenset)
     assert not set(tests[:3]) & set(tests[3:])
-    (accuracy, *_) = score_all(table, dataset="x", seed=0, n_boot=20)
-    assert accuracy["n_samples"] == len(task.y)
+    assert score(table, dataset="x", n_boot=20)[0]["n_samples"] == len(task.y)
 
 
 def test_studies_left_out_are_limited_and_seeded(task):
@@ -70,28 +67,6 @@ def test_full_changes_no_recipe_and_leaves_nothing_out():
 def test_unknown_profile():
     with pytest.raises(InputError, match="unknown profile 'huge': expected one of smoke, demo, full"):
         get_profile("huge")
-
-
-def test_records_table_has_a_row_per_model_and_a_column_per_scheme(task):
-    both = [
-        run_models(task, ["dummy", "rf_plain"], s, profile=TINY, progress=False)
-        for s in ("random_5fold", "grouped_kfold")
-    ]
-    records = score_all(pd.concat(both), dataset="x", seed=0, n_boot=20)
-    table = records_table(records, ["accuracy", "balanced_accuracy"])
-    assert list(table.index) == ["dummy", "rf_plain"]
-    assert list(table.columns) == [
-        (s, m) for s in ("random_5fold", "grouped_kfold") for m in ("accuracy", "balanced_accuracy")
-    ]
-    first = next(r for r in records if r["metric"] == "accuracy")
-    assert table.iloc[0, 0] == f"{first['value']:.3f} [{first['ci_low']:.3f}, {first['ci_high']:.3f}]"
-
-
-def test_published_figures():
-    table = paper_results("tissue_group").set_index(["scheme", "min_class_size", "model"])["value"]
-    assert table["random_5fold", 9, "rf_paper"] == 0.85
-    assert table["one_dataset_out", 15, "dl_paper"] == 0.831
-    assert set(paper_results("sex")["features"]) == {"both", "sRNA", "contaminant"}
 
 
 def test_two_labels_are_compared_on_the_same_samples_and_folds(task):

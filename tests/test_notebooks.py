@@ -54,10 +54,10 @@ def test_title_is_a_question(notebook):
 
 
 def test_length_and_cells(notebook):
-    assert 25 <= len(notebook.cells) <= 55
+    assert 25 <= len(notebook.cells) <= 50
     for cell in notebook.cells:
         if cell.cell_type == "code" and "checks" not in cell.metadata.get("tags", []):
-            assert len(cell.source.splitlines()) <= 14, cell.source
+            assert len(cell.source.splitlines()) <= 13, cell.source
 
 
 def test_parameters_are_typed_and_explained(notebook):
