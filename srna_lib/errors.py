@@ -7,3 +7,7 @@ class InputError(ValueError):
     The message is one sentence that names the file or field, what was found and what is expected. The
     command line prints it without a traceback and leaves with exit code 2.
     """
+
+
+class ReadError(InputError):
+    """A user's file cannot be read as counts: the only error that `srna_lib.readers` lets out."""

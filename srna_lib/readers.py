@@ -1,103 +1,220 @@
-"""Public files -> atlas. One function per layout; names of samples and sRNAs stay those of the source."""
+"""Users' files -> atlas: the layout is found out, counts are demanded, and metadata beside the file is joined."""
 
 from __future__ import annotations
 
-import lzma
-import warnings
-import zlib
 from pathlib import Path
 from typing import Any
 
 import anndata as ad
 import numpy as np
 import pandas as pd
+import scipy.sparse as sp
 
-from srna_lib.atlas import make_atlas
-from srna_lib.errors import InputError
+from srna_lib import sample_metadata
+from srna_lib.atlas import BIOTYPES, check_atlas, make_atlas
+from srna_lib.axis_names import check_names, share_of_srnas
+from srna_lib.errors import InputError, ReadError
+from srna_lib.formats import Parsed
+from srna_lib.layouts import FORMATS, detect, parse_path
+from srna_lib.names import match_names
+from srna_lib.quantity import judge
+from srna_lib.unpack import short, stem
 
-MIROME_OBS = {
-    "SRA": "dataset_id",
-    "Class": "cell_class",
-    "CellType": "cell_type",
-    "Model": "platform",
-    "Run": "run",
-    "BioProject": "bioproject",
-    "BioSample": "biosample",
-    "CenterName": "center",
-    "PMID": "pmid",
-    "LibrarySelection": "library_selection",
-    "Total_reads": "reads_total",
-    "All_miRNA_Reads": "reads_mirna",
-    "mature tRNA Reads": "reads_trna",
-    "snoRNA Reads": "reads_snorna",
-    "rRNA Reads": "reads_rrna",
-    "mRNA Reads": "reads_mrna",
-}
+__all__ = ["FORMATS", "describe", "detect", "read"]
 
 
-def read_mirome(path: Path | str, info: dict[str, Any]) -> ad.AnnData:
-    """Cellular microRNAome: the R data file of Patil et al. 2022 (miRge3 counts).
+def read(
+    path: str | Path,
+    *,
+    format: str | None = None,
+    metadata: str | Path | None = None,
+    dataset_id: str | None = None,
+    allow_normalised: bool = False,
+    round_expected: bool = False,
+) -> ad.AnnData:
+    """Read a user's counts into the atlas contract.
 
     Parameters
     ----------
     path : path
-        ``data.rda`` with the frames ``expression_df`` (sRNAs x samples) and ``metadata``.
-    info : dict
-        Registry entry that goes to ``uns["srna"]``.
+        File or folder; gz, bz2, xz and single-member zip are read as they are.
+    format : str, optional
+        One of `FORMATS`. Give it where detection errs.
+    metadata : path, optional
+        Sample table. Without it ``<stem>.metadata.csv|tsv`` and then ``metadata.csv|tsv`` beside the file are taken.
+    dataset_id : str, optional
+        Study of all samples. Without it the metadata's study column counts, else the file's stem.
+    allow_normalised : bool, default False
+        Carry values that are no counts, with ``uns["srna"]["quantity"] = "normalised"``, instead of refusing them. Set
+        it to look at such data; most recipes need counts.
+    round_expected : bool, default False
+        Round expected counts (RSEM, shared reads) to whole ones instead of refusing them.
 
     Returns
     -------
-    AnnData, shape (2077, 2731)
-        Samples named by SRS accession; ``dataset_id`` is the SRP accession, ``tissue_group`` follows the
-        source's class (the rest class ``Other`` stays as it is and is left out by `labels.make_task`).
+    AnnData, shape (n_samples, n_srnas)
+        Checked atlas. ``uns["srna"]["reading"]`` says what was understood; see `describe`.
 
     Raises
     ------
-    InputError
-        When the file is no R data file or lacks a frame or a column.
+    ReadError
+        Whatever is wrong with the file, in one sentence. Nothing else is raised.
     """
-    frames = _read_rda(Path(path))
-    for frame in ("expression_df", "metadata"):
-        if frame not in frames:
-            raise InputError(
-                f"{path}: the frame {frame!r} is missing (found: {', '.join(frames)});"
-                " expected expression_df and metadata."
-            )
-    counts, metadata = frames["expression_df"].T, frames["metadata"]
-    lacking = [c for c in ("Sample", "SRA", "Class", "CellType") if c not in metadata]
-    if lacking:
-        raise InputError(f"{path}: metadata lacks the columns {', '.join(lacking)}; expected them for every sample.")
-    unknown = counts.index.difference(metadata["Sample"])
-    if len(unknown):
-        raise InputError(
-            f"{path}: metadata has no row for {len(unknown)} samples (first: {str(unknown[0])!r});"
-            " expected one for each."
-        )
-    obs = metadata.set_index("Sample").rename(columns=MIROME_OBS)
-    obs = obs[[c for c in MIROME_OBS.values() if c in obs]]
-    obs = obs.apply(_plain)
-    obs["tissue_group"] = obs["cell_class"]
-    obs["is_cell_line"] = False
-    var = pd.DataFrame({"biotype": "miRNA"}, index=counts.columns)
-    return make_atlas(counts, obs.loc[counts.index], var, info=info)
-
-
-def _plain(column: pd.Series) -> pd.Series:
-    """Give a column a type that .h5ad can hold: float for numbers, object for text."""
-    if pd.api.types.is_numeric_dtype(column):
-        return column.astype(float)
-    return column.astype(object).where(column.notna(), np.nan)
-
-
-def _read_rda(path: Path) -> dict[str, Any]:
-    import rdata
-
+    path = Path(path)
     try:
-        with warnings.catch_warnings():
-            # readr leaves its column specification as an attribute; rdata has no class for it, nor do we.
-            warnings.filterwarnings("ignore", message="Missing constructor for R class")
-            return rdata.read_rda(path, default_encoding="latin-1", force_default_encoding=True)
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: there is no such file; expected an R data file (.rda).") from error
-    except (ValueError, LookupError, EOFError, OSError, NotImplementedError, lzma.LZMAError, zlib.error) as error:
-        raise InputError(f"{path}: this is no readable R data file ({error}); expected .rda.") from error
+        return _read(path, format, metadata, dataset_id, allow_normalised, round_expected)
+    except ReadError:
+        raise
+    except InputError as error:
+        raise ReadError(str(error)) from error
+    except Exception as error:  # the contract: a stranger's file leads to one sentence, never to a traceback
+        raise ReadError(
+            f"{short(str(path), 200)}: cannot be read ({type(error).__name__}: {short(str(error))}); expected a table"
+            " of counts (CSV, TSV, parquet, .h5ad or a known tool's output)."
+        ) from error
+
+
+def _read(
+    path: Path, format: str | None, metadata: str | Path | None, dataset_id: str | None, allow: bool, rounding: bool
+) -> ad.AnnData:
+    beside = Path(metadata) if metadata is not None else sample_metadata.find(path)
+    told = None
+    if beside is not None:
+        told = sample_metadata.read(beside)
+    name, parsed, files = parse_path(path, format, sample_metadata.names_in(told) if told else None)
+    notes = parsed.notes
+    counts = parsed.counts.astype(np.float64)
+    counts.index, counts.columns = counts.index.astype(str), counts.columns.astype(str)
+    check_names(list(counts.index), "sample", str(path))
+    quantity, counts = _quantity(path, counts, parsed.normalised, allow, rounding, notes)
+    obs = sample_metadata.normalise(parsed.obs.reindex(counts.index), notes)
+    if told is not None and beside is not None:
+        # a metadata.csv in the same folder may belong to other files; one that was named must fit
+        fits = bool(sample_metadata.names_in(told) & set(counts.index))
+        if fits or metadata is not None or beside.name.startswith(f"{stem(path)}.metadata"):
+            found = sample_metadata.normalise(sample_metadata.match(told, list(counts.index), notes), notes)
+            obs = found.join(obs[[c for c in obs if c not in found]])
+        else:
+            notes.append(f"{beside.name} lies beside but lists none of the samples: left aside")
+    _study(path, obs, dataset_id, notes)
+    _say_species(parsed.var, notes)
+    info = _info(path, name, parsed, files, quantity, notes)
+    if quantity == "counts":
+        return make_atlas(counts, obs, parsed.var, info=info)
+    obs.index.name, var = "sample_id", parsed.var.copy()
+    var.index.name = "srna"
+    adata = ad.AnnData(X=sp.csr_matrix(counts.to_numpy()), obs=obs, var=var)
+    adata.uns["srna"] = info
+    return check_atlas(adata)
+
+
+def _quantity(
+    path: Path, counts: pd.DataFrame, normalised: str, allow: bool, rounding: bool, notes: list[str]
+) -> tuple[str, pd.DataFrame]:
+    verdict = judge(counts.to_numpy())
+    if verdict.kind == "broken":
+        raise ReadError(f"{path}: {verdict.found}; expected raw read counts, whole numbers from 0.")
+    if verdict.kind == "counts" and not normalised:
+        return "counts", counts
+    if verdict.kind == "expected" and rounding and not normalised:
+        notes.append(f"rounded: {verdict.found}")
+        return "counts", counts.round()
+    found = normalised or verdict.found
+    if allow:
+        notes.append(f"no counts: {found}")
+        return "normalised", counts
+    more = " (--round makes whole numbers of expected counts)" if verdict.kind == "expected" and not normalised else ""
+    raise ReadError(
+        f"{path}: {found}; expected raw read counts{more}, or --allow-normalised to carry the values as they are."
+    )
+
+
+def _study(path: Path, obs: pd.DataFrame, dataset_id: str | None, notes: list[str]) -> None:
+    """Fill ``dataset_id``: given, told by the metadata, or the file's name, which is said."""
+    if dataset_id is not None:
+        if not dataset_id.strip():
+            raise ReadError(f"{path}: the given dataset_id is empty; expected the name of a study.")
+        if "dataset_id" in obs and obs["dataset_id"].nunique() > 1:
+            notes.append(f"{obs['dataset_id'].nunique()} studies of the metadata replaced by the given one")
+        obs["dataset_id"] = dataset_id.strip()
+    elif "dataset_id" not in obs or obs["dataset_id"].isna().all():
+        obs["dataset_id"] = stem(path)
+        notes.append(f"no study column: all samples count as one study, {stem(path)!r}, after the file")
+    elif obs["dataset_id"].isna().any():
+        lost = obs.index[obs["dataset_id"].isna()]
+        raise ReadError(
+            f"{path}: the metadata has no study (dataset_id) for {len(lost)} samples (first"
+            f" {short(str(lost[0]), 40)!r}); expected one for each, or --dataset-id for all."
+        )
+
+
+def _say_species(var: pd.DataFrame, notes: list[str]) -> None:
+    if "species" in var:
+        sizes = var["species"].value_counts()
+        if len(sizes) > 1:
+            listed = ", ".join(f"{k} {v}" for k, v in sizes.head(5).items())
+            notes.append(f"names of {len(sizes)} species ({listed}): mixed samples, or reads mapped across species")
+
+
+def _info(
+    path: Path, name: str, parsed: Parsed, files: list[tuple[str, str]], quantity: str, notes: list[str]
+) -> dict[str, Any]:
+    made = {
+        "name": stem(path),
+        "title": f"User file {path.name}",
+        "citation": "none given",
+        "licence": "none given",
+        "simulated": False,
+        "sources": pd.DataFrame(files, columns=["url", "sha256"]),
+    }
+    beside = [n for n in notes if n.startswith("metadata ")]
+    reading = {
+        "file": path.name,
+        "format": name,
+        "metadata": beside[0] if beside else "none",
+        "notes": "\n".join(notes),
+    }
+    return {**made, **parsed.info, "quantity": quantity, "reading": reading}
+
+
+def describe(adata: ad.AnnData) -> str:
+    """What was understood of a file, for people.
+
+    Parameters
+    ----------
+    adata : AnnData, shape (n_samples, n_srnas)
+        Result of `read`.
+
+    Returns
+    -------
+    str
+        A few lines: format, size, biotypes, share of names that are known, studies, metadata, quantity, depth, notes.
+    """
+    info = adata.uns["srna"]
+    depth = np.asarray(adata.X.sum(axis=1)).ravel()
+    found = adata.var["biotype"].value_counts()
+    biotypes = ", ".join(f"{b} {found[b]}" for b in BIOTYPES if b in found)
+    told = [f"{c} ({int(adata.obs[c].notna().sum())})" for c in adata.obs if c != "dataset_id"]
+    lines = {
+        "format": f"{info['reading']['format']} ({FORMATS[info['reading']['format']]})",
+        "samples": f"{adata.n_obs} in {adata.obs['dataset_id'].nunique()} studies",
+        "sRNAs": f"{adata.n_vars} ({biotypes})",
+        "known names": _known(adata),
+        "metadata": f"{info['reading']['metadata']}; columns {', '.join(told) or 'none'}",
+        "quantity": info["quantity"],
+        "depth": f"median {np.median(depth):,.0f}, from {depth.min():,.0f} to {depth.max():,.0f} per sample",
+    }
+    if (depth == 0).any():
+        lines["no reads"] = f"{int((depth == 0).sum())} samples"
+    text = [f"{key + ':':<13}{value}" for key, value in lines.items()]
+    return "\n".join([*text, *(f"  - {note}" for note in str(info["reading"]["notes"]).split("\n") if note)])
+
+
+def _known(adata: ad.AnnData) -> str:
+    """How many names look like sRNAs, and how many of the miRNAs have a current name in human miRBase."""
+    text = f"{share_of_srnas(list(adata.var_names)):.1%} look like sRNAs"
+    mirnas = adata.var_names[(adata.var["biotype"] == "miRNA").to_numpy()]
+    if not len(mirnas):
+        return text
+    found = match_names(mirnas)["how"] != "unknown"
+    return f"{text}; {found.mean():.1%} of the miRNAs have a current name in human miRBase"
