@@ -47,7 +47,8 @@ def make_atlas(
     var : DataFrame, shape (n_srnas, ...), optional
         sRNA annotation on the columns of `counts`; without it every sRNA is taken as a miRNA.
     info : dict
-        Goes to ``uns["srna"]``: name, title, citation, licence, sources, simulated.
+        Goes to ``uns["srna"]``: name, title, citation, licence, sources, simulated. A ``quantity`` other than
+        ``"counts"`` (its default) lets values through that are no whole numbers from 0; finite they must be.
 
     Returns
     -------
@@ -69,7 +70,8 @@ def make_atlas(
         values = counts.to_numpy(dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise InputError(f"{name}: the count table holds text ({error}); expected numbers only.") from error
-    _check_values(values, name, list(map(str, counts.index)), list(map(str, counts.columns)))
+    are_counts = info.get("quantity", "counts") == "counts"
+    _check_values(values, name, list(map(str, counts.index)), list(map(str, counts.columns)), are_counts)
     if var is None:
         var = pd.DataFrame(index=counts.columns)
     elif list(counts.columns) != list(var.index):
@@ -157,16 +159,22 @@ def _all_counts(values: np.ndarray) -> bool:
     return bool(np.isfinite(values).all() and (values >= 0).all() and (values == np.floor(values)).all())
 
 
-def _check_values(values: np.ndarray, name: str, samples: list[str], srnas: list[str]) -> None:
-    """Say which cell of a count matrix is the first that is no count, and why."""
-    for bad, what in (
-        (np.isnan(values), "missing (NaN) counts"),
-        (np.isinf(values), "infinite counts"),
-        (values < 0, "negative counts"),
-        (values != np.floor(values), "counts that are not whole numbers"),
-    ):
+def _check_values(values: np.ndarray, name: str, samples: list[str], srnas: list[str], are_counts: bool = True) -> None:
+    """Say which cell of a count matrix is the first that is no count (or not finite), and why."""
+    for test, what in (
+        (np.isnan, "missing (NaN) counts"),
+        (np.isinf, "infinite counts"),
+        (lambda v: v < 0, "negative counts"),
+        (lambda v: v != np.floor(v), "counts that are not whole numbers"),
+    )[: 4 if are_counts else 2]:
+        bad = test(values)  # one mask at a time: they are as large as the matrix
         if bad.any():
             i, j = np.argwhere(bad)[0]
+            if not are_counts:
+                raise InputError(
+                    f"{name}: {what.replace('counts', 'values')} in {int(bad.sum())} cells (first: sample"
+                    f" {samples[i]!r}, sRNA {srnas[j]!r}); expected finite numbers."
+                )
             raise InputError(
                 f"{name}: {what} in {int(bad.sum())} cells (first: sample {samples[i]!r}, sRNA {srnas[j]!r},"
                 f" value {values[i, j]:g}); expected raw read counts, whole numbers from 0."

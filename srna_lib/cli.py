@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Annotated
 import typer
 
 import srna_lib
+from srna_lib import cli_convert, cli_datasets
 from srna_lib.errors import InputError
 
 app = typer.Typer(
@@ -21,9 +23,17 @@ app = typer.Typer(
 )
 
 
+app.add_typer(cli_datasets.app, name="datasets")
+app.command("convert")(cli_convert.convert)
+
+
 def main() -> None:
-    """Entry point of ``srna``."""
-    app(prog_name="srna")
+    """Entry point of ``srna``: bad input is one sentence and exit code 2, whichever command it meets."""
+    try:
+        app(prog_name="srna")
+    except InputError as error:
+        typer.echo(f"srna: error: {error}", err=True)
+        sys.exit(2)
 
 
 @contextmanager

@@ -1,28 +1,45 @@
-"""Named data sets: registry, download with SHA-256, mirror, cache, and `load`."""
+"""Named data sets: registry, download with SHA-256, mirror, cache of parsed atlases, and `load`."""
 
 from __future__ import annotations
 
 import difflib
 import hashlib
+import inspect
 import json
 import os
 import shutil
 import urllib.error
-import warnings
+from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import anndata as ad
-import numpy as np
 import pandas as pd
 
-from srna_lib import readers
-from srna_lib.atlas import check_atlas
+from srna_lib import atlas, cache, open_atlas, public, sources, tcga
+from srna_lib.atlas_file import load_file
 from srna_lib.errors import InputError
 
 RAW = "https://raw.githubusercontent.com/{repository}/{commit}/{path}"
-PARSERS = {"mirome": readers.read_mirome}
+# called with the files in registry order and info=...; further keywords are options of `load`
+PARSERS: dict[str, Callable[..., ad.AnnData]] = {
+    "mirome": public.read_mirome,
+    "micrornaome": public.read_micrornaome,
+    "tissue_atlas2": public.read_tissue_atlas2,
+    "tcga": tcga.read_tcga,
+    "tcga_trf": tcga.read_tcga_trf,
+    "lgrc": public.read_lgrc,
+    "fetal_lung": public.read_fetal_lung,
+    "open_atlas": open_atlas.read_open_atlas,
+}
+# what a parsed atlas depends on besides its parser's module; a change of these makes the cache parse anew
+DEPENDS = {
+    "mirome": ("ontology.py", "resources/tissues.tsv"),
+    "open_atlas": ("public.py", "ontology.py", "features.py", "names.py", "resources/tissues.tsv",
+                   "resources/mirna_names.tsv"),
+}  # fmt: skip
+COHORTS = "resources/tcga_cohorts.tsv"
 
 
 def registry() -> dict[str, dict[str, Any]]:
@@ -31,15 +48,19 @@ def registry() -> dict[str, dict[str, Any]]:
     Returns
     -------
     dict
-        Name -> entry of ``resources/datasets.json``.
+        Name -> entry of ``resources/datasets.json``; one with ``parts`` (an atlas of several data sets) has their
+        files, each with the name of its ``dataset``.
     """
     text = resources.files("srna_lib").joinpath("resources/datasets.json").read_text(encoding="utf-8")
-    return json.loads(text)
+    known = json.loads(text)
+    for described in known.values():
+        described["files"] += [{**file, "dataset": p} for p in described.get("parts", []) for file in known[p]["files"]]
+    return known
 
 
 def names() -> list[str]:
     """Names that `load` knows."""
-    return list(registry())
+    return [name for name, described in registry().items() if described.get("atlas", True)]
 
 
 def is_file(name: str) -> bool:
@@ -48,7 +69,7 @@ def is_file(name: str) -> bool:
 
 
 def entry(name: str) -> dict[str, Any]:
-    """Registry entry of one data set; of an atlas file, the same fields as far as the file states them.
+    """Registry entry of one data set, of other files that `fetch` brings, or what an atlas file states of itself.
 
     Raises
     ------
@@ -77,7 +98,7 @@ def cache_dir() -> Path:
     return Path(pooch.os_cache("srna_lib"))
 
 
-def fetch(name: str) -> list[Path]:
+def fetch(name: str, *, step: Callable[[Path], None] | None = None) -> list[Path]:
     """Bring the files of a data set into the cache and verify each.
 
     A file is looked for in the cache, then in the mirror that ``SRNA_DATA_MIRROR`` names (laid out as
@@ -87,6 +108,8 @@ def fetch(name: str) -> list[Path]:
     ----------
     name : str
         Data set name.
+    step : callable, optional
+        Receives each file as soon as it is there and verified: for showing progress.
 
     Returns
     -------
@@ -102,11 +125,60 @@ def fetch(name: str) -> list[Path]:
     if is_file(name):
         load_file(name)
         return [Path(name)]
-    return [_fetch_file(name, file) for file in entry(name)["files"]]
+    paths = []
+    for file in entry(name)["files"]:
+        paths.append(_fetch_file(name, file))
+        if step:
+            step(paths[-1])
+    return paths
 
 
-def load(name: str, *, seed: int = 0) -> ad.AnnData:
+def state(name: str) -> str:
+    """Say where the files of a data set are, without reading them.
+
+    Returns
+    -------
+    str
+        ``"simulated"``, ``"parsed"`` (an atlas is in the cache), ``"cached"``, ``"mirror"``, ``"partly"`` or
+        ``"not fetched"``.
+
+    Raises
+    ------
+    InputError
+        Unknown name.
+    """
+    described = entry(name)
+    if described["simulated"]:
+        return "simulated"
+    if name in PARSERS and cache.stored(cache_dir() / name, *_keys(name, {})):
+        return "parsed"
+    here = [_cached_file(name, file).is_file() for file in described["files"]]
+    if all(here):
+        return "cached"
+    mirrored = [copy is not None and copy.is_file() for copy in map(_mirrored_file, described["files"])]
+    if all(a or b for a, b in zip(here, mirrored, strict=True)):
+        return "mirror"
+    return "partly" if any(here) or any(mirrored) else "not fetched"
+
+
+def options(name: str) -> dict[str, Any]:
+    """Options of `load` for one data set with their defaults.
+
+    Raises
+    ------
+    InputError
+        Unknown name.
+    """
+    entry(name)
+    found = inspect.signature(PARSERS[name]).parameters if name in PARSERS else {}
+    return {p.name: p.default for p in found.values() if p.kind is p.KEYWORD_ONLY and p.name != "info"}
+
+
+def load(name: str, *, seed: int = 0, **chosen: Any) -> ad.AnnData:
     """Load a named data set into the atlas contract.
+
+    Files are fetched and parsed once; the parsed atlas is kept beside the downloads under a name that changes with
+    the hashes of the source files, the options, the parser and package versions.
 
     Parameters
     ----------
@@ -115,6 +187,9 @@ def load(name: str, *, seed: int = 0) -> ad.AnnData:
         ``.h5ad`` is read as your own atlas (`load_file`).
     seed : int, default 0
         Seed of a simulated atlas; without effect on real data.
+    **chosen
+        Options of the data set, see `options`: ``common_features`` of ``"tcga"`` (`tcga.read_tcga`), ``loci`` of
+        ``"lgrc"`` (`public.read_lgrc`).
 
     Returns
     -------
@@ -124,11 +199,14 @@ def load(name: str, *, seed: int = 0) -> ad.AnnData:
     Raises
     ------
     InputError
-        As in `fetch`.
+        As in `fetch`; or an option that the data set does not have.
     """
     if is_file(name):
         return load_file(name)
     described = entry(name)
+    if name not in names():
+        raise InputError(f"{name!r} holds no atlas: expected one of {', '.join(names())} (fetch brings its files).")
+    variant, key = _keys(name, chosen)
     info = {
         "name": name,
         "title": described["title"],
@@ -144,56 +222,38 @@ def load(name: str, *, seed: int = 0) -> ad.AnnData:
         from srna_lib.simulate import simulate_atlas
 
         return simulate_atlas(seed=seed, info=info)
-    (path,) = fetch(name)
-    return PARSERS[name](path, info)
+    return cache.cached(
+        cache_dir() / name, variant, key, info, lambda: PARSERS[name](*fetch(name), info=info, **chosen)
+    )
 
 
-def load_file(path: Path | str) -> ad.AnnData:
-    """Read an atlas of your own and hold it against the contract.
+def _keys(name: str, chosen: dict[str, Any]) -> tuple[str, str]:
+    """Variant (options) and key (all that a parsed atlas depends on) of its file in the cache."""
+    known = options(name)
+    for option in chosen:
+        if option not in known:
+            raise InputError(f"{name!r} has no option {option!r}: expected {', '.join(known) or 'none'}.")
+    settled = {**known, **chosen}
+    variant = hashlib.sha256(json.dumps(settled, sort_keys=True, default=str).encode()).hexdigest()[:8]
+    code = [Path(m.__file__) for m in (atlas, cache, sources) if m.__file__]
+    if name in PARSERS:
+        code.append(Path(inspect.getfile(PARSERS[name])))
+    code.extend(Path(__file__).parent / used for used in (COHORTS, *DEPENDS.get(name, ())))
+    hashes = [file["sha256"] for file in entry(name)["files"]]
+    return f"atlas_{variant}", cache.digest([name, hashes, variant], code)
 
-    Parameters
-    ----------
-    path : path
-        An ``.h5ad`` file with raw counts in ``X`` and ``dataset_id`` in ``obs``.
 
-    Returns
-    -------
-    AnnData, shape (n_samples, n_srnas)
-        Checked; what the file does not say of itself (title, citation, licence, biotype) is filled with "not
-        stated", or for the biotype with ``miRNA`` where the name says so and ``other`` elsewhere.
+def _cached_file(name: str, file: dict[str, Any]) -> Path:
+    return cache_dir() / file.get("dataset", name) / file["sha256"][:12] / Path(file["path"]).name
 
-    Raises
-    ------
-    InputError
-        No such file, no AnnData file, or what `atlas.check_atlas` refuses.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise InputError(f"{path}: there is no such file; expected an atlas (.h5ad) or one of {', '.join(names())}.")
-    try:
-        with warnings.catch_warnings():
-            # check_atlas refuses them, with a sentence
-            warnings.filterwarnings("ignore", message=".*names are not unique")
-            atlas = ad.read_h5ad(path)
-    except (OSError, KeyError, ValueError, TypeError, AttributeError) as error:
-        reason = str(error).partition("\n")[0]
-        raise InputError(f"{path}: this is no readable AnnData file ({reason}); expected .h5ad.") from error
-    if atlas.X is None:
-        raise InputError(f"{path}: X is missing; expected raw counts, samples x sRNAs.")
-    sources = pd.DataFrame({"url": [path.name], "sha256": [_sha256(path)]})
-    stated = {k: v for k, v in dict(atlas.uns.get("srna", {})).items() if k != "sources"}
-    filled = dict.fromkeys(("citation", "licence"), "not stated")
-    about = {"title": path.stem, "simulated": False, **filled, **stated, "name": path.stem, "sources": sources}
-    about["simulated"] = bool(about["simulated"])
-    atlas.uns["srna"] = about
-    if "biotype" not in atlas.var:
-        mirna = atlas.var_names.str.contains(r"miR-|mir-|let-", regex=True)
-        atlas.var["biotype"] = np.where(mirna, "miRNA", "other")
-    return check_atlas(atlas, source=str(path))
+
+def _mirrored_file(file: dict[str, Any]) -> Path | None:
+    mirror = os.environ.get("SRNA_DATA_MIRROR")
+    return Path(mirror) / file["repository"] / file["commit"] / file["path"] if mirror else None
 
 
 def _fetch_file(name: str, file: dict[str, Any]) -> Path:
-    target = cache_dir() / name / file["sha256"][:12] / Path(file["path"]).name
+    target = _cached_file(name, file)
     if target.exists():
         found = _sha256(target)
         if found == file["sha256"]:
@@ -228,19 +288,17 @@ def _fetch_file(name: str, file: dict[str, Any]) -> Path:
 def _bring(name: str, file: dict[str, Any], partial: Path) -> str:
     """Copy a file from the mirror, or download it, to a temporary name; return where it came from."""
     url = RAW.format(**file)
-    mirror = os.environ.get("SRNA_DATA_MIRROR")
-    if mirror:
-        copy = Path(mirror) / file["repository"] / file["commit"] / file["path"]
-        if copy.is_file():
-            shutil.copyfile(copy, partial)
-            return str(copy)
+    copy = _mirrored_file(file)
+    if copy is not None and copy.is_file():
+        shutil.copyfile(copy, partial)
+        return str(copy)
     import pooch
     import requests
 
     try:
         pooch.HTTPDownloader(progressbar=False, timeout=30)(url, str(partial), None)
     except (requests.RequestException, urllib.error.URLError, ValueError) as error:
-        where = f"the mirror {mirror!r} does not hold it and " if mirror else ""
+        where = f"the mirror {os.environ['SRNA_DATA_MIRROR']!r} does not hold it and " if copy else ""
         raise InputError(
             f"{name!r}: {where}the download of {url} failed ({type(error).__name__}); expected a network"
             " connection, or SRNA_DATA_MIRROR set to a folder with the file (the data set 'demo' needs neither)."

@@ -17,8 +17,8 @@ def study_class_heatmap(table: pd.DataFrame, *, title: str = "", caption: str = 
     Parameters
     ----------
     table : DataFrame, shape (n_studies, n_classes)
-        Counts, as from `explore.study_class_counts`; classes keep their order, studies are sorted so that
-        those of one class stand together.
+        Counts, as from `explore.study_class_counts`; classes keep their order. Studies of one class come first,
+        class by class, so that they form a staircase; those of several classes stand to the right of a line.
     title, caption : str
         Plain text.
 
@@ -33,8 +33,8 @@ def study_class_heatmap(table: pd.DataFrame, *, title: str = "", caption: str = 
         Empty table.
     """
     table = as_table(table.reset_index(names="study"), ["study"]).set_index("study")
-    first = table.to_numpy().argmax(axis=1)
-    order = np.lexsort((-table.max(axis=1).to_numpy(), first))
+    first, several = table.to_numpy().argmax(axis=1), (table > 0).sum(axis=1).to_numpy() > 1
+    order = np.lexsort((-table.max(axis=1).to_numpy(), first, several))
     counts = table.to_numpy(dtype=float)[order].T
     logs = np.log10(counts, out=np.full_like(counts, np.nan), where=counts > 0)
     top = max(1.0, float(np.nanmax(logs)))
@@ -44,10 +44,12 @@ def study_class_heatmap(table: pd.DataFrame, *, title: str = "", caption: str = 
             z=logs,
             x=[safe(s) for s in table.index[order]],
             y=[f"{safe(c)} ({int(n)})" for c, n in zip(table.columns, counts.sum(axis=1), strict=True)],
+            xgap=1 if len(table) <= 80 else 0,
+            ygap=1,
             customdata=counts,
             hovertemplate="study %{x}<br>%{y}<br>%{customdata:d} samples<extra></extra>",
             hoverongaps=False,
-            colorscale=[[0, "#BFD7EA"], [0.5, "#4A90C2"], [1, "#08306B"]],
+            colorscale=[[0, "#8FBBDD"], [0.5, "#3B7FB8"], [1, "#08306B"]],  # a lone sample shows in a thin column
             zmin=0,
             zmax=top,
             colorbar={
@@ -60,7 +62,51 @@ def study_class_heatmap(table: pd.DataFrame, *, title: str = "", caption: str = 
     fig.update_xaxes(title_text=f"{len(table)} studies (hover for the accession)", showticklabels=False, ticks="")
     fig.update_xaxes(type="category", showgrid=False)
     fig.update_yaxes(title_text="class (samples)", autorange="reversed", gridcolor="#F0F0F0", type="category")
-    return decorate(fig, title, caption, height=max(220, 28 * table.shape[1] + 60))
+    parted = bool(several.any() and not several.all())
+    if parted:
+        edge = int((~several).sum())
+        fig.add_vline(x=edge - 0.5, line={"color": "#B03A00", "width": 1.5, "dash": "dash"})
+        for x, anchor, text in ((-0.5, "left", f"{edge} studies of one class"),
+                                (len(table) - 0.5, "right", f"{several.sum()} of several")):  # fmt: skip
+            place = {"x": x, "xanchor": anchor, "y": 1, "yref": "paper", "yanchor": "bottom", "showarrow": False}
+            fig.add_annotation(text=text, font={"color": "#B03A00"}, **place)
+    height = max(220, (28 if table.shape[1] <= 30 else 16) * table.shape[1] + 60)
+    return decorate(fig, title, caption, height=height, panels=parted)
+
+
+def people(table: pd.DataFrame, *, title: str = "", caption: str = "") -> go.Figure:
+    """Draw of how many samples of each group sex and age are known.
+
+    Parameters
+    ----------
+    table : DataFrame
+        As from `coverage.people`: ``group, n_samples, female, male, sex_known, age_known``.
+    title, caption : str
+        Plain text.
+
+    Returns
+    -------
+    Figure
+        Bars of women and men, the rest unknown, and a diamond at the share with an age.
+
+    Raises
+    ------
+    InputError
+        Missing columns or no rows.
+    """
+    table = as_table(table, ["group", "n_samples", "female", "male", "sex_known", "age_known"])
+    y = [f"{safe(g)} ({n})" for g, n in zip(table["group"], table["n_samples"], strict=True)]
+    fig = go.Figure()
+    for column, color in (("female", PALETTE[0]), ("male", PALETTE[1])):
+        hover = f"%{{y}}<br>{column}: %{{x:.0%}}<extra></extra>"
+        fig.add_bar(x=table[column], y=y, name=column, orientation="h", marker_color=color, hovertemplate=hover)
+    marker = {"size": 10, "symbol": "diamond", "color": "#333333", "line": {"width": 1, "color": "white"}}
+    hover = "%{y}<br>age known: %{x:.0%}<extra></extra>"
+    fig.add_scatter(x=table["age_known"], y=y, mode="markers", name="age known", marker=marker, hovertemplate=hover)
+    fig.update_xaxes(title_text="share of the samples (%)", tickformat=".0%", range=[-0.02, 1.04])
+    fig.update_yaxes(title_text="class (samples)", autorange="reversed", type="category")
+    fig.update_layout(barmode="stack", legend={"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom"})
+    return decorate(fig, title, caption, height=max(200, 26 * len(table) + 60), panels=True)
 
 
 def depth(df: pd.DataFrame, *, title: str = "", caption: str = "") -> go.Figure:

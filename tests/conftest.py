@@ -30,14 +30,30 @@ def mirror() -> Path:
 
 
 @pytest.fixture(scope="session")
-def mirome(mirror, tmp_path_factory):
-    """The real atlas, parsed once per session; not to be changed."""
+def real(mirror, tmp_path_factory):
+    """Load a real data set; parsed once per session; not to be changed."""
     from srna_lib import datasets
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SRNA_DATA_DIR", str(tmp_path_factory.mktemp("cache")))
-        patch.setenv("SRNA_DATA_MIRROR", str(mirror))
-        return datasets.load("mirome")
+    folder = tmp_path_factory.mktemp("cache")
+    loaded: dict = {}
+
+    def load(name: str, **options):
+        key = (name, *sorted(options.items()))
+        if key not in loaded:
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setenv("SRNA_DATA_DIR", str(folder))
+                patch.setenv("SRNA_DATA_MIRROR", str(mirror))
+                loaded[key] = datasets.load(name, **options)
+        return loaded[key]
+
+    load.folder = folder
+    return load
+
+
+@pytest.fixture(scope="session")
+def mirome(real):
+    """The real atlas of cells."""
+    return real("mirome")
 
 
 @pytest.fixture
@@ -82,3 +98,6 @@ def pytest_terminal_summary(terminalreporter):
     skipped = [r for r in terminalreporter.stats.get("skipped", []) if "REAL DATA NOT TESTED" in str(r.longrepr)]
     if skipped:
         terminalreporter.write_line(f"{len(skipped)} tests skipped. {NO_MIRROR}", red=True, bold=True)
+    ontology = [r for r in terminalreporter.stats.get("skipped", []) if "ONTOLOGY NOT TESTED" in str(r.longrepr)]
+    if ontology:
+        terminalreporter.write_line(f"{len(ontology)} tests skipped. {ontology[0].longrepr[2]}", red=True, bold=True)

@@ -5,6 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shutil
+import subprocess
+import sys
 import urllib.error
 from pathlib import Path
 
@@ -15,7 +18,7 @@ import pytest
 import requests
 
 from srna_lib import datasets, simulate
-from srna_lib.atlas import make_atlas
+from srna_lib.atlas import counts_frame, make_atlas
 from srna_lib.errors import InputError
 
 CONTENT = b"what the file holds\n"
@@ -75,15 +78,16 @@ def files_below(folder: Path) -> list[str]:
 
 
 def test_registry_is_complete():
-    assert {"demo", "mirome"} <= set(datasets.names())
+    assert {"demo", *datasets.PARSERS} <= set(datasets.names())
     for name, entry in datasets.registry().items():
         for field in ("title", "citation", "licence"):
             assert isinstance(entry[field], str) and entry[field].strip(), f"{name}: {field}"
         assert isinstance(entry["simulated"], bool)
         assert entry["simulated"] == (not entry["files"]), f"{name}: a simulated data set has no file, a real one has"
-        assert entry["simulated"] or name in datasets.PARSERS
+        assert entry["simulated"] or (name in datasets.PARSERS) == entry.get("atlas", True)
+        assert ("samples" in entry) == ("features" in entry) == (name in datasets.PARSERS)
         for file in entry["files"]:
-            assert set(file) == {"repository", "commit", "path", "bytes", "sha256"}
+            assert set(file) - {"dataset"} == {"repository", "commit", "path", "bytes", "sha256"}
             assert re.fullmatch(r"[0-9a-f]{64}", file["sha256"])
             assert re.fullmatch(r"[0-9a-f]{40}", file["commit"])
             assert re.fullmatch(r"[\w.-]+/[\w.-]+", file["repository"])
@@ -109,11 +113,11 @@ def test_registry_matches_the_mirror(mirror):
     ("name", "hint"),
     [("mirom", "; did you mean 'mirome'?"), ("Demo", "; did you mean 'demo'?"), ("zzz", "."), ("", ".")],
 )
-@pytest.mark.parametrize("call", [datasets.entry, datasets.fetch, datasets.load])
+@pytest.mark.parametrize("call", [datasets.entry, datasets.fetch, datasets.load, datasets.state, datasets.options])
 def test_unknown_name(call, name, hint):
     with pytest.raises(InputError) as caught:
         call(name)
-    assert str(caught.value) == f"unknown data set {name!r}: expected one of {', '.join(datasets.names())}{hint}"
+    assert str(caught.value) == f"unknown data set {name!r}: expected one of {', '.join(datasets.registry())}{hint}"
 
 
 def test_mirror_is_used(toy_mirror, cache):
@@ -295,15 +299,131 @@ def test_cache_dir(monkeypatch, tmp_path):
     assert tmp_path not in datasets.cache_dir().parents
 
 
-def test_load_hands_file_and_description_to_the_parser(toy_mirror, monkeypatch):
+@pytest.fixture
+def parser(counts, obs, monkeypatch):
+    """A parser of the toy with one option; remembers its calls."""
     seen = []
-    monkeypatch.setitem(datasets.PARSERS, "toy", lambda path, info: seen.append((path, info)) or "atlas")
-    assert datasets.load("toy") == "atlas"
-    ((path, info),) = seen
+
+    def parse(path, info, *, scale=1):
+        seen.append((path, dict(info), scale))
+        return make_atlas(counts * scale, obs, info=info)
+
+    monkeypatch.setitem(datasets.PARSERS, "toy", parse)
+    return seen
+
+
+def test_load_hands_file_and_description_to_the_parser(toy_mirror, parser):
+    atlas = datasets.load("toy")
+    ((path, info, _),) = parser
     assert path.read_bytes() == CONTENT
     sources = info.pop("sources")
     assert sources.to_dict("records") == [{"url": URL, "sha256": FILE["sha256"]}]
     assert info == {"name": "toy", "title": "Toy", "citation": "Me (2020)", "licence": "MIT", "simulated": False}
+    assert atlas.uns["srna"]["sources"].equals(sources) and atlas.uns["srna"]["quantity"] == "counts"
+
+
+def test_files_reach_the_parser_in_the_order_of_the_registry(cache, tmp_path, monkeypatch, counts, obs):
+    files = []
+    for number in range(12):
+        content = f"{number}".encode()
+        file = {**FILE, "path": f"{number}.rda", "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+        copy = tmp_path / "mirror" / "owner" / "repo" / COMMIT / file["path"]
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(content)
+        files.append(file)
+    monkeypatch.setenv("SRNA_DATA_MIRROR", str(tmp_path / "mirror"))
+    monkeypatch.setattr(datasets, "registry", lambda: {"toy": {**TOY, "files": files}})
+    given: list[str] = []
+
+    def parse(*paths, info):
+        given.extend(path.read_text() for path in paths)
+        return make_atlas(counts, obs, info=info)
+
+    monkeypatch.setitem(datasets.PARSERS, "toy", parse)
+    told: list[Path] = []
+    assert datasets.fetch("toy", step=told.append) == told and len(told) == 12
+    assert len(datasets.load("toy").uns["srna"]["sources"]) == 12
+    assert given == [str(number) for number in range(12)]
+
+
+def test_parsed_once(toy_mirror, cache, parser, counts):
+    first, second = datasets.load("toy"), datasets.load("toy", seed=5)
+    assert len(parser) == 1
+    assert counts_frame(first).equals(counts_frame(second)) and first.obs.equals(second.obs)
+    assert [p.suffix for p in (cache / "toy").iterdir() if p.is_file()] == [".h5ad"]
+
+
+def test_parsed_atlas_needs_no_source_file(toy_mirror, cache, parser, monkeypatch):
+    datasets.load("toy")
+    toy_mirror.unlink()
+    shutil.rmtree(cache / "toy" / FILE["sha256"][:12])
+    assert datasets.load("toy").shape == (6, 4) and len(parser) == 1
+
+
+def test_another_source_file_is_parsed_again(toy_mirror, parser, monkeypatch):
+    datasets.load("toy")
+    toy_mirror.write_bytes(b"new")
+    file = {**FILE, "bytes": 3, "sha256": hashlib.sha256(b"new").hexdigest()}
+    monkeypatch.setattr(datasets, "registry", lambda: {"toy": {**TOY, "files": [file]}})
+    datasets.load("toy")
+    assert [path.read_bytes() for path, *_ in parser] == [CONTENT, b"new"]
+
+
+def test_another_version_of_the_parser_parses_again(toy_mirror, parser, monkeypatch, counts, obs):
+    datasets.load("toy")
+    code = Path(datasets.__file__)
+    monkeypatch.setattr(datasets.inspect, "getfile", lambda call: str(code))
+    datasets.load("toy")
+    assert len(parser) == 2
+
+
+def test_options(toy_mirror, parser):
+    assert datasets.options("toy") == {"scale": 1} and datasets.options("demo") == {}
+    plain, double = datasets.load("toy"), datasets.load("toy", scale=2)
+    assert double.X.sum() == 2 * plain.X.sum()
+    datasets.load("toy", scale=1)  # the default, said: the same file
+    datasets.load("toy", scale=2)
+    assert [scale for *_, scale in parser] == [1, 2]
+
+
+def test_options_of_the_real_ones():
+    assert datasets.options("tcga") == {"common_features": True}
+    assert datasets.options("lgrc") == {"loci": "sum"}
+    assert datasets.options("mirome") == datasets.options("annotation") == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "known"), [("toy", "scale"), ("demo", "none")], ids=["of a real data set", "of a simulated one"]
+)
+def test_unknown_option(toy_mirror, parser, name, known):
+    with pytest.raises(InputError) as caught:
+        datasets.load(name, sale=2)
+    assert str(caught.value) == f"{name!r} has no option 'sale': expected {known}."
+    assert parser == []
+
+
+def test_files_that_are_no_atlas(cache, monkeypatch):
+    monkeypatch.setattr(datasets, "registry", lambda: {"toy": TOY, "maps": {**TOY, "atlas": False}})
+    assert datasets.names() == ["toy"]
+    with pytest.raises(InputError, match=r"^'maps' holds no atlas: expected one of toy \(fetch brings its files\)\.$"):
+        datasets.load("maps")
+
+
+def test_state(toy_mirror, cache, parser, monkeypatch):
+    assert datasets.state("demo") == "simulated"
+    assert datasets.state("toy") == "mirror"
+    datasets.fetch("toy")
+    assert datasets.state("toy") == "cached"
+    toy_mirror.unlink()
+    assert datasets.state("toy") == "cached"
+    datasets.load("toy")
+    assert datasets.state("toy") == "parsed"
+    shutil.rmtree(cache)
+    assert datasets.state("toy") == "not fetched"
+    other = {**FILE, "path": "other.rda", "sha256": "0" * 64}
+    monkeypatch.setattr(datasets, "registry", lambda: {"toy": {**TOY, "files": [FILE, other]}})
+    toy_mirror.write_bytes(CONTENT)
+    assert datasets.state("toy") == "partly"
 
 
 def test_load_hands_the_seed_to_the_simulator(cache, monkeypatch):
@@ -324,9 +444,27 @@ def test_load_of_the_original_says_where_it_is_from(mirome):
     assert file["repository"] in source["url"] and file["commit"] in source["url"]
 
 
+def test_registry_has_the_sizes_of_the_data(real):
+    for name in ("mirome", "micrornaome", "tissue_atlas2", "lgrc", "fetal_lung", "tcga_trf"):
+        entry = datasets.entry(name)
+        assert real(name).shape == (entry["samples"], entry["features"])
+
+
+def test_registry_is_laid_out_by_its_script():
+    script = Path(__file__).parent.parent / "scripts" / "make_registry.py"
+    assert subprocess.run([sys.executable, str(script), "--check"], check=False).returncode == 0
+
+
 def test_registry_file_is_plain_json():
     text = (Path(datasets.__file__).parent / "resources" / "datasets.json").read_text(encoding="utf-8")
-    assert json.loads(text) == datasets.registry()
+    written, known = json.loads(text), datasets.registry()
+    assert list(written) == list(known)
+    for name, entry in written.items():
+        assert entry == {**known[name], "files": entry["files"]}
+        if "parts" in entry:  # an atlas of several data sets has the files of its parts
+            assert entry["files"] == [] and {f["dataset"] for f in known[name]["files"]} == set(entry["parts"])
+        else:
+            assert entry["files"] == known[name]["files"]
 
 
 @pytest.fixture
@@ -401,5 +539,6 @@ def test_own_file_that_is_no_atlas(tmp_path, content):
 
 
 def test_own_file_that_is_not_there(tmp_path):
-    with pytest.raises(InputError, match=r"there is no such file; expected an atlas \(\.h5ad\) or one of demo, mirome"):
+    says = r"there is no such file; expected an atlas \(\.h5ad\) or the name of a data set"
+    with pytest.raises(InputError, match=says):
         datasets.load(str(tmp_path / "no.h5ad"))

@@ -14,12 +14,14 @@ PACKAGE = Path(__file__).parent.parent / "srna_lib"
 MODULES = sorted(p.stem for p in PACKAGE.glob("*.py") if p.stem != "__init__")
 FLOORS = (
     ("errors",),
-    ("atlas", "catalogue"),
-    ("labels",),
-    ("readers", "simulate"),
-    ("datasets", "preprocess", "training"),
-    ("networks", "explore", "embedding"),
-    ("models",),
+    ("atlas", "catalogue", "names", "unpack", "quantity"),
+    ("labels", "sources", "features", "ontology", "tables", "axis_names"),
+    ("public", "tcga", "cache", "simulate", "table_parquet", "formats"),
+    ("open_atlas", "format_h5ad"),
+    ("atlas_file",),
+    ("datasets", "preprocess", "training", "formats_tools", "formats_files"),
+    ("networks", "explore", "coverage", "embedding", "layouts", "sample_metadata"),
+    ("models", "readers"),
     ("validate", "metrics"),
     ("experiment", "summaries"),
     ("results",),
@@ -32,6 +34,7 @@ FLOORS = (
     ("manifest",),
     ("parameters",),
     ("reports",),
+    ("cli_convert", "cli_datasets"),
     ("cli",),
 )
 FLOOR = {module: number for number, floor in enumerate(FLOORS) for module in floor}

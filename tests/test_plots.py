@@ -41,6 +41,10 @@ SAMPLES = pd.DataFrame(
     {"class": ["x", "x", "y", None], "reads": [10, 1000, 100, 5], "dataset_id": ["A", EVIL, "B", "B"]},
     index=list("stuv"),
 )
+PEOPLE = pd.DataFrame(
+    {"group": ["x", EVIL], "n_samples": [4, 1], "female": [0.25, 0.0], "male": [0.5, 0.0], "sex_known": [0.75, 0.0],
+     "age_known": [0.5, 1.0]}
+)  # fmt: skip
 EFFECT = pd.DataFrame(
     {"max_zero_share": [1.0, 0.3], "n_features": [9, 3], "share_features": [1.0, 1 / 3], "share_reads": [1.0, 0.9]}
 )
@@ -66,6 +70,7 @@ FIGURES = {
     "embedding": lambda: plots_embedding.embedding(MAP, hover=["dataset_id"], **TEXT),
     "embedding_pair": lambda: plots_embedding.embedding_pair(MAP, **TEXT),
     "study_class_heatmap": lambda: plots_atlas.study_class_heatmap(COUNTS, **TEXT),
+    "people": lambda: plots_atlas.people(PEOPLE, **TEXT),
     "depth": lambda: plots_atlas.depth(SAMPLES, **TEXT),
     "zeros": lambda: plots_atlas.zeros(pd.Series([0, 0.5, 1]), **TEXT),
     "filter_curve": lambda: plots_atlas.filter_curve(EFFECT, **TEXT),
@@ -260,6 +265,28 @@ def test_study_class_heatmap_groups_studies_and_leaves_absence_blank():
     (heatmap,) = plots_atlas.study_class_heatmap(COUNTS.iloc[::-1]).data
     assert list(heatmap.x) == ["A", SAFE, "C"] and list(heatmap.y) == ["x (5)", f"{SAFE} (100)"]
     np.testing.assert_allclose(heatmap.z, np.log10([[3, 2, np.nan], [np.nan, np.nan, 100]]))
+
+
+def test_study_class_heatmap_sets_studies_of_several_classes_apart():
+    counts = pd.DataFrame({"x": [9, 1, 0], "y": [1, 0, 2]}, index=["both", "x only", "y only"])
+    fig = plots_atlas.study_class_heatmap(counts)
+    assert list(fig.data[0].x) == ["x only", "y only", "both"]
+    assert [s.x0 for s in fig.layout.shapes] == [1.5]
+    assert [a.text for a in fig.layout.annotations] == ["2 studies of one class", "1 of several"]
+
+
+def test_study_class_heatmap_of_hundreds_of_studies_has_no_gaps():
+    wide = pd.DataFrame({"x": range(1, 301), "y": 0}, index=[f"study {i}" for i in range(300)])
+    assert plots_atlas.study_class_heatmap(wide).data[0].xgap == 0
+    assert plots_atlas.study_class_heatmap(wide.iloc[:20]).data[0].xgap == 1
+    assert plots_atlas.study_class_heatmap(wide).data[0].z.shape == (2, 300)
+
+
+def test_people_stacks_sexes_and_marks_ages():
+    fig = plots_atlas.people(PEOPLE)
+    assert [t.name for t in fig.data] == ["female", "male", "age known"] and fig.layout.barmode == "stack"
+    assert list(fig.data[0].x) == [0.25, 0.0] and list(fig.data[2].x) == [0.5, 1.0]
+    assert list(fig.data[0].y) == ["x (4)", f"{SAFE} (1)"]
 
 
 def test_depth_sorts_classes_and_leaves_the_unlabelled_out():

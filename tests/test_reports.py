@@ -180,7 +180,7 @@ def test_input_error_is_one_sentence_without_traceback(run):
         page = (base / "out" / name).read_text()
         assert "<strong>a.tsv: &lt;found&gt; -1.</strong></div>" in page  # and no traceback in the box
     entry = json.loads((base / "out" / "run.json").read_text())["03_input"]
-    assert entry["error"] == {"sentence": "a.tsv: <found> -1.", "traceback": ""}
+    assert entry["error"] == {"name": "InputError", "sentence": "a.tsv: <found> -1.", "traceback": ""}
 
 
 def test_a_dead_kernel_is_a_failed_notebook(run):

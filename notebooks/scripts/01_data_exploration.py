@@ -23,8 +23,8 @@
 # `full`.
 
 # %% tags=["parameters"]
-dataset: str = "demo"  # name of the data set: demo (simulated) or mirome (real)
-profile: str = "demo"  # smoke (few samples, for tests), demo, full (every sample)
+dataset: str = "demo"  # name of the data set: demo (simulated), mirome, open_atlas or any of `srna datasets list`
+profile: str = "demo"  # smoke (few samples, for tests), demo, full (every sample, the maps up to 5000)
 out: str = "../reports/demo"  # folder that results are written to
 seed: int = 0  # of every random choice
 n_jobs: int = 2  # processes; the maps use one, so that they are reproducible
@@ -39,8 +39,9 @@ import html
 import numpy as np
 import pandas as pd
 from IPython.display import HTML, Markdown, display
+from sklearn.preprocessing import FunctionTransformer
 
-from srna_lib import datasets, embedding, explore, plots, plots_atlas, plots_embedding
+from srna_lib import coverage, datasets, embedding, explore, plots, plots_atlas, plots_embedding
 from srna_lib.labels import make_task
 from srna_lib.preprocess import SampleRanks
 from srna_lib.results import banner_html, write_card, write_results
@@ -60,6 +61,17 @@ if banner_html(info):
     display(HTML(banner_html(info)))
 say(f"**{html.escape(info['title'])}.** {html.escape(info['citation'])}")
 
+# %%
+wanted, label = label, coverage.usable_label(atlas, label, min_class_size=min_class_size)
+if label != wanted:
+    say(f"`{wanted}` has no two classes that are large enough here: **the class is `{label}` from here on.**")
+batch_column = coverage.usable_batch(atlas)
+if batch_column != "dataset_id":
+    say(f"This data set is a single study: **where it says study from here on, read `{batch_column}`.**")
+    atlas.obs["dataset_id"] = atlas.obs[batch_column].astype(object).fillna("unknown").astype(str)
+counted = info["quantity"] == "counts"
+no_counts = "Left out: the values of this data set are normalised, so they say nothing about reads."
+
 # %% [markdown]
 # ## What is in it?
 #
@@ -68,14 +80,17 @@ say(f"**{html.escape(info['title'])}.** {html.escape(info['citation'])}")
 
 # %%
 summary = explore.summarise(atlas, label)["value"]
-printed = summary.map(lambda v: f"{v:,.0f}" if v > 1 else f"{v:.3g}").to_frame()
+shown = summary if counted else summary[~summary.index.str.contains("reads")]
+printed = shown.map(lambda v: f"{v:,.0f}" if v > 1 else f"{v:.3g}").to_frame()
 display(explore.readable(printed, {}))
-formats = {"share_of_reads": "{:.1%}", "mean_share_in_sample": "{:.1%}"}
-explore.readable(explore.biotype_table(atlas).set_index("biotype"), formats)
+if counted:
+    formats = {"share_of_reads": "{:.1%}", "mean_share_in_sample": "{:.1%}"}
+    display(explore.readable(explore.biotype_table(atlas).set_index("biotype"), formats))
 
 # %% [markdown]
 # If two samples had exactly the same counts, they would be one library that was entered twice; a random
-# split could then train on a sample and test on its copy.
+# split could then train on a sample and test on its copy. Where collections were joined, a library that two of
+# them processed has different counts in each: accessions find those, and one copy is kept.
 
 # %%
 twins = explore.duplicate_profiles(atlas)
@@ -84,11 +99,21 @@ say(f"Groups of samples with identical profiles: **{n_twins}**.")
 if n_twins:
     display(explore.readable(twins.set_index("sample_id"), {}))
 
+# %%
+if "overlap" in info:
+    shared = coverage.shared_studies(info["overlap"])
+    how = ", ".join(f"{n} by {by} accession" for by, n in info["overlap"]["by"].value_counts().items())
+    say(f"**{shared['removed'].sum()} samples that a second collection holds too were removed** ({how}). By study:")
+    display(explore.readable(shared.head(10).set_index("dataset_id"), {}))
+else:
+    say("This data set is one collection: no samples of another had to be removed.")
+
 # %% [markdown]
-# ## Who contributed what?
+# ## Studies and tissues: who contributed what?
 #
 # Each column below is a study, each row a class. In a balanced design the columns would be filled from top
-# to bottom. Expect something else: a laboratory sequences what it works on.
+# to bottom. Expect something else: a laboratory sequences what it works on. Studies of a single class form the
+# staircase on the left; only those on the right can tell class from laboratory.
 
 # %%
 counts = explore.study_class_counts(atlas, label)
@@ -125,6 +150,24 @@ say(f"""
 """)
 
 # %% [markdown]
+# ## Whose samples are they?
+#
+# Sex and age show in small RNAs, too. Where they are unknown, nobody can say whether a class differs from another
+# by tissue or by the people it was taken from; where a class holds one sex only, they cannot be told apart.
+
+# %%
+people, of_studies = coverage.people(atlas, label), coverage.people(atlas, "dataset_id")
+n_known = {"sex": (of_studies["sex_known"] > 0).sum(), "age": (of_studies["age_known"] > 0).sum()}
+if sum(n_known.values()) == 0:
+    say("**No sample has a sex or an age here**: neither can be predicted, nor ruled out as an explanation.")
+else:
+    caption = plots.caption(int(people["n_samples"].sum()), len(studies), extra="the rest of a bar is unknown")
+    display(plots_atlas.people(people, title="Of whom are sex and age known?", caption=caption))
+    one_sex = (people["sex_known"] > 0) & (people[["female", "male"]].max(axis=1) == people["sex_known"])
+    say(f"Sex is known for a sample of {n_known['sex']} of {len(studies)} studies, age of {n_known['age']};"
+        f" **{one_sex.sum()} of {len(people)} classes hold one sex only.**")  # fmt: skip
+
+# %% [markdown]
 # ## How deep are the samples?
 #
 # Depth is the number of reads counted in a sample. A rare sRNA is absent from a shallow sample for no
@@ -133,18 +176,20 @@ say(f"""
 # %%
 samples = explore.sample_table(atlas, label)
 caption = plots.caption(len(samples), len(studies), extra="one dot per sample, box: quartiles")
-plots_atlas.depth(samples, title="How many reads does a sample have?", caption=caption)
+figure = plots_atlas.depth(samples, title="How many reads does a sample have?", caption=caption)
+display(figure) if counted else say(no_counts)
 
 # %%
 low, high = samples["reads"].quantile([0.05, 0.95])
 medians = samples.groupby("class")["reads"].median()
 rho = samples["reads"].corr(samples["n_detected"], method="spearman")
-say(f"""
+text = f"""
 Nine samples in ten have {low:,.0f} to {high:,.0f} reads, a factor of {high / low:.0f}; the medians of
 the classes differ by a factor of {medians.max() / medians.min():.0f}. The rank correlation of a
 sample's depth with the number of sRNAs detected in it is {rho:.2f}. **Counts must be normalised before
 samples are compared, and a zero means less in a shallow sample than in a deep one.**
-""")
+"""
+say(text if counted else no_counts)
 
 # %% [markdown]
 # ## How sparse is it, and what does a filter keep?
@@ -163,14 +208,17 @@ plots_atlas.zeros(zero_share, (max_zero_share, loose), title="In how many sample
 # %%
 thresholds = sorted({*np.linspace(0, 1, 21).round(2), max_zero_share, loose})
 effect = explore.filter_effect(task.X, thresholds, task.y)
-plots_atlas.filter_curve(effect, (max_zero_share, loose), title="What does a filter on zeros keep?", caption=caption)
+figure = plots_atlas.filter_curve(
+    effect, (max_zero_share, loose), title="What does a filter on zeros keep?", caption=caption
+)
+display(figure) if counted else say(no_counts)
 
 # %%
 strict, lenient = (effect.set_index("max_zero_share").loc[t] for t in (max_zero_share, loose))
-markers = explore.lost_markers(task.X, task.y, max_zero_share)
+markers, amount = explore.lost_markers(task.X, task.y, max_zero_share), "reads" if counted else "values"
 say(f"""
 The filter at {max_zero_share:.0%} keeps {strict.n_features:.0f} of {task.X.shape[1]} sRNAs and with
-them {strict.share_reads:.1%} of the reads of a sample; the one at {loose:.0%} keeps
+them {strict.share_reads:.1%} of the {amount} of a sample; the one at {loose:.0%} keeps
 {lenient.n_features:.0f} and {lenient.share_reads:.1%}. **{len(markers)} of the sRNAs that the first one
 drops are common within some class** (zeros in at most {max_zero_share:.0%} of its samples): what marks a
 small class is rare in the whole. The most contrasting of them:
@@ -181,21 +229,22 @@ explore.readable(markers.head(10).set_index("srna"), formats)
 # %% [markdown]
 # ## A map of the samples
 #
-# Counts become log2(CPM + 1), these become principal components, and openTSNE and UMAP lay them out in a
-# plane, starting from the first two components and with a fixed seed. Each map is shown twice: coloured by
-# class, and by study. If tissue alone shaped the map, studies would be mixed within each island of the
-# left panel.
+# Counts become log2(CPM + 1) (normalised values stay as they are), these become principal components, and
+# openTSNE and UMAP lay them out in a plane, starting from the first two components and with a fixed seed. Each
+# map is shown twice: coloured by class, and by study. If tissue alone shaped the map, studies would be mixed
+# within each island of the left panel.
 
 # %%
-most = {"smoke": 300, "demo": 1200}.get(profile, len(task.y))
+most = {"smoke": 300, "demo": 1200}.get(profile, 5000)
 rows = np.sort(np.random.default_rng(seed).permutation(len(task.y))[:most])
 X, y, groups = task.X.iloc[rows], task.y.iloc[rows], task.groups.iloc[rows]
-pcs = embedding.principal_components(X, seed=seed)
+scale, transformer = ("log2 CPM", None) if counted else ("normalised values", FunctionTransformer())
+pcs = embedding.principal_components(X, transformer=transformer, seed=seed)
 labelled = pd.DataFrame({label: y, "dataset_id": groups})
 caption = plots.caption(
     len(y),
     groups.nunique(),
-    extra=f"log2 CPM, {pcs.shape[1]} principal components; no split: labels are not used",
+    extra=f"{scale}, {pcs.shape[1]} principal components; no split: labels are not used",
 )
 
 # %%
@@ -250,9 +299,9 @@ plots_atlas.neighbours(shares, title="What do the nearest neighbours of a sample
 share = shares.set_index("metric")
 said = {
     m: f"{r.observed:.0%} (95 % interval {r.ci_low:.0%} to {r.ci_high:.0%}; chance {r.chance:.0%},"
-    f" at most {r.ceiling:.0%})"
+    f" at most {r.ceiling:.0%})" if r.n_samples else "no answer, as no sample has such candidates"
     for m, r in share.iterrows()
-}
+}  # fmt: skip
 batch, biology = share.loc["neighbour_study_within_class"], share.loc["neighbour_class_across_studies"]
 has_batch, has_biology = (bool(r.ci_low > r.chance) for r in (batch, biology))
 
@@ -296,16 +345,18 @@ explore.readable(table, dict.fromkeys(points, "{:.1%}"))
 # ## Take-home
 
 # %%
+open_question = "How far is tissue, how far laboratory? Here class and study go together, so nobody can say"
 verdict = {
     (True, True): "Samples group by tissue and by laboratory at once",
     (True, False): "Samples group by laboratory, and no clear tissue signal carries over",
     (False, True): "Samples group by tissue, without a clear batch effect",
     (False, False): "Samples group neither by tissue nor by laboratory",
 }[has_batch, has_biology]
+told = {m: f"{r.observed:.0%} (chance {r.chance:.0%})" if r.n_samples else "no answer" for m, r in share.iterrows()}
+in_class, elsewhere = told["neighbour_study_within_class"], told["neighbour_class_across_studies"]
 say(f"""
-**{verdict}: {batch.observed:.0%} of the nearest neighbours within a class come from the same study (chance
-{batch.chance:.0%}), and {biology.observed:.0%} of those in other studies are of the same class (chance
-{biology.chance:.0%}).**
+**{verdict if min(batch.n_samples, biology.n_samples) else open_question}. From the same study come, of the nearest
+neighbours within a class: {in_class}. Of the same class are, of those in other studies: {elsewhere}.**
 """)
 
 # %% [markdown]
@@ -317,28 +368,29 @@ assert len(pcs) == len(tsne) == len(umap_map) == len(y) and tsne.notna().all(axi
 assert counts.to_numpy().sum() == summary["samples"] - summary[f"samples without {label}"]
 assert effect["share_reads"].is_monotonic_increasing and np.isclose(effect["share_reads"].iloc[-1], 1)
 bounds = shares[["ci_low", "observed", "ci_high"]].dropna()
-assert (bounds["ci_low"] <= bounds["observed"]).all() and (bounds["observed"] <= bounds["ci_high"]).all()
-assert (shares["observed"] <= shares["ceiling"] + 1e-9).all()
+assert (bounds["ci_low"] <= bounds["observed"] + 1e-9).all() and (bounds["observed"] <= bounds["ci_high"] + 1e-9).all()
+answered = shares.dropna(subset="observed")
+assert (answered["observed"] <= answered["ceiling"] + 1e-9).all()
 assert np.isclose(variance.sum(), 1)
-assert share.observed["neighbour_study"] > share.chance["neighbour_study"], (
-    "no study effect: is the atlas as described?"
-)
+if batch_column == "dataset_id" and groups.nunique() > 1:
+    effect_seen = share.observed["neighbour_study"] > share.chance["neighbour_study"]
+    assert effect_seen, "no study effect: is the atlas as described?"
 
 # %%
-common = {"task": label, "dataset": dataset, "features": "log2 CPM, PCs", "scheme": "none", "seed": seed}
+common = {"task": label, "dataset": info["name"], "features": f"{scale}, PCs", "scheme": "none", "seed": seed}
 fields = ["metric", "value", "ci_low", "ci_high", "n_samples", "n_datasets"]
 records = []
 for name, t in measured.items():
-    part = t.rename(columns={"observed": "value"})[fields].to_dict("records")
+    part = t.dropna(subset="observed").rename(columns={"observed": "value"})[fields].to_dict("records")
     records += [{**common, "model": name, **record} for record in part]
 write_results(out, "01_data_exploration", records, predictions=None)
 
 # %%
 numbers = {
-    "samples": f"{atlas.n_obs} of {len(studies)} studies",
+    "samples": f"{atlas.n_obs} of {len(studies)} studies" if batch_column == "dataset_id" else f"{atlas.n_obs}",
     "sRNAs": f"{atlas.n_vars}, {strict.n_features:.0f} after the filter at {max_zero_share:.0%}",
-    "neighbours of the same study, within a class": f"{batch.observed:.0%} (chance {batch.chance:.0%})",
-    "neighbours of the same class, in other studies": f"{biology.observed:.0%} (chance {biology.chance:.0%})",
+    "neighbours of the same study, within a class": in_class,
+    "neighbours of the same class, in other studies": elsewhere,
 }
 used = dict(dataset=dataset, profile=profile, seed=seed, label=label, min_class_size=min_class_size, k=k)
 card = {"key_numbers": numbers, "figure": headline, "atlas_info": info, "parameters": used}
@@ -369,7 +421,7 @@ pd.concat({n: t.loc[decisive, ["observed", "chance", "ceiling"]] for n, t in by_
 # %% tags=["solution"]
 ranks = embedding.principal_components(X, transformer=SampleRanks(), seed=seed)
 on_ranks = embedding.neighbour_share(ranks, y, groups, k=k, seed=seed).set_index("metric")
-pd.DataFrame({"log2 CPM": share.observed[decisive], "ranks": on_ranks.observed[decisive]}).round(3)
+pd.DataFrame({scale: share.observed[decisive], "ranks": on_ranks.observed[decisive]}).round(3)
 
 # %% [markdown] tags=["exercise"]
 # **Exercise 3.** The simplest correction subtracts the mean of its study from each sample. What does it do

@@ -91,7 +91,7 @@ pd.DataFrame({"recipe": names, "what it is": [RECIPES[n] for n in names]}).set_i
 
 # %%
 predict = {"profile": size, "seed": seed, "n_jobs": n_jobs, "cache": Path(out) / "cache"}
-scoring = {"dataset": dataset, "seed": seed, "n_boot": size.n_boot}
+scoring = {"dataset": info["name"], "seed": seed, "n_boot": size.n_boot}
 random_folds = run_models(task, names, "random_5fold", **predict)
 random_records = summaries.score_all(random_folds, **scoring)
 summaries.records_table(random_records, metrics.METRICS)

@@ -1,0 +1,153 @@
+"""Parsed atlases on disk: the same from file and parser, damaged or outdated files are found out."""
+
+from __future__ import annotations
+
+import logging
+
+import anndata as ad
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+
+from srna_lib import cache
+from srna_lib.atlas import counts_frame, make_atlas
+
+
+@pytest.fixture
+def described(info):
+    return {**info, "simulated": False}
+
+
+@pytest.fixture
+def parse(counts, obs, described):
+    """A parser that counts how often it ran, with every kind of column and of addition to uns."""
+    obs = obs.assign(flag=[True, False] * 3, nothing=np.nan, platform=["HiSeq", None, "HiSeq", "GA", np.nan, "GA"])
+    obs["platform"] = obs["platform"].astype(object).where(obs["platform"].notna(), np.nan)
+    var = pd.DataFrame({"biotype": "miRNA", "common": [True, False, True, True]}, index=counts.columns)
+    added = {"rounded": 3, "loci": "sum", "table": pd.DataFrame({"cohort": ["b", "a"], "n": [1, 2]})}
+
+    def _parse():
+        _parse.calls += 1
+        return make_atlas(counts, obs, var, info={**described, **added})
+
+    _parse.calls = 0
+    return _parse
+
+
+def files(folder):
+    return sorted(p.name for p in folder.iterdir())
+
+
+def assert_same(one: ad.AnnData, two: ad.AnnData):
+    pd.testing.assert_frame_equal(one.obs, two.obs)
+    pd.testing.assert_frame_equal(one.var, two.var)
+    pd.testing.assert_frame_equal(counts_frame(one), counts_frame(two))
+    left, right = one.uns["srna"], two.uns["srna"]
+    assert set(left) == set(right)
+    for key, value in left.items():
+        if isinstance(value, pd.DataFrame):
+            pd.testing.assert_frame_equal(value, right[key], check_index_type=False)
+        else:
+            assert (value, type(value)) == (right[key], type(right[key])), key
+
+
+def test_parsed_once_and_the_same_from_file(tmp_path, parse, described):
+    fresh = parse()
+    first = cache.cached(tmp_path, "v", "k", described, parse)
+    second = cache.cached(tmp_path, "v", "k", described, parse)
+    assert parse.calls == 2  # the first call is the comparison's
+    for atlas in (first, second):
+        assert_same(fresh, atlas)
+        assert atlas.obs["platform"].dtype == object and atlas.X.dtype == np.float64
+    assert len(files(tmp_path)) == 1
+
+
+def test_description_is_the_present_one(tmp_path, parse, described):
+    cache.cached(tmp_path, "v", "k", described, parse)
+    again = cache.cached(tmp_path, "v", "k", {**described, "title": "New"}, parse)
+    assert again.uns["srna"]["title"] == "New" and again.uns["srna"]["rounded"] == 3
+    assert parse.calls == 1
+
+
+@pytest.mark.parametrize("place", [0, 0.3, 0.5, 0.9, 1])
+def test_damaged_file_is_parsed_again_with_a_word(tmp_path, parse, described, caplog, place):
+    fresh = cache.cached(tmp_path, "v", "k", described, parse)
+    (path,) = tmp_path.iterdir()
+    content = bytearray(path.read_bytes())
+    content[int(place * (len(content) - 1))] ^= 1
+    path.write_bytes(content)
+    with caplog.at_level(logging.WARNING):
+        again = cache.cached(tmp_path, "v", "k", described, parse)
+    assert f"{path}: the parsed atlas is damaged and was removed" in caplog.text
+    assert parse.calls == 2
+    assert_same(fresh, again)
+    caplog.clear()
+    cache.cached(tmp_path, "v", "k", described, parse)
+    assert parse.calls == 2 and not caplog.text
+
+
+@pytest.mark.parametrize("length", [0, 100])
+def test_truncated_file(tmp_path, parse, described, length):
+    cache.cached(tmp_path, "v", "k", described, parse)
+    (path,) = tmp_path.iterdir()
+    path.write_bytes(path.read_bytes()[:length])
+    cache.cached(tmp_path, "v", "k", described, parse)
+    assert parse.calls == 2
+
+
+def test_another_key_replaces_and_another_variant_stays(tmp_path, parse, described):
+    cache.cached(tmp_path, "v", "old", described, parse)
+    cache.cached(tmp_path, "w", "old", described, parse)
+    cache.cached(tmp_path, "v", "new", described, parse)
+    assert [n.rpartition("-")[0] for n in files(tmp_path)] == ["v-new", "w-old"]
+    assert parse.calls == 3
+
+
+def test_a_parser_that_fails_leaves_the_old_file(tmp_path, parse, described):
+    cache.cached(tmp_path, "v", "old", described, parse)
+    with pytest.raises(ZeroDivisionError):
+        cache.cached(tmp_path, "v", "new", described, lambda: 1 / 0)
+    assert [n.rpartition("-")[0] for n in files(tmp_path)] == ["v-old"]
+
+
+def test_a_run_that_is_killed_leaves_no_file_under_the_final_name(tmp_path, parse, described, monkeypatch):
+    def crash(source, target):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cache.os, "replace", crash)
+    with pytest.raises(KeyboardInterrupt):
+        cache.cached(tmp_path, "v", "k", described, parse)
+    assert files(tmp_path) == []
+
+
+def test_folder_that_cannot_be_written(tmp_path, parse, described, caplog):
+    blocked = tmp_path / "file"
+    blocked.write_text("in the way")
+    atlas = cache.cached(blocked / "sub", "v", "k", described, parse)
+    assert_same(atlas, parse())
+    assert "the parsed atlas cannot be kept" in caplog.text
+
+
+def test_file_holds_no_object_that_python_would_execute(tmp_path, parse, described):
+    cache.cached(tmp_path, "v", "k", described, parse)
+    (path,) = tmp_path.iterdir()
+    kinds = []
+    with h5py.File(path) as file:
+        file.visititems(lambda name, item: kinds.append(item.dtype) if isinstance(item, h5py.Dataset) else None)
+    assert len(kinds) > 10
+    assert all(k.kind in "biuf" or h5py.check_string_dtype(k) for k in kinds)
+
+
+def test_digest_changes_with_all_that_an_atlas_depends_on(tmp_path, monkeypatch):
+    source = tmp_path / "parser.py"
+    source.write_text("a = 1")
+    base = cache.digest(["x", ["hash"]], [source])
+    assert base == cache.digest(["x", ["hash"]], [source]) and len(base) == 16
+    found = {base, cache.digest(["y", ["hash"]], [source]), cache.digest(["x", ["other"]], [source])}
+    source.write_text("a = 2")
+    found.add(cache.digest(["x", ["hash"]], [source]))
+    source.write_text("a = 1")
+    monkeypatch.setattr(cache.metadata, "version", lambda name: "0")
+    found.add(cache.digest(["x", ["hash"]], [source]))
+    assert len(found) == 5
