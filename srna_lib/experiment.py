@@ -68,7 +68,7 @@ PROFILES = {
             "logistic": {"classifier__tol": 0.1},
         },
     ),
-    "demo": Profile("demo", n_splits=5, max_datasets_out=15),
+    "demo": Profile("demo", n_splits=5, max_datasets_out=12),
     "full": Profile("full", repeats=3, n_boot=2000),
 }
 
