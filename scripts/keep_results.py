@@ -1,7 +1,8 @@
 """Keep the figures of a full run on real data: ``python scripts/keep_results.py reports/mirome``.
 
 Copies the records and cards to ``docs/results/<dataset>`` (predictions stay behind: they are large, and the command
-makes them again) and writes ``run.json`` with command, seed, versions and run time beside them.
+makes them again) and writes ``run.json`` with command, seed, versions and the seconds of the last run beside them
+(folds that an earlier run had finished cost it nothing).
 """
 
 from __future__ import annotations

@@ -51,15 +51,30 @@ def tissue_table(dataset: str, scheme: str) -> str:
 def run_line(dataset: str) -> str:
     """How the committed figures were made."""
     run = json.loads((RESULTS / dataset / "run.json").read_text())
-    seconds = sum(n["seconds"] or 0 for n in run["notebooks"].values())
     seeds = sorted({n["seed"] for n in run["notebooks"].values()})
     packages = ", ".join(f"{k} {v}" for k, v in run["versions"].items())
-    return f"`{run['command']}`, seed {', '.join(map(str, seeds))}, {seconds / 60:.0f} minutes on 2 cores ({packages})."
+    return f"`{run['command']}`, seed {', '.join(map(str, seeds))} ({packages})."
+
+
+def label_table(dataset: str) -> str:
+    """Markdown table of one recipe on the same samples and folds under two ways to name them."""
+    rows = [r for r in read(dataset, "02_tissue") if r["task"].endswith("samples named both ways")]
+    cell = {(r["task"], r["metric"]): f"{r['value']:.3f} [{r['ci_low']:.3f}, {r['ci_high']:.3f}]" for r in rows}
+    first = rows[0]
+    lines = [
+        f"`{first['model']}`, one dataset out: {first['n_samples']} samples of {first['n_datasets']} studies.",
+        "",
+        "| label | " + " | ".join(METRICS.values()) + " |",
+        "|---" * (1 + len(METRICS)) + "|",
+    ]
+    tasks = dict.fromkeys(r["task"] for r in rows)
+    lines += [f"| `{t.partition(',')[0]}` | " + " | ".join(cell[t, k] for k in METRICS) + " |" for t in tasks]
+    return "\n".join(lines)
 
 
 def blocks() -> dict[str, str]:
     """Every generated block of README.md by name."""
-    made = {"run mirome": run_line("mirome")}
+    made = {"run mirome": run_line("mirome"), "labels mirome": label_table("mirome")}
     for scheme in SCHEMES:
         made[f"tissue mirome {scheme}"] = tissue_table("mirome", scheme)
     return made

@@ -20,7 +20,7 @@
 #
 # **Reads** a named data set (`dataset`). **Writes** `results/02_tissue.json` (every figure with its interval),
 # `results/02_tissue.parquet` (every out-of-fold prediction) and a card, below `out`. **Takes** seconds in profile
-# `smoke`, a few minutes in `demo`, under an hour in `full` on two cores; finished folds are kept in `out/cache`.
+# `smoke`, a few minutes in `demo`, about an hour in `full` on two cores; finished folds are kept in `out/cache`.
 
 # %% tags=["parameters"]
 dataset: str = "demo"  # name of the data set: demo (simulated) or mirome (real)

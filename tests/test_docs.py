@@ -1,0 +1,85 @@
+"""What the documentation says is what the committed results say."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from srna_lib.results import RECORD_FIELDS
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "scripts"))
+
+
+def test_readme_tables_are_those_of_the_results():
+    run = subprocess.run(
+        [sys.executable, ROOT / "scripts/make_figures.py", "--check"], capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
+def test_another_result_would_be_noticed(tmp_path, monkeypatch):
+    import make_figures
+
+    for path in (ROOT / "docs/results/mirome").iterdir():
+        (tmp_path / "mirome").mkdir(exist_ok=True)
+        (tmp_path / "mirome" / path.name).write_text(path.read_text())
+    records = json.loads((tmp_path / "mirome/02_tissue.json").read_text())
+    record = next(r for r in records if r["metric"] == "accuracy" and r["scheme"] == "grouped_kfold")
+    record["value"] += 0.001
+    (tmp_path / "mirome/02_tissue.json").write_text(json.dumps(records))
+    monkeypatch.setattr(make_figures, "RESULTS", tmp_path)
+    text = (ROOT / "README.md").read_text()
+    assert make_figures.fill(text) != text
+
+
+def test_a_missing_place_is_named():
+    import make_figures
+
+    with pytest.raises(SystemExit, match="the place of the block 'run mirome' is missing"):
+        make_figures.fill("nothing here")
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "docs/results").glob("*/[0-9]*.json")), ids=lambda p: p.stem)
+def test_kept_results_are_records_or_cards(path):
+    content = json.loads(path.read_text())
+    if path.name.endswith(".card.json"):
+        assert content["parameters"]["profile"] == "full"
+        assert content["simulated"] is False
+    else:
+        assert all(set(r) == set(RECORD_FIELDS) for r in content)
+
+
+def test_smoke_runs_and_simulated_data_are_not_kept(tmp_path):
+    import keep_results
+
+    (tmp_path / "results").mkdir()
+    card = {"notebook": "02_tissue", "dataset": "demo", "simulated": True, "parameters": {"profile": "smoke"}}
+    (tmp_path / "results/02_tissue.card.json").write_text(json.dumps(card))
+    with pytest.raises(SystemExit, match="no full run on real data; nothing was kept"):
+        keep_results.keep(tmp_path, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_papers_order_is_reproduced_in_random_folds_and_turned_round_in_unseen_studies():
+    """The acceptance figures of the full run, held against the committed records."""
+    records = json.loads((ROOT / "docs/results/mirome/02_tissue.json").read_text())
+    value = {
+        (r["scheme"], r["model"], r["metric"]): r
+        for r in records
+        if r["task"] == "tissue_group" and ":" not in r["metric"]
+    }
+    network, forest = (value["random_5fold", m, "accuracy"]["value"] for m in ("dl_paper", "rf_paper"))
+    assert network >= 0.945 > forest >= 0.885
+    assert value["random_5fold", "dl_paper", "balanced_accuracy"]["value"] >= 0.91
+    assert value["grouped_kfold", "dl_log", "accuracy"]["value"] >= 0.80
+    left_out = value["one_dataset_out", "dl_paper", "accuracy"]
+    assert (left_out["n_samples"], left_out["n_datasets"]) == (1779, 171)
+    assert left_out["value"] < value["one_dataset_out", "rf_paper", "accuracy"]["value"]
+    lineage = [r for r in records if r["task"].startswith("lineage") and r["metric"] == "accuracy"]
+    assert lineage[0]["model"] == "dl_log"
+    assert lineage[0]["value"] >= 0.88
