@@ -38,28 +38,19 @@ import html
 
 import numpy as np
 import pandas as pd
-from IPython.display import HTML, Markdown, display
+from IPython.display import display
 from sklearn.preprocessing import FunctionTransformer
 
-from srna_lib import coverage, datasets, embedding, explore, plots, plots_atlas, plots_embedding
+from srna_lib import coverage, embedding, explore, plots, plots_atlas, plots_embedding
 from srna_lib.labels import make_task
+from srna_lib.notebook import open_dataset, say
 from srna_lib.preprocess import SampleRanks
-from srna_lib.results import banner_html, write_card, write_results
+from srna_lib.results import write_card, write_results
 
 plots.setup()
 
-
 # %%
-def say(text: str) -> None:
-    """Show text with computed numbers."""
-    display(Markdown(text))
-
-
-atlas = datasets.load(dataset, seed=seed)
-info = atlas.uns["srna"]
-if banner_html(info):
-    display(HTML(banner_html(info)))
-say(f"**{html.escape(info['title'])}.** {html.escape(info['citation'])}")
+atlas, info = open_dataset(dataset, profile=profile, seed=seed)
 
 # %%
 wanted, label = label, coverage.usable_label(atlas, label, min_class_size=min_class_size)
