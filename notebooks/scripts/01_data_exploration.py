@@ -47,9 +47,8 @@ from srna_lib.notebook import open_dataset, say
 from srna_lib.preprocess import SampleRanks
 from srna_lib.results import write_card, write_results
 
-plots.setup()
-
 # %%
+plots.setup()
 atlas, info = open_dataset(dataset, profile=profile, seed=seed)
 
 # %%
