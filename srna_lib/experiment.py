@@ -10,10 +10,13 @@ from typing import Any
 import anndata as ad
 import numpy as np
 import pandas as pd
+from sklearn.pipeline import Pipeline
 
+from srna_lib.contexts import metadata_only, with_context
 from srna_lib.errors import InputError
-from srna_lib.labels import Task, make_task
-from srna_lib.models import recipe
+from srna_lib.labels import NORMALISED, Task, make_task
+from srna_lib.models import CONDITIONED, recipe
+from srna_lib.regressors import quantity_recipe
 from srna_lib.validate import Split, cross_validate, make_splits
 
 
@@ -66,9 +69,21 @@ PROFILES = {
             "rf_paper": {"classifier__n_trees": 30, "classifier__n_select_trees": 10},
             "rf_plain": {"classifier__n_estimators": 30},
             "logistic": {"classifier__tol": 0.1},
+            "quantity forest": {"regressor__estimator__n_estimators": 30},
         },
     ),
-    "demo": Profile("demo", n_splits=5, max_datasets_out=12),
+    "demo": Profile(
+        "demo",
+        n_splits=5,
+        max_datasets_out=8,
+        changes={  # minutes for six notebooks; the simulation is learned in fewer epochs and trees than real data
+            "dl_paper": {"classifier__epochs": 20},
+            "dl_log": {"classifier__epochs": 15},
+            "rf_paper": {"classifier__n_trees": 200},
+            "rf_plain": {"classifier__n_estimators": 200},
+            "quantity forest": {"regressor__estimator__n_estimators": 100},
+        },
+    ),
     "full": Profile("full", repeats=3, n_boot=2000),
 }
 
@@ -96,6 +111,8 @@ def run_models(
     n_jobs: int = 1,
     cache: Path | str | None = None,
     progress: bool = True,
+    adata: ad.AnnData | None = None,
+    context: tuple[str, ...] = ("dataset_id", "tumour_normal"),
 ) -> pd.DataFrame:
     """Out-of-fold predictions of several recipes on the same splits.
 
@@ -104,7 +121,7 @@ def run_models(
     task : Task
         Samples, labels and studies.
     models : iterable of str
-        Recipe names (`models.RECIPES`).
+        Recipe names (`models.RECIPES`; `regressors.QUANTITY_RECIPES` where the task's target is a number).
     scheme : str
         One of `validate.SCHEMES`.
     profile : Profile
@@ -113,6 +130,10 @@ def run_models(
         Seed of splits and models.
     n_jobs, cache, progress
         As in `validate.cross_validate`.
+    adata : AnnData, optional
+        The atlas that the task was made from: needed by recipes that read the context of a sample.
+    context : tuple of str, default ("dataset_id", "tumour_normal")
+        What those recipes read: profiles are centred within all of it, weights are pooled over the first.
 
     Returns
     -------
@@ -124,8 +145,8 @@ def run_models(
     return pd.concat(
         [
             cross_validate(
-                task,
-                recipe(name, seed=seed, **profile.changes.get(name, {})),
+                _seen_by(name, task, adata, context),
+                build_recipe(task, name, seed=seed, profile=profile, by=context[0]),
                 splits,
                 scheme=scheme,
                 name=name,
@@ -136,7 +157,42 @@ def run_models(
             for name in models
         ],
         ignore_index=True,
-    )
+    ).assign(features=task.features)
+
+
+def build_recipe(task: Task, name: str, *, seed: int, profile: Profile, by: str = "dataset_id") -> Pipeline:
+    """Build the recipe that fits a task: for classes or a quantity, for counts or joined features.
+
+    Parameters
+    ----------
+    task : Task
+        Says which kind is needed.
+    name : str
+        Recipe.
+    seed, profile
+        As in `run_models`.
+    by : str, default "dataset_id"
+        Context variable over which conditioned recipes pool.
+
+    Returns
+    -------
+    Pipeline
+        Unfitted.
+    """
+    joined = any(str(c).startswith(NORMALISED) for c in task.X.columns)
+    quantity = task.y.dtype.kind == "f"
+    changes = dict(profile.changes.get(f"quantity {name}" if quantity else name, {}))
+    if name in CONDITIONED:
+        changes |= {"regressor__estimator__by": by, "regressor__by": by} if quantity else {"classifier__by": by}
+    return (quantity_recipe if quantity else recipe)(name, seed=seed, joined=joined, **changes)
+
+
+def _seen_by(name: str, task: Task, adata: ad.AnnData | None, context: tuple[str, ...]) -> Task:
+    if name not in (*CONDITIONED, "metadata"):
+        return task
+    if adata is None:
+        raise InputError(f"recipe {name!r} reads the context of a sample; expected the atlas beside the task.")
+    return metadata_only(task, adata) if name == "metadata" else with_context(task, adata, context)
 
 
 def compare_labels(

@@ -1,4 +1,4 @@
-"""Labels of samples: what is predicted, which samples take part, and the hierarchy above a group."""
+"""Labels of samples: what is predicted, which samples take part, and whom they come from."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ import pandas as pd
 
 from srna_lib.atlas import counts_frame
 from srna_lib.errors import InputError
+
+CONTEXT = "context:"  # columns of a task's X that start so say where a sample comes from; they are no sRNAs
+NORMALISED = "normalised:"  # columns that start so hold log-scale values, not counts
 
 
 @dataclass(frozen=True)
@@ -23,13 +26,16 @@ class Task:
     X : DataFrame, shape (n_samples, n_srnas)
         Raw counts.
     y : Series, shape (n_samples,)
-        Label of each sample.
+        Label of each sample; a number where a quantity is predicted.
     groups : Series, shape (n_samples,)
-        Study of each sample; never straddles a grouped split.
+        Study of each sample; never straddles a split by study.
     dropped : dict
         Why samples were left out -> how many.
     features : str
-        Feature set: ``"sRNA"``, ``"contaminant"`` or ``"both"``.
+        Feature set: ``"sRNA"``, ``"contaminant"`` or ``"both"``; the data sets' own where they were joined.
+    donors : Series, shape (n_samples,), optional
+        Patient or donor of each sample; never straddles a split by study or by patient. Without it each sample is a
+        donor of its own.
     """
 
     name: str
@@ -38,6 +44,7 @@ class Task:
     groups: pd.Series
     dropped: dict[str, int]
     features: str = "sRNA"
+    donors: pd.Series | None = None
 
     @property
     def classes(self) -> list[str]:
@@ -107,6 +114,7 @@ def make_task(
         X=counts_frame(adata[keep, chosen]),
         y=values[keep].astype(str),
         groups=adata.obs["dataset_id"][keep].astype(str),
+        donors=donors(adata)[keep],
         dropped={
             "label unknown": int((~known).sum()),
             "excluded label": int(excluded.sum()),
@@ -114,6 +122,67 @@ def make_task(
         },
         features=features,
     )
+
+
+def make_quantity_task(adata: ad.AnnData, column: str = "age_years", *, features: str = "sRNA") -> Task:
+    """Choose the samples of a task whose target is a number.
+
+    Parameters
+    ----------
+    adata : AnnData, shape (n_samples, n_srnas)
+        The atlas.
+    column : str, default "age_years"
+        Numeric column of ``obs`` to predict.
+    features : str, default "sRNA"
+        As in `make_task`.
+
+    Returns
+    -------
+    Task
+        ``y`` holds floats.
+
+    Raises
+    ------
+    InputError
+        Unknown column or feature set, text in the column, or fewer than ten known values.
+    """
+    name = adata.uns.get("srna", {}).get("name", "atlas")
+    chosen = _choose_features(adata, features)
+    _check_label(adata, column)
+    values = pd.to_numeric(adata.obs[column], errors="coerce")
+    text = adata.obs[column].notna() & values.isna()
+    if text.any():
+        raise InputError(f"{name}: obs[{column!r}] holds {adata.obs[column][text].iloc[0]!r}; expected numbers.")
+    keep = values.notna().to_numpy()
+    if keep.sum() < 10:
+        raise InputError(f"{name}: obs[{column!r}] is known for {keep.sum()} samples; expected at least 10.")
+    return Task(
+        name=column,
+        X=counts_frame(adata[keep, chosen]),
+        y=values[keep].astype(float),
+        groups=adata.obs["dataset_id"][keep].astype(str),
+        dropped={"label unknown": int((~keep).sum())},
+        features=features,
+        donors=donors(adata)[keep],
+    )
+
+
+def donors(adata: ad.AnnData) -> pd.Series:
+    """Donor of each sample; a sample whose donor is unknown is a donor of its own.
+
+    Parameters
+    ----------
+    adata : AnnData, shape (n_samples, n_srnas)
+        The atlas.
+
+    Returns
+    -------
+    Series of str, shape (n_samples,)
+    """
+    own = pd.Series(adata.obs_names.astype(str), index=adata.obs_names, name="donor_id")
+    if "donor_id" not in adata.obs:
+        return own
+    return adata.obs["donor_id"].astype(object).where(adata.obs["donor_id"].notna(), own).astype(str)
 
 
 def subsample(adata: ad.AnnData, label: str, *, per_study: int, seed: int = 0) -> ad.AnnData:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from imblearn.ensemble import BalancedRandomForestClassifier
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.compose import ColumnTransformer, make_column_selector
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
@@ -17,7 +18,9 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from srna_lib.errors import InputError
+from srna_lib.labels import CONTEXT, NORMALISED
 from srna_lib.networks import DenseNetClassifier
+from srna_lib.pooling import PartialPoolingClassifier
 from srna_lib.preprocess import LogCPM, ReadsPerMillion, ZeroFilter
 
 RECIPES = {
@@ -27,7 +30,16 @@ RECIPES = {
     "logistic": "linear baseline: log2 CPM, z-score, L2-penalised logistic regression with class weights",
     "dl_log": "a network on log2 CPM: z-score, features present in 10 % of samples, class weights",
     "dummy": "always the most frequent class",
+    "tissue_input": "linear, centred within tissue (cohort): the tissue is an input, all tissues share their weights",
+    "per_tissue": "linear, centred within tissue: every tissue has weights of its own and learns from nobody else",
+    "partial_pooling": "linear, centred within tissue: shared weights, and smaller ones of each tissue's own",
+    "pooled_kernel": "partial pooling with a Gaussian kernel: not linear, else the same",
+    "ordinal": "partial pooling with ordered classes: one threshold between each pair of neighbours",
+    "metadata": "logistic regression on study, tissue, platform and depth: not a single sRNA",
 }
+# recipes that read context columns beside the sRNAs
+CONDITIONED = ("tissue_input", "per_tissue", "partial_pooling", "pooled_kernel", "ordinal")
+_POOLING = {"tissue_input": (1.0, 0.0), "per_tissue": (0.0, 1.0), "partial_pooling": (1.0, 0.15)}
 
 
 class TwoStageForest(ClassifierMixin, BaseEstimator):
@@ -149,7 +161,7 @@ class TwoStageForest(ClassifierMixin, BaseEstimator):
         return BalancedRandomForestClassifier(**common, sampling_strategy="all", replacement=True, bootstrap=False)
 
 
-def recipe(name: str, *, seed: int = 0, **parameters: Any) -> Pipeline:
+def recipe(name: str, *, seed: int = 0, joined: bool = False, **parameters: Any) -> Pipeline:
     """Build a named recipe.
 
     Parameters
@@ -158,6 +170,8 @@ def recipe(name: str, *, seed: int = 0, **parameters: Any) -> Pipeline:
         One of `RECIPES`.
     seed : int, default 0
         Seed of everything random in it.
+    joined : bool, default False
+        The input has ``normalised:`` columns beside counts (`joint.joined_tasks`): they skip the normalisation.
     **parameters
         Changes in scikit-learn's notation, e.g. ``classifier__epochs=5`` or ``zeros__max_zero_share=0.5``.
 
@@ -175,7 +189,11 @@ def recipe(name: str, *, seed: int = 0, **parameters: Any) -> Pipeline:
         close = difflib.get_close_matches(name, RECIPES, n=1)
         hint = f"; did you mean {close[0]!r}?" if close else "."
         raise InputError(f"unknown recipe {name!r}: expected one of {', '.join(RECIPES)}{hint}")
-    pipeline = Pipeline(_steps(name, seed))
+    steps = _steps(name, seed)
+    if joined:
+        first, step = steps[0]
+        steps[0] = (first, select_columns(step, other=NORMALISED))
+    pipeline = Pipeline(steps)
     try:
         return pipeline.set_params(**parameters)
     except ValueError as error:
@@ -205,4 +223,36 @@ def _steps(name: str, seed: int) -> list[tuple[str, Any]]:
             random_state=seed,
         )
         return [("log_cpm", LogCPM()), present, ("scale", StandardScaler()), ("classifier", network)]
+    if name in CONDITIONED:
+        shared, own = _POOLING.get(name, _POOLING["partial_pooling"])
+        kernel: dict[str, Any] = {"gamma": 0.05, "alpha": 0.05} if name == "pooled_kernel" else {}
+        profile = Pipeline([("log_cpm", LogCPM()), ("zeros", ZeroFilter(0.2))])
+        return [
+            ("profile", select_columns(profile, other=CONTEXT)),
+            ("classifier", PartialPoolingClassifier(shared, own, ordinal=name == "ordinal", **kernel)),
+        ]
+    if name == "metadata":
+        return [("scale", StandardScaler()), ("classifier", LogisticRegression(C=0.1, max_iter=1000))]
     return [*log[:1], ("classifier", DummyClassifier(strategy="most_frequent"))]
+
+
+def select_columns(step: Any, *, other: str) -> ColumnTransformer:
+    """Apply a transformer to the columns whose name lacks a prefix, and pass the others on as they are.
+
+    Parameters
+    ----------
+    step : transformer
+        For the columns without the prefix.
+    other : str
+        The prefix: `labels.CONTEXT` or `labels.NORMALISED`.
+
+    Returns
+    -------
+    ColumnTransformer
+        From DataFrame to DataFrame.
+    """
+    parts = [
+        ("srna", step, make_column_selector(f"^(?!{other})")),
+        ("other", "passthrough", make_column_selector(f"^{other}")),
+    ]
+    return ColumnTransformer(parts, verbose_feature_names_out=False).set_output(transform="pandas")

@@ -147,7 +147,7 @@ def paper_results(task: str) -> pd.DataFrame:
     Parameters
     ----------
     task : str
-        ``"tissue_group"``, ``"sex"`` or ``"age"``.
+        ``"tissue_group"``, ``"sex"``, ``"age_2"`` or ``"age_4"`` (age in so many intervals).
 
     Returns
     -------

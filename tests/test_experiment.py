@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pandas as pd
 import pytest
-from test_validate import make
+from test_validate import make, patients
 
 from srna_lib.atlas import make_atlas
 from srna_lib.errors import InputError
 from srna_lib.experiment import (
     PROFILES,
     Profile,
+    build_recipe,
     compare_labels,
     get_profile,
     run_models,
 )
 from srna_lib.metrics import score
-from srna_lib.models import RECIPES, recipe
+from srna_lib.models import CONDITIONED, recipe
+from srna_lib.regressors import quantity_recipe
 
 TINY = Profile("tiny", n_splits=3, repeats=2, n_boot=50, changes=PROFILES["smoke"].changes)
 
@@ -54,8 +59,10 @@ def test_models_share_splits(task):
 def test_changes_of_a_profile_fit_the_recipes():
     for profile in PROFILES.values():
         for name, changes in profile.changes.items():
-            assert name in RECIPES
-            recipe(name, **changes)
+            if name.startswith("quantity "):
+                quantity_recipe(name.removeprefix("quantity "), **changes)
+            else:
+                recipe(name, **changes)
 
 
 def test_full_changes_no_recipe_and_leaves_nothing_out():
@@ -89,3 +96,76 @@ def test_classes_made_too_small_by_the_other_label_are_left_out(task):
     atlas = make_atlas(task.X, obs, info={"name": "toy"})
     table = compare_labels(atlas, ("tissue_group", "lineage"), ["dummy"], profile=Profile("all"), progress=False)
     assert "liver" not in set(table["y_true"])
+
+
+@pytest.fixture(scope="module")
+def persons():
+    """A task of patients, and the atlas that it could come from."""
+    task = patients(n=180)
+    obs = pd.DataFrame({"dataset_id": task.groups, "sex": task.y, "donor_id": task.donors}, index=task.y.index)
+    obs["tumour_normal"] = ["tumour", "tumour", "normal"] * 60
+    return task, make_atlas(task.X, obs, info={"name": "toy"})
+
+
+def test_conditioned_recipes_see_context_and_others_do_not(persons):
+    task, atlas = persons
+    names = [*CONDITIONED, "metadata", "logistic"]
+    tables = [run_models(task, names, "patient_kfold", profile=TINY, progress=False, adata=atlas) for _ in range(2)]
+    pd.testing.assert_frame_equal(*tables)  # same seed, same predictions
+    accuracy = tables[0].groupby("model").apply(lambda t: (t["y_true"] == t["y_pred"]).mean(), include_groups=False)
+    assert (accuracy.drop("metadata") > 0.9).all()
+    assert accuracy["metadata"] < 0.7  # the sRNAs know it, the context does not
+    assert set(tables[0]["features"]) == {"sRNA"}
+    changed = atlas.copy()
+    changed.obs["dataset_id"] = "one"
+    other = run_models(task, names, "patient_kfold", profile=TINY, progress=False, adata=changed)
+    for name in names:
+        first, second = (t[t["model"] == name].filter(like="p_").to_numpy() for t in (tables[0], other))
+        assert np.array_equal(first, second) == (name == "logistic")
+
+
+def test_recipes_that_read_context_need_the_atlas(persons):
+    for name in (*CONDITIONED, "metadata"):
+        with pytest.raises(InputError, match=f"recipe '{name}' reads the context of a sample; expected the atlas"):
+            run_models(persons[0], [name], "patient_kfold", profile=TINY, progress=False)
+
+
+def test_weights_are_pooled_over_the_first_context(persons):
+    task, atlas = persons
+    for target, step in ((task.y, "classifier__by"), (task.X.iloc[:, 0], "regressor__estimator__by")):
+        changed = replace(task, y=target.astype(float) if step.startswith("reg") else target)
+        model = build_recipe(changed, "partial_pooling", seed=0, profile=TINY, by="tumour_normal")
+        assert model.get_params()[step] == "tumour_normal"
+    run_models(
+        task,
+        ["partial_pooling"],
+        "patient_kfold",
+        profile=TINY,
+        progress=False,
+        adata=atlas,
+        context=("tumour_normal",),
+    )
+
+
+def test_a_quantity_has_recipes_of_its_own(persons):
+    task, atlas = persons
+    age = replace(task, name="age_years", y=20 + task.X["hsa-miR-5"].rank())
+    models = ["ridge", "forest", "partial_pooling", "metadata", "mean"]
+    table = run_models(age, models, "patient_kfold", profile=PROFILES["smoke"], progress=False, adata=atlas)
+    error = (table["y_true"] - table["y_pred"]).abs().groupby(table["model"]).mean()
+    assert error[["ridge", "forest", "partial_pooling"]].max() < 0.5 * error[["metadata", "mean"]].min()
+    assert {"low_0.9", "high_0.9"} <= set(table.columns)
+    forest = build_recipe(age, "forest", seed=0, profile=PROFILES["smoke"])
+    assert forest["regressor"].estimator.n_estimators == 30
+    with pytest.raises(InputError, match="unknown recipe 'logistic' for a quantity"):
+        build_recipe(age, "logistic", seed=0, profile=TINY)
+
+
+@pytest.mark.parametrize("model", ["logistic", "partial_pooling", "metadata"])
+def test_joined_features_are_noticed(persons, model):
+    task, atlas = persons
+    values = pd.DataFrame({"normalised:tRF-1": np.where(task.y == "male", 5.0, -5.0)}, index=task.X.index)
+    both = replace(task, X=pd.concat([task.X.iloc[:, 6:], values], axis=1), features="both")
+    table = run_models(both, [model], "patient_kfold", profile=TINY, progress=False, adata=atlas)
+    assert ((table["y_true"] == table["y_pred"]).mean() > 0.95) == (model != "metadata")
+    assert set(table["features"]) == {"both"}

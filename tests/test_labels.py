@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from srna_lib.atlas import counts_frame, make_atlas
 from srna_lib.errors import InputError
-from srna_lib.labels import make_task, subsample
+from srna_lib.labels import donors, make_quantity_task, make_task, subsample
 
 
 def atlas_of(labels, *, name="toy", column="tissue_group", studies=None):
@@ -162,3 +162,55 @@ def test_subsample_keeps_every_study_and_class(seed):
 def test_subsample_larger_than_the_atlas_is_the_atlas():
     atlas = atlas_of(MIXED)
     assert list(subsample(atlas, "tissue_group", per_study=100).obs_names) == list(atlas.obs_names)
+
+
+def test_donors_unknown_ones_are_their_own():
+    atlas = atlas_of(["a", "b"] * 3)
+    assert donors(atlas).tolist() == ["s0", "s1", "s2", "s3", "s4", "s5"]
+    atlas.obs["donor_id"] = ["p1", "p1", np.nan, "p2", np.nan, "p2"]
+    assert donors(atlas).tolist() == ["p1", "p1", "s2", "p2", "s4", "p2"]
+    atlas.obs["donor_id"] = pd.Categorical(atlas.obs["donor_id"])
+    assert donors(atlas).tolist() == ["p1", "p1", "s2", "p2", "s4", "p2"]
+    atlas.obs["donor_id"] = [1, 1, 2, 2, 3, 3]
+    assert donors(atlas).tolist() == ["1", "1", "2", "2", "3", "3"]
+
+
+def test_donors_are_aligned_with_the_samples_that_stay():
+    atlas = atlas_of(MIXED)
+    atlas.obs["donor_id"] = [f"p{i // 2}" for i in range(16)]
+    task = make_task(atlas, min_class_size=3)
+    assert list(task.donors.index) == list(task.y.index)
+    assert task.donors.tolist() == ["p0", "p0", "p1", "p1", "p2", "p2", "p3"]
+
+
+def test_a_quantity_is_a_task_of_numbers():
+    ages = [20.0, np.nan, *range(30, 40), np.nan]
+    atlas = atlas_of(ages, column="age_years")
+    task = make_quantity_task(atlas)
+    assert task.name == "age_years" and task.y.dtype == float
+    assert task.y.tolist() == [20.0, *range(30, 40)]
+    assert task.dropped == {"label unknown": 2}
+    assert list(task.X.columns) == ["miR-a", "miR-b"]
+    assert list(task.X.index) == list(task.y.index) == list(task.groups.index) == list(task.donors.index)
+    assert list(make_quantity_task(atlas, features="both").X.columns) == ["miR-a", "miR-b", "bug"]
+
+
+def test_numbers_written_as_text_are_numbers():
+    assert make_quantity_task(atlas_of(["7", "8.5"] * 6, column="age_years")).y.tolist() == [7.0, 8.5] * 6
+
+
+@pytest.mark.parametrize(
+    ("values", "column", "message"),
+    [
+        ([1.0] * 12, "days", r"^toy: the field obs\['days'\] is missing"),
+        ([1.0, "old", *[3.0] * 10], "age_years", r"^toy: obs\['age_years'\] holds 'old'; expected numbers"),
+        (
+            [1.0] * 9 + [np.nan] * 9,
+            "age_years",
+            r"^toy: obs\['age_years'\] is known for 9 samples; expected at least 10",
+        ),
+    ],
+)
+def test_quantities_that_cannot_be(values, column, message):
+    with pytest.raises(InputError, match=message):
+        make_quantity_task(atlas_of(values, column="age_years"), column)

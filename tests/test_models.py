@@ -10,8 +10,8 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from srna_lib.errors import InputError
-from srna_lib.models import RECIPES, TwoStageForest, recipe
-from srna_lib.preprocess import feature_names
+from srna_lib.models import CONDITIONED, RECIPES, TwoStageForest, recipe, select_columns
+from srna_lib.preprocess import LogCPM, feature_names
 
 QUICK = {
     "dl_paper": {"classifier__epochs": 15, "classifier__hidden": (32,), "classifier__dropout": (0.1,)},
@@ -33,6 +33,12 @@ def counts():
     return table, pd.Series(y)
 
 
+def with_cohorts(X):
+    """Three cohorts that say nothing of the class."""
+    cohort = (np.arange(len(X)) // 2) % 3
+    return X.assign(**{f"context:dataset_id=C{i}": (cohort == i).astype(float) for i in range(3)})
+
+
 @parametrize_with_checks(
     [TwoStageForest(n_select_trees=5, n_trees=5, n_features_kept=5, balanced=b, random_state=0) for b in (True, False)]
 )
@@ -43,11 +49,13 @@ def test_forest_keeps_scikit_learns_contract(estimator, check):
 @pytest.mark.parametrize("name", list(RECIPES))
 def test_recipe_predicts_from_raw_counts(counts, name):
     X, y = counts
+    if name in (*CONDITIONED, "metadata"):
+        X = with_cohorts(X) if name in CONDITIONED else with_cohorts(X).filter(like="context:")
     model = recipe(name, seed=1, **QUICK.get(name, {})).fit(X.iloc[::2], y.iloc[::2])
     probability = model.predict_proba(X.iloc[1::2])
     np.testing.assert_allclose(probability.sum(axis=1), 1, atol=1e-6)
     accuracy = (model.predict(X.iloc[1::2]) == y.iloc[1::2]).mean()
-    assert accuracy == 0.5 if name == "dummy" else accuracy > 0.95
+    assert accuracy == 0.5 if name in ("dummy", "metadata") else accuracy > 0.95
 
 
 @pytest.mark.parametrize("name", ["dl_paper", "rf_paper", "rf_plain", "dl_log", "logistic"])
@@ -124,3 +132,63 @@ def test_unknown_parameter_is_named():
 def test_recipe_can_be_cloned():
     for name in RECIPES:
         assert clone(recipe(name, seed=2)).get_params().keys() == recipe(name).get_params().keys()
+
+
+def test_what_conditioned_recipes_pool():
+    settings = {n: recipe(n)["classifier"] for n in CONDITIONED}
+    assert (settings["tissue_input"].shared, settings["tissue_input"].own) == (1.0, 0.0)
+    assert (settings["per_tissue"].shared, settings["per_tissue"].own) == (0.0, 1.0)
+    assert 0 < settings["partial_pooling"].own < settings["partial_pooling"].shared
+    assert [n for n in CONDITIONED if settings[n].ordinal] == ["ordinal"]
+    assert [n for n in CONDITIONED if settings[n].gamma is not None] == ["pooled_kernel"]
+
+
+@pytest.mark.parametrize("name", CONDITIONED)
+def test_conditioned_recipes_are_reproducible_and_need_the_cohort(counts, name):
+    X, y = counts
+    a, b = (recipe(name, seed=s).fit(with_cohorts(X), y).predict_proba(with_cohorts(X)) for s in (0, 1))
+    assert np.array_equal(a, b)  # nothing random in them
+    with pytest.raises(ValueError, match="no column context:dataset_id="):
+        recipe(name).fit(X, y)
+
+
+def test_context_is_neither_normalised_nor_filtered(counts):
+    """A cohort without a sample in training keeps its column; counts are normalised as if there were no context."""
+    X, y = counts
+    wide = with_cohorts(X).assign(**{"context:dataset_id=unseen": 0.0})
+    model = recipe("partial_pooling").fit(wide, y)
+    out = model[:-1].transform(wide)
+    pd.testing.assert_frame_equal(out.filter(like="context:"), wide.filter(like="context:"))
+    kept = [c for c in out if not c.startswith("context:")]
+    expected = pd.DataFrame(LogCPM().fit(X).transform(X), columns=X.columns)[kept]
+    np.testing.assert_allclose(out[kept], expected)
+    assert "hsa-miR-39" not in kept
+
+
+@pytest.mark.parametrize("name", list(RECIPES))
+def test_joined_values_skip_the_normalisation(counts, name):
+    X, y = counts
+    if name in (*CONDITIONED, "metadata"):
+        X = with_cohorts(X) if name in CONDITIONED else with_cohorts(X).filter(like="context:")
+    values = np.random.default_rng(0).normal(5, 1, (60, 2))
+    both = X.assign(**{"normalised:tRF-0": values[:, 0], "normalised:tRF-1": values[:, 1]})
+    model = recipe(name, joined=True, **QUICK.get(name, {})).fit(both, y)
+    out = model[:1].transform(both)
+    np.testing.assert_allclose(out[["normalised:tRF-0", "normalised:tRF-1"]], values)
+    first = recipe(name)[:1].fit(X).transform(X)
+    np.testing.assert_allclose(out.drop(columns=["normalised:tRF-0", "normalised:tRF-1"]).to_numpy(), np.asarray(first))
+    np.testing.assert_allclose(model.predict_proba(both).sum(axis=1), 1, atol=1e-6)
+
+
+def test_joined_values_alone(counts):
+    _, y = counts
+    values = pd.DataFrame(np.random.default_rng(0).normal(5, 1, (60, 2)), columns=["normalised:a", "normalised:b"])
+    values["normalised:a"] += 8 * (y == "brain")
+    assert (recipe("logistic", joined=True).fit(values, y).predict(values) == y).all()
+
+
+def test_select_columns_splits_by_prefix():
+    X = pd.DataFrame([[3.0, 1.0, 1.0]], columns=["a", "context:x", "b"])
+    out = select_columns(LogCPM(), other="context:").fit_transform(X)
+    assert list(out.columns) == ["a", "b", "context:x"]
+    np.testing.assert_allclose(out, [[np.log2(750_001), np.log2(250_001), 1.0]])

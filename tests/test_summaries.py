@@ -37,6 +37,9 @@ def test_published_figures():
     assert table["random_5fold", 9, "rf_paper"] == 0.85
     assert table["one_dataset_out", 15, "dl_paper"] == 0.831
     assert set(paper_results("sex")["features"]) == {"both", "sRNA", "contaminant"}
+    age = pd.concat([paper_results(t) for t in ("age_2", "age_4")]).set_index(["task", "features", "model"])["value"]
+    assert age["age_2", "both", "dl_paper"] == 0.771
+    assert age["age_4", "both", "rf_paper"] == 0.575
 
 
 def record(model, value, metric="accuracy", task="t"):

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
+from dataclasses import replace
+from typing import ClassVar
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,6 +18,7 @@ from srna_lib import validate
 from srna_lib.errors import InputError
 from srna_lib.labels import Task
 from srna_lib.models import recipe
+from srna_lib.regressors import quantity_recipe
 from srna_lib.validate import SCHEMES, cross_validate, make_splits
 
 FOREST = {"classifier__n_estimators": 10}
@@ -185,3 +190,125 @@ def test_a_class_absent_from_training_gets_probability_zero():
     table = cross_validate(task, model, splits, scheme="grouped_kfold", name="rf_plain", progress=False)
     assert (table["p_c"] == 0).all()
     assert not (table["y_pred"] == "c").any()
+
+
+def patients(n=120, studies=4, seed=0):
+    """Patients of one to three samples within studies; sex is the patient's."""
+    rng = np.random.default_rng(seed)
+    who = np.sort(rng.integers(0, n // 2, n))
+    made = make(np.where(who // studies % 2, "female", "male"), [f"S{p % studies}" for p in who])
+    return replace(made, donors=pd.Series([f"p{p}" for p in who], index=made.y.index, name="donor_id"))
+
+
+def test_no_patient_in_two_folds():
+    task = patients()
+    splits = make_splits(task, "patient_kfold")
+    assert len(splits) == 5
+    assert sorted(np.concatenate([s.test for s in splits])) == list(range(120))
+    for split in splits:
+        assert not set(task.donors.iloc[split.train]) & set(task.donors.iloc[split.test])
+        assert set(task.groups.iloc[split.test]) == set(task.groups)  # every study in every fold
+    homes = pd.concat([pd.Series(i, index=s.test) for i, s in enumerate(splits)]).sort_index()
+    assert (homes.groupby(task.donors.to_numpy()).nunique() == 1).all()
+
+
+def test_samples_without_donors_are_donors_of_their_own():
+    task = make(["a", "b"] * 20, ["S1"] * 20 + ["S2"] * 20)
+    assert sorted(np.concatenate([s.test for s in make_splits(task, "patient_kfold")])) == list(range(40))
+
+
+@pytest.mark.parametrize("scheme", ["grouped_kfold", "one_dataset_out"])
+def test_a_patient_in_two_studies_is_an_alarm(scheme):
+    task = patients()
+    splits = make_splits(task, scheme, n_splits=4)
+    for split in splits:
+        assert not set(task.donors.iloc[split.train]) & set(task.donors.iloc[split.test])
+    donors = task.donors.copy()
+    moved = np.flatnonzero(task.groups == "S1")[0]
+    donors.iloc[moved] = donors[task.groups == "S2"].iloc[0]
+    with pytest.raises(AssertionError, match="patients on both sides of fold"):
+        make_splits(replace(task, donors=donors), scheme, n_splits=4)
+
+
+def test_patient_folds_alarm_when_the_splitter_fails(monkeypatch):
+    """Whatever splits the samples, the result is looked at."""
+
+    class Careless:
+        def __init__(self, *args, **kwargs):
+            pass
+
+        def split(self, y, *_):
+            yield np.arange(0, len(y), 2), np.arange(1, len(y), 2)
+
+    monkeypatch.setattr(validate, "StratifiedGroupKFold", Careless)
+    with pytest.raises(AssertionError, match="patients on both sides of fold 0"):
+        make_splits(patients(), "patient_kfold")
+    with pytest.raises(AssertionError, match="studies on both sides of fold 0"):
+        make_splits(patients(), "grouped_kfold", n_splits=4)
+
+
+def test_too_few_patients():
+    task = patients()
+    few = replace(task, donors=pd.Series(["p1", "p2", "p3", "p4"] * 30, index=task.y.index))
+    with pytest.raises(InputError, match="4 patients cannot make 5 folds; expected at least one patient per fold"):
+        make_splits(few, "patient_kfold")
+
+
+def test_strata_smaller_than_the_folds_do_not_matter():
+    """Many studies of few patients: folds are made all the same, without a warning."""
+    task = make(["a", "b"] * 20, [f"S{i // 2}" for i in range(40)])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        splits = make_splits(task, "patient_kfold")
+    assert sorted(np.concatenate([s.test for s in splits])) == list(range(40))
+
+
+def test_donors_are_in_the_table_and_reach_the_model():
+    class Asking(DummyClassifier):
+        seen: ClassVar[list] = []
+
+        def fit(self, X, y, sample_weight=None, groups=None):
+            type(self).seen.append(list(groups))
+            return super().fit(X, y)
+
+    task = patients()
+    splits = make_splits(task, "patient_kfold")
+    model = Pipeline([("classifier", Asking())])
+    table = cross_validate(task, model, splits, scheme="patient_kfold", name="asking", progress=False)
+    assert Asking.seen == [task.donors.iloc[s.train].tolist() for s in splits]
+    assert (table.set_index("sample_id")["donor_id"] == task.donors.loc[table["sample_id"]]).all()
+    assert list(table.columns[6:10]) == ["fold", "donor_id", "y_true", "y_pred"]
+
+
+@pytest.fixture
+def ages():
+    task = patients(n=240)
+    y = pd.Series(20.0 + 50 * task.X["hsa-miR-5"].rank(pct=True), index=task.y.index, name="age_years")
+    return replace(task, name="age_years", y=y)
+
+
+@pytest.mark.parametrize("scheme", list(SCHEMES))
+def test_quantities_come_with_intervals(ages, scheme):
+    splits = make_splits(ages, scheme, n_splits=4)
+    table = cross_validate(ages, quantity_recipe("ridge"), splits, scheme=scheme, name="ridge", progress=False)
+    bounds = [f"{side}_{level}" for level in (0.5, 0.8, 0.9) for side in ("low", "high")]
+    assert list(table.columns[7:]) == ["donor_id", "y_true", "y_pred", *bounds]
+    assert sorted(table["sample_id"]) == sorted(ages.X.index)
+    pd.testing.assert_series_equal(table.set_index("sample_id")["y_true"].loc[ages.y.index], ages.y, check_names=False)
+    for level in (0.5, 0.8, 0.9):
+        low, high = table[f"low_{level}"], table[f"high_{level}"]
+        assert ((low <= table["y_pred"]) & (table["y_pred"] <= high)).all()
+        assert ((low <= table["y_true"]) & (table["y_true"] <= high)).mean() == pytest.approx(level, abs=0.1)
+    assert np.corrcoef(table["y_true"], table["y_pred"])[0, 1] > 0.9
+
+
+def test_cache_is_of_donors(tmp_path):
+    task = patients()
+    splits = make_splits(task, "patient_kfold")
+    model = Pipeline([("classifier", DummyClassifier())])
+    arguments = {"scheme": "patient_kfold", "name": "dummy", "cache": tmp_path, "progress": False}
+    cross_validate(task, model, splits, **arguments)
+    cross_validate(task, model, splits, **arguments)
+    assert len(list(tmp_path.glob("*.parquet"))) == 5
+    cross_validate(replace(task, donors=task.donors + "x"), model, splits, **arguments)
+    assert len(list(tmp_path.glob("*.parquet"))) == 10
