@@ -2,7 +2,8 @@
 
 Reads of a sample are multinomial over topics, in the manner of latent Dirichlet allocation: a topic is an
 sRNA family with its own mix of members, and tissue groups own topics, whose share rises in them. What makes
-real collections hard is there too: every study colours its libraries, and few studies hold a class.
+real collections hard is there too: every study colours its libraries, few studies hold a class, and sex and age
+show more in one sample than in another, in its own sRNAs independently of reads of other organisms.
 
 This is a simulation. Base levels, spreads and the size of a group's gains come from summary statistics of
 real cells (``resources/demo_profile.tsv``), but a group such as "liver" is planted families on one level that
@@ -56,8 +57,8 @@ def simulate_atlas(
     AnnData, shape (n_samples, n_srnas)
         Counts; ``uns["srna"]["truth"]`` is a table ``task, label, srna, direction, log2_effect``: tasks
         ``tissue_group``, ``tissue`` (a shift within its group's families), ``sex`` (male against female)
-        and ``age`` (at 80 against 30 years). A family shared by the groups of one ``tissue_top`` has a row
-        for each of them.
+        and ``age`` (at 80 against 30 years; linear in years). Those two are means: a sample shows more or less.
+        A family shared by the groups of one ``tissue_top`` has a row for each of them.
 
     Raises
     ------
@@ -70,7 +71,9 @@ def simulate_atlas(
     srnas, truth = catalogue()
     truth = truth.assign(log2_effect=truth["log2_effect"] * class_effect)
     obs, true = _samples(cfg, rng, n_samples, n_studies)
-    log2 = _levels(cfg, rng, srnas, truth, true, study_effect)
+    # a stream of its own, so that the draws behind tissue and study do not depend on these
+    effects = _effects(cfg, rng.spawn(1)[0], srnas, truth, true)
+    log2 = _levels(cfg, rng, srnas, effects, true, study_effect)
     shares = np.exp2(log2 - log2.max(axis=1, keepdims=True))
     shares /= shares.sum(axis=1, keepdims=True)
     counts = pd.DataFrame(rng.multinomial(true["depth"], shares), index=obs.index, columns=srnas.index)
@@ -166,9 +169,10 @@ def _samples(
     true["donor_id"] = true["dataset_id"] + "-D" + (donor + 1).map("{:03d}".format)
     donors = true["donor_id"].unique()
     study_of = pd.Series(donors).str[:6].to_numpy()
-    middle = pd.Series(rng.uniform(38, 72, n_studies), index=sizes.index)
+    middle = pd.Series(rng.uniform(cfg["age"]["study_low"], cfg["age"]["study_high"], n_studies), index=sizes.index)
     male = pd.Series(np.where(rng.random(len(donors)) < known["male"], "male", "female"), index=donors)
-    age = pd.Series(np.clip(rng.normal(middle[study_of].to_numpy(), 16), 1, 97).round(), index=donors)
+    age = rng.normal(middle[study_of].to_numpy(), cfg["age"]["sd"])
+    age = pd.Series(np.clip(age, 1, 97).round(), index=donors)
     true["sex"], true["age_years"] = true["donor_id"].map(male), true["donor_id"].map(age)
     for column, key in (("platform", "platforms"), ("library_protocol", "protocols")):
         drawn = rng.choice(list(cfg[key]), n_studies, p=list(cfg[key].values()))
@@ -207,26 +211,52 @@ def _samples(
     return obs[[*columns, "platform", "library_protocol"]], true
 
 
-def _effects(srnas: pd.DataFrame, truth: pd.DataFrame, true: pd.DataFrame) -> np.ndarray:
+def _effects(
+    cfg: dict[str, Any], rng: np.random.Generator, srnas: pd.DataFrame, truth: pd.DataFrame, true: pd.DataFrame
+) -> np.ndarray:
     """Log2 effects of tissue, sex and age on every sample, shape (n_samples, n_srnas)."""
     signed = truth.assign(effect=truth["direction"] * truth["log2_effect"])
-    dose = pd.DataFrame(0.0, index=true.index, columns=pd.MultiIndex.from_frame(truth[["task", "label"]]).unique())
-    for task, label in dose:
-        if task == "sex":
-            dose[task, label] = np.where(true["sex"] == label, 0.5, -0.5)
-        elif task == "age":
-            dose[task, label] = (true["age_years"] - 55) / 50
-        else:
-            dose[task, label] = (true[task] == label).astype(float)
+    labels = pd.MultiIndex.from_frame(truth[["task", "label"]]).unique()
+    contaminant = (srnas["biotype"] == "contaminant").to_numpy()
     table = signed.pivot_table(index=["task", "label"], columns="srna", values="effect", aggfunc="sum", fill_value=0.0)
-    return dose.to_numpy() @ table.reindex(index=dose.columns, columns=srnas.index, fill_value=0.0).to_numpy()
+    table = table.reindex(index=labels, columns=srnas.index, fill_value=0.0)
+    total = np.zeros((len(true), len(srnas)))
+    for task, label in labels:
+        if task == "sex":
+            dose = np.where(true["sex"] == label, 0.5, -0.5)
+        elif task == "age":
+            dose = (true["age_years"].to_numpy() - 55) / 50
+        else:
+            dose = (true[task] == label).to_numpy(float)
+        doses = np.stack([dose, dose])
+        if task in ("sex", "age"):
+            doses += cfg[task]["dose_sd"] * _deviations(rng, true["dataset_id"].to_numpy(), dose)
+        effect = table.loc[(task, label)].to_numpy()
+        for own, chosen in zip(doses, (~contaminant, contaminant), strict=True):
+            total[:, chosen] += np.outer(own, effect[chosen])
+    return total
+
+
+def _deviations(rng: np.random.Generator, study: np.ndarray, dose: np.ndarray) -> np.ndarray:
+    """How much more or less than its due a sample shows in own sRNAs and in foreign reads, shape (2, n_samples).
+
+    Standard normal and independent of each other, so that both feature sets together tell more than either. Over
+    every four samples of like dose they cancel out: with a few hundred samples, chance alone would else decide
+    by how much.
+    """
+    n, blocks = len(dose), -(-len(dose) // 4)
+    order = np.lexsort((rng.random(n), dose, study))
+    signs = np.array([[1, 1, -1, -1], [1, -1, 1, -1]])[:, rng.permuted(np.tile(np.arange(4), (blocks, 1)), axis=1)]
+    drawn = np.empty((2, n))
+    drawn[:, order] = (np.abs(rng.normal(size=(2, blocks, 1))) * signs).reshape(2, -1)[:, :n]
+    return drawn
 
 
 def _levels(
     cfg: dict[str, Any],
     rng: np.random.Generator,
     srnas: pd.DataFrame,
-    truth: pd.DataFrame,
+    effects: np.ndarray,
     true: pd.DataFrame,
     study_effect: float,
 ) -> np.ndarray:
@@ -249,7 +279,7 @@ def _levels(
     colour += of["biotype_sd"] * rng.normal(size=(k, len(kinds)))[:, kind]
     colour -= of["absent_drop"] * (contaminant & (rng.random((k, m)) < of["absent"]))
 
-    level = srnas["level"].to_numpy() + _effects(srnas, truth, true) + study_effect * colour[study]
+    level = srnas["level"].to_numpy() + effects + study_effect * colour[study]
     # gamma draws, normalised to shares by the caller, are a Dirichlet draw of the topics
     gamma = rng.gamma(one["topic_alpha"], 1 / one["topic_alpha"], size=(n, len(topics)))
     level += np.log2(gamma)[:, topic]
