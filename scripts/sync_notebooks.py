@@ -1,5 +1,7 @@
 """Write notebooks/NN_name.ipynb from notebooks/scripts/NN_name.py, the same bytes every time.
 
+Of the header's metadata only ``srna`` is kept (the columns that a notebook needs, see `srna_lib.parameters`).
+
 ``python scripts/sync_notebooks.py`` writes; with ``--check`` nothing is written, and the exit code is 1 when
 a notebook differs from its script, or has none.
 """
@@ -34,6 +36,8 @@ def notebook_text(script: Path) -> str:
         tags = {"tags": list(cell.metadata["tags"])} if cell.metadata.get("tags") else {}
         cells.append(make[cell.cell_type](cell.source, id=cell_id, metadata=tags))
     metadata = {"jupytext": {"formats": FORMATS}, "kernelspec": KERNEL, "language_info": {"name": "python"}}
+    if "srna" in source.metadata:
+        metadata["srna"] = source.metadata["srna"]
     notebook = nbformat.v4.new_notebook(cells=cells, metadata=metadata)
     notebook.nbformat_minor = 5
     nbformat.validate(notebook)

@@ -84,7 +84,10 @@ def run(
         Path | None, typer.Option("--notebooks", metavar="DIR", help="Folder of the notebooks.")
     ] = None,
 ) -> None:
-    """Run notebooks on a data set and write a report that opens without network."""
+    """Run notebooks on a data set and write a report that opens without network.
+
+    Without NOTEBOOK, those that need a label which the data set does not have are left out, and the report says why.
+    """
     with _plain_errors():
         extra = _pairs(parameter or [])
         from srna_lib.reports import run_notebooks

@@ -16,19 +16,25 @@ app = typer.Typer(
 )
 LABELS = (
     "dataset_id", "donor_id", "tissue_top", "tissue_group", "tissue", "lineage", "cell_class", "cell_type", "cell_line",
-    "is_cell_line", "sample_category", "sample_type", "diagnosis", "sex", "platform", "flagged",
+    "is_cell_line", "sample_category", "sample_type", "tumour_normal", "diagnosis", "sex", "platform", "flagged",
+)  # fmt: skip
+NUMBERS = ("age_years", "gestational_age_days")
+PREDICTED = (
+    "tissue_top", "tissue_group", "tissue", "lineage", "cell_class", "cell_type", "cell_line", "sample_category",
+    "tumour_normal", "diagnosis", "sex", *NUMBERS,
 )  # fmt: skip
 SHOWN = 8  # most frequent values of a label
 
 
 @app.command("list")
 def list_() -> None:
-    """List the data sets: size, licence and whether they are here."""
+    """List the data sets: size, licence, whether they are here, and the labels that a model can be asked for."""
     from srna_lib import datasets
 
-    rows = [("name", "samples x features", "state", "title", "licence")]
+    rows = [("name", "samples x features", "state", "labels", "title", "licence")]
     for name, entry in datasets.registry().items():
-        rows.append((name, _shape(entry), datasets.state(name), entry["title"], entry["licence"]))
+        labels = ", ".join(_labels(entry, PREDICTED)) or "-"
+        rows.append((name, _shape(entry), datasets.state(name), labels, entry["title"], entry["licence"]))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         typer.echo("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
@@ -80,7 +86,9 @@ def describe(name: Annotated[str, typer.Argument(metavar="NAME", help="Data set,
     if not own and name not in datasets.names():
         return
     if state in ("not fetched", "partly"):
-        typer.echo(f"  labels: not known before the files are here (srna datasets fetch {name})")
+        labels = ", ".join(_labels(entry, (*LABELS, *NUMBERS))) or "none"
+        typer.echo(f"  labels: {labels}; how many samples have them is known once the files are here")
+        typer.echo(f"    (srna datasets fetch {name})")
         return
     _describe_labels(datasets.load(name))
 
@@ -95,7 +103,7 @@ def _describe_labels(atlas: Any) -> None:
         if column == "donor_id":  # names of people tell nothing, their number does
             shown = more = ""
         typer.echo(f"    {column}: {int(sizes.sum())} of {atlas.n_obs} samples, {len(sizes)} values{shown}{more}")
-    for column in ("age_years", "gestational_age_days"):
+    for column in NUMBERS:
         if column in atlas.obs and atlas.obs[column].notna().any():
             values = atlas.obs[column].dropna()
             span = f"{values.min():.0f} to {values.max():.0f}, median {values.median():.0f}"
@@ -107,6 +115,11 @@ def _advance(bar: Any) -> Any:
         bar.update(path.stat().st_size)
 
     return step
+
+
+def _labels(entry: dict[str, Any], wanted: tuple[str, ...]) -> list[str]:
+    """Those of the wanted labels that a data set has, with at least two different values."""
+    return [label for label in wanted if label in entry.get("columns", ())]
 
 
 def _shape(entry: dict[str, Any]) -> str:

@@ -71,19 +71,27 @@ def is_file(name: str) -> bool:
 def entry(name: str) -> dict[str, Any]:
     """Registry entry of one data set, of other files that `fetch` brings, or what an atlas file states of itself.
 
+    Of an atlas, ``columns`` are those of `varying_columns`; for a registered one they are known before it is fetched.
+
     Raises
     ------
     InputError
         Unknown name, or an unusable file.
     """
     if is_file(name):
-        return {**load_file(name).uns["srna"], "files": []}
+        own = load_file(name)
+        return {**own.uns["srna"], "columns": varying_columns(own.obs), "files": []}
     known = registry()
     if name not in known:
         close = difflib.get_close_matches(name, known, n=1)
         hint = f"; did you mean {close[0]!r}?" if close else "."
         raise InputError(f"unknown data set {name!r}: expected one of {', '.join(known)}{hint}")
     return known[name]
+
+
+def varying_columns(obs: pd.DataFrame) -> list[str]:
+    """Columns of ``obs`` with at least two different known values: those that something can be asked about."""
+    return [str(column) for column in obs if obs[column].nunique() > 1]
 
 
 def cache_dir() -> Path:

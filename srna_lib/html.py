@@ -106,7 +106,7 @@ def index_page(
     cards : sequence of mappings
         One per notebook: ``stem, notebook, title, status, seconds, dataset, settings`` (texts), ``numbers``
         (name -> text), ``figure`` (plotly JSON as a dict, or None), ``error`` (None, or ``sentence`` and
-        ``traceback``). Everything is escaped.
+        ``traceback``); optionally ``reason``, why it does not apply and has no page. Everything is escaped.
     title : str
         Heading and text of the browser's tab.
     datasets : iterable of mappings

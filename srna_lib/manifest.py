@@ -15,6 +15,7 @@ from srna_lib import html
 from srna_lib.results import write_text
 
 MANIFEST = "run.json"
+NOT_APPLICABLE = "not applicable"  # status of a notebook that asks for what the data set does not have
 KEYS = {"digest", "status", "seconds", "finished_at", "title", "simulated", "parameters", "error", "versions"}
 
 
@@ -37,12 +38,17 @@ def digest_of(path: Path, given: Mapping[str, Any]) -> str:
     Returns
     -------
     str
-        SHA-256 over notebook, parameters, package version, the package's sources and tables.
+        SHA-256 over notebook, parameters, package version, the package's sources and tables, and the data where
+        the data set is a file.
     """
+    from srna_lib import datasets
+
     nb = nbformat.read(path, as_version=4)
     cells = [[cell.cell_type, cell.source, cell.metadata.get("tags", [])] for cell in nb.cells]
     values = {name: value for name, value in given.items() if name != "out"}
     digest = hashlib.sha256(json.dumps([cells, values, srna_lib.__version__], sort_keys=True).encode())
+    if datasets.is_file(str(given.get("dataset", ""))):
+        digest.update(hashlib.sha256(Path(given["dataset"]).read_bytes()).digest())
     for file in library_files():
         digest.update(file.name.encode() + file.read_bytes())
     return digest.hexdigest()
@@ -72,6 +78,12 @@ def remove_results(folder: Path, stem: str) -> None:
         (folder / "results" / f"{stem}{suffix}").unlink(missing_ok=True)
 
 
+def remove_pages(folder: Path, stem: str) -> None:
+    """Remove the page and the executed notebook of an earlier run on other data, which the index links no more."""
+    for suffix in (".html", ".ipynb"):
+        (folder / f"{stem}{suffix}").unlink(missing_ok=True)
+
+
 def card_of(folder: Path, stem: str, entry: Mapping[str, Any]) -> dict[str, Any]:
     """Gather what the index shows of a notebook: its entry and the card that it wrote.
 
@@ -92,6 +104,7 @@ def card_of(folder: Path, stem: str, entry: Mapping[str, Any]) -> dict[str, Any]
         "numbers": written.get("key_numbers", {}) if ok else {},
         "figure": (_read_json(folder / "results" / f"{stem}.figure.json") or None) if ok else None,
         "error": entry["error"],
+        "reason": entry.get("reason"),
         "simulated": bool(entry["simulated"] or written.get("simulated")),
         "finished_at": entry["finished_at"],
         "versions": {**entry["versions"], **written.get("versions", {})},
@@ -109,13 +122,15 @@ def write_index(folder: Path, manifest: Mapping[str, Mapping[str, Any]]) -> Path
     cards = [card_of(folder, stem, manifest[stem]) for stem in sorted(manifest)]
     names = list(dict.fromkeys(card["dataset"] for card in cards))
     shown = [datasets.entry(name) for name in names if name in datasets.names()]
-    failed = sum(card["status"] != "ok" for card in cards)
-    finished = max((card["finished_at"] for card in cards), default="")
+    left_out, failed = (sum(card["status"] == status for card in cards) for status in (NOT_APPLICABLE, "failed"))
+    finished = max((card["finished_at"] for card in cards if card["status"] != NOT_APPLICABLE), default="")
     page = html.index_page(
         cards,
         title="Small-RNA report: " + (" and ".join(data["title"] for data in shown) or "no notebook is done"),
         datasets=shown,
-        summary=f"Notebooks run: {len(cards)}, failed: {failed}. Last finished: {finished or 'none'}.",
+        summary=f"Notebooks run: {len(cards) - left_out}, failed: {failed}"
+        + f", {NOT_APPLICABLE}: {left_out}" * bool(left_out)
+        + f". Last finished: {finished or 'none'}.",
         versions=versions_line(cards),
         simulated=any(card["simulated"] for card in cards),
     )

@@ -1,9 +1,21 @@
-"""Which notebooks a run takes and the parameters each of them gets, checked before anything runs."""
+"""Which notebooks a run takes and the parameters each of them gets, checked before anything runs.
+
+A notebook that cannot run on every data set declares the columns of ``obs`` that it needs in the header of its script::
+
+    # ---
+    # jupyter:
+    #   srna:
+    #     needs: [sex, age_years|gestational_age_days]
+
+A data set has a column where it knows at least two different values of it; ``a|b`` is met by either. The declaration
+ends up in the notebook's metadata, where `needed_columns` reads it.
+"""
 
 from __future__ import annotations
 
 import ast
 import difflib
+import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -124,6 +136,77 @@ def chosen_parameters(
     return given
 
 
+def needed_columns(path: Path) -> list[str]:
+    """Read the columns of ``obs`` that a notebook declares to need.
+
+    Parameters
+    ----------
+    path : Path
+        The notebook; ``needs`` of ``srna`` in its metadata, see the top of this module.
+
+    Returns
+    -------
+    list of str
+        Each to be met; ``a|b`` by either column. Empty for a notebook that runs on every data set.
+
+    Raises
+    ------
+    InputError
+        A file that is no notebook, or a declaration that is no list of names.
+    """
+    declared = _read(path).metadata.get("srna", {})
+    needs = declared.get("needs", []) if isinstance(declared, Mapping) and set(declared) <= {"needs"} else None
+    if not isinstance(needs, list) or not all(isinstance(n, str) and all(n.split("|")) for n in needs):
+        raise InputError(
+            f"{path}: metadata 'srna' holds {json.dumps(declared)}; expected the columns that the notebook needs, such"
+            ' as {"needs": ["sex", "age_years|gestational_age_days"]}.'
+        )
+    return list(needs)
+
+
+def why_not(path: Path, dataset: str, columns: Iterable[str]) -> str:
+    """Say in a sentence why a notebook cannot run on a data set.
+
+    Parameters
+    ----------
+    path : Path
+        The notebook.
+    dataset : str
+        Name or path of the data set, for the sentence.
+    columns : iterable of str
+        Columns that it has (``columns`` of `datasets.entry`).
+
+    Returns
+    -------
+    str
+        Names notebook, columns, data set, and the data sets that have all that the notebook needs. Empty where the
+        notebook can run.
+
+    Raises
+    ------
+    InputError
+        As `needed_columns`.
+    """
+    from srna_lib import datasets
+
+    needs = needed_columns(path)
+    lacking = _lacking(needs, columns)
+    if not lacking:
+        return ""
+    others = [n for n in datasets.names() if not _lacking(needs, datasets.entry(n)["columns"])]
+    wanted = " and ".join(need.replace("|", " or ") for need in lacking)
+    return (
+        f"{path.stem} needs the column{'s' * (len(lacking) > 1)} {wanted} with at least two different values, which"
+        f" the data set {dataset!r} does not have; data sets that do: {', '.join(others) or 'none'}."
+    )
+
+
+def _lacking(needs: Iterable[str], columns: Iterable[str]) -> list[str]:
+    """Needs that no column meets."""
+    known = set(columns)
+    return [need for need in needs if not known & set(need.split("|"))]
+
+
 def _matches(name: str, path: Path) -> bool:
     if name in (path.stem, path.name):
         return True
@@ -135,8 +218,15 @@ def _matches(name: str, path: Path) -> bool:
 
 def _declared(path: Path) -> dict[str, dict[str, str]]:
     """Parameters that a notebook declares: name -> papermill's description."""
+    nb = _read(path)
+    nb.metadata.setdefault("kernelspec", {"name": "python3", "language": "python", "display_name": "Python 3"})
+    nb.metadata.kernelspec.setdefault("language", "python")
+    return papermill.inspect_notebook(nb)
+
+
+def _read(path: Path) -> nbformat.NotebookNode:
     try:
-        nb = nbformat.read(path, as_version=4)
+        return nbformat.read(path, as_version=4)
     except (
         OSError,
         ValueError,
@@ -147,9 +237,6 @@ def _declared(path: Path) -> dict[str, dict[str, str]]:
         raise InputError(
             f"{path}: not readable as a notebook ({type(error).__name__}); expected Jupyter format 4."
         ) from error
-    nb.metadata.setdefault("kernelspec", {"name": "python3", "language": "python", "display_name": "Python 3"})
-    nb.metadata.kernelspec.setdefault("language", "python")
-    return papermill.inspect_notebook(nb)
 
 
 def _parse(path: Path, name: str, value: Any, declared: Mapping[str, str]) -> Any:

@@ -26,16 +26,18 @@ from srna_lib import html
 from srna_lib.cells import describe_error
 from srna_lib.errors import InputError
 from srna_lib.manifest import (
+    NOT_APPLICABLE,
     about_line,
     card_of,
     digest_of,
     read_manifest,
+    remove_pages,
     remove_results,
     versions_line,
     write_index,
     write_manifest,
 )
-from srna_lib.parameters import PROFILES, chosen_parameters, find_notebooks, suggest
+from srna_lib.parameters import PROFILES, chosen_parameters, find_notebooks, suggest, why_not
 from srna_lib.results import write_text
 
 ERROR_MARKER = "papermill-error-cell-tag"
@@ -43,7 +45,7 @@ ERROR_MARKER = "papermill-error-cell-tag"
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one notebook: its name, ``ok``, ``failed`` or ``skipped``, and the seconds it took.
+    """What became of one notebook: its name, ``ok``, ``failed``, ``skipped`` or ``not applicable``, and its seconds.
 
     ``bad_input`` says of a failed one that the cause was an `InputError`: something that the user gave.
     """
@@ -109,8 +111,9 @@ def run_notebooks(
 
     Everything that can be wrong with the arguments is found before anything runs or is written. A notebook
     that fails is shown with its traceback and the others go on. One whose source, parameters, library and
-    data registry are those of a finished run in ``out`` is skipped; the manifest is written after each
-    notebook, so that an interrupted run goes on where it stopped.
+    data (registry, or your file) are those of a finished run in ``out`` is skipped; the manifest is written after
+    each notebook, so that an interrupted run goes on where it stopped. Where all notebooks are run, those that need
+    a column of ``obs`` that the data set does not have (see `srna_lib.parameters`) are left out and the index says why.
 
     Parameters
     ----------
@@ -145,8 +148,9 @@ def run_notebooks(
     Raises
     ------
     InputError
-        Unknown data set, notebook, profile or parameter, a value of another type, a data file that cannot be
-        had or verified, a report folder that cannot be written.
+        Unknown data set, notebook, profile or parameter, a value of another type, a notebook asked for by name
+        that does not apply to the data set, a data file that cannot be had or verified, a report folder that cannot
+        be written.
     """
     from srna_lib import datasets
 
@@ -157,6 +161,10 @@ def run_notebooks(
         raise InputError(suggest("profile", profile, PROFILES))
     paths, source = find_notebooks(notebooks, notebooks_dir)
     folder = Path(os.path.abspath(out if out is not None else Path("reports") / Path(dataset).stem))
+    about = datasets.entry(dataset)
+    reasons = {path: reason for path in paths if (reason := why_not(path, dataset, about["columns"]))}
+    if notebooks and reasons:
+        raise InputError(next(iter(reasons.values())))
     dataset = os.path.abspath(dataset) if own else dataset  # notebooks run in a folder of their own
     settings = {"dataset": dataset, "profile": profile, "out": str(folder), "seed": seed, "n_jobs": jobs}
     given = chosen_parameters(paths, settings, parameters or {})
@@ -166,11 +174,23 @@ def run_notebooks(
 
     manifest = read_manifest(folder, say)
     known = {path.stem for path in source.glob("*.ipynb")}
-    manifest = {s: e for s, e in manifest.items() if s in known and (folder / f"{s}.html").exists()}
+    manifest = {
+        s: e
+        for s, e in manifest.items()
+        if s in known and (e["status"] == NOT_APPLICABLE or (folder / f"{s}.html").exists())
+    }
     outcomes = []
     try:
         for number, path in enumerate(paths, start=1):
             label = f"[{number}/{len(paths)}] {path.stem}"
+            if path in reasons:
+                say(f"{label}: {NOT_APPLICABLE}: {reasons[path]}")
+                outcomes.append(Outcome(path.stem, NOT_APPLICABLE, 0.0))
+                remove_results(folder, path.stem)
+                remove_pages(folder, path.stem)
+                manifest[path.stem] = _left_out(path, given[path], reasons[path], about["simulated"])
+                write_manifest(folder, manifest)
+                continue
             digest = digest_of(path, given[path])
             done = manifest.get(path.stem, {})
             if not force and done.get("status") == "ok" and done.get("digest") == digest:
@@ -181,7 +201,7 @@ def run_notebooks(
             manifest.pop(path.stem, None)  # an interrupted notebook must not count as done
             write_manifest(folder, manifest)
             remove_results(folder, path.stem)
-            entry = _run_one(path, folder, given[path], digest, datasets.entry(dataset)["simulated"])
+            entry = _run_one(path, folder, given[path], digest, about["simulated"])
             manifest[path.stem] = entry
             write_manifest(folder, manifest)
             refused = bool(entry["error"]) and entry["error"]["name"] == "InputError"
@@ -222,17 +242,8 @@ def _run_one(path: Path, folder: Path, given: dict[str, Any], digest: str, simul
         seconds = time.perf_counter() - start
         nb = nbformat.read(partial if partial.exists() else path, as_version=4)
         _tidy(nb, path)
-        entry: dict[str, Any] = {
-            "digest": digest,
-            "status": "failed" if error else "ok",
-            "seconds": round(seconds, 2),
-            "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
-            "title": html.notebook_title(nb, path.stem),
-            "simulated": simulated,
-            "parameters": given,
-            "error": error,
-            "versions": {"srna_lib": srna_lib.__version__, "python": platform.python_version()},
-        }
+        entry = _entry(nb, path, given, simulated)
+        entry |= {"digest": digest, "status": "failed" if error else "ok", "seconds": round(seconds, 2), "error": error}
         page = html.notebook_page(
             nb,
             stem=path.stem,
@@ -248,6 +259,22 @@ def _run_one(path: Path, folder: Path, given: dict[str, Any], digest: str, simul
     finally:
         partial.unlink(missing_ok=True)
     return entry
+
+
+def _left_out(path: Path, given: dict[str, Any], reason: str, simulated: bool) -> dict[str, Any]:
+    """Entry of the manifest for a notebook that does not apply to the data set."""
+    entry = _entry(nbformat.read(path, as_version=4), path, given, simulated)
+    return entry | {"digest": "", "status": NOT_APPLICABLE, "seconds": 0.0, "error": None, "reason": reason}
+
+
+def _entry(nb: NotebookNode, path: Path, given: dict[str, Any], simulated: bool) -> dict[str, Any]:
+    return {
+        "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "title": html.notebook_title(nb, path.stem),
+        "simulated": simulated,
+        "parameters": given,
+        "versions": {"srna_lib": srna_lib.__version__, "python": platform.python_version()},
+    }
 
 
 def _tidy(nb: NotebookNode, path: Path) -> None:

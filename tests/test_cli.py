@@ -75,6 +75,23 @@ def test_failed_notebook_is_exit_code_1(monkeypatch):
     assert "report: /r/index.html" in result.stdout
 
 
+def test_notebook_that_does_not_apply_is_no_failure(monkeypatch):
+    outcomes = [reports.Outcome("01_a", "ok", 1.0), reports.Outcome("03_sex", "not applicable", 0.0)]
+    monkeypatch.setattr(reports, "run_notebooks", lambda *a, **o: reports.Report(Path("/r/index.html"), outcomes))
+    assert invoke("run").exit_code == 0
+
+
+def test_notebook_asked_for_by_name_that_does_not_apply_is_exit_code_2(tmp_path):
+    needing = NOTEBOOK.replace('"metadata": {}', '"metadata": {"srna": {"needs": ["sex"]}}')
+    (tmp_path / "03_sex.ipynb").write_text(needing)
+    result = invoke("run", "3", "--dataset", "mirome", "--notebooks", str(tmp_path), "--out", str(tmp_path / "out"))
+    assert result.exit_code == 2
+    assert result.stderr.count("\n") == 1
+    assert "03_sex needs the column sex" in result.stderr and "'mirome'" in result.stderr
+    assert "data sets that do: demo, tcga, " in result.stderr
+    assert not (tmp_path / "out").exists()
+
+
 def test_notebook_that_refuses_its_input_is_exit_code_2(monkeypatch):
     failed = reports.Outcome
     outcomes = [failed("02_tissue", "failed", 1.0, bad_input=True), failed("03", "failed", 1.0)]

@@ -7,6 +7,8 @@ import re
 import subprocess
 import sys
 
+import numpy as np
+import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
@@ -23,7 +25,7 @@ FILES = [
 ]  # fmt: skip
 TOY = {
     "title": "Toy", "citation": "Me (2020)", "licence": "MIT", "simulated": False, "samples": 6, "features": 4,
-    "files": FILES,
+    "files": FILES, "columns": ["dataset_id", "age_years", "sex", "barcode"],
 }  # fmt: skip
 
 
@@ -36,7 +38,11 @@ def toy(tmp_path, monkeypatch, counts, obs):
         (folder / path).write_bytes(content)
     monkeypatch.setenv("SRNA_DATA_MIRROR", str(tmp_path / "mirror"))
     monkeypatch.setenv("SRNA_DATA_DIR", str(tmp_path / "cache"))
-    maps = {**{k: v for k, v in TOY.items() if k not in ("samples", "features")}, "atlas": False, "title": "Maps"}
+    maps = {
+        **{k: v for k, v in TOY.items() if k not in ("samples", "features", "columns")},
+        "atlas": False,
+        "title": "Maps",
+    }
     known = {"demo": {**TOY, "simulated": True, "files": []}, "toy": TOY, "maps": maps}
     monkeypatch.setattr(datasets, "registry", lambda: known)
     obs = obs.assign(sex=["female", "male"] * 3, donor_id=[f"p{i}" for i in range(6)], cell_type=list("abcdef"))
@@ -52,10 +58,10 @@ def test_list(toy):
     result = invoke("list")
     assert result.exit_code == 0
     assert [re.split("  +", line) for line in result.stdout.splitlines()] == [
-        ["name", "samples x features", "state", "title", "licence"],
-        ["demo", "6 x 4", "simulated", "Toy", "MIT"],
-        ["toy", "6 x 4", "mirror", "Toy", "MIT"],
-        ["maps", "-", "mirror", "Maps", "MIT"],
+        ["name", "samples x features", "state", "labels", "title", "licence"],
+        ["demo", "6 x 4", "simulated", "sex, age_years", "Toy", "MIT"],
+        ["toy", "6 x 4", "mirror", "sex, age_years", "Toy", "MIT"],
+        ["maps", "-", "mirror", "-", "Maps", "MIT"],
     ]
     invoke("fetch", "toy")
     assert "cached" in invoke("list").stdout
@@ -68,6 +74,17 @@ def test_list_of_the_real_registry():
     assert result.exit_code == 0
     assert len(result.stdout.splitlines()) == len(datasets.registry()) + 1
     assert "10893 x 680" in result.stdout
+
+
+@pytest.mark.parametrize("name", datasets.names())
+def test_the_registry_knows_the_columns_of_every_atlas(name, request):
+    atlas = datasets.load(name) if name == "demo" else request.getfixturevalue("real")(name)
+    assert set(datasets.entry(name)["columns"]) == set(datasets.varying_columns(atlas.obs))
+
+
+def test_a_column_counts_with_two_known_values():
+    obs = pd.DataFrame({"a": ["x", "x", None], "b": ["x", "y", None], "c": [np.nan] * 3, "d": [1.0, np.nan, 2.0]})
+    assert datasets.varying_columns(obs) == ["b", "d"]
 
 
 def test_fetch(toy, tmp_path):
@@ -120,7 +137,10 @@ def test_describe_downloads_nothing(toy):
     result = invoke("describe", "toy")
     assert result.exit_code == 0
     assert "  state: not fetched" in result.stdout.splitlines()
-    assert "labels: not known before the files are here (srna datasets fetch toy)" in result.stdout
+    assert "  labels: dataset_id, sex, age_years; how many samples have them is known once the files are here" in (
+        result.stdout.splitlines()
+    )
+    assert "(srna datasets fetch toy)" in result.stdout
 
 
 def test_describe_files_that_are_no_atlas(toy):

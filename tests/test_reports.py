@@ -15,6 +15,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from srna_lib import cells, datasets, html, manifest, parameters, reports
+from srna_lib.atlas import make_atlas
 from srna_lib.errors import InputError
 from srna_lib.results import BANNER
 
@@ -51,9 +52,11 @@ def prose(source: str, *tags: str):
     return new_markdown_cell(source, metadata={"tags": list(tags)})
 
 
-def save(folder: Path, stem: str, *blocks) -> Path:
+def save(folder: Path, stem: str, *blocks, srna=None) -> Path:
     folder.mkdir(exist_ok=True)
     nb = new_notebook(cells=list(blocks))
+    if srna is not None:
+        nb.metadata.srna = srna
     nb.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
     path = folder / f"{stem}.ipynb"
     nbformat.write(nb, path)
@@ -373,6 +376,129 @@ def test_data_set_that_cannot_be_had_stops_the_run_before_it_writes(tmp_path, mo
     with pytest.raises(InputError, match="demo: wrong hash"):
         reports.run_notebooks(out=tmp_path / "out", notebooks_dir=tmp_path / "nbs")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture
+def unfetched(monkeypatch):
+    """Nothing is downloaded; the names that were asked for."""
+    asked: list[str] = []
+    monkeypatch.setattr(datasets, "fetch", asked.append)
+    return asked
+
+
+@pytest.fixture
+def three(tmp_path):
+    """Notebooks of which two do not run on every data set."""
+    source = tmp_path / "nbs"
+    save(source, "02_tissue", code(PARAMETERS, "parameters"))
+    save(source, "03_sex", prose("# Which <i>sex?"), code(PARAMETERS, "parameters"), srna={"needs": ["sex"]})
+    save(source, "04_age", code("1"), srna={"needs": ["age_years|gestational_age_days", "sex"]})
+    return source
+
+
+def own_atlas(path: Path, counts, obs, info, sex) -> Path:
+    make_atlas(counts, obs.assign(sex=sex), info={**info, "simulated": False}).write_h5ad(path)
+    return path
+
+
+REASON = (
+    "03_sex needs the column sex with at least two different values, which the data set 'mirome' does not have; data"
+    " sets that do: demo, tcga, tcga_trf, lgrc, fetal_lung."
+)
+
+
+def test_notebooks_that_do_not_apply_are_left_out_and_the_index_says_why(tmp_path, three, unfetched):
+    lines: list[str] = []
+    report = reports.run_notebooks(dataset="mirome", out=tmp_path / "out", notebooks_dir=three, say=lines.append)
+    assert [(o.notebook, o.status) for o in report.outcomes] == [
+        ("02_tissue", "ok"), ("03_sex", "not applicable"), ("04_age", "not applicable")]  # fmt: skip
+    assert not report.failed
+    assert f"[2/3] 03_sex: not applicable: {REASON}" in lines
+    assert "columns age_years or gestational_age_days and sex with" in lines[-1]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "02_tissue.html", "02_tissue.ipynb", "index.html", "run.json"]  # fmt: skip
+    body = report.index.read_text().partition("<body>")[2]
+    assert body.count('<article class="card">') == 3
+    assert REASON.replace("'", "&#39;") in body
+    assert body.count('class="status other">not applicable<') == 2
+    assert 'class="status failed"' not in body
+    assert "Notebooks run: 1, failed: 0, not applicable: 2." in body
+    assert "Which &lt;i&gt;sex?" in body
+    assert "02_tissue.html" in body and "03_sex.html" not in body
+
+
+def test_a_later_run_finds_what_is_done_and_what_does_not_apply(tmp_path, three, unfetched):
+    options = {"out": tmp_path / "out", "notebooks_dir": three, "say": str}
+
+    def statuses(*names, **more):
+        return [o.status for o in reports.run_notebooks(names, **{**options, **more}).outcomes]
+
+    assert statuses() == ["ok", "ok", "ok"]
+    results = tmp_path / "out" / "results"
+    results.mkdir()
+    (results / "03_sex.json").write_text("[]")
+    assert statuses(dataset="mirome") == ["ok", "not applicable", "not applicable"]
+    assert not (results / "03_sex.json").exists()  # of other data than the card speaks of
+    assert not (tmp_path / "out" / "03_sex.html").exists()
+    assert statuses(dataset="mirome") == ["skipped", "not applicable", "not applicable"]
+    assert statuses("2", dataset="mirome") == ["skipped"]
+    assert (tmp_path / "out" / "index.html").read_text().count(">not applicable<") == 2  # cards of the run before
+    assert statuses("3") == ["ok"]
+    assert (tmp_path / "out" / "index.html").read_text().count(">not applicable<") == 1
+
+
+def test_notebook_asked_for_by_name_must_apply(tmp_path, three, unfetched):
+    with pytest.raises(InputError) as caught:
+        reports.run_notebooks(["02", "03"], dataset="mirome", out=tmp_path / "out", notebooks_dir=three, say=str)
+    assert str(caught.value) == REASON
+    assert not (tmp_path / "out").exists()
+    assert not unfetched  # nothing is downloaded only to be refused
+
+
+def test_columns_of_an_own_atlas_decide(tmp_path, three, counts, obs, info):
+    path, options = tmp_path / "mine.h5ad", {"out": tmp_path / "out", "notebooks_dir": three, "say": str}
+    own_atlas(path, counts, obs, info, ["male"] * 6)
+    report = reports.run_notebooks(dataset=str(path), **options)
+    assert [o.status for o in report.outcomes] == ["ok", "not applicable", "not applicable"]
+    with pytest.raises(InputError, match=r"03_sex needs the column sex .*mine\.h5ad' does not have"):
+        reports.run_notebooks(["3"], dataset=str(path), **options)
+    own_atlas(path, counts, obs, info, ["male", "female", None] * 2)
+    report = reports.run_notebooks(dataset=str(path), **options)  # a changed file is not what was done
+    assert [o.status for o in report.outcomes] == ["ok", "ok", "ok"]
+    report = reports.run_notebooks(["2", "3"], dataset=str(path), **options)
+    assert [o.status for o in report.outcomes] == ["skipped", "skipped"]
+
+
+@pytest.mark.parametrize(
+    ("needs", "columns", "applies"),
+    [
+        ([], [], True),
+        (["sex"], ["sex"], True),
+        (["sex"], ["sexes"], False),
+        (["a|b"], ["b"], True),
+        (["a|b"], ["c"], False),
+        (["a|b", "c"], ["a"], False),
+        (["a|b", "c"], ["c", "a"], True),
+    ],
+)
+def test_needs_are_met_by_columns(tmp_path, needs, columns, applies):
+    path = save(tmp_path / "nbs", "01_a", code("1"), srna={"needs": needs})
+    assert parameters.needed_columns(path) == needs
+    assert (parameters.why_not(path, "x", columns) == "") == applies
+
+
+def test_needs_that_no_data_set_meets(tmp_path):
+    path = save(tmp_path / "nbs", "01_a", code("1"), srna={"needs": ["shoe_size"]})
+    assert parameters.why_not(path, "demo", []).endswith("data sets that do: none.")
+
+
+@pytest.mark.parametrize(
+    "srna", ["sex", ["sex"], {"needs": "sex"}, {"needs": [1]}, {"needs": ["a|"]}, {"need": ["sex"]}]
+)
+def test_declaration_that_is_none(tmp_path, srna):
+    path = save(tmp_path / "nbs", "01_a", code("1"), srna=srna)
+    with pytest.raises(InputError, match=r"01_a\.ipynb: metadata 'srna' holds .*; expected the columns"):
+        reports.run_notebooks(out=tmp_path / "out", notebooks_dir=path.parent, say=str)
 
 
 def test_file_that_is_no_notebook(tmp_path):
