@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
-from functools import cache
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import anndata as ad
@@ -13,7 +12,7 @@ import scipy.sparse as sp
 
 from srna_lib.atlas import check_atlas
 from srna_lib.errors import InputError
-from srna_lib.names import current_name, join_names, match_names, mirna_table, natural_key
+from srna_lib.names import current_name, hairpins, join_names, linked, match_names, mirna_table, natural_key
 
 HOW = ("exact", "alias", "merged", "split", "unknown")
 ANNOTATION = ("mimat", "family", "cluster", "chrom")
@@ -100,7 +99,7 @@ def shared_names(*collections: Iterable[str], level: str = "auto") -> list[str]:
         Names (merged where needed) of which every collection has at least one member, in natural order.
     """
     sets = [_members(list(c), level) for c in collections]
-    groups = _groups([m for members in sets for m in members.values()])
+    groups = linked([m for members in sets for m in members.values()])
     present = [{groups[atom] for m in members.values() for atom in m} for members in sets]
     common = set.intersection(*present) if present else set()
     return [join_names(g) for g in sorted(common, key=lambda g: natural_key(g[0]))]
@@ -200,36 +199,6 @@ def _members(names: list[str], level: str) -> dict[str, tuple[str, ...]]:
     return {n: tuple(t.split(";")) if t else (n,) for n, t in zip(found["source"], found["target"], strict=True)}
 
 
-def _groups(sets: Iterable[Collection[str]]) -> dict[str, tuple[str, ...]]:
-    """Member -> all members that it is connected with through shared sets, in natural order."""
-    parent: dict[str, str] = {}
-
-    def root(x: str) -> str:
-        while parent.setdefault(x, x) != x:
-            parent[x] = parent[parent[x]]
-            x = parent[x]
-        return x
-
-    for members in sets:
-        first, *rest = members
-        for other in [first, *rest]:
-            parent[root(other)] = root(first)
-    grouped: dict[str, list[str]] = {}
-    for x in parent:
-        grouped.setdefault(root(x), []).append(x)
-    return {x: tuple(sorted(g, key=natural_key)) for g in grouped.values() for x in g}
-
-
-@cache
-def _hairpins() -> tuple[dict[str, tuple[str, ...]], dict[str, tuple[str, ...]]]:
-    """Stem-loops of each mature miRNA; stem-loop -> all that share mature miRNAs with it."""
-    table = mirna_table()
-    mature = table[table["kind"] == "mature"]
-    homes = {n: tuple(h.split(";")) for n, h in zip(mature["name"], mature["hairpins"], strict=True)}
-    own = [(h,) for h in table.loc[table["kind"] == "stem-loop", "name"]]
-    return homes, _groups([*homes.values(), *own])
-
-
 def _to_mirbase(sources: list[str], level: str) -> list[_Target]:
     found = match_names(sources, level=level)
     targets = []
@@ -242,14 +211,14 @@ def _to_mirbase(sources: list[str], level: str) -> list[_Target]:
 
 
 def _to_stem_loops(sources: list[str], level: str) -> list[_Target]:
-    homes, groups = _hairpins()
+    homes, groups = hairpins()
     targets = []
     for _, target, how, kind, reason in match_names(sources, level=level).itertuples(index=False):
         if not target:
             targets.append(_Target("", how, reason))
             continue
-        hairpins = [h for n in target.split(";") for h in (homes[n] if kind == "mature" else (n,))]
-        found = list(dict.fromkeys(groups[h] for h in hairpins))
+        loops = [h for n in target.split(";") for h in (homes[n] if kind == "mature" else (n,))]
+        found = list(dict.fromkeys(groups[h] for h in loops))
         if len(found) > 1:
             others = ", ".join(join_names(g) for g in found[1:])
             targets.append(_Target(join_names(found[0]), "split", f"also of {others}"))
@@ -275,7 +244,7 @@ def _reference(to: ad.AnnData | Iterable[str]) -> tuple[list[str], dict[str, flo
 
 
 def _to_reference(sources: list[str], order: list[str], reads: dict[str, float], level: str) -> list[_Target]:
-    homes, _ = _hairpins()
+    homes, _ = hairpins()
     stands_for = _members(order, "auto")
     holders: dict[str, list[str]] = {}
     for name, members in stands_for.items():

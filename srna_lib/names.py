@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -143,6 +143,47 @@ def join_names(names: Iterable[str]) -> str:
 def natural_key(name: str) -> tuple[tuple[int, str], ...]:
     """Sort key that puts miR-9 before miR-10."""
     return tuple((int(p), "") if p.isdecimal() else (-1, p) for p in re.split(r"(\d+)", name) if p)
+
+
+def linked(sets: Iterable[Collection[str]]) -> dict[str, tuple[str, ...]]:
+    """Join sets that overlap, directly or through others.
+
+    Parameters
+    ----------
+    sets : iterable of collections of str
+        Names that belong together; none is empty.
+
+    Returns
+    -------
+    dict
+        Member -> all members that it is connected with, in natural order.
+    """
+    parent: dict[str, str] = {}
+
+    def root(x: str) -> str:
+        while parent.setdefault(x, x) != x:
+            parent[x] = parent[parent[x]]
+            x = parent[x]
+        return x
+
+    for members in sets:
+        first, *rest = members
+        for other in [first, *rest]:
+            parent[root(other)] = root(first)
+    grouped: dict[str, list[str]] = {}
+    for x in parent:
+        grouped.setdefault(root(x), []).append(x)
+    return {x: tuple(sorted(g, key=natural_key)) for g in grouped.values() for x in g}
+
+
+@cache
+def hairpins() -> tuple[dict[str, tuple[str, ...]], dict[str, tuple[str, ...]]]:
+    """Stem-loops of each mature miRNA; stem-loop -> all that share mature miRNAs with it. Shared: not to be changed."""
+    table = mirna_table()
+    mature = table[table["kind"] == "mature"]
+    homes = {n: tuple(h.split(";")) for n, h in zip(mature["name"], mature["hairpins"], strict=True)}
+    own = [(h,) for h in table.loc[table["kind"] == "stem-loop", "name"]]
+    return homes, linked([*homes.values(), *own])
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,140 @@
+"""Lists from the literature: what they hold, where they stand in a ranking, what was never measured."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import false_discovery_control, hypergeom
+
+from srna_lib.errors import InputError
+from srna_lib.literature import compare_lists, list_ranks, markers, paper_lists
+from srna_lib.names import current_name
+
+FEATURES = [
+    "hsa-miR-9-5p",
+    "hsa-miR-124-3p",
+    "hsa-miR-192-5p/215-5p",
+    "hsa-miR-21-5p",
+    "hsa-miR-16-5p",
+    "hsa-miR-122-5p",
+]
+LISTS = {
+    "brain": ["hsa-miR-9-5p", "hsa-miR-124-3p", "hsa-miR-153-3p"],
+    "gut": ["hsa-miR-192-5p", "hsa-miR-215-5p", "hsa-miR-194-5p"],
+}
+
+
+@pytest.fixture
+def scores() -> pd.DataFrame:
+    """Two classes; the filter has dropped miR-124."""
+    table = pd.DataFrame(
+        [[9.0, np.nan, 1, 2, 3, 4], [1.0, np.nan, 9, 8, 7, 0]], index=["Brain", "Gut"], columns=FEATURES
+    )
+    return table
+
+
+def test_the_paper_prints_ten_mirnas_of_six_tissues():
+    table = paper_lists()
+    assert table["list"].value_counts().to_dict() == dict.fromkeys(
+        ("skin", "blood", "brain", "muscle", "intestine", "embryonic tissue"), 10
+    )
+    assert table.groupby("list")["mirna"].first().to_dict() == {
+        "skin": "hsa-miR-205-5p", "blood": "hsa-miR-99a-5p", "brain": "hsa-miR-153-3p", "muscle": "hsa-miR-378a-5p",
+        "intestine": "hsa-miR-215-5p", "embryonic tissue": "hsa-miR-92b-3p",
+    }  # fmt: skip
+    assert table["mirna"].duplicated().sum() == 1  # miR-3195, in two lists
+    unknown = {m for m in table["mirna"] if not current_name(m).names}
+    assert not unknown
+
+
+def test_markers_have_names_roles_and_sources():
+    table = markers()
+    assert list(table.columns) == ["list", "role", "mirna", "source"]
+    assert (table[table["role"] == "lead"]["list"].value_counts() == 2).all() and set(table["role"]) == {
+        "lead",
+        "further",
+    }
+    assert all(current_name(m).how == "exact" for m in table["mirna"])
+    assert table["source"].str.len().min() > 20
+    cited = table[~table["source"].str.startswith("common knowledge")]
+    assert cited["source"].str.contains(r"\(\d{4}\)").all()
+
+
+def test_markers_are_of_classes_that_exist_and_are_measured(mirome):
+    table = markers()
+    assert set(table["list"]) <= set(mirome.obs["cell_class"])
+    ones = pd.DataFrame(1.0, index=["any"], columns=mirome.var_names)
+    assert set(list_ranks(ones, table)["status"]) == {"kept"}
+    assert set(list_ranks(ones, paper_lists())["status"]) == {"kept", "not measured"}
+
+
+def test_ranks_and_reasons(scores):
+    table = list_ranks(scores, LISTS).set_index(["class", "mirna"])
+    assert table["status"].loc["Brain"].to_dict() == {
+        "hsa-miR-9-5p": "kept", "hsa-miR-124-3p": "filtered away", "hsa-miR-153-3p": "not measured",
+        "hsa-miR-192-5p": "kept", "hsa-miR-215-5p": "kept", "hsa-miR-194-5p": "not measured",
+    }  # fmt: skip
+    assert table["rank"].loc["Brain"].dropna().to_dict() == {
+        "hsa-miR-9-5p": 1,
+        "hsa-miR-192-5p": 5,
+        "hsa-miR-215-5p": 5,
+    }
+    assert table["rank"].loc["Gut"].dropna().to_dict() == {"hsa-miR-9-5p": 4, "hsa-miR-192-5p": 1, "hsa-miR-215-5p": 1}
+    assert set(table["n_background"]) == {5}
+    assert table.loc[("Gut", "hsa-miR-215-5p"), "feature"] == "hsa-miR-192-5p/215-5p"
+
+
+def test_the_background_decides_what_was_filtered(scores):
+    """After an average over runs every sRNA has a score; only the caller knows which the models saw."""
+    full = scores.fillna(-5)
+    seen = [f for f in FEATURES if f != "hsa-miR-124-3p"]
+    pd.testing.assert_frame_equal(list_ranks(full, LISTS, seen), list_ranks(scores, LISTS))
+    narrow = scores.drop(columns="hsa-miR-124-3p")
+    table = list_ranks(narrow, LISTS, measured_names=pd.Index(FEATURES))
+    pd.testing.assert_frame_equal(table, list_ranks(scores, LISTS))
+    assert set(list_ranks(narrow, LISTS).query("mirna == 'hsa-miR-124-3p'")["status"]) == {"not measured"}
+
+
+def test_comparison_counts_features_once(scores):
+    table = compare_lists(scores, LISTS, n=2).set_index(["class", "list"])
+    gut = table.loc[("Gut", "gut")]
+    assert gut[["listed", "kept", "hits", "n_top", "n_background", "best_rank"]].tolist() == [3, 1, 1, 2, 5, 1]
+    assert (
+        gut["p"] == pytest.approx(0.4) and gut["expected"] == pytest.approx(0.4) and gut["fold"] == pytest.approx(2.5)
+    )
+    assert gut["ranks"] == "hsa-miR-192-5p 1, hsa-miR-215-5p 1" and gut["not_measured"] == "hsa-miR-194-5p"
+    brain = table.loc[("Brain", "brain")]
+    assert (brain["filtered_away"], brain["not_measured"], brain["hits"]) == ("hsa-miR-124-3p", "hsa-miR-153-3p", 1)
+    assert table.loc[("Gut", "brain"), "p"] == 1.0 and table.loc[("Gut", "brain"), "hits"] == 0
+    assert table["q"].to_numpy() == pytest.approx(false_discovery_control(table["p"]))
+
+
+def test_p_of_the_comparison_is_hypergeometric():
+    names = [f"s{i}" for i in range(100)]
+    scores = pd.DataFrame([np.arange(100, 0, -1)], index=["c"], columns=names)
+    table = compare_lists(scores, {"a": [*names[:3], *names[50:57], "lost"]}, n=10).iloc[0]
+    assert (table["kept"], table["hits"], table["listed"], table["best_rank"]) == (10, 3, 11, 1)
+    assert table["p"] == pytest.approx(sum(hypergeom.pmf(k, 100, 10, 10) for k in range(3, 11)))
+
+
+def test_a_list_of_which_nothing_is_left_says_so(scores):
+    table = compare_lists(scores, {"a": ["hsa-miR-1-3p"]}).iloc[0]
+    assert (table["kept"], table["hits"], table["p"]) == (0, 0, 1.0) and np.isnan(table["best_rank"])
+    assert np.isnan(table["fold"]) and table["ranks"] == ""
+    assert compare_lists(scores, LISTS, n=50)["n_top"].tolist() == [5] * 4
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda s: list_ranks(s, {}), "the lists have no row"),
+        (lambda s: list_ranks(s, pd.DataFrame({"list": ["a"]})), "the lists have no column mirna"),
+        (lambda s: list_ranks(s, LISTS, ["x"]), "'x' of the background has no score"),
+        (lambda s: compare_lists(s, LISTS, n=0), "n=0: no list has so few sRNAs; expected at least 1."),
+    ],
+)
+def test_bad_input_is_one_sentence(scores, call, message):
+    with pytest.raises(InputError) as caught:
+        call(scores)
+    assert message in str(caught.value) and "\n" not in str(caught.value)
