@@ -1,0 +1,148 @@
+"""The score of single predictions, and what it is worth."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from srna_lib import firmness
+from srna_lib.study_draws import study_weights
+
+
+def scored(n=400, seed=0, signal=2.0, studies=25) -> pd.DataFrame:
+    """Calls with a probability that knows a part of what is wrong, and steps that know another part."""
+    rng = np.random.default_rng(seed)
+    hidden, seen = rng.normal(size=n), rng.normal(size=n)
+    wrong = rng.random(n) < 1 / (1 + np.exp(1.5 + signal * hidden + seen))
+    return pd.DataFrame(
+        {
+            "sample_id": [f"s{i}" for i in range(n)],
+            "dataset_id": [f"d{i % studies}" for i in range(n)],
+            "wrong": wrong,
+            "p_max": 1 / (1 + np.exp(-seen)),
+            "margin": np.tanh(seen / 4),
+            "entropy": -seen,
+            "steps": np.rint(20 * np.exp(hidden)),
+            "share": np.rint(20 * np.exp(hidden)) / 300,
+            "reads": np.clip(np.exp(hidden) / 20, 0, 1),
+        }
+    )
+
+
+def test_auroc_is_scikit_learns_with_ties_and_weights():
+    rng = np.random.default_rng(0)
+    score, positive = rng.integers(0, 6, 80).astype(float), rng.random(80) < 0.4
+    weights = rng.integers(0, 4, (5, 80)).astype(np.float32)
+    for row, found in zip(weights, firmness.weighted_auroc(score, positive, weights), strict=True):
+        assert found == pytest.approx(roc_auc_score(positive, score, sample_weight=row))
+
+
+def test_auroc_without_a_wrong_call_is_missing():
+    assert np.isnan(firmness.weighted_auroc(np.arange(3.0), np.zeros(3, bool), np.ones((2, 3)))).all()
+    assert np.isnan(firmness.weighted_auroc(np.zeros(0), np.zeros(0, bool), np.ones((1, 0)))).all()
+
+
+def test_scores_point_the_right_way():
+    table = firmness.auroc_table(scored(), n_boot=50).set_index("score")
+    assert (table["auroc"] > 0.55).all()
+    assert (table["ci_low"] <= table["auroc"]).all() and (table["auroc"] <= table["ci_high"]).all()
+    assert table.loc["steps", "auroc"] > table.loc["p_max", "auroc"]
+    assert table.loc["entropy", "auroc"] == pytest.approx(table.loc["p_max", "auroc"])
+    assert (table["n_wrong"] == scored()["wrong"].sum()).all()
+
+
+def test_intervals_draw_studies():
+    """All wrong calls in one study: without it there is no curve; the others' draws stay defined."""
+    table = scored(60, studies=3)
+    table["wrong"] = table["dataset_id"] == "d0"
+    weights = study_weights(table["dataset_id"], 200, 0)
+    draws = firmness.weighted_auroc(-table["p_max"].to_numpy(), table["wrong"].to_numpy(), weights)
+    assert 0.1 < np.isnan(draws).mean() < 0.6
+
+
+def test_new_knowledge_is_seen_to_add():
+    found = firmness.combination(scored(900), n_boot=200)
+    assert found["verdict"] == "adds"
+    assert found["both"] > found["base"] + 0.05
+    assert found["difference"] == pytest.approx(found["both"] - found["base"])
+    assert found["ci_low"] <= found["difference"] <= found["ci_high"]
+
+
+def test_noise_is_seen_to_add_nothing():
+    table = scored(900, signal=0.0)
+    found = firmness.combination(table, n_boot=200)
+    assert found["verdict"] in ("adds nothing that can be told from chance", "takes away")
+    assert abs(found["difference"]) < 0.03
+
+
+def test_too_few_wrong_calls_are_said():
+    table = scored(40)
+    table["wrong"] = False
+    found = firmness.combination(table, n_boot=10)
+    assert found["verdict"] == "cannot be judged" and np.isnan(found["difference"])
+    one_study = scored(40).assign(dataset_id="d")
+    assert firmness.combination(one_study, n_boot=10)["verdict"] == "cannot be judged"
+
+
+def test_the_combination_is_judged_on_studies_it_did_not_see():
+    """A score that names the study is worth nothing: each study is judged by the others."""
+    rng = np.random.default_rng(1)
+    table = scored(600, studies=30)
+    bad = rng.random(30) < 0.5
+    code = table["dataset_id"].str[1:].astype(int)
+    table["wrong"] = bad[code]
+    for column in firmness.STEPS:
+        table[column] = rng.permutation(30)[code]
+    for column in firmness.CONFIDENCE:
+        table[column] = rng.random(600)
+    found = firmness.combination(table, n_splits=30, n_boot=50)
+    assert found["both"] < 0.75
+
+
+def test_accuracy_at_coverage_starts_with_the_firmest():
+    table = pd.DataFrame({"wrong": [True, False, False, False], "steps": [1, 2, 3, 4]})
+    found = firmness.accuracy_at_coverage(table, {"steps": ("steps", 1)}, [0.25, 0.75, 1.0])
+    assert found["accuracy"].tolist() == [1, 1, 0.75]
+    upside = firmness.accuracy_at_coverage(table, {"steps": ("steps", -1)}, [0.25])
+    assert upside["accuracy"].tolist() == [0]
+
+
+def test_ties_at_the_threshold_count_in_proportion():
+    table = pd.DataFrame({"wrong": [True, False, True, False], "steps": [1, 1, 1, 1]})
+    found = firmness.accuracy_at_coverage(table, {"steps": ("steps", 1)}, [0.25, 0.5])
+    assert found["accuracy"].tolist() == [0.5, 0.5]
+
+
+def flips(steps, p, looked=9) -> pd.DataFrame:
+    k = len(p) - 1
+    return pd.DataFrame(
+        {
+            "sample_id": "s", "dataset_id": "d", "fold": "0", "y_true": "A", "y_pred": "A", "other": list("BCD")[:k],
+            "stability": steps, "stability_share": np.array(steps) / 20, "stability_reads": np.array(steps) / 50,
+            "stability_srna": ["x", "y", "z"][:k], "became": list("BCD")[:k], "n_active": 20, "looked": looked,
+        }
+    ).assign(**{f"p_{c}": v for c, v in zip("ABCD", p, strict=False)})  # fmt: skip
+
+
+def test_confidence_scores_are_those_of_the_probabilities():
+    (row,) = firmness.firmness(flips([4.0, 2.0], [0.5, 0.3, 0.2])).to_dict("records")
+    assert row["p_max"] == 0.5 and row["margin"] == pytest.approx(0.2)
+    assert row["entropy"] == pytest.approx(-(0.5 * np.log(0.5) + 0.3 * np.log(0.3) + 0.2 * np.log(0.2)))
+    assert (row["steps"], row["became"], row["srna"], row["share"], row["reads"]) == (2, "C", "y", 0.1, 0.04)
+    certain = firmness.firmness(flips([4.0, 2.0], [1.0, 0.0, 0.0])).iloc[0]
+    assert certain["entropy"] == 0 and certain["margin"] == 1
+
+
+def test_a_prediction_that_no_path_flips_is_the_firmest_and_marked():
+    (row,) = firmness.firmness(flips([np.nan, np.nan], [0.5, 0.3, 0.2], looked=20)).to_dict("records")
+    assert row["censored"] and row["steps"] == 20 and row["share"] == 1 and row["reads"] == 1
+
+
+def test_examples_are_firm_weak_and_wrong():
+    table = pd.DataFrame({"sample_id": [f"s{i:02d}" for i in range(21)], "steps": range(21), "wrong": False})
+    assert firmness.examples(table)["steps"].tolist() == [18, 2]
+    table.loc[[4, 5, 6], "wrong"] = True
+    assert firmness.examples(table)["steps"].tolist()[-1] == 5
+    assert len(firmness.examples(table[table["wrong"]])) == 1

@@ -1,0 +1,76 @@
+"""Folds on disk: found again for the same key and split only, written whole or not at all."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from srna_lib import fold_cache
+from srna_lib.fold_cache import map_folds, task_key
+from srna_lib.labels import Task
+from srna_lib.models import recipe
+from srna_lib.validate import Split
+
+SPLITS = [Split(str(i), np.array([0, 1]), np.array([i + 2])) for i in range(3)]
+
+
+def work(factor: int, split: Split) -> pd.DataFrame:
+    return pd.DataFrame({"value": factor * split.test})
+
+
+def refuse(split: Split) -> pd.DataFrame:
+    raise AssertionError("a finished fold was done again")
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_results_come_in_the_order_of_the_splits(n_jobs):
+    tables = map_folds(partial(work, 10), SPLITS, key="k", n_jobs=n_jobs, progress=False)
+    assert [t["value"].tolist() for t in tables] == [[20], [30], [40]]
+
+
+def test_finished_folds_are_not_done_again(tmp_path):
+    first = map_folds(partial(work, 10), SPLITS, key="k", cache=tmp_path / "new", progress=False)
+    again = map_folds(refuse, SPLITS, key="k", cache=tmp_path / "new", progress=False)
+    for a, b in zip(first, again, strict=True):
+        pd.testing.assert_frame_equal(a, b)
+    assert not list((tmp_path / "new").glob("*.part"))
+
+
+def test_another_key_or_split_is_another_fold(tmp_path):
+    map_folds(partial(work, 10), SPLITS[:1], key="k", cache=tmp_path, progress=False)
+    with pytest.raises(AssertionError, match="done again"):
+        map_folds(refuse, SPLITS[:1], key="other", cache=tmp_path, progress=False)
+    with pytest.raises(AssertionError, match="done again"):
+        map_folds(refuse, [Split("0", np.array([0]), np.array([1, 2]))], key="k", cache=tmp_path, progress=False)
+
+
+def test_an_interrupted_run_goes_on(tmp_path):
+    map_folds(partial(work, 1), SPLITS[:2], key="k", cache=tmp_path, progress=False)
+    tables = map_folds(partial(work, 100), SPLITS, key="k", cache=tmp_path, progress=False)
+    assert [t["value"].iloc[0] for t in tables] == [2, 3, 400]
+
+
+def test_comments_docstrings_and_layout_are_no_logic():
+    source = 'def f(x):\n    """Say."""\n    return x + 1  # plus one\n'
+    assert fold_cache.logic(source) == fold_cache.logic('"""M."""\n\ndef f(\n    x,\n):\n    return (x + 1)\n')
+    assert fold_cache.logic(source) != fold_cache.logic(source.replace("+ 1", "+ 2"))
+
+
+def test_the_key_knows_data_labels_model_settings_and_code():
+    X = pd.DataFrame([[1.0, 2], [3, 4]], index=["a", "b"], columns=["x", "y"])
+    y, groups = pd.Series(["A", "B"], index=X.index), pd.Series(["s", "t"], index=X.index)
+    task, model = Task("toy", X, y, groups, {}), recipe("dl_paper")
+    base = task_key(task, model, [fold_cache], "zero")
+    assert base == task_key(Task("toy", X.copy(), y, groups, {}), recipe("dl_paper"), [fold_cache], "zero")
+    changed = [
+        task_key(Task("toy", X + 1, y, groups, {}), model, [fold_cache], "zero"),
+        task_key(Task("toy", X, y[::-1], groups, {}), model, [fold_cache], "zero"),
+        task_key(Task("toy", X, y, groups[::-1], {}), model, [fold_cache], "zero"),
+        task_key(task, recipe("dl_paper", seed=1), [fold_cache], "zero"),
+        task_key(task, model, [fold_cache], "mean"),
+        task_key(task, model, [map_folds], "zero"),
+    ]
+    assert len({base, *changed}) == 7
