@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import nbformat
 import pandas as pd
 import pytest
 
-from srna_lib import reports
+from srna_lib import datasets, parameters, reports
 from srna_lib.results import BANNER, RECORD_FIELDS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -25,6 +26,12 @@ STEMS = [n.stem for n in NOTEBOOKS]
 @pytest.fixture(scope="module", params=STEMS)
 def notebook(request):
     return nbformat.read(ROOT / "notebooks" / f"{request.param}.ipynb", as_version=4)
+
+
+def applicable(dataset: str) -> list[str]:
+    """Notebooks that run on a data set of the registry."""
+    columns = datasets.entry(dataset)["columns"]
+    return [n.stem for n in NOTEBOOKS if not parameters.why_not(n, dataset, columns)]
 
 
 def tagged(notebook, tag):
@@ -40,6 +47,26 @@ def test_scripts_and_notebooks_agree():
         [sys.executable, ROOT / "scripts/sync_notebooks.py", "--check"], capture_output=True, text=True, check=False
     )
     assert run.returncode == 0, run.stdout + run.stderr
+
+
+def test_the_script_says_which_columns_a_notebook_needs(tmp_path):
+    (tmp_path / "scripts").mkdir()
+    text = (ROOT / "notebooks" / "scripts" / "02_tissue.py").read_text(encoding="utf-8")
+    needing = text.replace("# jupyter:\n", "# jupyter:\n#   srna:\n#     needs: [sex, a|b]\n", 1)
+    (tmp_path / "scripts" / "03_sex.py").write_text(needing, encoding="utf-8")
+    main = runpy.run_path(str(ROOT / "scripts" / "sync_notebooks.py"))["main"]
+    assert main(["--root", str(tmp_path)]) == 0
+    assert parameters.needed_columns(tmp_path / "03_sex.ipynb") == ["sex", "a|b"]
+    before = (tmp_path / "03_sex.ipynb").read_bytes()
+    (tmp_path / "scripts" / "03_sex.py").write_text(text, encoding="utf-8")
+    assert main(["--root", str(tmp_path), "--check"]) == 1
+    assert (tmp_path / "03_sex.ipynb").read_bytes() == before
+
+
+@pytest.mark.parametrize("stem", STEMS)
+def test_every_notebook_applies_to_demo_and_to_real_data(stem):
+    assert stem in applicable("demo")
+    assert any(stem in applicable(name) for name in datasets.names() if not datasets.entry(name)["simulated"])
 
 
 def test_no_outputs_are_committed(notebook):
@@ -124,7 +151,23 @@ def test_pages_render_in_a_browser(demo_report):
 
 def test_every_notebook_runs_on_real_data(mirror, tmp_path):
     report = reports.run_notebooks(dataset="mirome", profile="smoke", out=tmp_path / "mirome")
-    assert [(o.notebook, o.status) for o in report.outcomes] == [(s, "ok") for s in STEMS]
-    for stem in STEMS:
+    fitting = applicable("mirome")
+    assert {"01_data_exploration", "02_tissue"} <= set(fitting)
+    assert [(o.notebook, o.status) for o in report.outcomes] == [
+        (s, "ok" if s in fitting else "not applicable") for s in STEMS
+    ]
+    for stem in fitting:
         check_results(tmp_path / "mirome", stem)
         assert BANNER not in (tmp_path / "mirome" / f"{stem}.html").read_text()
+
+
+OF_PEOPLE = [s for s in STEMS if s not in applicable("mirome")]  # what cells of a collection do not say
+
+
+@pytest.mark.skipif(not OF_PEOPLE, reason="no notebook asks for sex or age")
+def test_notebooks_of_sex_and_age_run_on_real_data(mirror, tmp_path):
+    report = reports.run_notebooks(OF_PEOPLE, dataset="tcga", profile="smoke", out=tmp_path / "tcga")
+    assert [(o.notebook, o.status) for o in report.outcomes] == [(s, "ok") for s in OF_PEOPLE]
+    for stem in OF_PEOPLE:
+        check_results(tmp_path / "tcga", stem)
+        assert BANNER not in (tmp_path / "tcga" / f"{stem}.html").read_text()
