@@ -35,12 +35,19 @@ def keep(report: Path, target: Path) -> list[Path]:
             shutil.copyfile(path.with_name(name), folder / name)
         notebooks[stem] = {"seed": card["parameters"]["seed"], "seconds": seconds_of(manifest, stem)}
     run = {
-        "command": f"make reports DATASET={dataset} PROFILE=full",
+        "command": command_of(dataset, sorted(notebooks)),
         "versions": next(iter(cards.values()))["versions"],
         "notebooks": notebooks,
     }
     (folder / "run.json").write_text(json.dumps(run, indent=1) + "\n")
     return sorted(folder.iterdir())
+
+
+def command_of(dataset: str, stems: list[str]) -> str:
+    """What makes the figures again: all notebooks from the first on, or the ones named."""
+    if stems[0].startswith("01"):
+        return f"make reports DATASET={dataset} PROFILE=full"
+    return f"srna run {' '.join(s[:2] for s in stems)} --dataset {dataset} --profile full"
 
 
 def seconds_of(manifest: dict, stem: str) -> float | None:

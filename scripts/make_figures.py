@@ -13,6 +13,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "docs" / "results"
 SCHEMES = {"random_5fold": "random folds", "grouped_kfold": "grouped by study", "one_dataset_out": "one dataset out"}
@@ -20,6 +22,14 @@ METRICS = {
     "accuracy": "accuracy",
     "balanced_accuracy": "balanced accuracy",
     "accuracy_per_dataset": "mean over studies",
+}
+
+_CALLS = {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "auc": "AUC"}
+PEOPLE = {  # task -> notebook, and metric -> column title
+    "sex": ("03_sex", {"auc": "AUC, pooled", "auc_within": "AUC, mean within cohorts", "accuracy": "accuracy"}),
+    "age_2": ("04_age", _CALLS),
+    "age_4": ("04_age", _CALLS),
+    "age_years": ("04_age", {"mae": "MAE, years", "r2": "R2", "coverage:0.9": "coverage of the 90 % interval"}),
 }
 
 
@@ -72,9 +82,39 @@ def label_table(dataset: str) -> str:
     return "\n".join(lines)
 
 
+def people_table(notebook: str, task: str, metrics: dict[str, str]) -> str:
+    """Markdown table of a label of people on TCGA, folds grouped by patient: a row per recipe."""
+    rows = [
+        r
+        for r in read("tcga", notebook)
+        if (r["task"], r["scheme"]) == (task, "patient_kfold")
+        and r["features"] in ("sRNA", "metadata")
+        and "+" not in r["model"]
+    ]
+    cell: dict[tuple[str, str], dict[str, Any]] = {}
+    for r in rows:
+        if r["metric"] in metrics and r["value"] is not None:
+            cell.setdefault((r["model"], r["metric"]), r)
+    models = list(dict.fromkeys(m for m, _ in cell if m != "dummy"))
+    first = next(iter(cell.values()))
+    lines = [
+        f"{first['n_samples']} samples of {first['n_datasets']} cohorts; 95 % intervals over patients.",
+        "",
+        "| model | " + " | ".join(metrics.values()) + " |",
+        "|---" * (1 + len(metrics)) + "|",
+    ]
+    for model in models:
+        found = [cell.get((model, m)) for m in metrics]
+        values = ["" if r is None else f"{r['value']:.3f} [{r['ci_low']:.3f}, {r['ci_high']:.3f}]" for r in found]
+        lines.append(f"| `{model}` | " + " | ".join(values) + " |")
+    return "\n".join(lines)
+
+
 def blocks() -> dict[str, str]:
     """Every generated block of README.md by name."""
-    made = {"run mirome": run_line("mirome"), "labels mirome": label_table("mirome")}
+    made = {"run mirome": run_line("mirome"), "labels mirome": label_table("mirome"), "run tcga": run_line("tcga")}
+    for task, (notebook, metrics) in PEOPLE.items():
+        made[f"{task} tcga"] = people_table(notebook, task, metrics)
     for scheme in SCHEMES:
         made[f"tissue mirome {scheme}"] = tissue_table("mirome", scheme)
     return made
@@ -91,7 +131,7 @@ def fill(text: str) -> str:
 
 
 def figures() -> None:
-    """Draw the README's figure as SVG."""
+    """Draw the accuracy of all recipes as SVG."""
     from srna_lib import plots
 
     records = [r for r in read("mirome", "02_tissue") if r["task"] == "tissue_group" and r["model"] != "dummy"]
@@ -106,10 +146,40 @@ def figures() -> None:
         ),
         labels=SCHEMES | METRICS,
     )
-    target = ROOT / "figures" / "tissue_mirome.svg"
+    write(figure, "tissue_mirome.svg", height=460)
+
+
+def marker_figure() -> None:
+    """Draw the ranks of known markers under two references as SVG."""
+    from srna_lib import plots
+    from srna_lib.plots_markers import marker_ranks
+
+    records = [r for r in read("mirome", "05_explainability") if r["metric"].startswith("rank:")]
+    table = pd.DataFrame(
+        {
+            "class": [r["metric"].split(":")[1] for r in records],
+            "srna": [r["metric"].split(":")[2] for r in records],
+            "rank": [r["value"] for r in records],
+            "reference": [r["model"].partition(", ")[2] for r in records],
+        }
+    )
+    plots.setup()
+    figure = marker_ranks(
+        table,
+        title="Known markers by DeepLIFT (D1): the reference decides the story",
+        caption=plots.caption(
+            records[0]["n_samples"], records[0]["n_datasets"], extra="cellular microRNAome, network dl_log"
+        ),
+    )
+    write(figure, "markers_mirome.svg", height=560)
+
+
+def write(figure: Any, name: str, *, height: int) -> None:
+    """Write a figure below ``figures``."""
+    target = ROOT / "figures" / name
     partial = target.with_suffix(".part.svg")
     try:
-        figure.write_image(partial, width=1100, height=460)
+        figure.write_image(partial, width=1100, height=height)
     except Exception as error:  # kaleido wraps many kinds of failure of the browser
         sys.exit(f"figures need a Chrome or Chromium for kaleido ({type(error).__name__}); use --tables to skip them.")
     os.replace(partial, target)
@@ -128,6 +198,8 @@ def main(arguments: list[str]) -> None:
     readme.write_text(filled)
     if "--tables" not in arguments:
         figures()
+        if (RESULTS / "mirome" / "05_explainability.json").exists():
+            marker_figure()
 
 
 if __name__ == "__main__":
