@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from typing import Any
 
@@ -114,14 +115,26 @@ def embed(
         )
         xy = np.asarray(tsne.fit(values))
     else:
+        umap = _import_umap()
+        reducer = umap.UMAP(n_neighbors=min(n_neighbors, n - 1), init="pca", random_state=seed, n_jobs=n_jobs)
+        xy = reducer.fit_transform(values)
+    return pd.DataFrame(np.asarray(xy, dtype=float), index=points.index, columns=["x", "y"])
+
+
+def _import_umap() -> Any:
+    """Import umap-learn without its neural variant, which would load TensorFlow and start keras on it, not on JAX."""
+    hide = "tensorflow" not in sys.modules
+    if hide:
+        sys.modules["tensorflow"] = None  # type: ignore[assignment]  # as if it were not installed
+    try:
         with warnings.catch_warnings():
             # umap imports tqdm's notebook bar, which asks for ipywidgets; nothing here draws a bar.
             warnings.filterwarnings("ignore", message="IProgress not found")
             import umap
-
-        reducer = umap.UMAP(n_neighbors=min(n_neighbors, n - 1), init="pca", random_state=seed, n_jobs=n_jobs)
-        xy = reducer.fit_transform(values)
-    return pd.DataFrame(np.asarray(xy, dtype=float), index=points.index, columns=["x", "y"])
+    finally:
+        if hide:
+            del sys.modules["tensorflow"]
+    return umap
 
 
 def neighbour_share(
