@@ -230,7 +230,7 @@ pairs += [("dl_paper", "logistic"), ("dl_log", "dl_paper")]
 first_draw = random_folds[random_folds["fold"].str.startswith("0.")]
 gaps = summaries.accuracy_gaps([first_draw, grouped, unseen], pairs, seed=seed, n_boot=size.n_boot)
 wide = gaps.pivot(index="pair", columns="scheme", values="points")
-wide.reindex(columns=list(SCHEMES), index=gaps["pair"].unique())
+wide.reindex(columns=gaps["scheme"].unique(), index=gaps["pair"].unique())
 
 # %%
 plots.metric_bars(
@@ -244,7 +244,8 @@ plots.metric_bars(
 
 # %%
 for pair in dict.fromkeys(gaps["pair"]):
-    seen, _, never = (gaps[(gaps["pair"] == pair) & (gaps["scheme"] == s)].iloc[0] for s in SCHEMES)
+    of_scheme = gaps[gaps["pair"] == pair].set_index("scheme")
+    seen, never = of_scheme.loc["random_5fold"], of_scheme.loc["one_dataset_out"]
     say(
         f"`{seen['first']}` is {seen['verdict']} `{seen['second']}` in random folds ({seen['points']} points) and"
         f" {never['verdict']} it in studies never seen ({never['points']} points)."
