@@ -11,8 +11,8 @@ from sklearn.pipeline import Pipeline
 
 from srna_lib import deeplift
 from srna_lib.errors import InputError
+from srna_lib.fold_cache import Split
 from srna_lib.labels import Task
-from srna_lib.validate import Split
 
 
 @dataclass(frozen=True)

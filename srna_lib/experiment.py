@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import anndata as ad
-import numpy as np
 import pandas as pd
 from sklearn.pipeline import Pipeline
 
 from srna_lib.contexts import metadata_only, with_context
 from srna_lib.errors import InputError
+from srna_lib.fold_cache import Split
 from srna_lib.labels import NORMALISED, Task, make_task
 from srna_lib.models import CONDITIONED, recipe
 from srna_lib.regressors import quantity_recipe
-from srna_lib.validate import Split, cross_validate, make_splits
+from srna_lib.validate import cross_validate, make_splits, some_splits
 
 
 @dataclass(frozen=True)
@@ -267,8 +267,4 @@ def _splits(task: Task, scheme: str, profile: Profile, seed: int) -> list[Split]
         ]
     if scheme != "one_dataset_out":
         return make_splits(task, scheme, n_splits=profile.n_splits, seed=seed)
-    splits = make_splits(task, scheme, seed=seed)
-    if profile.max_datasets_out is None or profile.max_datasets_out >= len(splits):
-        return splits
-    chosen = np.random.default_rng(seed).permutation(len(splits))[: profile.max_datasets_out]
-    return [splits[i] for i in sorted(chosen)]
+    return some_splits(task, scheme, most=profile.max_datasets_out, seed=seed)

@@ -10,17 +10,17 @@ from types import ModuleType
 
 import numpy as np
 import pandas as pd
-from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
+from srna_lib import validate
 from srna_lib.errors import InputError
-from srna_lib.fold_cache import map_folds, task_key
+from srna_lib.fold_cache import Split, map_folds, task_key
 from srna_lib.labels import Task
 from srna_lib.models import recipe
 from srna_lib.orders import Order, deeplift_order, fixed_order, random_order
 from srna_lib.silencing import Silencing, classifier_of, silence
 from srna_lib.stability import first_flips
-from srna_lib.validate import Split, make_splits
+from srna_lib.validate import some_splits as some_splits  # beside `cross_flips`, for whoever walks some folds only
 
 ORDERS = {
     "deeplift": "D2, contribution to the own class minus contribution to the other",
@@ -112,25 +112,6 @@ def predictions_of(flips: pd.DataFrame) -> pd.DataFrame:
     return flips.drop_duplicates(["scheme", "model", "fold", "sample_id"])[columns].reset_index(drop=True)
 
 
-def some_splits(
-    task: Task, scheme: str, *, n_splits: int | None = None, most: int | None = None, seed: int = 0
-) -> list[Split]:
-    """Splits of a scheme, at most so many of them.
-
-    Parameters
-    ----------
-    task, scheme, n_splits, seed
-        As in `validate.make_splits`.
-    most : int, optional
-        Folds that are kept, by a seeded draw; all by default.
-    """
-    splits = make_splits(task, scheme, n_splits=n_splits, seed=seed)
-    if most is None or most >= len(splits):
-        return splits
-    chosen = np.random.default_rng(seed).permutation(len(splits))[:most]
-    return [splits[i] for i in sorted(chosen)]
-
-
 def fit_fold(task: Task, model: Pipeline, split: Split, *, masking: str = "zero") -> tuple[Pipeline, Silencing]:
     """Fit a model on one side of a split and prepare the silencing of the other side's samples.
 
@@ -147,9 +128,8 @@ def fit_fold(task: Task, model: Pipeline, split: Split, *, masking: str = "zero"
     ground : Silencing
         Of the test samples.
     """
-    X = task.X.iloc[split.train]
-    fitted = clone(model).fit(X, task.y.iloc[split.train])
-    return fitted, silence(fitted, task.X.iloc[split.test], masking=masking, background=X)
+    fitted = validate.fit_fold(task, model, split.train)
+    return fitted, silence(fitted, task.X.iloc[split.test], masking=masking, background=task.X.iloc[split.train])
 
 
 def make_order(
@@ -181,8 +161,7 @@ def make_order(
         return random_order(len(network.classes_), seed=seed)
     if name == "deeplift":
         return deeplift_order(network, ground.masked, rule=rule)
-    X, y = task.X.iloc[split.train], task.y.iloc[split.train]
-    trees = clone(recipe("rf_paper", seed=seed) if forest is None else forest).fit(X, y)
+    trees = validate.fit_fold(task, recipe("rf_paper", seed=seed) if forest is None else forest, split.train)
     importance = pd.Series(trees[-1].feature_importances_, index=trees[:-1].get_feature_names_out())
     return fixed_order(importance.reindex(ground.features).fillna(0.0).to_numpy(), len(network.classes_))
 
@@ -222,25 +201,11 @@ def _code() -> list[ModuleType]:
         deeplift_rules,
         deeplift_run,
         flip_walk,
-        models,
-        networks,
         orders,
-        preprocess,
         silencing,
         stability,
-        training,
     )
 
     explaining = [deeplift, deeplift_inputs, deeplift_layers, deeplift_rules, deeplift_run]
-    return [
-        sys.modules[__name__],
-        *explaining,
-        flip_walk,
-        models,
-        networks,
-        orders,
-        preprocess,
-        silencing,
-        stability,
-        training,
-    ]
+    walking = [flip_walk, orders, silencing, stability, sys.modules[__name__]]
+    return [*validate.model_code(), *explaining, *walking]

@@ -1,4 +1,4 @@
-"""Folds in parallel, each finished one kept on disk: for work on fitted models that is more than predicting."""
+"""Folds in parallel, each finished one kept on disk: for predictions and any other work on fitted models."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ import hashlib
 import importlib.metadata
 import inspect
 import os
+import sys
 import textwrap
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import joblib
 import numpy as np
@@ -19,9 +20,16 @@ from sklearn.pipeline import Pipeline
 from tqdm import tqdm
 
 from srna_lib.labels import Task
-from srna_lib.validate import Split
 
 PACKAGES = ("numpy", "scikit-learn", "keras", "jax", "imbalanced-learn")
+
+
+class Split(NamedTuple):
+    """One fold: its name and the positions of its training and test samples."""
+
+    fold: str
+    train: np.ndarray
+    test: np.ndarray
 
 
 def task_key(task: Task, model: Pipeline, code: Iterable[Any], *settings: Any) -> str:
@@ -30,11 +38,11 @@ def task_key(task: Task, model: Pipeline, code: Iterable[Any], *settings: Any) -
     Parameters
     ----------
     task : Task
-        Samples, labels and studies.
+        Samples, labels, studies and donors.
     model : Pipeline
-        Unfitted; its parameters count.
+        Unfitted; its parameters count, and the modules of the library that its estimators come from.
     code : iterable of modules or functions
-        Whose source counts, but for comments, docstrings and layout.
+        Whose source counts beside them; comments, docstrings and layout never do.
     *settings
         Anything else with a faithful ``repr``.
 
@@ -46,9 +54,12 @@ def task_key(task: Task, model: Pipeline, code: Iterable[Any], *settings: Any) -
     digest = hashlib.sha256()
     digest.update(pd.util.hash_pandas_object(task.X, index=True).to_numpy().tobytes())
     digest.update(repr((list(task.X.columns), list(task.y), list(task.groups), task.name)).encode())
+    digest.update(repr(None if task.donors is None else list(task.donors)).encode())
     digest.update(repr(sorted((k, repr(v)) for k, v in model.get_params().items())).encode())
     digest.update(repr(settings).encode())
-    for part in code:
+    own = sorted({type(v).__module__ for v in model.get_params().values()})
+    parts = [*code, *(sys.modules[m] for m in own if m.startswith("srna_lib."))]
+    for part in dict.fromkeys(parts):
         digest.update(logic(inspect.getsource(part)).encode())
     for package in PACKAGES:
         digest.update(f"{package} {importlib.metadata.version(package)}".encode())

@@ -11,10 +11,11 @@ from srna_lib.contexts import with_context
 from srna_lib.errors import InputError
 from srna_lib.experiment import Profile, build_recipe
 from srna_lib.features import annotate
+from srna_lib.fold_cache import Split
 from srna_lib.labels import CONTEXT, Task
 from srna_lib.models import CONDITIONED
 from srna_lib.preprocess import feature_names
-from srna_lib.validate import Split, fit_fold
+from srna_lib.validate import fit_fold
 
 SEX_CHROMOSOMES = {"chrX": "X", "chrY": "Y"}
 

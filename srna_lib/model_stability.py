@@ -10,10 +10,11 @@ import numpy as np
 import pandas as pd
 
 from srna_lib.errors import InputError
+from srna_lib.fold_cache import Split
 from srna_lib.labels import Task
 from srna_lib.models import recipe
 from srna_lib.study_draws import interval, study_weights, weighted_mean
-from srna_lib.validate import Split, cross_validate, make_splits
+from srna_lib.validate import cross_validate, make_splits
 
 SOURCES = {
     "seed": "same training samples, another seed",

@@ -16,9 +16,10 @@ from srna_lib.contexts import with_context
 from srna_lib.errors import InputError
 from srna_lib.experiment import Profile, build_recipe
 from srna_lib.features import harmonise, match_names, shared_names, to_stem_loop
+from srna_lib.fold_cache import Split
 from srna_lib.labels import Task, make_task
 from srna_lib.models import CONDITIONED
-from srna_lib.validate import Split, cross_validate
+from srna_lib.validate import cross_validate
 
 SCHEME = "external"
 

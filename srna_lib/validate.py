@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
-import importlib.metadata
-import inspect
-import os
-import sys
 import warnings
-from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from types import ModuleType
 
-import joblib
 import numpy as np
 import pandas as pd
 from sklearn.base import clone
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import has_fit_parameter
-from tqdm import tqdm
 
 from srna_lib.errors import InputError
+from srna_lib.fold_cache import Split, map_folds, task_key
 from srna_lib.labels import Task
 
 SCHEMES = {
@@ -30,14 +24,6 @@ SCHEMES = {
     "patient_kfold": "folds grouped by patient (a study's other patients are in training)",
     "one_dataset_out": "every study predicted by a model that never saw it",
 }
-
-
-class Split(NamedTuple):
-    """One fold: its name and the positions of its training and test samples."""
-
-    fold: str
-    train: np.ndarray
-    test: np.ndarray
 
 
 def make_splits(task: Task, scheme: str, *, n_splits: int | None = None, seed: int = 0) -> list[Split]:
@@ -113,6 +99,25 @@ def make_splits(task: Task, scheme: str, *, n_splits: int | None = None, seed: i
     return splits
 
 
+def some_splits(
+    task: Task, scheme: str, *, n_splits: int | None = None, most: int | None = None, seed: int = 0
+) -> list[Split]:
+    """Splits of a scheme, at most so many of them.
+
+    Parameters
+    ----------
+    task, scheme, n_splits, seed
+        As in `make_splits`.
+    most : int, optional
+        Folds that are kept, by a seeded draw; all by default.
+    """
+    splits = make_splits(task, scheme, n_splits=n_splits, seed=seed)
+    if most is None or most >= len(splits):
+        return splits
+    chosen = np.random.default_rng(seed).permutation(len(splits))[:most]
+    return [splits[i] for i in sorted(chosen)]
+
+
 def cross_validate(
     task: Task,
     model: Pipeline,
@@ -151,20 +156,17 @@ def cross_validate(
         that was not in a fold's training samples has probability 0 there. Where a quantity is predicted,
         ``low_<level>`` and ``high_<level>`` of its intervals stand in the place of probabilities.
     """
-    folder = None if cache is None else Path(cache)
-    digest = "" if folder is None else _digest(task, model)
-    files = [None if folder is None else folder / f"{_fold_key(digest, s)}.parquet" for s in splits]
-    tables: dict[int, pd.DataFrame] = {
-        i: pd.read_parquet(f) for i, f in enumerate(files) if f is not None and f.exists()
-    }
-    todo = [i for i in range(len(splits)) if i not in tables]
-    bar = tqdm(total=len(splits), initial=len(tables), desc=f"{name}, {scheme}", unit="fold", disable=not progress)
-    with bar:
-        for i, table in _run_folds(task, model, splits, todo, n_jobs):
-            tables[i] = table
-            _keep(table, files[i])
-            bar.update()
-    out = pd.concat([tables[i].assign(fold=splits[i].fold) for i in range(len(splits))], ignore_index=True)
+    code = (*model_code(), _predict_fold, fit_fold, _whose, _quantities)
+    tables = map_folds(
+        partial(_predict_fold, task, model),
+        splits,
+        key="" if cache is None else task_key(task, model, code),
+        n_jobs=n_jobs,
+        cache=cache,
+        progress=progress,
+        label=f"{name}, {scheme}",
+    )
+    out = pd.concat([t.assign(fold=s.fold) for t, s in zip(tables, splits, strict=True)], ignore_index=True)
     front = {"task": task.name, "model": name, "features": task.features, "scheme": scheme}
     for position, (column, value) in enumerate(front.items(), start=2):
         out.insert(position, column, value)
@@ -172,26 +174,22 @@ def cross_validate(
     return out
 
 
-def _run_folds(
-    task: Task, model: Pipeline, splits: list[Split], todo: list[int], n_jobs: int
-) -> Iterator[tuple[int, pd.DataFrame]]:
-    if n_jobs == 1:
-        for i in todo:
-            yield _run_fold(task, model, splits[i], i)
-        return
-    parallel = joblib.Parallel(n_jobs=n_jobs, return_as="generator_unordered")
-    yield from parallel(joblib.delayed(_run_fold)(task, model, splits[i], i) for i in todo)
+def model_code() -> list[ModuleType]:
+    """Modules that decide what a fitted recipe predicts: their code belongs into the key of a kept fold."""
+    from srna_lib import dual_ridge, intervals, models, networks, pooling, preprocess, relevance, training
+
+    return [models, networks, pooling, dual_ridge, intervals, relevance, training, preprocess]
 
 
-def _run_fold(task: Task, model: Pipeline, split: Split, i: int) -> tuple[int, pd.DataFrame]:
+def _predict_fold(task: Task, model: Pipeline, split: Split) -> pd.DataFrame:
     fitted = fit_fold(task, model, split.train)
     if task.y.dtype.kind == "f":
-        return i, _quantities(task, fitted, split)
+        return _quantities(task, fitted, split)
     predicted = fitted.predict_proba(task.X.iloc[split.test])
     probabilities = pd.DataFrame(0.0, index=range(len(split.test)), columns=[f"p_{c}" for c in task.classes])
     probabilities[[f"p_{c}" for c in fitted.classes_]] = predicted
     table = _whose(task, split).assign(y_pred=fitted.classes_[predicted.argmax(axis=1)])
-    return i, pd.concat([table, probabilities], axis=1)
+    return pd.concat([table, probabilities], axis=1)
 
 
 def fit_fold(task: Task, model: Pipeline, train: np.ndarray) -> Pipeline:
@@ -238,51 +236,3 @@ def _quantities(task: Task, fitted: Pipeline, split: Split) -> pd.DataFrame:
         for level, (low, high) in fitted[-1].predict_interval(inner).items():
             table[f"low_{level}"], table[f"high_{level}"] = low, high
     return table
-
-
-def _keep(table: pd.DataFrame, path: Path | None) -> None:
-    if path is None:
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(f".{os.getpid()}.part")
-    table.to_parquet(partial, index=False)
-    os.replace(partial, path)
-
-
-def _digest(task: Task, model: Pipeline) -> str:
-    """Digest of all that decides a prediction but the split."""
-    from srna_lib import dual_ridge, intervals, models, networks, pooling, preprocess, relevance, training
-
-    digest = hashlib.sha256()
-    digest.update(pd.util.hash_pandas_object(task.X, index=True).to_numpy().tobytes())
-    digest.update(repr((list(task.X.columns), list(task.y), list(task.groups), task.name)).encode())
-    digest.update(repr(None if task.donors is None else list(task.donors)).encode())
-    digest.update(repr(sorted((k, repr(v)) for k, v in model.get_params().items())).encode())
-    for code in (
-        models,
-        networks,
-        pooling,
-        dual_ridge,
-        intervals,
-        relevance,
-        training,
-        preprocess,
-        _run_fold,
-        fit_fold,
-        _whose,
-        _quantities,
-    ):
-        digest.update(inspect.getsource(code).encode())
-    known = {"models", "networks", "pooling", "dual_ridge", "intervals", "relevance", "training", "preprocess"}
-    for name in sorted({type(v).__module__ for v in model.get_params().values()}):
-        if name.startswith("srna_lib.") and name.removeprefix("srna_lib.") not in known:
-            digest.update(inspect.getsource(sys.modules[name]).encode())
-    for package in ("numpy", "scikit-learn", "keras", "jax", "imbalanced-learn"):
-        digest.update(f"{package} {importlib.metadata.version(package)}".encode())
-    return digest.hexdigest()
-
-
-def _fold_key(digest: str, split: Split) -> str:
-    parts = hashlib.sha256(digest.encode())
-    parts.update(split.train.astype(np.int64).tobytes() + b"|" + split.test.astype(np.int64).tobytes())
-    return parts.hexdigest()[:32]

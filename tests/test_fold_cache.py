@@ -7,12 +7,14 @@ from functools import partial
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
 
 from srna_lib import fold_cache
-from srna_lib.fold_cache import map_folds, task_key
+from srna_lib.fold_cache import Split, map_folds, task_key
 from srna_lib.labels import Task
 from srna_lib.models import recipe
-from srna_lib.validate import Split
+from srna_lib.relevance import RelevanceWeights
 
 SPLITS = [Split(str(i), np.array([0, 1]), np.array([i + 2])) for i in range(3)]
 
@@ -69,8 +71,22 @@ def test_the_key_knows_data_labels_model_settings_and_code():
         task_key(Task("toy", X + 1, y, groups, {}), model, [fold_cache], "zero"),
         task_key(Task("toy", X, y[::-1], groups, {}), model, [fold_cache], "zero"),
         task_key(Task("toy", X, y, groups[::-1], {}), model, [fold_cache], "zero"),
+        task_key(Task("toy", X, y, groups, {}, donors=groups), model, [fold_cache], "zero"),
         task_key(task, recipe("dl_paper", seed=1), [fold_cache], "zero"),
         task_key(task, model, [fold_cache], "mean"),
         task_key(task, model, [map_folds], "zero"),
     ]
-    assert len({base, *changed}) == 7
+    assert len({base, *changed}) == 8
+
+
+def test_the_key_knows_the_code_of_the_estimators(monkeypatch):
+    """A change in a module that a step of the model comes from, which nobody has to name."""
+    X = pd.DataFrame([[1.0, 2], [3, 4]])
+    task = Task("toy", X, pd.Series(["A", "B"]), pd.Series(["s", "t"]), {})
+    weighted, plain = (Pipeline([("weights", step)]) for step in (RelevanceWeights(), StandardScaler()))
+    before = [task_key(task, model, [fold_cache]) for model in (weighted, plain)]
+    read = fold_cache.inspect.getsource
+    changed = {RelevanceWeights.__module__: "\nMORE = 1\n"}
+    monkeypatch.setattr(fold_cache.inspect, "getsource", lambda part: read(part) + changed.get(part.__name__, ""))
+    after = [task_key(task, model, [fold_cache]) for model in (weighted, plain)]
+    assert after[0] != before[0] and after[1] == before[1]

@@ -8,8 +8,8 @@ import pytest
 
 from srna_lib import model_stability
 from srna_lib.errors import InputError
+from srna_lib.fold_cache import Split
 from srna_lib.labels import Task
-from srna_lib.validate import Split
 
 SMALL = {"classifier__hidden": (6,), "classifier__dropout": (0.0,), "classifier__epochs": 4}
 
