@@ -49,7 +49,8 @@ def make_splits(task: Task, scheme: str, *, n_splits: int | None = None, seed: i
     Raises
     ------
     InputError
-        Unknown scheme, or fewer studies or patients than folds.
+        Unknown scheme, fewer studies or patients than folds, or a patient in several studies where studies are kept
+        apart.
     AssertionError
         A study or a patient on both sides of a grouped split (never to be seen).
     """
@@ -58,6 +59,8 @@ def make_splits(task: Task, scheme: str, *, n_splits: int | None = None, seed: i
     if task.y.dtype.kind == "f":  # a quantity: quarters stand in for classes where folds are balanced
         y = pd.qcut(task.y, 4, labels=False, duplicates="drop").to_numpy()
     n_studies = len(set(groups))
+    if scheme in ("grouped_kfold", "one_dataset_out"):
+        _check_homes(task, people)
     if scheme == "random_5fold":
         folds = StratifiedKFold(n_splits or 5, shuffle=True, random_state=seed).split(y, y)
         return [Split(str(i), train, test) for i, (train, test) in enumerate(folds)]
@@ -97,6 +100,19 @@ def make_splits(task: Task, scheme: str, *, n_splits: int | None = None, seed: i
             shared = set(values[split.train]) & set(values[split.test])
             assert not shared, f"{what} on both sides of fold {split.fold}: {sorted(shared)[:3]}"
     return splits
+
+
+def _check_homes(task: Task, people: np.ndarray) -> None:
+    """Refuse patients of several studies: no split can keep both studies and patients together."""
+    homes = task.groups.groupby(people).unique()
+    travelled = homes[homes.map(len) > 1]
+    if len(travelled):
+        found = "; ".join(f"{who!r} in {', '.join(sorted(where))}" for who, where in travelled.head(3).items())
+        more = "; ..." if len(travelled) > 3 else ""
+        raise InputError(
+            f"task {task.name!r}: several studies share {len(travelled)} of {len(homes)} donors ({found}{more});"
+            " expected each donor in one study, or the scheme patient_kfold, which keeps donors together alone."
+        )
 
 
 def some_splits(

@@ -218,16 +218,35 @@ def test_samples_without_donors_are_donors_of_their_own():
 
 
 @pytest.mark.parametrize("scheme", ["grouped_kfold", "one_dataset_out"])
-def test_a_patient_in_two_studies_is_an_alarm(scheme):
+def test_a_patient_in_two_studies_is_refused_where_studies_are_kept_apart(scheme):
     task = patients()
-    splits = make_splits(task, scheme, n_splits=4)
-    for split in splits:
+    for split in make_splits(task, scheme, n_splits=4):
         assert not set(task.donors.iloc[split.train]) & set(task.donors.iloc[split.test])
     donors = task.donors.copy()
     moved = np.flatnonzero(task.groups == "S1")[0]
-    donors.iloc[moved] = donors[task.groups == "S2"].iloc[0]
-    with pytest.raises(AssertionError, match="patients on both sides of fold"):
+    who = donors.iloc[moved] = donors[task.groups == "S2"].iloc[0]
+    found = f"^task 'tissue_group': several studies share 1 of {donors.nunique()} donors \\('{who}' in S1, S2\\);"
+    with pytest.raises(InputError, match=f"{found} expected each donor in one study, or the scheme patient_kfold"):
         make_splits(replace(task, donors=donors), scheme, n_splits=4)
+
+
+def test_only_the_first_patients_of_several_studies_are_named():
+    task = patients()
+    everywhere = replace(task, donors=pd.Series([f"p{i % 7}" for i in range(120)], index=task.y.index))
+    with pytest.raises(
+        InputError, match=r"share 7 of 7 donors \('p0' in S0, S1, S2, S3; 'p1' in [^;]*; 'p2' in [^;]*; \.\.\.\)"
+    ):
+        make_splits(everywhere, "one_dataset_out")
+
+
+@pytest.mark.parametrize("scheme", ["random_5fold", "patient_kfold"])
+def test_a_patient_in_two_studies_is_no_matter_where_studies_are_not_kept_apart(scheme):
+    task = patients()
+    mixed = replace(task, donors=pd.Series([f"p{i % 40}" for i in range(120)], index=task.y.index))
+    splits = make_splits(mixed, scheme)
+    assert sorted(np.concatenate([s.test for s in splits])) == list(range(120))
+    if scheme == "patient_kfold":
+        assert all(not set(mixed.donors.iloc[s.train]) & set(mixed.donors.iloc[s.test]) for s in splits)
 
 
 def test_patient_folds_alarm_when_the_splitter_fails(monkeypatch):
