@@ -12,6 +12,8 @@ from sklearn.model_selection import GroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from srna_lib.ranking_metrics import weighted_auc
+from srna_lib.selective import accuracy_of_kept
 from srna_lib.study_draws import interval, study_weights
 
 # column -> (printed name, +1 where a high value speaks for a right call)
@@ -113,38 +115,11 @@ def auroc_table(
     wrong = table["wrong"].to_numpy(bool)
     rows = []
     for column, (name, sign) in scores.items():
-        draws = weighted_auroc(-sign * table[column].to_numpy(float), wrong, weights)
+        draws = weighted_auc(-sign * table[column].to_numpy(float), wrong, weights)
         low, high = interval(draws[1:], level)
         rows.append({"score": column, "name": name, "auroc": float(draws[0]), "ci_low": low, "ci_high": high})
     found = pd.DataFrame(rows)
     return found.assign(n_samples=len(table), n_wrong=int(wrong.sum()), n_datasets=table["dataset_id"].nunique())
-
-
-def weighted_auroc(score: np.ndarray, positive: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Area under the ROC curve for each row of weights; ties count half.
-
-    Parameters
-    ----------
-    score : array, shape (n,)
-        High where a positive is expected.
-    positive : array of bool, shape (n,)
-    weights : array, shape (m, n)
-
-    Returns
-    -------
-    array, shape (m,)
-        NaN where a row has no positive or no negative.
-    """
-    order = np.argsort(score, kind="stable")
-    start = np.flatnonzero(np.r_[True, np.diff(score[order]) != 0]) if len(score) else np.zeros(0, int)
-    if not len(start):
-        return np.full(len(weights), np.nan)
-    sorted_weights = weights[:, order].astype(np.float64)
-    hit = np.add.reduceat(sorted_weights * positive[order], start, axis=1)
-    miss = np.add.reduceat(sorted_weights * ~positive[order], start, axis=1)
-    below = miss.cumsum(axis=1) - miss / 2
-    area = hit.sum(axis=1) * miss.sum(axis=1)
-    return np.divide((hit * below).sum(axis=1), area, out=np.full(len(weights), np.nan), where=area > 0)
 
 
 def combination(
@@ -197,7 +172,7 @@ def combination(
                 continue
             model = make_pipeline(StandardScaler(), LogisticRegression()).fit(ranks[train, :columns], wrong[train])
             score[test] = model.predict_proba(ranks[test, :columns])[:, 1]
-        draws.append(weighted_auroc(score, wrong, weights))
+        draws.append(weighted_auc(score, wrong, weights))
     gain = draws[1] - draws[0]
     low, high = interval(gain[1:], level)
     verdict = "adds" if low > 0 else "takes away" if high < 0 else "adds nothing that can be told from chance"
@@ -228,15 +203,11 @@ def accuracy_at_coverage(
     DataFrame
         ``score, name, coverage, accuracy``.
     """
-    rows = []
     right = (~table["wrong"]).to_numpy(float)
+    coverages, once = np.asarray(list(coverages)), np.ones((1, len(table)))
+    kept = np.maximum(np.round(coverages * len(table)), 1)  # whole samples
+    parts = []
     for column, (name, sign) in scores.items():
-        value = sign * table[column].to_numpy(float)
-        # a tied group is as right as its mean, wherever the threshold falls in it
-        smooth = pd.Series(right).groupby(value).transform("mean").to_numpy()
-        order = np.argsort(-value, kind="stable")
-        mean = smooth[order].cumsum() / np.arange(1, len(table) + 1)
-        for coverage in coverages:
-            at = max(round(coverage * len(table)), 1) - 1
-            rows.append({"score": column, "name": name, "coverage": float(coverage), "accuracy": float(mean[at])})
-    return pd.DataFrame(rows)
+        accuracy = accuracy_of_kept(sign * table[column].to_numpy(float), right, once, kept / len(table))[0]
+        parts.append(pd.DataFrame({"score": column, "name": name, "coverage": coverages, "accuracy": accuracy}))
+    return pd.concat(parts, ignore_index=True)

@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from srna_lib.resampling import interval
+
 METRICS = ("accuracy", "balanced_accuracy", "accuracy_per_dataset")
 
 
@@ -69,7 +71,7 @@ def score(
     for metric, value in values.items():
         if metric == "accuracy_per_dataset" and unit != "dataset_id":
             continue
-        low, high = _interval(draws[metric], level)
+        low, high = interval(draws[metric], level)
         name = metric.partition(":")[2]
         records.append(
             {
@@ -128,7 +130,7 @@ def compare(
     for metric in METRICS:
         draws = _figures(a, weights, False)[metric] - _figures(b, weights, False)[metric]
         value = _figures(a, once, False)[metric][0] - _figures(b, once, False)[metric][0]
-        low, high = _interval(draws, level)
+        low, high = interval(draws, level)
         rows.append(
             {
                 "first": first["model"].iloc[0],
@@ -219,14 +221,6 @@ def _figures(counts: _Counts, weights: np.ndarray, per_class: bool) -> dict[str,
             if true[i]:
                 figures[f"precision:{name}"], figures[f"recall:{name}"] = precision[:, i], recall[:, i]
     return figures
-
-
-def _interval(draws: np.ndarray, level: float) -> tuple[float | None, float | None]:
-    draws = draws[~np.isnan(draws)]
-    if not len(draws):
-        return None, None
-    low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
 
 
 def _number(value: float) -> float | None:

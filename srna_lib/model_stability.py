@@ -170,11 +170,8 @@ def change_table(changes: pd.DataFrame, *, n_boot: int = 1000, seed: int = 0, le
     """
     rows = []
     for source, part in changes.groupby("source", sort=False):
-        draws = weighted_mean(part["changed"].to_numpy(float), study_weights(part["dataset_id"], n_boot, seed))
-        low, high = interval(draws[1:], level)
-        row = {"source": source, "changed": float(draws[0]), "ci_low": low, "ci_high": high}
-        row |= {"ever": float((part["n_calls"] > 1).mean()), "n_samples": len(part)}
-        rows.append({**row, "n_datasets": part["dataset_id"].nunique()})
+        row = {"source": source, **_mean_changed(part, "changed", n_boot, seed, level)}
+        rows.append(row | {"ever": float((part["n_calls"] > 1).mean()), **_sizes(part)})
     return pd.DataFrame(rows)
 
 
@@ -213,12 +210,9 @@ def by_firmness(
     rows = []
     edges = pd.qcut(joined[score], parts, duplicates="drop")
     for (cut, source), part in joined.groupby([edges, "source"], sort=True, observed=True):
-        draws = weighted_mean(part["changed"].to_numpy(float), study_weights(part["dataset_id"], n_boot, seed))
-        low, high = interval(draws[1:], level)
         name = f"{part[score].min():.3g} to {part[score].max():.3g} {score}"
-        row = {"cut": cut.left, "source": source, "quarter": name, "metric": "changed", "value": float(draws[0])}
-        row |= {"ci_low": low, "ci_high": high, "n_samples": part["sample_id"].nunique()}
-        rows.append({**row, "n_datasets": part["dataset_id"].nunique()})
+        row = {"cut": cut.left, "source": source, "quarter": name, "metric": "changed"}
+        rows.append(row | _mean_changed(part, "value", n_boot, seed, level) | _sizes(part))
     return pd.DataFrame(rows).drop(columns="cut")
 
 
@@ -254,3 +248,14 @@ def rank_correlation(
         low, high = interval(rho[1:], level)
         rows.append({"source": source, "rho": float(rho[0]), "ci_low": low, "ci_high": high, "n_samples": len(part)})
     return pd.DataFrame(rows)
+
+
+def _mean_changed(part: pd.DataFrame, name: str, n_boot: int, seed: int, level: float) -> dict[str, float]:
+    """Mean share of changed calls under `name`, and its interval over studies."""
+    draws = weighted_mean(part["changed"].to_numpy(float), study_weights(part["dataset_id"], n_boot, seed))
+    low, high = interval(draws[1:], level)
+    return {name: float(draws[0]), "ci_low": low, "ci_high": high}
+
+
+def _sizes(part: pd.DataFrame) -> dict[str, int]:
+    return {"n_samples": part["sample_id"].nunique(), "n_datasets": part["dataset_id"].nunique()}

@@ -9,9 +9,24 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from srna_lib.plots_base import printed, styles
+
+DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 REFERENCE = {"color": "#666666", "dash": "dash", "width": 1.5}
 UNDECIDED = "#8A8A8A"
 LEGEND = {"orientation": "h", "x": 1, "xanchor": "right", "y": 1, "yanchor": "bottom"}
+
+
+def lines(table: pd.DataFrame, x: str, y: str, by: str, labels: Mapping[str, str] | None) -> go.Figure:
+    """Draw one line per value of the column `by`, told apart by colour and dashes; the column `y` is a share."""
+    fig, look = go.Figure(), styles(table[by])
+    for i, name in enumerate(dict.fromkeys(table[by])):
+        part = table[table[by] == name]
+        trace = go.Scatter(x=part[x], y=part[y], mode="lines", name=printed(name, labels))
+        trace.update(line={"color": look[str(name)][0], "width": 2.5, "dash": DASHES[i % len(DASHES)]})
+        fig.add_trace(trace.update(hovertemplate="%{x:.3g}: %{y:.1%}<extra>%{fullData.name}</extra>"))
+    fig.update_layout(legend_title_text=printed(by, labels))
+    return fig
 
 
 def line(x: list[float], y: list[float], name: str) -> go.Scatter:

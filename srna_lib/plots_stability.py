@@ -10,9 +10,8 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from srna_lib.errors import InputError
-from srna_lib.plots_base import as_table, decorate, is_share, panel_titles, printed, safe, styles
-
-DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
+from srna_lib.plots_base import as_table, decorate, is_share, panel_titles, safe, styles
+from srna_lib.plots_parts import DASHES, REFERENCE, intervals, lines, name_rows
 
 
 def flip_matrix(
@@ -183,7 +182,7 @@ def share_left(
         Missing columns or no rows.
     """
     table = as_table(table, [by, "step", "share"])
-    fig = _lines(table[table["step"] > 0], "step", "share", by, labels)
+    fig = lines(table[table["step"] > 0], "step", "share", by, labels)
     fig.update_xaxes(title_text="sRNAs silenced (log scale)", type="log", dtick="D2")
     fig.update_yaxes(title_text="paths without a flip", tickformat=".0%", range=[-0.02, 1.02])
     return decorate(fig, title, caption, height=360)
@@ -209,7 +208,7 @@ def coverage(table: pd.DataFrame, *, title: str = "", caption: str = "") -> go.F
         Missing columns or no rows.
     """
     table = as_table(table, ["name", "coverage", "accuracy"])
-    fig = _lines(table, "coverage", "accuracy", "name", {"name": "score"})
+    fig = lines(table, "coverage", "accuracy", "name", {"name": "score"})
     fig.update_xaxes(title_text="samples kept, firmest first", tickformat=".0%")
     fig.update_yaxes(title_text="right calls among them", tickformat=".0%")
     return decorate(fig, title, caption, height=360)
@@ -269,34 +268,13 @@ def score_worth(table: pd.DataFrame, *, title: str = "", caption: str = "") -> g
         Missing columns or no rows.
     """
     table = as_table(table, ["name", "auroc", "ci_low", "ci_high"])
-    error = {"array": table["ci_high"] - table["auroc"], "arrayminus": table["auroc"] - table["ci_low"]}
-    fig = go.Figure(
-        go.Scatter(
-            x=table["auroc"],
-            y=[safe(n) for n in table["name"]],
-            mode="markers",
-            marker={"size": 12, "color": "#0072B2"},
-            error_x={"type": "data", "symmetric": False, "thickness": 1.6, "width": 4, **error},
-            customdata=table[["ci_low", "ci_high"]],
-            hovertemplate="%{y}<br>%{x:.3f} [%{customdata[0]:.3f}, %{customdata[1]:.3f}]<extra></extra>",
-        )
-    )
-    fig.add_vline(x=0.5, line={"color": "#888888", "dash": "dot"}, annotation_text="chance")
+    dots = intervals(table, pd.Series(range(len(table))), "auroc", ".3f")
+    fig = go.Figure(dots.update(marker={"size": 12, "color": "#0072B2"}))
+    fig.add_vline(x=0.5, line=REFERENCE, annotation_text="chance")
     low = float(np.nanmin([0.48, table["ci_low"].min()]))
     fig.update_xaxes(title_text="AUROC for wrong calls", range=[low - 0.02, 1.01])
-    fig.update_yaxes(autorange="reversed", title_text="score")
+    name_rows(fig, [safe(name) for name in table["name"]], "score")
     return decorate(fig, title, caption, height=max(220, 40 * len(table) + 60))
-
-
-def _lines(table: pd.DataFrame, x: str, y: str, by: str, labels: Mapping[str, str] | None) -> go.Figure:
-    fig, look = go.Figure(), styles(table[by])
-    for i, name in enumerate(dict.fromkeys(table[by])):
-        part = table[table[by] == name]
-        trace = go.Scatter(x=part[x], y=part[y], mode="lines", name=printed(name, labels))
-        trace.update(line={"color": look[str(name)][0], "width": 2.5, "dash": DASHES[i % len(DASHES)]})
-        fig.add_trace(trace.update(hovertemplate="%{x:.3g}: %{y:.1%}<extra>%{fullData.name}</extra>"))
-    fig.update_layout(legend_title_text=printed(by, labels))
-    return fig
 
 
 def _log_ticks(values: np.ndarray) -> dict:

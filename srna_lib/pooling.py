@@ -28,12 +28,21 @@ FOLDS = 5  # inner folds, where scores of donors left out have no closed form
 class _PartialPooling(BaseEstimator):
     """Centring, kernel and leave-one-donor-out predictions, shared by classifier and regressor."""
 
-    shared: float
-    own: float
-    alpha: float
-    relevance: float
-    gamma: float | None
-    by: str
+    def __init__(
+        self,
+        shared: float = 1.0,
+        own: float = 0.15,
+        alpha: float = 0.3,
+        relevance: float = 0.5,
+        gamma: float | None = None,
+        by: str = "dataset_id",
+    ) -> None:
+        self.shared = shared
+        self.own = own
+        self.alpha = alpha
+        self.relevance = relevance
+        self.gamma = gamma
+        self.by = by
 
     def _fit(self, X: pd.DataFrame, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Fit to targets, shape (n, t); return centred profiles, targets less their base and the Cholesky factor."""
@@ -175,12 +184,7 @@ class PartialPoolingClassifier(ClassifierMixin, _PartialPooling):
         by: str = "dataset_id",
         ordinal: bool = False,
     ) -> None:
-        self.shared = shared
-        self.own = own
-        self.alpha = alpha
-        self.relevance = relevance
-        self.gamma = gamma
-        self.by = by
+        super().__init__(shared, own, alpha, relevance, gamma, by)
         self.ordinal = ordinal
 
     def fit(self, X: pd.DataFrame, y: Any, groups: Any = None) -> Self:
@@ -263,22 +267,6 @@ class PartialPoolingRegressor(RegressorMixin, _PartialPooling):
     coef_ : array, shape (1, n_srnas)
         Shared weights (of the linear kernel only), target units per unit of model input.
     """
-
-    def __init__(
-        self,
-        shared: float = 1.0,
-        own: float = 0.15,
-        alpha: float = 0.3,
-        relevance: float = 0.5,
-        gamma: float | None = None,
-        by: str = "dataset_id",
-    ) -> None:
-        self.shared = shared
-        self.own = own
-        self.alpha = alpha
-        self.relevance = relevance
-        self.gamma = gamma
-        self.by = by
 
     def fit(self, X: pd.DataFrame, y: Any, groups: Any = None) -> Self:
         """Fit the weights.

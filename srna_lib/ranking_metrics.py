@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 
 from srna_lib.out_of_fold import check_table, pair_names, probabilities, same_rows
-from srna_lib.resampling import Figures, Measure, bootstrap, interval, make_record
+from srna_lib.resampling import Figures, Measure, bootstrap, study_records
+from srna_lib.study_draws import interval
 
 METRICS = ("auc", "auc_within", "brier", "log_loss")
 HIGHER_IS_BETTER = {"auc": True, "auc_within": True, "brier": False, "log_loss": False}
@@ -86,25 +87,19 @@ def score(
     check_table(predictions)
     measure, counting = _prepare(predictions, min_per_class, unit)
     values, draws = bootstrap(measure, predictions, unit=unit, n_boot=n_boot, seed=seed)
-    studies = predictions["dataset_id"].astype(str)
-    within = predictions[studies.isin(counting)]
-    records = []
-    for metric, value in values.items():
-        kind, _, name = metric.partition(":")
-        drawn = draws[metric]
-        if kind not in ("auc", "auc_within", "auc_class", "brier", "log_loss"):
-            continue
-        if kind == "auc" and name:
-            if not per_dataset:
-                continue
-            about, drawn = predictions[studies == name], drawn if unit != "dataset_id" else drawn[:0]
-        else:
-            about = within if kind == "auc_within" and len(within) else predictions
-        record = make_record(about, metric, value, drawn, dataset=dataset, seed=seed, level=level)
-        if kind == "auc_within" and within.empty:
-            record |= {"n_samples": 0, "n_datasets": 0}
-        records.append(record)
-    return records
+    shown = {m: v for m, v in values.items() if m not in ("accuracy", "balanced_accuracy")}
+    return study_records(
+        predictions,
+        shown,
+        draws,
+        of_study=("auc",),
+        counting=counting,
+        unit=unit,
+        per_dataset=per_dataset,
+        dataset=dataset,
+        seed=seed,
+        level=level,
+    )
 
 
 def compare_auc(
@@ -160,8 +155,8 @@ def compare_auc(
                 "scheme": a["scheme"].iloc[0],
                 "metric": metric,
                 "difference": values[metric],
-                "ci_low": np.nan if low is None else low,
-                "ci_high": np.nan if high is None else high,
+                "ci_low": low,
+                "ci_high": high,
                 "n_samples": about["sample_id"].nunique(),
                 "n_datasets": about["dataset_id"].nunique(),
                 "unit": unit,
@@ -233,6 +228,26 @@ def _prepare(predictions: pd.DataFrame, min_per_class: int, unit: str) -> tuple[
         return figures | {f"auc:{s}": own[:, i] for i, s in enumerate(studies[counting])}
 
     return measure, list(studies[counting])
+
+
+def weighted_auc(score: np.ndarray, positive: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Area under the ROC curve for each row of weights; ties count half.
+
+    Parameters
+    ----------
+    score : array, shape (n,)
+        High where a positive is expected.
+    positive : array of bool, shape (n,)
+    weights : array of whole numbers, shape (m, n)
+
+    Returns
+    -------
+    array, shape (m,)
+        NaN where a row has no positive or no negative.
+    """
+    if not len(score):
+        return np.full(len(weights), np.nan)
+    return _areas(_order(score, np.zeros(len(score), dtype=int)), positive, weights.astype(np.float64))[:, 0]
 
 
 def _order(values: np.ndarray, group: np.ndarray) -> _Order:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from srna_lib.errors import InputError
 from srna_lib.out_of_fold import check_table
-from srna_lib.resampling import Figures, Measure, bootstrap, make_record
+from srna_lib.resampling import Figures, Measure, bootstrap, study_records
 
 METRICS = ("mae", "rmse", "r2", "pearson", "spearman", "mae_within", "r2_within", "spearman_within")
 
@@ -64,23 +64,18 @@ def score(
     check_table(predictions, ["y_pred"])
     measure, counting = _prepare(predictions, min_per_dataset, unit)
     values, draws = bootstrap(measure, predictions, unit=unit, n_boot=n_boot, seed=seed)
-    studies = predictions["dataset_id"].astype(str)
-    within = predictions[studies.isin(counting)]
-    records = []
-    for metric, value in values.items():
-        kind, _, name = metric.partition(":")
-        about, drawn = predictions, draws[metric]
-        if kind in ("mae", "r2", "spearman") and name:
-            if not per_dataset:
-                continue
-            about, drawn = predictions[studies == name], drawn if unit != "dataset_id" else drawn[:0]
-        elif kind.endswith("_within") and len(within):
-            about = within
-        record = make_record(about, metric, value, drawn, dataset=dataset, seed=seed, level=level)
-        if kind.endswith("_within") and within.empty:
-            record |= {"n_samples": 0, "n_datasets": 0}
-        records.append(record)
-    return records
+    return study_records(
+        predictions,
+        values,
+        draws,
+        of_study=("mae", "r2", "spearman"),
+        counting=counting,
+        unit=unit,
+        per_dataset=per_dataset,
+        dataset=dataset,
+        seed=seed,
+        level=level,
+    )
 
 
 def interval_levels(predictions: pd.DataFrame) -> list[str]:

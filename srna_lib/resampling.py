@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
 
+from srna_lib import study_draws
 from srna_lib.errors import InputError
 
 Figures: TypeAlias = dict[str, np.ndarray]
@@ -121,20 +122,9 @@ def bootstrap(
 
 
 def interval(draws: np.ndarray, level: float = 0.95) -> tuple[float | None, float | None]:
-    """Percentile interval of bootstrap draws; None twice where no draw is defined.
-
-    Parameters
-    ----------
-    draws : ndarray, shape (n_boot,)
-        Values in the replicates; NaN are left out.
-    level : float, default 0.95
-        Coverage.
-    """
-    draws = draws[~np.isnan(draws)]
-    if not len(draws):
-        return None, None
-    low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+    """`study_draws.interval` as records hold it: None twice where no replicate has a value."""
+    low, high = study_draws.interval(draws, level)
+    return (None, None) if np.isnan(low) else (low, high)
 
 
 def make_record(
@@ -178,3 +168,58 @@ def make_record(
         "n_datasets": int(predictions["dataset_id"].nunique()),
         "seed": seed,
     }
+
+
+def study_records(
+    predictions: pd.DataFrame,
+    values: dict[str, float],
+    draws: Figures,
+    *,
+    of_study: Collection[str],
+    counting: Collection[str],
+    unit: str,
+    per_dataset: bool,
+    **fixed: Any,
+) -> list[dict[str, Any]]:
+    """Records of figures over all studies, within studies and of single studies.
+
+    Parameters
+    ----------
+    predictions : DataFrame, one row per sample
+        Table that was measured.
+    values, draws
+        From `bootstrap`. Names that end in ``_within`` are means over the studies that count.
+    of_study : collection of str
+        ``<kind>:<study>`` with these kinds are figures of one study. They have no interval where studies are drawn:
+        one study cannot say how studies vary.
+    counting : collection of str
+        Studies that count within.
+    unit : str
+        What was drawn.
+    per_dataset : bool
+        Whether figures of single studies become records.
+    **fixed
+        ``dataset, seed, level`` of `make_record`.
+
+    Returns
+    -------
+    list of dict
+        In the order of `values`.
+    """
+    studies = predictions["dataset_id"].astype(str)
+    within = predictions[studies.isin(counting)]
+    records = []
+    for metric, value in values.items():
+        kind, _, name = metric.partition(":")
+        about, drawn = predictions, draws[metric]
+        if kind in of_study and name:
+            if not per_dataset:
+                continue
+            about, drawn = predictions[studies == name], drawn if unit != "dataset_id" else drawn[:0]
+        elif kind.endswith("_within") and len(within):
+            about = within
+        record = make_record(about, metric, value, drawn, **fixed)
+        if kind.endswith("_within") and within.empty:
+            record |= {"n_samples": 0, "n_datasets": 0}
+        records.append(record)
+    return records

@@ -63,6 +63,37 @@ def coverage_curve(
     return pd.DataFrame(rows)
 
 
+def accuracy_of_kept(score: np.ndarray, right: np.ndarray, weights: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """Share of right calls among the samples of the highest scores, for each row of weights.
+
+    Parameters
+    ----------
+    score : array, shape (n,)
+        High for calls that are kept first. Equal ones enter in proportion, as if drawn at random.
+    right : array, shape (n,)
+        1 for a right call, 0 for a wrong one.
+    weights : array, shape (m, n)
+        How often each sample counts.
+    shares : array, shape (k,)
+        Shares of the samples that are kept, above 0.
+
+    Returns
+    -------
+    array, shape (m, k)
+    """
+    rows = np.argsort(-score, kind="stable")
+    falling = score[rows]
+    ends = np.flatnonzero(np.r_[falling[1:] != falling[:-1], True])  # last row of each run of equal scores
+    sorted_weights = weights[:, rows]
+    kept = np.cumsum(sorted_weights, axis=1)[:, ends]
+    good = np.cumsum(sorted_weights * right[rows], axis=1)[:, ends]
+    curve = np.empty((len(weights), len(shares)))
+    for i, (k, g) in enumerate(zip(kept, good, strict=True)):
+        wanted = shares * k[-1]
+        curve[i] = np.interp(wanted, np.r_[0, k], np.r_[0, g]) / wanted
+    return curve
+
+
 def score(
     predictions: pd.DataFrame,
     *,
@@ -119,18 +150,9 @@ def _prepare(predictions: pd.DataFrame) -> tuple[np.ndarray, Measure]:
     at = pd.Index(classes).get_indexer(predictions["y_pred"].astype(str))
     confidence = p[np.arange(len(p)), at]
     right = (predictions["y_pred"].astype(str) == predictions["y_true"].astype(str)).to_numpy(dtype=float)
-    rows = np.argsort(-confidence, kind="stable")
-    falling = confidence[rows]
-    ends = np.flatnonzero(np.r_[falling[1:] != falling[:-1], True])  # last row of each run of equal confidence
 
     def measure(weights: np.ndarray) -> Figures:
-        sorted_weights = weights[:, rows]
-        kept = np.cumsum(sorted_weights, axis=1)[:, ends]
-        good = np.cumsum(sorted_weights * right[rows], axis=1)[:, ends]
-        curve = np.empty((len(weights), len(GRID)))
-        for i, (k, g) in enumerate(zip(kept, good, strict=True)):
-            wanted = GRID * k[-1]
-            curve[i] = np.interp(wanted, np.r_[0, k], np.r_[0, g]) / wanted
+        curve = accuracy_of_kept(confidence, right, weights, GRID)
         return {_name(c): curve[:, j] for j, c in enumerate(GRID)} | {"area": curve.mean(axis=1)}
 
     return confidence, measure

@@ -12,7 +12,8 @@ from scipy import stats
 from srna_lib import ranking_metrics, regression_metrics
 from srna_lib.errors import InputError
 from srna_lib.out_of_fold import check_table, same_rows
-from srna_lib.resampling import Figures, Measure, bootstrap, interval, unit_codes
+from srna_lib.resampling import Figures, Measure, bootstrap, unit_codes
+from srna_lib.study_draws import interval
 
 TESTS = {
     "corrected_t": "corrected resampled t-test over folds (Nadeau and Bengio 2003)",
@@ -287,8 +288,8 @@ def _by_group(
     low, high = interval(draws[metric], level)
     return {
         "difference": values[metric],
-        "ci_low": np.nan if low is None else low,
-        "ci_high": np.nan if high is None else high,
+        "ci_low": low,
+        "ci_high": high,
         "p_value": bootstrap_p_value(draws[metric]),
         "test": TESTS["bootstrap"],
         "n_units": len(unit_codes(a, unit)[1]),

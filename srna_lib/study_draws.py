@@ -32,7 +32,15 @@ def study_weights(studies: Any, n_boot: int, seed: int) -> np.ndarray:
 
 
 def interval(draws: np.ndarray, level: float = 0.95) -> tuple[float, float]:
-    """Ends of a percentile interval; NaN where no replicate has a value."""
+    """Ends of a percentile interval; NaN where no replicate has a value.
+
+    Parameters
+    ----------
+    draws : array, shape (n_boot,)
+        Values in the replicates; those that are not finite are left out.
+    level : float, default 0.95
+        Coverage.
+    """
     draws = np.asarray(draws, dtype=float)
     draws = draws[np.isfinite(draws)]
     if not len(draws):

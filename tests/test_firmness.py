@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.metrics import roc_auc_score
 
 from srna_lib import firmness
+from srna_lib.ranking_metrics import weighted_auc
 from srna_lib.study_draws import study_weights
 
 
@@ -31,19 +31,6 @@ def scored(n=400, seed=0, signal=2.0, studies=25) -> pd.DataFrame:
     )
 
 
-def test_auroc_is_scikit_learns_with_ties_and_weights():
-    rng = np.random.default_rng(0)
-    score, positive = rng.integers(0, 6, 80).astype(float), rng.random(80) < 0.4
-    weights = rng.integers(0, 4, (5, 80)).astype(np.float32)
-    for row, found in zip(weights, firmness.weighted_auroc(score, positive, weights), strict=True):
-        assert found == pytest.approx(roc_auc_score(positive, score, sample_weight=row))
-
-
-def test_auroc_without_a_wrong_call_is_missing():
-    assert np.isnan(firmness.weighted_auroc(np.arange(3.0), np.zeros(3, bool), np.ones((2, 3)))).all()
-    assert np.isnan(firmness.weighted_auroc(np.zeros(0), np.zeros(0, bool), np.ones((1, 0)))).all()
-
-
 def test_scores_point_the_right_way():
     table = firmness.auroc_table(scored(), n_boot=50).set_index("score")
     assert (table["auroc"] > 0.55).all()
@@ -58,7 +45,7 @@ def test_intervals_draw_studies():
     table = scored(60, studies=3)
     table["wrong"] = table["dataset_id"] == "d0"
     weights = study_weights(table["dataset_id"], 200, 0)
-    draws = firmness.weighted_auroc(-table["p_max"].to_numpy(), table["wrong"].to_numpy(), weights)
+    draws = weighted_auc(-table["p_max"].to_numpy(), table["wrong"].to_numpy(), weights)
     assert 0.1 < np.isnan(draws).mean() < 0.6
 
 

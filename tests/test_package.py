@@ -15,8 +15,8 @@ MODULES = sorted(p.stem for p in PACKAGE.glob("*.py") if p.stem != "__init__")
 FLOORS = (
     ("errors",),
     ("atlas", "catalogue", "names", "unpack", "quantity"),
-    ("labels", "sources", "features", "ontology", "tables", "axis_names", "gmt"),
-    ("out_of_fold", "resampling", "study_draws", "fold_cache"),
+    ("labels", "sources", "features", "ontology", "tables", "axis_names", "gmt", "study_draws"),
+    ("out_of_fold", "resampling", "fold_cache"),
     ("public", "tcga", "cache", "simulate", "table_parquet", "formats"),
     ("open_atlas", "format_h5ad"),
     ("atlas_file",),

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from srna_lib.plots_parts import band, ends_text, error_bars, name_rows
+from srna_lib.plots_parts import band, ends_text, error_bars, lines, name_rows
 
 PART = pd.DataFrame({"value": [0.5, 0.6], "ci_low": [0.4, None], "ci_high": [0.7, None]})
 
@@ -31,3 +31,11 @@ def test_rows_are_named_from_the_top():
     fig = go.Figure()
     name_rows(fig, ["a", "b"], "task")
     assert list(fig.layout.yaxis.range) == [1.5, -0.5] and list(fig.layout.yaxis.ticktext) == ["a", "b"]
+
+
+def test_lines_differ_in_colour_and_dashes_and_are_escaped():
+    table = pd.DataFrame({"who": ["b", "b", "<i>"], "x": [1, 2, 1], "share": [0.1, 0.2, 0.5]})
+    fig = lines(table, "x", "share", "who", {"who": "method", "b": "Bee"})
+    assert [(t.name, list(t.y)) for t in fig.data] == [("Bee", [0.1, 0.2]), ("&lt;i&gt;", [0.5])]
+    assert fig.data[0].line.color != fig.data[1].line.color and fig.data[0].line.dash != fig.data[1].line.dash
+    assert fig.layout.legend.title.text == "method"

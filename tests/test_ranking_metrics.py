@@ -14,7 +14,7 @@ from oof import binary, several, table
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, brier_score_loss, log_loss, roc_auc_score
 
 from srna_lib.errors import InputError
-from srna_lib.ranking_metrics import METRICS, _areas, _order, compare_auc, prepare, score
+from srna_lib.ranking_metrics import METRICS, _areas, _order, compare_auc, prepare, score, weighted_auc
 from srna_lib.results import RECORD_FIELDS
 
 
@@ -191,3 +191,16 @@ def test_a_thousand_replicates_of_a_large_table_take_seconds():
     start = time.perf_counter()
     score(t, dataset="toy", unit="donor_id", n_boot=1000)
     assert time.perf_counter() - start < 10  # under one second alone on the machine
+
+
+def test_one_area_is_scikit_learns_with_ties_and_weights():
+    rng = np.random.default_rng(0)
+    score, positive = rng.integers(0, 6, 80).astype(float), rng.random(80) < 0.4
+    weights = rng.integers(0, 4, (5, 80)).astype(np.float32)
+    for row, found in zip(weights, weighted_auc(score, positive, weights), strict=True):
+        assert found == pytest.approx(roc_auc_score(positive, score, sample_weight=row))
+
+
+def test_an_area_of_one_class_is_missing():
+    assert np.isnan(weighted_auc(np.arange(3.0), np.zeros(3, bool), np.ones((2, 3)))).all()
+    assert np.isnan(weighted_auc(np.zeros(0), np.zeros(0, bool), np.ones((1, 0)))).all()

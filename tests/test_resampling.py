@@ -8,7 +8,7 @@ import pytest
 from oof import binary
 
 from srna_lib.errors import InputError
-from srna_lib.resampling import _CELLS, bootstrap, draw_weights, interval, make_record, unit_codes
+from srna_lib.resampling import _CELLS, bootstrap, draw_weights, interval, make_record, study_records, unit_codes
 from srna_lib.results import RECORD_FIELDS
 
 
@@ -91,3 +91,23 @@ def test_records_have_the_fields_of_records():
     assert record["n_samples"] == 300 and record["n_datasets"] == 6 and 0.6 < record["ci_low"] < record["ci_high"]
     none = make_record(t, "auc", float("nan"), np.array([0.6, 0.8]), dataset="x", seed=3)
     assert none["value"] is None and none["ci_low"] is None and none["ci_high"] is None
+
+
+@pytest.mark.parametrize("unit", ["dataset_id", "donor_id"])
+def test_figures_of_studies_are_about_their_samples(unit):
+    t = binary()
+    values = {"auc": 0.7, "mae_within": 0.6, "auc:S01": 0.5, "coverage:0.9": 0.9, "auc:S05": np.nan}
+    draws = {name: np.array([0.1, 0.2, 0.3]) for name in values}
+    how = {"of_study": ("auc",), "unit": unit, "dataset": "toy", "seed": 0, "level": 1.0}
+    of = {r["metric"]: r for r in study_records(t, values, draws, counting=["S01", "S02"], per_dataset=True, **how)}
+    assert list(of) == list(values)
+    sizes = t["dataset_id"].value_counts()
+    assert [of[m]["n_samples"] for m in values] == [
+        *(len(t), sizes["S01"] + sizes["S02"], sizes["S01"], len(t), sizes["S05"])
+    ]
+    one_study_has_no_interval = unit == "dataset_id"
+    assert of["auc:S01"]["ci_low"] == (None if one_study_has_no_interval else 0.1)
+    assert (of["auc"]["ci_low"], of["auc"]["ci_high"], of["auc:S05"]["value"]) == (0.1, 0.3, None)
+    few = study_records(t, values, draws, counting=[], per_dataset=False, **how)
+    assert [r["metric"] for r in few] == ["auc", "mae_within", "coverage:0.9"]
+    assert (few[1]["n_samples"], few[1]["n_datasets"]) == (0, 0)

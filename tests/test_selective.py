@@ -7,7 +7,7 @@ import pytest
 from oof import binary, several, table
 
 from srna_lib.errors import InputError
-from srna_lib.selective import _prepare, coverage_curve, score
+from srna_lib.selective import _prepare, accuracy_of_kept, coverage_curve, score
 
 
 def figures(t, **options):
@@ -85,3 +85,10 @@ def test_a_confidence_that_knows_raises_the_area_above_the_accuracy():
 def test_other_coverages_are_refused():
     with pytest.raises(InputError, match=r"coverage 0\.333: expected whole per cents"):
         score(binary(), dataset="toy", coverages=(0.333,))
+
+
+def test_accuracy_of_kept_by_hand():
+    score, right = np.array([3.0, 1, 2, 2]), np.array([1.0, 0, 0, 1])
+    weights, shares = np.array([[1.0, 1, 1, 1], [2, 0, 1, 1], [0, 4, 0, 0]]), np.array([0.25, 0.5, 1])
+    expected = [[1, 1.5 / 2, 2 / 4], [1, 1, 3 / 4], [0, 0, 0]]
+    np.testing.assert_allclose(accuracy_of_kept(score, right, weights, shares), expected)
