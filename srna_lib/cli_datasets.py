@@ -45,7 +45,7 @@ def fetch(
     names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Data sets, as `srna datasets list` names.")],
 ) -> None:
     """Bring the files of data sets into the cache and verify each."""
-    from srna_lib import datasets
+    from srna_lib import datasets, downloads
 
     for name in names:
         datasets.entry(name)  # every name is known before anything is downloaded
@@ -57,13 +57,13 @@ def fetch(
         with typer.progressbar(length=sum(f["bytes"] for f in files), label=name) as bar:
             datasets.fetch(name, step=_advance(bar))
         total = sum(f["bytes"] for f in files)
-        typer.echo(f"{name}: {len(files)} files, {_size(total)}, verified in {datasets.cache_dir() / name}")
+        typer.echo(f"{name}: {len(files)} files, {_size(total)}, verified in {downloads.cache_dir() / name}")
 
 
 @app.command()
 def describe(name: Annotated[str, typer.Argument(metavar="NAME", help="Data set, or an atlas (.h5ad).")]) -> None:
     """Describe a data set: citation, licence, files with SHA-256 and, when it is here, its labels."""
-    from srna_lib import datasets
+    from srna_lib import datasets, downloads
 
     own = datasets.is_file(name)
     entry, state = datasets.entry(name), "a file of yours" if own else datasets.state(name)
@@ -81,7 +81,7 @@ def describe(name: Annotated[str, typer.Argument(metavar="NAME", help="Data set,
         typer.echo(f"  {key}: {text}")
     typer.echo(f"  files: {len(entry['files']) or 'none'}")
     for file in entry["files"]:
-        typer.echo(f"    {datasets.RAW.format(**file)}")
+        typer.echo(f"    {downloads.RAW.format(**file)}")
         typer.echo(f"      {_size(file['bytes'])}, SHA-256 {file['sha256']}")
     if not own and name not in datasets.names():
         return

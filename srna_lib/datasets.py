@@ -1,4 +1,4 @@
-"""Named data sets: registry, download with SHA-256, mirror, cache of parsed atlases, and `load`."""
+"""Named data sets: registry, files, cache of parsed atlases, and `load`."""
 
 from __future__ import annotations
 
@@ -6,9 +6,6 @@ import difflib
 import hashlib
 import inspect
 import json
-import os
-import shutil
-import urllib.error
 from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
@@ -17,11 +14,10 @@ from typing import Any
 import anndata as ad
 import pandas as pd
 
-from srna_lib import atlas, cache, open_atlas, public, sources, tcga
+from srna_lib import atlas, cache, downloads, open_atlas, public, sources, tcga
 from srna_lib.atlas_file import load_file
 from srna_lib.errors import InputError
 
-RAW = "https://raw.githubusercontent.com/{repository}/{commit}/{path}"
 # called with the files in registry order and info=...; further keywords are options of `load`
 PARSERS: dict[str, Callable[..., ad.AnnData]] = {
     "mirome": public.read_mirome,
@@ -36,7 +32,7 @@ PARSERS: dict[str, Callable[..., ad.AnnData]] = {
 # what a parsed atlas depends on besides its parser's module; a change of these makes the cache parse anew
 DEPENDS = {
     "mirome": ("ontology.py", "resources/tissues.tsv"),
-    "open_atlas": ("public.py", "ontology.py", "features.py", "names.py", "resources/tissues.tsv",
+    "open_atlas": ("public.py", "ontology.py", "features.py", "mirnas.py", "names.py", "resources/tissues.tsv",
                    "resources/mirna_names.tsv"),
 }  # fmt: skip
 COHORTS = "resources/tcga_cohorts.tsv"
@@ -94,18 +90,6 @@ def varying_columns(obs: pd.DataFrame) -> list[str]:
     return [str(column) for column in obs if obs[column].nunique() > 1]
 
 
-def cache_dir() -> Path:
-    """Folder of downloaded files: ``SRNA_DATA_DIR``, else ``data`` of the checkout, else the user's cache."""
-    if "SRNA_DATA_DIR" in os.environ:
-        return Path(os.environ["SRNA_DATA_DIR"])
-    checkout = Path(__file__).resolve().parent.parent
-    if (checkout / "pyproject.toml").exists():
-        return checkout / "data"
-    import pooch
-
-    return Path(pooch.os_cache("srna_lib"))
-
-
 def fetch(name: str, *, step: Callable[[Path], None] | None = None) -> list[Path]:
     """Bring the files of a data set into the cache and verify each.
 
@@ -135,7 +119,7 @@ def fetch(name: str, *, step: Callable[[Path], None] | None = None) -> list[Path
         return [Path(name)]
     paths = []
     for file in entry(name)["files"]:
-        paths.append(_fetch_file(name, file))
+        paths.append(downloads.fetch_file(name, file))
         if step:
             step(paths[-1])
     return paths
@@ -158,12 +142,12 @@ def state(name: str) -> str:
     described = entry(name)
     if described["simulated"]:
         return "simulated"
-    if name in PARSERS and cache.stored(cache_dir() / name, *_keys(name, {})):
+    if name in PARSERS and cache.stored(downloads.cache_dir() / name, *_keys(name, {})):
         return "parsed"
-    here = [_cached_file(name, file).is_file() for file in described["files"]]
+    here = [downloads.cached_file(name, file).is_file() for file in described["files"]]
     if all(here):
         return "cached"
-    mirrored = [copy is not None and copy.is_file() for copy in map(_mirrored_file, described["files"])]
+    mirrored = [copy is not None and copy.is_file() for copy in map(downloads.mirrored_file, described["files"])]
     if all(a or b for a, b in zip(here, mirrored, strict=True)):
         return "mirror"
     return "partly" if any(here) or any(mirrored) else "not fetched"
@@ -222,7 +206,7 @@ def load(name: str, *, seed: int = 0, **chosen: Any) -> ad.AnnData:
         "licence": described["licence"],
         "simulated": described["simulated"],
         "sources": pd.DataFrame(
-            [{"url": RAW.format(**f), "sha256": f["sha256"]} for f in described["files"]],
+            [{"url": downloads.RAW.format(**f), "sha256": f["sha256"]} for f in described["files"]],
             columns=["url", "sha256"],
         ),
     }
@@ -231,7 +215,7 @@ def load(name: str, *, seed: int = 0, **chosen: Any) -> ad.AnnData:
 
         return simulate_atlas(seed=seed, info=info)
     return cache.cached(
-        cache_dir() / name, variant, key, info, lambda: PARSERS[name](*fetch(name), info=info, **chosen)
+        downloads.cache_dir() / name, variant, key, info, lambda: PARSERS[name](*fetch(name), info=info, **chosen)
     )
 
 
@@ -249,71 +233,3 @@ def _keys(name: str, chosen: dict[str, Any]) -> tuple[str, str]:
     code.extend(Path(__file__).parent / used for used in (COHORTS, *DEPENDS.get(name, ())))
     hashes = [file["sha256"] for file in entry(name)["files"]]
     return f"atlas_{variant}", cache.digest([name, hashes, variant], code)
-
-
-def _cached_file(name: str, file: dict[str, Any]) -> Path:
-    return cache_dir() / file.get("dataset", name) / file["sha256"][:12] / Path(file["path"]).name
-
-
-def _mirrored_file(file: dict[str, Any]) -> Path | None:
-    mirror = os.environ.get("SRNA_DATA_MIRROR")
-    return Path(mirror) / file["repository"] / file["commit"] / file["path"] if mirror else None
-
-
-def _fetch_file(name: str, file: dict[str, Any]) -> Path:
-    target = _cached_file(name, file)
-    if target.exists():
-        found = _sha256(target)
-        if found == file["sha256"]:
-            return target
-        target.unlink()
-        raise InputError(
-            f"{target}: the cached file of {name!r} is damaged (SHA-256 {found[:12]}..., expected"
-            f" {file['sha256'][:12]}...) and was removed; run the command again to fetch it afresh."
-        )
-    partial = target.with_name(target.name + ".part")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        source = _bring(name, file, partial)
-        found = _sha256(partial)
-        if found != file["sha256"]:
-            raise InputError(
-                f"{source}: wrong SHA-256 for {name!r} ({found[:12]}..., {partial.stat().st_size} bytes; expected"
-                f" {file['sha256'][:12]}..., {file['bytes']} bytes); the file was not kept."
-            )
-        os.replace(partial, target)
-    except OSError as error:
-        raise InputError(
-            f"{target.parent}: the cache folder cannot be written ({error.strerror or error});"
-            " expected a writable folder (set SRNA_DATA_DIR)."
-        ) from error
-    finally:
-        if partial.exists():
-            partial.unlink()
-    return target
-
-
-def _bring(name: str, file: dict[str, Any], partial: Path) -> str:
-    """Copy a file from the mirror, or download it, to a temporary name; return where it came from."""
-    url = RAW.format(**file)
-    copy = _mirrored_file(file)
-    if copy is not None and copy.is_file():
-        shutil.copyfile(copy, partial)
-        return str(copy)
-    import pooch
-    import requests
-
-    try:
-        pooch.HTTPDownloader(progressbar=False, timeout=30)(url, str(partial), None)
-    except (requests.RequestException, urllib.error.URLError, ValueError) as error:
-        where = f"the mirror {os.environ['SRNA_DATA_MIRROR']!r} does not hold it and " if copy else ""
-        raise InputError(
-            f"{name!r}: {where}the download of {url} failed ({type(error).__name__}); expected a network"
-            " connection, or SRNA_DATA_MIRROR set to a folder with the file (the data set 'demo' needs neither)."
-        ) from error
-    return url
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()

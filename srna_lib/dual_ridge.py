@@ -1,4 +1,4 @@
-"""Arithmetic of ridge regression over cohorts: solving in the dual, leaving donors out, means of cohorts."""
+"""Arithmetic of ridge regression over cohorts: kernels, solving in the dual, leaving donors out, means of cohorts."""
 
 from __future__ import annotations
 
@@ -10,6 +10,30 @@ from scipy import linalg
 
 from srna_lib.labels import CONTEXT
 from srna_lib.relevance import MIN_GROUP
+
+
+def similarities(profiles: np.ndarray, others: np.ndarray, gamma: float | None) -> np.ndarray:
+    """Products of every two profiles, or the Gaussian ``exp(-gamma |x - x'|^2)`` of their distance.
+
+    Parameters
+    ----------
+    profiles, others : array of float32, shape (n, d) and (m, d)
+        One profile per row.
+    gamma : float, optional
+        None for products.
+
+    Returns
+    -------
+    array of float32, shape (n, m)
+    """
+    found = profiles @ others.T
+    if gamma is not None:
+        found *= np.float32(2.0)
+        found -= np.square(profiles).sum(axis=1)[:, None]
+        found -= np.square(others).sum(axis=1)[None, :]
+        found *= np.float32(gamma)
+        np.exp(found, out=found)
+    return found
 
 
 def solve(kernel: np.ndarray, targets: np.ndarray, alpha: float) -> tuple[np.ndarray, np.ndarray]:

@@ -12,7 +12,8 @@ import scipy.sparse as sp
 
 from srna_lib.atlas import check_atlas
 from srna_lib.errors import InputError
-from srna_lib.names import current_name, hairpins, join_names, linked, match_names, mirna_table, natural_key
+from srna_lib.mirnas import hairpins, join_names, linked, mirna_table, natural_key
+from srna_lib.names import current_name, match_names
 
 HOW = ("exact", "alias", "merged", "split", "unknown")
 ANNOTATION = ("mimat", "family", "cluster", "chrom")

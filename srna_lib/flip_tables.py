@@ -14,6 +14,8 @@ import numpy as np
 import pandas as pd
 
 from srna_lib.errors import InputError
+from srna_lib.flip_classes import class_order as class_order  # beside `class_table`, for whoever draws it
+from srna_lib.flip_classes import parents_of as parents_of
 from srna_lib.study_draws import interval, study_weights, weighted_mean, weighted_median
 
 KINDS = {
@@ -102,13 +104,6 @@ def per_class(
         row |= {"expressed": float(part["n_active"].mean())}
         rows.append(row | {c: float(part[f"{kind}_{c}"].mean()) for c in ("share", "reads")})
     return pd.DataFrame(rows)
-
-
-def matrix(table: pd.DataFrame, value: str = "mean", classes: list[str] | None = None) -> pd.DataFrame:
-    """A table of pairs as own x other; the diagonal is missing."""
-    wide = table.pivot(index="own", columns="other", values=value)
-    order = sorted(set(table["own"]) | set(table["other"])) if classes is None else classes
-    return wide.reindex(index=[c for c in order if c in wide.index], columns=order)
 
 
 def wrong_from_start(flips: pd.DataFrame) -> pd.DataFrame:
@@ -222,36 +217,6 @@ def share_left(flips: pd.DataFrame, kind: str = "stability", by: str = "order", 
     return pd.concat(parts, ignore_index=True)
 
 
-def class_order(table: pd.DataFrame, parents: dict[str, str] | None = None) -> list[str]:
-    """Order classes for a matrix: by parent where a hierarchy is known, else by who flips into whom soonest.
-
-    Parameters
-    ----------
-    table : DataFrame
-        From `class_table`.
-    parents : dict, optional
-        Class -> parent; classes that it does not hold go last.
-
-    Returns
-    -------
-    list of str
-    """
-    classes = sorted(set(table["own"]) | set(table["other"]))
-    if parents and len({parents.get(c, c) for c in classes}) < len(classes):
-        return sorted(classes, key=lambda c: (parents.get(c, "~"), c))
-    if len(classes) < 3:
-        return classes
-    from scipy.cluster.hierarchy import leaves_list, linkage, optimal_leaf_ordering
-    from scipy.spatial.distance import squareform
-
-    wide = matrix(table.assign(way=table["share"].fillna(1.0) * (1 - table["censored"]) + table["censored"]), "way")
-    way = wide.reindex(index=classes, columns=classes).fillna(1.0).to_numpy(copy=True)
-    way = (way + way.T) / 2
-    np.fill_diagonal(way, 0)
-    condensed = squareform(way, checks=False)
-    return [classes[i] for i in leaves_list(optimal_leaf_ordering(linkage(condensed, "average"), condensed))]
-
-
 def of_tasks(flips: Mapping[str, pd.DataFrame], kind: str = "similarity", **options: Any) -> pd.DataFrame:
     """Class tables of several tasks and orders, one below the other.
 
@@ -283,14 +248,6 @@ def readable(table: pd.DataFrame, *names: str) -> pd.DataFrame:
         triples = zip(table[name], table[f"{name}_low"], table[f"{name}_high"], strict=True)
         out[name] = [f"{v:.{digits}f} [{a:.{digits}f}, {b:.{digits}f}]" if pd.notna(v) else "–" for v, a, b in triples]
     return out[[c for c in out.columns if not c.endswith(("_low", "_high"))]]
-
-
-def parents_of(obs: pd.DataFrame, label: str, parent: str = "tissue_top") -> dict[str, str]:
-    """Most frequent parent of each class, from the samples' own columns; empty where the atlas names none."""
-    if parent not in obs or label == parent:
-        return {}
-    known = obs[[label, parent]].dropna().astype(str)
-    return known.groupby(label)[parent].agg(lambda names: names.mode().iloc[0]).to_dict()
 
 
 def _one_order(flips: pd.DataFrame, kind: str) -> pd.DataFrame:

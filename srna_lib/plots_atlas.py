@@ -1,4 +1,4 @@
-"""Figures about an atlas: studies and classes, depth, zeros, filters, and what neighbours share."""
+"""Figures about an atlas: studies and classes, depth, zeros and filters."""
 
 from __future__ import annotations
 
@@ -241,51 +241,6 @@ def filter_curve(
     fig.update_yaxes(title_text="share that stays (%)", tickformat=".0%", range=[-0.02, 1.05])
     fig.update_layout(legend_title_text="share of")
     return decorate(fig, title, caption, height=340, panels=True)
-
-
-def neighbours(table: pd.DataFrame, *, title: str = "", caption: str = "") -> go.Figure:
-    """Draw observed shares of neighbours with their intervals, next to chance and to the highest possible.
-
-    Parameters
-    ----------
-    table : DataFrame
-        As from `embedding.neighbour_share`.
-    title, caption : str
-        Plain text.
-
-    Returns
-    -------
-    Figure
-        Traces chance, ceiling and observed.
-
-    Raises
-    ------
-    InputError
-        Missing columns or no rows.
-    """
-    table = as_table(table, ["share", "candidates", "observed", "ci_low", "ci_high", "chance", "ceiling"])
-    y = [f"<b>{safe(s)}</b><br>{safe(c)}" for s, c in zip(table["share"], table["candidates"], strict=True)]
-    error = {
-        "type": "data",
-        "symmetric": False,
-        "array": table["ci_high"] - table["observed"],
-        "arrayminus": table["observed"] - table["ci_low"],
-        "thickness": 1.8,
-    }
-    fig = go.Figure()
-    for name, column, color, symbol in (
-        ("chance", "chance", "#666666", "circle-open"),
-        ("highest possible", "ceiling", "#666666", "line-ns"),
-        ("observed", "observed", PALETTE[0], "circle"),
-    ):
-        marker = {"size": 12, "color": color, "symbol": symbol, "line": {"width": 2, "color": color}}
-        hover = f"{name}: %{{x:.1%}}<extra></extra>"
-        trace = go.Scatter(x=table[column], y=y, mode="markers", name=name, marker=marker, hovertemplate=hover)
-        fig.add_trace(trace.update(error_x=error) if name == "observed" else trace)
-    fig.update_xaxes(title_text="share of the neighbours (%)", tickformat=".0%", range=[-0.02, 1.02])
-    fig.update_yaxes(title_text="what the neighbours share", autorange="reversed")
-    fig.update_layout(legend={"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom"})
-    return decorate(fig, title, caption, height=62 * len(table) + 60, panels=True)
 
 
 def _lines(fig: go.Figure, thresholds: Sequence[float]) -> None:

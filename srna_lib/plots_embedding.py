@@ -1,4 +1,4 @@
-"""Maps of samples: one, or two of the same points coloured by class and by study."""
+"""Maps of samples, one or two of the same points coloured by class and by study, and what neighbours share."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from srna_lib.plots_base import as_table, decorate, panel_titles, safe, styles
+from srna_lib.plots_base import PALETTE, as_table, decorate, panel_titles, safe, styles
 
 MAX_LEGEND = 24
 
@@ -141,3 +141,48 @@ def _traces(table: pd.DataFrame, color: str, hover: Sequence[str], *, legend: bo
 def _hover(row: dict, columns: Sequence[str]) -> str:
     head = f"<b>{safe(row['sample'])}</b>"
     return head + "".join(f"<br>{safe(c)}: {safe(row[c]) if pd.notna(row[c]) else 'unknown'}" for c in columns)
+
+
+def neighbours(table: pd.DataFrame, *, title: str = "", caption: str = "") -> go.Figure:
+    """Draw observed shares of neighbours with their intervals, next to chance and to the highest possible.
+
+    Parameters
+    ----------
+    table : DataFrame
+        As from `embedding.neighbour_share`.
+    title, caption : str
+        Plain text.
+
+    Returns
+    -------
+    Figure
+        Traces chance, ceiling and observed.
+
+    Raises
+    ------
+    InputError
+        Missing columns or no rows.
+    """
+    table = as_table(table, ["share", "candidates", "observed", "ci_low", "ci_high", "chance", "ceiling"])
+    y = [f"<b>{safe(s)}</b><br>{safe(c)}" for s, c in zip(table["share"], table["candidates"], strict=True)]
+    error = {
+        "type": "data",
+        "symmetric": False,
+        "array": table["ci_high"] - table["observed"],
+        "arrayminus": table["observed"] - table["ci_low"],
+        "thickness": 1.8,
+    }
+    fig = go.Figure()
+    for name, column, color, symbol in (
+        ("chance", "chance", "#666666", "circle-open"),
+        ("highest possible", "ceiling", "#666666", "line-ns"),
+        ("observed", "observed", PALETTE[0], "circle"),
+    ):
+        marker = {"size": 12, "color": color, "symbol": symbol, "line": {"width": 2, "color": color}}
+        hover = f"{name}: %{{x:.1%}}<extra></extra>"
+        trace = go.Scatter(x=table[column], y=y, mode="markers", name=name, marker=marker, hovertemplate=hover)
+        fig.add_trace(trace.update(error_x=error) if name == "observed" else trace)
+    fig.update_xaxes(title_text="share of the neighbours (%)", tickformat=".0%", range=[-0.02, 1.02])
+    fig.update_yaxes(title_text="what the neighbours share", autorange="reversed")
+    fig.update_layout(legend={"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom"})
+    return decorate(fig, title, caption, height=62 * len(table) + 60, panels=True)

@@ -32,7 +32,7 @@ def flip_matrix(
     value : str, default "mean"
         Column that is drawn; a share is printed in per cent.
     classes : sequence of str, optional
-        Order of the classes, e.g. from `flip_tables.class_order`; sorted by default.
+        Order of the classes, e.g. from `flip_classes.class_order`; sorted by default.
     what : str, default "mean steps"
         Name of the value.
     title, caption : str

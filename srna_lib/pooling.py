@@ -18,7 +18,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold
 from sklearn.utils.validation import check_is_fitted
 
-from srna_lib.dual_ridge import cohort_means, large_groups, left_out_errors, pattern_names, shared_dual, solve
+from srna_lib import dual_ridge
 from srna_lib.labels import CONTEXT
 from srna_lib.relevance import association
 
@@ -49,10 +49,10 @@ class _PartialPooling(BaseEstimator):
         values, contexts, cohorts = self._split(X)
         self.feature_names_in_ = np.asarray(X.columns, dtype=object)
         self.n_features_in_ = X.shape[1]
-        self.centres_ = {k: values[contexts == k].mean(axis=0) for k in large_groups(contexts)}
-        self.cohort_centres_ = {k: values[cohorts == k].mean(axis=0) for k in large_groups(cohorts)}
+        self.centres_ = {k: values[contexts == k].mean(axis=0) for k in dual_ridge.large_groups(contexts)}
+        self.cohort_centres_ = {k: values[cohorts == k].mean(axis=0) for k in dual_ridge.large_groups(cohorts)}
         self.target_mean_ = targets.mean(axis=0)
-        self.cohort_targets_ = cohort_means(targets, cohorts)
+        self.cohort_targets_ = dual_ridge.cohort_means(targets, cohorts)
         centred = self._centre(values, contexts, cohorts)
         residual = targets - self._base(cohorts)
         factor = self._solve(centred, residual, cohorts)
@@ -64,7 +64,7 @@ class _PartialPooling(BaseEstimator):
         """Fit; return the scores that donors get when left out, shape (n, t)."""
         centred, residual, factor = self._fit(X, targets)
         if not self.relevance:
-            return residual - left_out_errors(factor, self.dual_, groups)
+            return residual - dual_ridge.left_out_errors(factor, self.dual_, groups)
         return clone(self)._refitted(centred, residual, self.cohorts_, groups)
 
     def _solve(self, centred: np.ndarray, residual: np.ndarray, cohorts: np.ndarray) -> np.ndarray:
@@ -76,9 +76,9 @@ class _PartialPooling(BaseEstimator):
         self.scale_ = spread / weights * np.sqrt((weights**2).sum())
         self.profiles_, self.cohorts_ = (centred / self.scale_).astype(np.float32), cohorts
         if self.relevance and self.gamma is None and self.own == 0:
-            self.dual_ = shared_dual(self.profiles_, residual, self.alpha / self.shared) / self.shared
+            self.dual_ = dual_ridge.shared_dual(self.profiles_, residual, self.alpha / self.shared) / self.shared
             return np.empty(0)
-        factor, self.dual_ = solve(self._kernel(self.profiles_, cohorts), residual, self.alpha)
+        factor, self.dual_ = dual_ridge.solve(self._kernel(self.profiles_, cohorts), residual, self.alpha)
         return factor
 
     def _refitted(self, centred: np.ndarray, residual: np.ndarray, cohorts: np.ndarray, groups: Any) -> np.ndarray:
@@ -106,10 +106,10 @@ class _PartialPooling(BaseEstimator):
         context = X.columns.str.startswith(CONTEXT)
         if not X.columns[context].str.startswith(f"{CONTEXT}{self.by}=").any():
             raise ValueError(f"no column {CONTEXT}{self.by}=...; expected indicators of the cohort (with_context).")
-        return X.loc[:, ~context].to_numpy(float), pattern_names(X.loc[:, context]), self._cohort(X)
+        return X.loc[:, ~context].to_numpy(float), dual_ridge.pattern_names(X.loc[:, context]), self._cohort(X)
 
     def _cohort(self, X: pd.DataFrame) -> np.ndarray:
-        return pattern_names(X.loc[:, X.columns.str.startswith(f"{CONTEXT}{self.by}=")])
+        return dual_ridge.pattern_names(X.loc[:, X.columns.str.startswith(f"{CONTEXT}{self.by}=")])
 
     def _centre(self, values: np.ndarray, contexts: np.ndarray, cohorts: np.ndarray) -> np.ndarray:
         """Subtract the training mean of each sample's context; an unseen cohort is centred on itself."""
@@ -125,14 +125,7 @@ class _PartialPooling(BaseEstimator):
         return np.stack([self.cohort_targets_.get(c, self.target_mean_) for c in cohorts])
 
     def _kernel(self, profiles: np.ndarray, cohorts: np.ndarray) -> np.ndarray:
-        kernel = profiles @ self.profiles_.T
-        if self.gamma is not None:
-            norms = [np.square(p).sum(axis=1) for p in (profiles, self.profiles_)]
-            kernel *= np.float32(2.0)
-            kernel -= norms[0][:, None]
-            kernel -= norms[1][None, :]
-            kernel *= np.float32(self.gamma)
-            np.exp(kernel, out=kernel)
+        kernel = dual_ridge.similarities(profiles, self.profiles_, self.gamma)
         kernel *= np.float32(self.shared) + np.float32(self.own) * (cohorts[:, None] == self.cohorts_[None, :])
         return kernel
 

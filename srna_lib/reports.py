@@ -15,16 +15,13 @@ from typing import Any
 
 import nbformat
 import papermill
-import zmq
-from jupyter_client.kernelspec import KernelSpec
-from jupyter_client.manager import AsyncKernelManager
 from nbformat import NotebookNode
-from traitlets import default
 
 import srna_lib
 from srna_lib import html
 from srna_lib.cells import describe_error
 from srna_lib.errors import InputError
+from srna_lib.kernels import ThisInterpreter
 from srna_lib.manifest import (
     NOT_APPLICABLE,
     about_line,
@@ -73,25 +70,6 @@ class Report:
         """Whether notebooks failed and every one of them because of what the user gave."""
         failures = [outcome.bad_input for outcome in self.outcomes if outcome.status == "failed"]
         return bool(failures) and all(failures)
-
-
-class _ThisInterpreter(AsyncKernelManager):
-    """Starts the kernel with the running interpreter, whatever kernel a user has installed as python3."""
-
-    @default("transport_encryption")
-    def _encrypted_where_possible(self) -> str:
-        # The sockets are open to every user of the machine; the kernel warns when they are in plain text.
-        return "auto" if zmq.has("curve") else "disabled"
-
-    @property
-    def kernel_spec(self) -> KernelSpec:
-        return KernelSpec(
-            # Log level: a kernel that is shut down calls its own interruption an error.
-            argv=[sys.executable, "-m", "ipykernel_launcher", "--log-level=50", "-f", "{connection_file}"],
-            display_name="Python 3",
-            language="python",
-            metadata={"supported_encryption": ["curve"]},
-        )
 
 
 def run_notebooks(
@@ -230,7 +208,7 @@ def _run_one(path: Path, folder: Path, given: dict[str, Any], digest: str, simul
                 language="python",
                 cwd=str(path.parent),
                 progress_bar=sys.stderr.isatty(),
-                kernel_manager_class=_ThisInterpreter,
+                kernel_manager_class=ThisInterpreter,
             )
         except papermill.PapermillExecutionError as failure:
             described = describe_error(failure.ename, failure.evalue, failure.traceback)

@@ -12,7 +12,8 @@ from srna_lib.datasets import fetch
 from srna_lib.errors import InputError
 from srna_lib.features import annotate
 from srna_lib.gmt import parse_gmt
-from srna_lib.names import hairpins, join_names, match_names
+from srna_lib.mirnas import hairpins, join_names
+from srna_lib.names import match_names
 from srna_lib.sources import read_table
 
 COLLECTIONS = ("family", "cluster", "tissue", "disease")

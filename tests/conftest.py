@@ -7,8 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pooch
 import pytest
+import requests
 from hypothesis import settings
+from toyfile import COMMIT, CONTENT, TOY, refuse_with
 
 settings.register_profile("srna", deadline=None, max_examples=50, derandomize=True, database=None)
 settings.load_profile("srna")
@@ -91,6 +94,28 @@ def info() -> dict:
         "simulated": True,
         "sources": pd.DataFrame({"url": ["https://example.org/a"], "sha256": ["0" * 64]}),
     }
+
+
+@pytest.fixture
+def empty_cache(tmp_path, monkeypatch) -> Path:
+    """An empty cache, no mirror, a registry of one data set, and a network that refuses."""
+    from srna_lib import datasets
+
+    monkeypatch.setenv("SRNA_DATA_DIR", str(tmp_path / "cache"))
+    monkeypatch.delenv("SRNA_DATA_MIRROR", raising=False)
+    monkeypatch.setattr(datasets, "registry", lambda: {"demo": {**TOY, "simulated": True, "files": []}, "toy": TOY})
+    monkeypatch.setattr(pooch.HTTPDownloader, "__call__", refuse_with(requests.ConnectionError("no route")))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def toy_mirror(empty_cache, tmp_path, monkeypatch) -> Path:
+    """A mirror that holds the file; returns the copy's path."""
+    copy = tmp_path / "mirror" / "owner" / "repo" / COMMIT / "some" / "folder" / "data.rda"
+    copy.parent.mkdir(parents=True)
+    copy.write_bytes(CONTENT)
+    monkeypatch.setenv("SRNA_DATA_MIRROR", str(tmp_path / "mirror"))
+    return copy
 
 
 def pytest_terminal_summary(terminalreporter):

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from srna_lib import cli_datasets, datasets
+from srna_lib import cli_datasets, datasets, downloads
 from srna_lib.atlas import make_atlas
 from srna_lib.errors import InputError
 
@@ -122,7 +122,7 @@ def test_describe(toy):
     ):  # fmt: skip
         assert line in out.splitlines(), line
     for file in FILES:
-        assert datasets.RAW.format(**file) in out and file["sha256"] in out
+        assert downloads.RAW.format(**file) in out and file["sha256"] in out
 
 
 def test_describe_cuts_a_long_list_of_labels(toy, monkeypatch):

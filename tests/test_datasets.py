@@ -1,4 +1,4 @@
-"""Registry, mirror, cache, download; and the sentence for each way that it can fail."""
+"""Registry, parsed atlases, and the sentence for each way that loading can fail."""
 
 from __future__ import annotations
 
@@ -8,73 +8,16 @@ import re
 import shutil
 import subprocess
 import sys
-import urllib.error
 from pathlib import Path
 
 import anndata as ad
 import numpy as np
-import pooch
 import pytest
-import requests
+from toyfile import COMMIT, CONTENT, FILE, TOY, URL, files_below
 
 from srna_lib import datasets, simulate
 from srna_lib.atlas import counts_frame, make_atlas
 from srna_lib.errors import InputError
-
-CONTENT = b"what the file holds\n"
-COMMIT = "c" * 40
-FILE = {
-    "repository": "owner/repo",
-    "commit": COMMIT,
-    "path": "some/folder/data.rda",
-    "bytes": len(CONTENT),
-    "sha256": hashlib.sha256(CONTENT).hexdigest(),
-}
-TOY = {"title": "Toy", "citation": "Me (2020)", "licence": "MIT", "simulated": False, "files": [FILE]}
-URL = f"https://raw.githubusercontent.com/owner/repo/{COMMIT}/some/folder/data.rda"
-
-
-@pytest.fixture
-def cache(tmp_path, monkeypatch) -> Path:
-    """An empty cache, no mirror, a registry of one data set, and a network that refuses."""
-    monkeypatch.setenv("SRNA_DATA_DIR", str(tmp_path / "cache"))
-    monkeypatch.delenv("SRNA_DATA_MIRROR", raising=False)
-    monkeypatch.setattr(datasets, "registry", lambda: {"demo": {**TOY, "simulated": True, "files": []}, "toy": TOY})
-    monkeypatch.setattr(pooch.HTTPDownloader, "__call__", _raise(requests.ConnectionError("no route")))
-    return tmp_path / "cache"
-
-
-@pytest.fixture
-def toy_mirror(cache, tmp_path, monkeypatch) -> Path:
-    """A mirror that holds the file; returns the copy's path."""
-    copy = tmp_path / "mirror" / "owner" / "repo" / COMMIT / "some" / "folder" / "data.rda"
-    copy.parent.mkdir(parents=True)
-    copy.write_bytes(CONTENT)
-    monkeypatch.setenv("SRNA_DATA_MIRROR", str(tmp_path / "mirror"))
-    return copy
-
-
-def _raise(error):
-    def call(self, url, output_file, downloader, **options):
-        raise error
-
-    return call
-
-
-def _serve(monkeypatch, content):
-    """Let the network answer with these bytes; return the list of asked addresses."""
-    asked = []
-
-    def call(self, url, output_file, downloader, **options):
-        asked.append(url)
-        Path(output_file).write_bytes(content)
-
-    monkeypatch.setattr(pooch.HTTPDownloader, "__call__", call)
-    return asked
-
-
-def files_below(folder: Path) -> list[str]:
-    return sorted(p.name for p in folder.rglob("*") if p.is_file())
 
 
 def test_registry_is_complete():
@@ -120,72 +63,9 @@ def test_unknown_name(call, name, hint):
     assert str(caught.value) == f"unknown data set {name!r}: expected one of {', '.join(datasets.registry())}{hint}"
 
 
-def test_mirror_is_used(toy_mirror, cache):
-    (path,) = datasets.fetch("toy")
-    assert path.read_bytes() == CONTENT
-    assert path == cache / "toy" / FILE["sha256"][:12] / "data.rda"
-    assert files_below(cache) == ["data.rda"]
-    assert toy_mirror.read_bytes() == CONTENT
-
-
-def test_cached_file_needs_no_mirror(toy_mirror, cache, monkeypatch):
-    (first,) = datasets.fetch("toy")
-    stamp = first.stat().st_mtime_ns
-    monkeypatch.delenv("SRNA_DATA_MIRROR")
-    toy_mirror.unlink()
-    (second,) = datasets.fetch("toy")
-    assert second == first and second.stat().st_mtime_ns == stamp
-
-
-def test_simulated_data_have_no_file(cache):
+def test_simulated_data_have_no_file(empty_cache):
     assert datasets.fetch("demo") == []
-    assert not cache.exists()
-
-
-def test_download(cache, monkeypatch):
-    asked = _serve(monkeypatch, CONTENT)
-    (path,) = datasets.fetch("toy")
-    assert asked == [URL]
-    assert path.read_bytes() == CONTENT
-    assert files_below(cache) == ["data.rda"]
-    datasets.fetch("toy")
-    assert asked == [URL]
-
-
-def test_mirror_without_the_file_falls_back_to_the_network(toy_mirror, monkeypatch):
-    toy_mirror.unlink()
-    asked = _serve(monkeypatch, CONTENT)
-    assert datasets.fetch("toy")[0].read_bytes() == CONTENT
-    toy_mirror.mkdir()  # a folder where the file should be is no file either
-    datasets.fetch("toy")[0].unlink()
-    assert datasets.fetch("toy")[0].read_bytes() == CONTENT
-    assert asked == [URL, URL]
-
-
-@pytest.mark.parametrize("damage", [b"", CONTENT[:-1], CONTENT + b"x", CONTENT.replace(b"w", b"W")])
-def test_corrupted_cache_is_removed_and_the_next_fetch_repairs(toy_mirror, cache, damage):
-    (path,) = datasets.fetch("toy")
-    path.write_bytes(damage)
-    found = hashlib.sha256(damage).hexdigest()[:12]
-    with pytest.raises(InputError) as caught:
-        datasets.fetch("toy")
-    assert str(caught.value) == (
-        f"{path}: the cached file of 'toy' is damaged (SHA-256 {found}..., expected {FILE['sha256'][:12]}...)"
-        " and was removed; run the command again to fetch it afresh."
-    )
-    assert files_below(cache) == []
-    assert datasets.fetch("toy")[0].read_bytes() == CONTENT
-
-
-def test_truncated_copy_in_the_mirror(toy_mirror, cache):
-    toy_mirror.write_bytes(CONTENT[:5])
-    sentence = rf"^{re.escape(str(toy_mirror))}: wrong SHA-256 for 'toy' \(\w{{12}}\.\.\., 5 bytes; expected"
-    with pytest.raises(InputError, match=sentence + rf" {FILE['sha256'][:12]}\.\.\., {len(CONTENT)} bytes\)"):
-        datasets.fetch("toy")
-    assert files_below(cache) == []
-    assert toy_mirror.read_bytes() == CONTENT[:5]  # the mirror is not ours to clean
-    toy_mirror.write_bytes(CONTENT)
-    assert datasets.fetch("toy")[0].read_bytes() == CONTENT
+    assert not empty_cache.exists()
 
 
 def test_truncated_copy_of_the_real_file(mirror, tmp_path, monkeypatch):
@@ -199,104 +79,6 @@ def test_truncated_copy_of_the_real_file(mirror, tmp_path, monkeypatch):
     with pytest.raises(InputError, match=rf"wrong SHA-256 for 'mirome' .*{file['bytes'] - 1} bytes; expected"):
         datasets.load("mirome")
     assert files_below(tmp_path / "cache") == []
-
-
-def test_truncated_download(cache, monkeypatch):
-    _serve(monkeypatch, CONTENT[:7])
-    with pytest.raises(InputError, match=rf"^{re.escape(URL)}: wrong SHA-256 for 'toy' .* 7 bytes; .*was not kept\.$"):
-        datasets.fetch("toy")
-    assert files_below(cache) == []
-    _serve(monkeypatch, CONTENT)
-    assert datasets.fetch("toy")[0].read_bytes() == CONTENT
-
-
-def test_part_file_of_a_killed_run_does_no_harm(toy_mirror, cache):
-    left = cache / "toy" / FILE["sha256"][:12] / "data.rda.part"
-    left.parent.mkdir(parents=True)
-    left.write_bytes(b"half")
-    assert datasets.fetch("toy")[0].read_bytes() == CONTENT
-    assert files_below(cache) == ["data.rda"]
-
-
-@pytest.mark.parametrize(
-    "error",
-    [requests.ConnectionError("no route"), requests.Timeout("slow"), requests.HTTPError("404"),
-     requests.exceptions.ChunkedEncodingError("cut"), urllib.error.URLError("dns")],
-    ids=lambda e: type(e).__name__,
-)  # fmt: skip
-def test_no_network_and_no_mirror(cache, monkeypatch, error):
-    monkeypatch.setattr(pooch.HTTPDownloader, "__call__", _raise(error))
-    with pytest.raises(InputError) as caught:
-        datasets.fetch("toy")
-    assert str(caught.value) == (
-        f"'toy': the download of {URL} failed ({type(error).__name__}); expected a network connection, or"
-        " SRNA_DATA_MIRROR set to a folder with the file (the data set 'demo' needs neither)."
-    )
-    assert files_below(cache) == []
-
-
-def test_no_network_and_a_mirror_without_the_file(cache, tmp_path, monkeypatch):
-    monkeypatch.setenv("SRNA_DATA_MIRROR", str(tmp_path / "elsewhere"))
-    with pytest.raises(InputError, match=r"^'toy': the mirror '.*elsewhere' does not hold it and the download of"):
-        datasets.fetch("toy")
-
-
-@pytest.mark.parametrize("depth", [0, 1, 2])
-def test_cache_folder_that_is_a_file(toy_mirror, cache, depth):
-    blocked = (cache, cache / "toy", cache / "toy" / FILE["sha256"][:12])[depth]
-    blocked.parent.mkdir(parents=True, exist_ok=True)
-    blocked.write_text("in the way")
-    with pytest.raises(
-        InputError,
-        match=r": the cache folder cannot be written \(.+\); expected a writable folder \(set SRNA_DATA_DIR\)",
-    ) as caught:
-        datasets.fetch("toy")
-    assert str(cache / "toy") in str(caught.value)
-    assert blocked.read_text() == "in the way"
-
-
-def test_cache_folder_without_permission(toy_mirror, cache, monkeypatch):
-    def refuse(self, **options):  # not chmod: root may write anywhere
-        raise PermissionError(13, "Permission denied")
-
-    monkeypatch.setattr(Path, "mkdir", refuse)
-    with pytest.raises(InputError, match=r"cannot be written \(Permission denied\); expected a writable folder"):
-        datasets.fetch("toy")
-
-
-def test_full_disk(toy_mirror, cache, monkeypatch):
-    def full(source, target):
-        Path(target).write_bytes(CONTENT[:3])
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(datasets.shutil, "copyfile", full)
-    with pytest.raises(InputError, match=r"cannot be written \(No space left on device\)"):
-        datasets.fetch("toy")
-    assert files_below(cache) == []
-
-
-def test_a_run_that_is_killed_leaves_no_file_under_the_final_name(toy_mirror, cache, monkeypatch):
-    seen = []
-
-    def crash(source, target):
-        seen.append((Path(source).read_bytes(), Path(target).exists()))
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(datasets.os, "replace", crash)
-    with pytest.raises(KeyboardInterrupt):
-        datasets.fetch("toy")
-    assert seen == [(CONTENT, False)]
-    assert files_below(cache) == []
-
-
-def test_cache_dir(monkeypatch, tmp_path):
-    monkeypatch.setenv("SRNA_DATA_DIR", str(tmp_path))
-    assert datasets.cache_dir() == tmp_path
-    monkeypatch.delenv("SRNA_DATA_DIR")
-    assert datasets.cache_dir() == Path(datasets.__file__).resolve().parent.parent / "data"
-    monkeypatch.setattr(datasets, "__file__", str(tmp_path / "lib" / "srna_lib" / "datasets.py"))
-    assert datasets.cache_dir().name == "srna_lib"
-    assert tmp_path not in datasets.cache_dir().parents
 
 
 @pytest.fixture
@@ -322,7 +104,7 @@ def test_load_hands_file_and_description_to_the_parser(toy_mirror, parser):
     assert atlas.uns["srna"]["sources"].equals(sources) and atlas.uns["srna"]["quantity"] == "counts"
 
 
-def test_files_reach_the_parser_in_the_order_of_the_registry(cache, tmp_path, monkeypatch, counts, obs):
+def test_files_reach_the_parser_in_the_order_of_the_registry(empty_cache, tmp_path, monkeypatch, counts, obs):
     files = []
     for number in range(12):
         content = f"{number}".encode()
@@ -346,17 +128,17 @@ def test_files_reach_the_parser_in_the_order_of_the_registry(cache, tmp_path, mo
     assert given == [str(number) for number in range(12)]
 
 
-def test_parsed_once(toy_mirror, cache, parser, counts):
+def test_parsed_once(toy_mirror, empty_cache, parser, counts):
     first, second = datasets.load("toy"), datasets.load("toy", seed=5)
     assert len(parser) == 1
     assert counts_frame(first).equals(counts_frame(second)) and first.obs.equals(second.obs)
-    assert [p.suffix for p in (cache / "toy").iterdir() if p.is_file()] == [".h5ad"]
+    assert [p.suffix for p in (empty_cache / "toy").iterdir() if p.is_file()] == [".h5ad"]
 
 
-def test_parsed_atlas_needs_no_source_file(toy_mirror, cache, parser, monkeypatch):
+def test_parsed_atlas_needs_no_source_file(toy_mirror, empty_cache, parser, monkeypatch):
     datasets.load("toy")
     toy_mirror.unlink()
-    shutil.rmtree(cache / "toy" / FILE["sha256"][:12])
+    shutil.rmtree(empty_cache / "toy" / FILE["sha256"][:12])
     assert datasets.load("toy").shape == (6, 4) and len(parser) == 1
 
 
@@ -402,14 +184,14 @@ def test_unknown_option(toy_mirror, parser, name, known):
     assert parser == []
 
 
-def test_files_that_are_no_atlas(cache, monkeypatch):
+def test_files_that_are_no_atlas(empty_cache, monkeypatch):
     monkeypatch.setattr(datasets, "registry", lambda: {"toy": TOY, "maps": {**TOY, "atlas": False}})
     assert datasets.names() == ["toy"]
     with pytest.raises(InputError, match=r"^'maps' holds no atlas: expected one of toy \(fetch brings its files\)\.$"):
         datasets.load("maps")
 
 
-def test_state(toy_mirror, cache, parser, monkeypatch):
+def test_state(toy_mirror, empty_cache, parser, monkeypatch):
     assert datasets.state("demo") == "simulated"
     assert datasets.state("toy") == "mirror"
     datasets.fetch("toy")
@@ -418,7 +200,7 @@ def test_state(toy_mirror, cache, parser, monkeypatch):
     assert datasets.state("toy") == "cached"
     datasets.load("toy")
     assert datasets.state("toy") == "parsed"
-    shutil.rmtree(cache)
+    shutil.rmtree(empty_cache)
     assert datasets.state("toy") == "not fetched"
     other = {**FILE, "path": "other.rda", "sha256": "0" * 64}
     monkeypatch.setattr(datasets, "registry", lambda: {"toy": {**TOY, "files": [FILE, other]}})
@@ -426,7 +208,7 @@ def test_state(toy_mirror, cache, parser, monkeypatch):
     assert datasets.state("toy") == "partly"
 
 
-def test_load_hands_the_seed_to_the_simulator(cache, monkeypatch):
+def test_load_hands_the_seed_to_the_simulator(empty_cache, monkeypatch):
     monkeypatch.setattr(simulate, "simulate_atlas", lambda *, seed, info: (seed, info))
     seed, info = datasets.load("demo", seed=7)
     assert seed == 7

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import runpy
 from pathlib import Path
 
 import anndata as ad
@@ -13,13 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from srna_lib import features, names
+from srna_lib import features
 from srna_lib.atlas import counts_frame, make_atlas
 from srna_lib.errors import InputError
 from srna_lib.features import annotate, current_name, harmonise, match_names, shared_names, summarise_mapping
+from srna_lib.mirnas import mirna_table
 
 ROOT = Path(__file__).parent.parent
-TABLE = names.mirna_table()
+TABLE = mirna_table()
 CURRENT = sorted(TABLE.loc[TABLE["kind"] != "removed", "name"])
 MATURE = sorted(TABLE.loc[TABLE["kind"] == "mature", "name"])
 INFO = {"name": "toy", "title": "Toy", "citation": "-", "licence": "MIT", "simulated": True}
@@ -189,51 +189,6 @@ def test_the_current_name_of_a_current_name_is_itself(name):
     assert all(current_name(n).names == (n,) and current_name(n).kind == first.kind for n in first.names)
     again = current_name(first.name)
     assert (again.names, again.name) == (first.names, first.name)
-
-
-@given(st.lists(st.sampled_from(MATURE), min_size=1, max_size=6, unique=True))
-def test_joined_names_come_apart_again(members):
-    assert set(current_name(names.join_names(members)).names) == set(members)
-
-
-def test_the_table_is_sound():
-    assert not TABLE.duplicated(["kind", "name"]).any()
-    with_accession = TABLE.loc[TABLE["accession"] != "", "accession"]
-    assert with_accession.is_unique and with_accession.str.fullmatch(r"(MI|MIMAT)\d{7}").all()
-    loops = set(TABLE.loc[TABLE["kind"] == "stem-loop", "name"])
-    mature = TABLE[TABLE["kind"] == "mature"]
-    assert {h for homes in mature["hairpins"] for h in homes.split(";")} <= loops
-    assert (TABLE.loc[TABLE["kind"] != "removed", "family"] != "").all()
-    for kind, own in TABLE.groupby("kind"):
-        old = {a for aliases in own["aliases"] for a in aliases.split(";") if a}
-        assert not old & set(own["name"]), kind
-
-
-def test_known_places_families_and_clusters():
-    rows = TABLE.set_index(["kind", "name"])
-    mir21 = rows.loc["mature", "hsa-miR-21-5p"]
-    assert (mir21["accession"], mir21["chrom"], mir21["strand"]) == ("MIMAT0000076", "chr17", "+")
-    assert rows.loc["mature", "hsa-let-7a-5p"]["hairpins"] == "hsa-let-7a-1;hsa-let-7a-2;hsa-let-7a-3"
-    cluster = rows.loc["stem-loop", "hsa-mir-17"]["cluster"]
-    members = TABLE.loc[(TABLE["cluster"] == cluster) & (TABLE["kind"] == "stem-loop"), "name"]
-    assert set(members) == {f"hsa-mir-{n}" for n in ("17", "18a", "19a", "20a", "19b-1", "92a-1")}
-    assert rows.loc["stem-loop", "hsa-mir-200a"]["family"] == rows.loc["stem-loop", "hsa-mir-200b"]["family"]
-
-
-def test_arms_that_places_tell_are_those_of_the_names():
-    mature = TABLE[(TABLE["kind"] == "mature") & (TABLE["accession"] != "") & (TABLE["release"] != "miRge3")]
-    named = mature[mature["name"].str.contains(r"-[53]p$")]
-    assert len(named) > 1700
-    assert (named["name"].str[-2:] == named["arm"]).mean() > 0.995
-
-
-def test_the_table_is_what_the_script_computes(mirror, tmp_path, monkeypatch, mirome):
-    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
-    script = runpy.run_path(str(ROOT / "scripts" / "make_mirna_tables.py"))
-    monkeypatch.setitem(script["make_table"].__globals__, "load", lambda name: {"mirome": mirome}[name])
-    script["write_table"](script["make_table"](mirror), tmp_path / "table.tsv")
-    committed = (ROOT / "srna_lib" / "resources" / "mirna_names.tsv").read_text(encoding="utf-8")
-    assert (tmp_path / "table.tsv").read_text(encoding="utf-8") == committed
 
 
 def test_annotation():

@@ -71,13 +71,6 @@ def test_intervals_are_over_studies_not_samples():
     assert (row["mean_low"], row["mean_high"]) == (2, 9)
 
 
-def test_matrix_has_an_empty_diagonal_in_the_order_given():
-    table = flip_tables.class_table(flips(ROWS), "similarity", n_boot=5)
-    wide = flip_tables.matrix(table, "mean", ["C", "B", "A"])
-    assert list(wide.columns) == ["C", "B", "A"] and list(wide.index) == ["A"]
-    assert wide.loc["A", "B"] == 6 and np.isnan(wide.loc["A", "A"])
-
-
 def test_per_class_takes_each_samples_shortest_path():
     row = flip_tables.per_class(flips(ROWS), n_boot=20).iloc[0]
     assert (row["own"], row["n_samples"], row["expressed"]) == ("A", 3, 10)
@@ -105,28 +98,6 @@ def test_share_left_falls_and_keeps_what_never_flips():
     at = table.set_index("step")["share"]
     assert at[0] == 1 and at[1] == pytest.approx(5 / 6) and at.iloc[-1] == pytest.approx(1 / 6)
     assert (at.diff().dropna() <= 0).all()
-
-
-def test_classes_are_ordered_by_parent_or_by_who_flips_into_whom():
-    rows = []
-    near = {("A", "C"), ("C", "A"), ("B", "D"), ("D", "B")}
-    for a in "ABCD":
-        for b in "ABCD":
-            if a != b:
-                steps = 1.0 if (a, b) in near else 9.0
-                rows.append((f"{a}{b}", "S", a, a, b, steps, 1.0, True))
-    table = flip_tables.class_table(flips(rows), "similarity", n_boot=5)
-    order = flip_tables.class_order(table)
-    assert abs(order.index("A") - order.index("C")) == 1 and abs(order.index("B") - order.index("D")) == 1
-    assert flip_tables.class_order(table, {"A": "y", "B": "x", "C": "y", "D": "x"}) == ["B", "D", "A", "C"]
-    alone = {c: c for c in "ABCD"}
-    assert flip_tables.class_order(table, alone) == order, "a hierarchy of one class each says nothing"
-
-
-def test_parents_are_the_most_frequent_ones():
-    obs = pd.DataFrame({"group": ["a", "a", "a", "b", None], "tissue_top": ["x", "x", "y", None, "z"]})
-    assert flip_tables.parents_of(obs, "group") == {"a": "x"}
-    assert flip_tables.parents_of(obs[["group"]], "group") == {}
 
 
 def test_readable_joins_values_and_intervals():

@@ -14,10 +14,11 @@ PACKAGE = Path(__file__).parent.parent / "srna_lib"
 MODULES = sorted(p.stem for p in PACKAGE.glob("*.py") if p.stem != "__init__")
 FLOORS = (
     ("errors",),
-    ("atlas", "catalogue", "names", "unpack", "quantity"),
+    ("atlas", "catalogue", "mirnas", "unpack", "quantity"),
+    ("names",),
     ("labels", "sources", "features", "ontology", "tables", "axis_names", "gmt", "study_draws"),
     ("out_of_fold", "resampling", "fold_cache"),
-    ("public", "tcga", "cache", "simulate", "table_parquet", "formats"),
+    ("public", "tcga", "cache", "downloads", "simulate", "table_parquet", "formats"),
     ("open_atlas", "format_h5ad"),
     ("atlas_file",),
     ("datasets", "preprocess", "relevance", "scaling", "training", "formats_tools", "formats_files"),
@@ -37,7 +38,7 @@ FLOORS = (
     ("explain",),
     ("attributions", "cases"),
     ("gaps",),
-    ("silencing",),
+    ("silencing", "flip_classes"),
     ("orders", "flip_tables", "firmness", "flip_records", "model_stability"),
     ("flip_walk",),
     ("stability",),
@@ -49,7 +50,7 @@ FLOORS = (
     ("plots_atlas", "plots_embedding", "plots_predictions", "plots_reliability", "plots_effects", "plots_importance"),
     ("plots_explain", "plots_stability"),
     ("plots", "plots_samples", "plots_rankings", "plots_markers"),
-    ("cells",),
+    ("cells", "kernels"),
     ("html",),
     ("manifest",),
     ("parameters",),
@@ -58,7 +59,7 @@ FLOORS = (
     ("cli",),
 )
 FLOOR = {module: number for number, floor in enumerate(FLOORS) for module in floor}
-LONGEST = 330
+LONGEST = 320
 HEAVY = ("keras", "jax", "plotly", "pandas", "sklearn", "umap", "openTSNE")
 
 
@@ -135,7 +136,7 @@ def test_the_package_itself_imports_nothing():
 
 @pytest.mark.parametrize("module", MODULES)
 def test_modules_stay_small(module):
-    assert len((PACKAGE / f"{module}.py").read_text(encoding="utf-8").splitlines()) < LONGEST
+    assert len((PACKAGE / f"{module}.py").read_text(encoding="utf-8").splitlines()) <= LONGEST
 
 
 @pytest.mark.parametrize("module", MODULES)

@@ -74,7 +74,7 @@ FIGURES = {
     "depth": lambda: plots_atlas.depth(SAMPLES, **TEXT),
     "zeros": lambda: plots_atlas.zeros(pd.Series([0, 0.5, 1]), **TEXT),
     "filter_curve": lambda: plots_atlas.filter_curve(EFFECT, **TEXT),
-    "neighbours": lambda: plots_atlas.neighbours(NEAR, **TEXT),
+    "neighbours": lambda: plots_embedding.neighbours(NEAR, **TEXT),
 }
 
 
@@ -307,7 +307,7 @@ def test_filter_curve_is_sorted():
 
 
 def test_neighbours_show_observed_chance_and_ceiling():
-    traces = {t.name: t for t in plots_atlas.neighbours(NEAR).data}
+    traces = {t.name: t for t in plots_embedding.neighbours(NEAR).data}
     assert list(traces["observed"].x) == [0.8, 0.5] and list(traces["chance"].x) == [0.2, 0.1]
     assert list(traces["highest possible"].x) == [1.0, 0.6]
     assert list(traces["observed"].error_x.array) == pytest.approx([0.1, 0.1])

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from srna_lib import datasets, sets
 from srna_lib.errors import InputError
-from srna_lib.names import mirna_table
+from srna_lib.mirnas import mirna_table
 from srna_lib.sets import as_sets, load_sets, measured, read_gmt, stem_loops
 
 TABLE = mirna_table()

@@ -283,7 +283,7 @@ caption = plots.caption(
     len(y), groups.nunique(), metric=f"share of the k = {k} nearest neighbours",
     extra="95 % intervals by bootstrap over studies; no split",
 )  # fmt: skip
-plots_atlas.neighbours(shares, title="What do the nearest neighbours of a sample share with it?", caption=caption)
+plots_embedding.neighbours(shares, title="What do the nearest neighbours of a sample share with it?", caption=caption)
 
 # %%
 share = shares.set_index("metric")
