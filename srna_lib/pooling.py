@@ -19,6 +19,7 @@ from sklearn.model_selection import GroupKFold
 from sklearn.utils.validation import check_is_fitted
 
 from srna_lib import dual_ridge
+from srna_lib.errors import InputError
 from srna_lib.labels import CONTEXT
 from srna_lib.relevance import association
 
@@ -46,6 +47,8 @@ class _PartialPooling(BaseEstimator):
 
     def _fit(self, X: pd.DataFrame, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Fit to targets, shape (n, t); return centred profiles, targets less their base and the Cholesky factor."""
+        if not (self.shared or self.own):
+            raise InputError("shared=0 and own=0 leave no weight to fit; expected at least one of them above 0.")
         values, contexts, cohorts = self._split(X)
         self.feature_names_in_ = np.asarray(X.columns, dtype=object)
         self.n_features_in_ = X.shape[1]

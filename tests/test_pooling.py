@@ -11,6 +11,7 @@ from sklearn.metrics import log_loss, roc_auc_score
 from sklearn.model_selection import GroupKFold
 
 from srna_lib.dual_ridge import cohort_means, left_out_errors, solve
+from srna_lib.errors import InputError
 from srna_lib.pooling import FOLDS, PartialPoolingClassifier, PartialPoolingRegressor
 
 LINEAR = {"relevance": 0.0}
@@ -395,3 +396,12 @@ def test_a_penalty_that_cannot_be():
     X, _ = make(n=40, d=3)
     with pytest.raises(ValueError, match="not positive definite; expected a larger alpha"):
         PartialPoolingRegressor(alpha=-1.0).fit(X, np.arange(40.0))
+
+
+@pytest.mark.parametrize("gamma", [None, 0.3])
+@pytest.mark.parametrize("model", [PartialPoolingClassifier(0.0, 0.0), PartialPoolingRegressor(0.0, 0.0)])
+def test_neither_shared_weights_nor_own_are_nothing_to_fit(model, gamma):
+    X, _ = make(n=40, d=3)
+    sentence = r"^shared=0 and own=0 leave no weight to fit; expected at least one of them above 0\.$"
+    with pytest.raises(InputError, match=sentence):
+        clone(model).set_params(gamma=gamma).fit(X, np.arange(40) % 2)
