@@ -138,6 +138,27 @@ def check_atlas(adata: ad.AnnData, *, source: str | None = None) -> ad.AnnData:
     return adata
 
 
+def samples_of(adata: ad.AnnData, chosen: Any) -> ad.AnnData:
+    """Some samples of an atlas, as an atlas of its own.
+
+    Parameters
+    ----------
+    adata : AnnData, shape (n_samples, n_srnas)
+        The atlas; also a view of one, such as every other sRNA of it, ``atlas[:, ::2]``. Of such a view
+        ``adata[chosen]`` cannot be read: anndata keeps the step, and scipy cannot index sparse counts by a list of rows
+        beside columns with a step.
+    chosen : array
+        Positions, names, or a truth value for each sample.
+
+    Returns
+    -------
+    AnnData, shape (n_chosen, n_srnas)
+        A copy.
+    """
+    columns = np.arange(adata.n_vars) if adata.is_view else slice(None)
+    return adata[chosen, columns].copy()
+
+
 def counts_frame(adata: ad.AnnData) -> pd.DataFrame:
     """Dense counts of an atlas as a table.
 

@@ -9,6 +9,7 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 
+from srna_lib.atlas import samples_of
 from srna_lib.contexts import with_every_class
 from srna_lib.errors import InputError
 from srna_lib.joint import joined_tasks
@@ -192,13 +193,14 @@ def select(adata: ad.AnnData, where: Mapping[str, str]) -> ad.AnnData:
         Unknown column, or no sample has these values.
     """
     name = adata.uns.get("srna", {}).get("name", "atlas")
+    chosen = np.ones(adata.n_obs, dtype=bool)
     for column, value in where.items():
         if column not in adata.obs:
             raise InputError(f"{name}: the field obs[{column!r}] is missing; expected it to choose samples by.")
-        adata = adata[(adata.obs[column].astype(str) == value).to_numpy()]
-    if not adata.n_obs:
+        chosen &= (adata.obs[column].astype(str) == value).to_numpy()
+    if not chosen.any():
         raise InputError(f"{name}: no sample has {', '.join(f'{k} = {v!r}' for k, v in where.items())}.")
-    return adata.copy()
+    return samples_of(adata, chosen)
 
 
 def feature_tasks(adata: ad.AnnData, label: str, partner: ad.AnnData | None = None) -> dict[str, Task]:

@@ -10,6 +10,7 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 
+from srna_lib.atlas import samples_of
 from srna_lib.errors import InputError
 from srna_lib.labels import CONTEXT, Task
 
@@ -63,7 +64,7 @@ def metadata_only(task: Task, adata: ad.AnnData, columns: Iterable[str] = METADA
         ``X``: indicators and log2 of the reads of each sample; ``features`` is ``"metadata"``.
     """
     indicators = _indicators(task, adata, columns)
-    counts = adata[task.X.index].X
+    counts = samples_of(adata, task.X.index).X
     depth = np.log2(1.0 + np.asarray(counts.sum(axis=1)).ravel())
     return replace(task, X=indicators.assign(**{DEPTH: depth}), features="metadata")
 
@@ -148,7 +149,8 @@ def with_every_class(adata: ad.AnnData, label: str, *, min_per_class: int, datas
         raise InputError(
             f"{name}: no data set has at least {min_per_class} samples of every {label}; expected at least one."
         )
-    return adata[(adata.obs["dataset_id"].astype(str).isin(kept) & adata.obs[label].notna()).to_numpy()].copy()
+    chosen = adata.obs["dataset_id"].astype(str).isin(kept) & adata.obs[label].notna()
+    return samples_of(adata, chosen.to_numpy())
 
 
 def add_age_intervals(adata: ad.AnnData, column: str = "age_years") -> ad.AnnData:

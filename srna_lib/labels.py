@@ -8,7 +8,7 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 
-from srna_lib.atlas import counts_frame
+from srna_lib.atlas import counts_frame, samples_of
 from srna_lib.errors import InputError
 
 CONTEXT = "context:"  # columns of a task's X that start so say where a sample comes from; they are no sRNAs
@@ -211,7 +211,7 @@ def subsample(adata: ad.AnnData, label: str, *, per_study: int, seed: int = 0) -
     order = np.random.default_rng(seed).permutation(adata.n_obs)
     keys = adata.obs[["dataset_id", label]].astype(str).iloc[order]
     kept = order[(keys.groupby(["dataset_id", label]).cumcount() < per_study).to_numpy()]
-    return adata[np.sort(kept)].copy()
+    return samples_of(adata, np.sort(kept))
 
 
 def _check_label(adata: ad.AnnData, label: str) -> None:

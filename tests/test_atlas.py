@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from srna_lib.atlas import check_atlas, counts_frame, make_atlas
+from srna_lib.atlas import check_atlas, counts_frame, make_atlas, samples_of
 from srna_lib.errors import InputError
 
 
@@ -196,3 +196,30 @@ def test_every_message_is_one_line(counts, obs, info):
         make_atlas(counts, obs, info=info)
     assert isinstance(caught.value, InputError)
     assert "\n" not in str(caught.value) and str(caught.value).endswith(".")
+
+
+VIEWS = {
+    "whole": lambda a: a,
+    "every other sRNA": lambda a: a[:, ::2],
+    "sRNAs backwards": lambda a: a[:, ::-1],
+    "every other sample": lambda a: a[::2],
+    "a range of both": lambda a: a[1:5, 1:3],
+    "samples by position, every other sRNA": lambda a: a[[5, 0, 1], ::2],
+}
+
+
+@pytest.mark.parametrize("sparse", [True, False])
+@pytest.mark.parametrize("view", VIEWS)
+def test_samples_of_any_view(counts, obs, info, view, sparse):
+    atlas = make_atlas(counts, obs, info=info)
+    if not sparse:
+        atlas.X = atlas.X.toarray()
+    seen = VIEWS[view](atlas)
+    expected = counts.loc[seen.obs_names, seen.var_names]
+    mask = np.arange(seen.n_obs) != 1
+    for chosen in (mask, np.flatnonzero(mask), seen.obs_names[mask]):
+        found = samples_of(seen, chosen)
+        assert not found.is_view and found.uns["srna"]["name"] == "toy"
+        pd.testing.assert_frame_equal(counts_frame(found), expected[mask], check_names=False)
+        pd.testing.assert_frame_equal(found.obs, atlas.obs.loc[expected.index[mask]])
+    assert samples_of(seen, np.zeros(seen.n_obs, bool)).shape == (0, seen.n_vars)

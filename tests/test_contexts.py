@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from srna_lib.atlas import make_atlas
+from srna_lib.atlas import counts_frame, make_atlas
 from srna_lib.contexts import DEPTH, add_age_intervals, metadata_only, permute, with_context, with_every_class
 from srna_lib.errors import InputError
 from srna_lib.experiment import Profile, run_models
@@ -230,3 +230,11 @@ def test_shuffled_labels_are_at_chance_on_real_data(dated):
     null = np.mean([auc(permute(task, atlas, seed=s)) for s in range(3)])
     assert null == pytest.approx(0.5, abs=0.04)
     assert auc(task) > 0.6
+
+
+def test_views_by_steps_are_asked_like_their_copies():
+    view = atlas_of()[:, ::2]
+    task, copied = (make_task(a, "sex", min_class_size=2) for a in (view, view.copy()))
+    pd.testing.assert_frame_equal(metadata_only(task, view).X, metadata_only(copied, view.copy()).X)
+    found, expected = (with_every_class(a, "sex", min_per_class=2) for a in (view, view.copy()))
+    pd.testing.assert_frame_equal(counts_frame(found), counts_frame(expected))
