@@ -159,12 +159,18 @@ def class_means(
     wanted = None if isinstance(outputs, str) else outputs
     if isinstance(outputs, str) and outputs not in ("own", "all"):
         raise InputError(f"outputs is {outputs!r}; expected 'own', 'all' or a list of classes.")
-    labels = np.asarray(y)
+    labels = np.atleast_1d(np.asarray(y))
     if len(labels) != len(X) or pd.isna(labels).any():
         raise InputError(f"y has {len(labels)} labels for {len(X)} samples; expected one for each, none missing.")
     run = Run(model, X, batch_size=batch_size, outputs=wanted, **options)
     groups, codes, sizes = np.unique(labels, return_inverse=True, return_counts=True)
-    own = positions(run.classes, groups) if isinstance(outputs, str) and outputs == "own" else None
+    own = None
+    if isinstance(outputs, str) and outputs == "own":
+        if len(run.classes) == 1:
+            raise InputError(
+                "the model has one logit for two classes; expected outputs='all' (negative: the other class)."
+            )
+        own = positions(run.classes, groups)
     if own is None:
         values = run.means(codes)
     else:
@@ -240,4 +246,6 @@ def logits(model: Any, values: Any) -> np.ndarray:
     ready = np.asarray(values, dtype=np.float32)
     if ready.ndim != 2 or ready.shape[1] != network.n_features:
         raise InputError(f"values has the shape {ready.shape}; expected samples of {network.n_features} features.")
+    if not np.isfinite(ready).all():
+        raise InputError("values has numbers that are missing or infinite; expected finite ones.")
     return forward(network.layers, forward(network.front, ready))

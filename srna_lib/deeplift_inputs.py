@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from scipy.sparse import issparse
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -80,8 +81,11 @@ def open_model(model: Any, X: Any) -> Opened:
     InputError
         A model without layers, samples that do not fit it, or preprocessing that mixes sRNAs.
     """
-    if isinstance(model, Pipeline):
+    if issparse(X):
+        raise InputError("X is a sparse matrix; expected a DataFrame or an array (X.toarray()).")
+    if isinstance(model, Pipeline) and len(model) > 1:
         return _open_pipeline(model, X)
+    model = model[-1] if isinstance(model, Pipeline) else model
     network = read_network(model)
     shape = np.shape(X)
     if len(shape) != 2 or shape[1] != network.n_features or not shape[0]:
@@ -217,6 +221,10 @@ def make_reference(
     """
     if reference is None:
         reference = default_reference(opened)
+    for what, given, needed in (("background", background, "mean"), ("groups", groups, "study_mean")):
+        if given is not None and not (isinstance(reference, str) and reference == needed):
+            named = repr(reference) if isinstance(reference, str) else "samples"
+            raise InputError(f"{what} is given but the reference is {named}; expected it with {needed!r} only.")
     if not isinstance(reference, str):
         return _given(opened, reference, batch_size)
     if reference not in REFERENCES:

@@ -65,7 +65,7 @@ def available() -> bool:
     if _python() == sys.executable:
         return all(importlib.util.find_spec(name) for name in names)
     check = f"import importlib.util as u, sys; sys.exit(not all(u.find_spec(n) for n in {names}))"
-    return subprocess.run([_python(), "-P", "-c", check], check=False).returncode == 0
+    return _start([_python(), "-P", "-c", check], timeout=None).returncode == 0
 
 
 def reference_contributions(
@@ -140,9 +140,8 @@ def run_tasks(tasks: list[OracleTask], *, timeout: float = 1800.0) -> list[Oracl
         places = [Path(name) / f"task_{i:04d}" for i in range(len(tasks))]
         for task, place in zip(tasks, places, strict=True):
             _write_task(task, place)
-        command = [_python(), "-P", str(WORKER), name]
         try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
+            done = _start([_python(), "-P", str(WORKER), name], timeout)
         except subprocess.TimeoutExpired as error:
             raise RuntimeError(
                 f"the original deeplift package had not finished {len(tasks)} tasks after {timeout:.0f} seconds."
@@ -154,6 +153,15 @@ def run_tasks(tasks: list[OracleTask], *, timeout: float = 1800.0) -> list[Oracl
         if done.returncode:
             raise RuntimeError(f"the original deeplift package failed:\n{done.stderr[-2000:]}")
         return [_read_result(place) for place in places]
+
+
+def _start(command: list[str], timeout: float | None) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
+    except OSError as error:
+        raise InputError(
+            f"{PYTHON} is {command[0]!r}, which cannot be started ({error.strerror}); expected a Python interpreter."
+        ) from error
 
 
 def _write_task(task: OracleTask, place: Path) -> None:

@@ -99,7 +99,15 @@ class Contributions(NamedTuple):
         Returns
         -------
         Contributions
+
+        Raises
+        ------
+        InputError
+            A feature that is named twice: its contribution would count twice.
         """
+        if len(set(features)) < len(features):
+            twice = next(f for f in features if list(features).count(f) > 1)
+            raise InputError(f"features has {twice!r} more than once; expected every feature once.")
         position = {f: i for i, f in enumerate(self.features)}
         known = [(to, position[f]) for to, f in enumerate(features) if f in position]
         values = np.zeros((*self.values.shape[:2], len(features)), dtype=np.float32)

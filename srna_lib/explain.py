@@ -127,13 +127,17 @@ def study_scores(
     code, cells = keys.factorize(sort=True)
     found = deeplift.class_means(model, X, code, outputs="all", **options)
     cells = cells[np.asarray(found.groups, dtype=int)].set_names(["class", "study"])
-    known = list(found.classes)
+    values, known = found.values, list(found.classes)
+    if (
+        len(known) == 1
+    ):  # one logit for the second of two classes: it speaks against the first as it does for the second
+        values, known = np.concatenate([0 * values, values], axis=1), list(model[-1].classes_)
     strange = sorted(set(cells.get_level_values("class")) - set(known))
     if strange:
         raise InputError(f"the model has no class {strange[0]!r}; expected one of {', '.join(map(str, known))}.")
     own = np.array([known.index(c) for c in cells.get_level_values("class")])
-    values = pd.DataFrame(d1(found.values, own), index=cells, columns=list(found.features))
-    return StudyScores(values, pd.Series(found.sizes, index=cells, name="samples"))
+    table = pd.DataFrame(d1(values, own), index=cells, columns=list(found.features))
+    return StudyScores(table, pd.Series(found.sizes, index=cells, name="samples"))
 
 
 def ranking(scores: StudyScores, *, n_boot: int = 1000, level: float = 0.95, seed: int = 0) -> pd.DataFrame:

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.sparse import csr_array
 from scipy.special import expit, softmax
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
@@ -607,6 +608,13 @@ def test_integer_classes_and_a_binary_logistic_regression():
     close(found.values[:, 0], X * model.coef_)
     with pytest.raises(InputError, match="unknown class 7: expected one of 9"):
         contributions(model, X, outputs=[7])
+    with pytest.raises(InputError, match="one logit for two classes; expected outputs='all'"):
+        class_means(model, X, y)
+
+
+def test_a_pipeline_of_a_model_alone_is_that_model(case):
+    model, X, _ = case
+    close(contributions(Pipeline([("classifier", model)]), X).values, contributions(model, X).values)
 
 
 # memory
@@ -724,7 +732,14 @@ def test_preprocessing_that_mixes_srnas_is_refused(counts):
         ({"reference": np.full(120, np.nan)}, "missing or infinite"),
         ({"outputs": [6]}, "unknown class 6: expected one of 0, 1, 2, 3, 4, 5"),
         ({"outputs": []}, "outputs is empty"),
-        ({"batch_size": 0}, "batch_size is 0; expected at least 1"),
+        ({"outputs": "5"}, r"outputs is '5'; expected a list of classes, such as \['5'\]"),
+        ({"batch_size": 0}, "batch_size is 0; expected a whole number, at least 1"),
+        ({"batch_size": None}, "batch_size is None; expected a whole number"),
+        (
+            {"background": np.zeros((3, 120))},
+            "background is given but the reference is 'zeros'; expected .* 'mean' only",
+        ),
+        ({"reference": np.zeros(120), "groups": ["a"] * 90}, "groups is given but the reference is samples"),
     ],
 )
 def test_bad_options_are_named(case, options, message):
@@ -740,6 +755,7 @@ def test_bad_samples_are_named(case, counts, fitted):
         (X[:0], r"X has the shape \(0, 120\)"),
         (np.where(np.eye(90, 120), np.inf, X), "missing or infinite"),
         ([["a"] * 120] * 2, "cannot be preprocessed"),
+        (csr_array(X), "X is a sparse matrix; expected a DataFrame or an array"),
     ):
         with pytest.raises(InputError, match=message):
             contributions(model, bad)
@@ -761,6 +777,8 @@ def test_bad_groups_of_class_means_are_named(case):
     model, X, _ = case
     with pytest.raises(InputError, match="y has 3 labels for 90 samples"):
         class_means(model, X, [1, 2, 3])
+    with pytest.raises(InputError, match="y has 1 labels for 90 samples"):
+        class_means(model, X, None)
     with pytest.raises(InputError, match="unknown class 8"):
         class_means(model, X, np.full(90, 8))
     with pytest.raises(InputError, match="outputs is 'both'; expected 'own', 'all'"):
@@ -769,3 +787,7 @@ def test_bad_groups_of_class_means_are_named(case):
         contributions(model, X).of_sample("s1")
     with pytest.raises(InputError, match=r"values has the shape \(90, 3\)"):
         deeplift.logits(model, X[:, :3])
+    with pytest.raises(InputError, match="values has numbers that are missing or infinite"):
+        deeplift.logits(model, np.full_like(X, np.nan))
+    with pytest.raises(InputError, match="features has 'x1' more than once"):
+        contributions(model, X).for_features(["x0", "x1", "x1"])

@@ -156,6 +156,16 @@ def test_another_python_can_be_named(monkeypatch, tmp_path):
         reference_contributions([np.ones((2, 1)), np.zeros(1)], np.ones((1, 2)))
 
 
+def test_a_python_that_is_not_there_is_named(monkeypatch):
+    monkeypatch.setenv(oracle.PYTHON, "/no/such/python")
+    for ask in (
+        oracle.available,
+        lambda: oracle.reference_contributions([np.ones((2, 1)), np.zeros(1)], np.ones((1, 2))),
+    ):
+        with pytest.raises(InputError, match="SRNA_ORACLE_PYTHON is '/no/such/python', which cannot be started"):
+            ask()
+
+
 def test_a_package_that_hangs_is_ended(monkeypatch, tmp_path):
     python = tmp_path / "python"
     python.write_text("#!/bin/sh\nexec sleep 60\n", encoding="utf-8")

@@ -87,6 +87,16 @@ def test_class_scores_find_the_planted(data, model):
         assert set(scores.loc[name].nlargest(5).index) >= {f"s{2 * k}", f"s{2 * k + 1}"}
 
 
+def test_one_logit_for_two_classes_speaks_for_one_and_against_the_other():
+    X, y = counts(60, classes="ab")
+    model = recipe("logistic").fit(X, y)
+    found = class_scores(model, X, y)
+    assert list(found.index) == list(model.classes_)
+    at = np.flatnonzero(np.asarray(y) == model.classes_[0])
+    single = deeplift.contributions(model, X.iloc[at]).values[:, 0].mean(axis=0)
+    np.testing.assert_allclose(found.loc[model.classes_[0]], -single, rtol=1e-4, atol=1e-6)
+
+
 def test_class_scores_of_some_classes_and_in_any_order_of_samples(data, model):
     X, y = data
     some = y.isin(["a", "c"])
