@@ -7,8 +7,9 @@ A notebook that cannot run on every data set declares the columns of ``obs`` tha
     #   srna:
     #     needs: [sex, age_years|gestational_age_days]
 
-A data set has a column where it knows at least two different values of it; ``a|b`` is met by either. The declaration
-ends up in the notebook's metadata, where `needed_columns` reads it.
+A data set has a column where it knows at least two different values of it; ``a|b`` is met by either, and ``{label}``
+stands for the value that the notebook's parameter ``label`` has in this run. The declaration ends up in the notebook's
+metadata, where `needed_columns` reads it.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ import papermill
 
 from srna_lib.errors import InputError
 
+STANDS_FOR = {"age": "age|age_years"}  # labels that notebooks make from another column
 PROFILES = ("smoke", "demo", "full")
 OPTIONS = {
     "dataset": "--dataset",
@@ -147,7 +149,8 @@ def needed_columns(path: Path) -> list[str]:
     Returns
     -------
     list of str
-        Each to be met; ``a|b`` by either column. Empty for a notebook that runs on every data set.
+        Each to be met; ``a|b`` by either column, ``{label}`` by the column that this parameter names. Empty for a
+        notebook that runs on every data set.
 
     Raises
     ------
@@ -164,7 +167,7 @@ def needed_columns(path: Path) -> list[str]:
     return list(needs)
 
 
-def why_not(path: Path, dataset: str, columns: Iterable[str]) -> str:
+def why_not(path: Path, dataset: str, columns: Iterable[str], values: Mapping[str, Any] | None = None) -> str:
     """Say in a sentence why a notebook cannot run on a data set.
 
     Parameters
@@ -175,6 +178,8 @@ def why_not(path: Path, dataset: str, columns: Iterable[str]) -> str:
         Name or path of the data set, for the sentence.
     columns : iterable of str
         Columns that it has (``columns`` of `datasets.entry`).
+    values : mapping, optional
+        Parameters of the run, from `chosen_parameters`, for needs that name one; others have the notebook's default.
 
     Returns
     -------
@@ -189,7 +194,7 @@ def why_not(path: Path, dataset: str, columns: Iterable[str]) -> str:
     """
     from srna_lib import datasets
 
-    needs = needed_columns(path)
+    needs = [_filled(path, need, values or {}) for need in needed_columns(path)]
     lacking = _lacking(needs, columns)
     if not lacking:
         return ""
@@ -199,6 +204,20 @@ def why_not(path: Path, dataset: str, columns: Iterable[str]) -> str:
         f"{path.stem} needs the column{'s' * (len(lacking) > 1)} {wanted} with at least two different values, which"
         f" the data set {dataset!r} does not have; data sets that do: {', '.join(others) or 'none'}."
     )
+
+
+def _filled(path: Path, need: str, values: Mapping[str, Any]) -> str:
+    """Put the column that a parameter names in the place of the parameter."""
+    if not (need.startswith("{") and need.endswith("}")):
+        return need
+    name = need[1:-1]
+    declared = _declared(path)
+    if name not in declared:
+        raise InputError(
+            f"{path}: metadata 'srna' needs {need}; expected the name of one of the notebook's parameters."
+        )
+    column = str(values.get(name, ast.literal_eval(declared[name]["default"])))
+    return STANDS_FOR.get(column, column)
 
 
 def _lacking(needs: Iterable[str], columns: Iterable[str]) -> list[str]:

@@ -140,12 +140,13 @@ def run_notebooks(
     paths, source = find_notebooks(notebooks, notebooks_dir)
     folder = Path(os.path.abspath(out if out is not None else Path("reports") / Path(dataset).stem))
     about = datasets.entry(dataset)
-    reasons = {path: reason for path in paths if (reason := why_not(path, dataset, about["columns"]))}
+    place = os.path.abspath(dataset) if own else dataset  # notebooks run in a folder of their own
+    settings = {"dataset": place, "profile": profile, "out": str(folder), "seed": seed, "n_jobs": jobs}
+    given = chosen_parameters(paths, settings, parameters or {})
+    reasons = {path: reason for path in paths if (reason := why_not(path, dataset, about["columns"], given[path]))}
     if notebooks and reasons:
         raise InputError(next(iter(reasons.values())))
-    dataset = os.path.abspath(dataset) if own else dataset  # notebooks run in a folder of their own
-    settings = {"dataset": dataset, "profile": profile, "out": str(folder), "seed": seed, "n_jobs": jobs}
-    given = chosen_parameters(paths, settings, parameters or {})
+    dataset = place
     _check_folder(folder, source)
     datasets.fetch(dataset)
     _open_folder(folder)

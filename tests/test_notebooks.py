@@ -51,7 +51,7 @@ def test_scripts_and_notebooks_agree():
 
 def test_the_script_says_which_columns_a_notebook_needs(tmp_path):
     (tmp_path / "scripts").mkdir()
-    text = (ROOT / "notebooks" / "scripts" / "02_tissue.py").read_text(encoding="utf-8")
+    text = (ROOT / "notebooks" / "scripts" / "01_data_exploration.py").read_text(encoding="utf-8")
     needing = text.replace("# jupyter:\n", "# jupyter:\n#   srna:\n#     needs: [sex, a|b]\n", 1)
     (tmp_path / "scripts" / "03_sex.py").write_text(needing, encoding="utf-8")
     main = runpy.run_path(str(ROOT / "scripts" / "sync_notebooks.py"))["main"]

@@ -487,6 +487,25 @@ def test_needs_are_met_by_columns(tmp_path, needs, columns, applies):
     assert (parameters.why_not(path, "x", columns) == "") == applies
 
 
+@pytest.mark.parametrize(
+    ("values", "columns", "applies"),
+    [
+        ({}, ["tissue_group"], True),
+        ({}, ["sex"], False),
+        ({"label": "sex"}, ["sex"], True),
+        ({"label": "sex"}, ["tissue_group"], False),
+        ({"label": "age"}, ["age_years"], True),
+        ({"label": "age"}, ["sex"], False),
+    ],
+)
+def test_a_need_can_be_the_column_that_a_parameter_names(tmp_path, values, columns, applies):
+    cell = code("label: str = 'tissue_group'", "parameters")
+    path = save(tmp_path / "nbs", "01_a", cell, srna={"needs": ["{label}"]})
+    assert (parameters.why_not(path, "x", columns, values) == "") == applies
+    with pytest.raises(InputError, match=r"needs \{shoe\}; expected the name of one of the notebook's parameters"):
+        parameters.why_not(save(tmp_path / "nbs", "02_a", cell, srna={"needs": ["{shoe}"]}), "x", columns, values)
+
+
 def test_needs_that_no_data_set_meets(tmp_path):
     path = save(tmp_path / "nbs", "01_a", code("1"), srna={"needs": ["shoe_size"]})
     assert parameters.why_not(path, "demo", []).endswith("data sets that do: none.")
