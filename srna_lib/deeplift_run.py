@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from numbers import Integral
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -55,7 +54,7 @@ class Run:
     ) -> None:
         if rule not in RULES:
             raise InputError(f"unknown rule {rule!r}: expected one of {', '.join(RULES)}.")
-        if not isinstance(batch_size, Integral) or batch_size < 1:
+        if not isinstance(batch_size, int | np.integer) or batch_size < 1:
             raise InputError(f"batch_size is {batch_size!r}; expected a whole number, at least 1.")
         if isinstance(outputs, str):
             raise InputError(f"outputs is {outputs!r}; expected a list of classes, such as [{outputs!r}].")
