@@ -19,6 +19,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from srna_lib.products import NUMPY, Products
+
 RULES = ("rescale", "revealcancel")
 NEAR_ZERO = 1e-7  # as in the deeplift package: smaller differences take the slope at the reference
 
@@ -35,16 +37,6 @@ class Dense:
 
     kernel: np.ndarray
     bias: np.ndarray
-
-    @cached_property
-    def double(self) -> np.ndarray:
-        """Kernel in double precision."""
-        return self.kernel.astype(np.float64)
-
-    @cached_property
-    def double_magnitude(self) -> np.ndarray:
-        """Absolute weights in double precision."""
-        return np.abs(self.double)
 
     @cached_property
     def magnitude(self) -> np.ndarray:
@@ -122,7 +114,12 @@ def forward(layers: Sequence[Layer], values: np.ndarray) -> np.ndarray:
 
 
 def propagate(
-    layers: Sequence[Layer], reference: np.ndarray, delta: np.ndarray, seeds: np.ndarray, rule: str
+    layers: Sequence[Layer],
+    reference: np.ndarray,
+    delta: np.ndarray,
+    seeds: np.ndarray,
+    rule: str,
+    by: Products = NUMPY,
 ) -> tuple[Signal, np.ndarray, np.ndarray]:
     """Carry differences forward through all layers, then outputs back to the first dense layer.
 
@@ -138,6 +135,8 @@ def propagate(
         Each output as a sum of logits: rows of the identity for the logits themselves.
     rule : str
         One of `RULES`.
+    by : Products
+        How to multiply.
 
     Returns
     -------
@@ -153,12 +152,12 @@ def propagate(
     for layer in layers:
         if isinstance(layer, Dense):
             saved.append((np.sign(delta).astype(np.float32) if split and saved else None, None))
-            if split:
-                parts = _raise_and_lower(layer, delta)
+            size = by.product(np.abs(delta), layer.magnitude) if split else None
+            n, both = len(delta), by.product(np.concatenate([delta, reference]), layer.kernel)
+            delta, reference = both[:n], both[n:] + layer.bias
+            if size is not None:
+                parts = _raise_and_lower(delta, size)
                 delta = parts[0] + parts[1]
-            else:
-                delta = delta @ layer.double
-            reference = reference @ layer.double + layer.bias
         elif isinstance(layer, Scale):
             saved.append((layer.factor, None))
             if parts is not None:  # a negative factor turns what raises into what lowers
@@ -168,11 +167,11 @@ def propagate(
         else:
             slopes, parts, delta, reference = _through(layer, reference, delta, parts)
             saved.append(slopes)
-    return _back(layers, saved, seeds), delta, reference
+    return _back(layers, saved, seeds, by), delta, reference
 
 
-def _raise_and_lower(layer: Dense, delta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    total, size = delta @ layer.double, np.abs(delta) @ layer.double_magnitude
+def _raise_and_lower(total: np.ndarray, size: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Sum of the positive terms and sum of the negative ones, from the sum and the sum of sizes."""
     raised, lowered = 0.5 * (total + size), 0.5 * (total - size)
     nothing = 1e-12 * size  # rounding of what cancels: here nothing raises or nothing lowers the unit
     return np.where(raised < nothing, 0.0, raised), np.where(-lowered < nothing, 0.0, lowered)
@@ -204,11 +203,11 @@ def _away_from_zero(part: np.ndarray) -> np.ndarray:
     return np.where(np.abs(part) < 0.5 * NEAR_ZERO, part + np.where(part < 0, -NEAR_ZERO, NEAR_ZERO), part)
 
 
-def _back(layers: Sequence[Layer], saved: list, seeds: np.ndarray) -> Signal:
+def _back(layers: Sequence[Layer], saved: list, seeds: np.ndarray, by: Products) -> Signal:
     mean, gap = seeds[None].astype(np.float32), None
     for layer, (first, second) in zip(layers[:0:-1], saved[:0:-1], strict=True):
         if isinstance(layer, Dense):
-            mean, gap = _input_multipliers(Signal(mean, gap), layer, first), None
+            mean, gap = _input_multipliers(Signal(mean, gap), layer, first, by), None
         elif isinstance(layer, Scale):  # a negative factor exchanges p and q, which turns their gap around
             mean, gap = mean * first, None if gap is None else gap * np.abs(first)
         elif second is None:
@@ -222,19 +221,19 @@ def _back(layers: Sequence[Layer], saved: list, seeds: np.ndarray) -> Signal:
     return Signal(mean, gap)
 
 
-def _input_multipliers(signal: Signal, layer: Dense, sign: np.ndarray) -> np.ndarray:
-    out = _times(signal.mean, layer.kernel.T)
+def _input_multipliers(signal: Signal, layer: Dense, sign: np.ndarray, by: Products) -> np.ndarray:
+    out = _times(signal.mean, layer.kernel.T, by)
     if signal.half_gap is not None:
-        out += _times(signal.half_gap, layer.magnitude.T) * sign[:, None, :]
+        out = out + _times(signal.half_gap, layer.magnitude.T, by) * sign[:, None, :]
     return out
 
 
-def _times(signal: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+def _times(signal: np.ndarray, matrix: np.ndarray, by: Products) -> np.ndarray:
     """(a, b, c) times (c, d) as one matrix product, not one per sample."""
-    return (signal.reshape(-1, signal.shape[2]) @ matrix).reshape(*signal.shape[:2], matrix.shape[1])
+    return by.product(signal.reshape(-1, signal.shape[2]), matrix).reshape(*signal.shape[:2], matrix.shape[1])
 
 
-def input_contributions(layer: Dense, signal: Signal, delta: np.ndarray, out: np.ndarray) -> None:
+def input_contributions(layer: Dense, signal: Signal, delta: np.ndarray, out: np.ndarray, by: Products = NUMPY) -> None:
     """Write the contributions of the inputs of the first dense layer.
 
     Parameters
@@ -247,25 +246,26 @@ def input_contributions(layer: Dense, signal: Signal, delta: np.ndarray, out: np
         Input minus reference.
     out : array, shape (n_samples, n_outputs, n_in), float32
         Filled.
+    by : Products
+        How to multiply.
     """
-    _product(signal.mean, layer.kernel, delta, out)
+    _product(signal.mean, layer.kernel, delta, out, by)
     if signal.half_gap is not None:
         other = np.empty_like(out)
-        _product(signal.half_gap, layer.magnitude, np.abs(delta), other)
+        _product(signal.half_gap, layer.magnitude, np.abs(delta), other, by)
         out += other
 
 
-def _product(signal: np.ndarray, kernel: np.ndarray, delta: np.ndarray, out: np.ndarray) -> None:
+def _product(signal: np.ndarray, kernel: np.ndarray, delta: np.ndarray, out: np.ndarray, by: Products) -> None:
     if len(signal) == len(out):
-        np.matmul(signal.reshape(-1, signal.shape[2]), kernel.T, out=out.reshape(-1, out.shape[2]))
-        out *= delta[:, None, :]
+        by.scaled(signal, kernel, delta, out)
     else:  # no non-linear layer: one multiplier for all samples
-        np.multiply(_times(signal, kernel.T), delta[:, None, :], out=out)
+        np.multiply(_times(signal, kernel.T, by), delta[:, None, :], out=out)
 
 
-def input_multipliers(layer: Dense, signal: Signal, delta: np.ndarray, out: np.ndarray) -> None:
+def input_multipliers(layer: Dense, signal: Signal, delta: np.ndarray, out: np.ndarray, by: Products = NUMPY) -> None:
     """Write the multipliers of the inputs of the first dense layer; parameters as in `input_contributions`."""
-    out[:] = _input_multipliers(signal, layer, np.sign(delta))
+    out[:] = _input_multipliers(signal, layer, np.sign(delta), by)
 
 
 def summed_contributions(layer: Dense, signal: Signal, delta: np.ndarray) -> np.ndarray:

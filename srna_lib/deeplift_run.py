@@ -12,6 +12,7 @@ from srna_lib.deeplift_inputs import blocks, make_reference, open_model, sample_
 from srna_lib.deeplift_results import CompletenessError, Contributions, positions
 from srna_lib.deeplift_rules import RULES, Signal, forward, input_contributions, propagate, summed_contributions
 from srna_lib.errors import InputError
+from srna_lib.products import NUMPY, Products, choose
 
 TOLERANCE = 1e-5  # of the largest change of an output, or of the absolute contributions where they cancel
 LARGE_GROUP = 32  # samples from which the sum over a group is faster than its samples one by one
@@ -92,13 +93,15 @@ class Run:
         """
         where = np.arange(len(self.X)) if where is None else where
         out = np.empty((len(where), len(self.classes), len(self.opened.features)), dtype=np.float32)
+        rows_at_once = min(self.batch_size, len(where))
+        by = choose(rows_at_once * len(self.classes) * self.network.first.kernel.size)
         ends = np.zeros((2, len(where), len(self.classes)), dtype=np.float32)  # logits, reference logits
         gap = largest = 0.0
         for rows, values in blocks(self.opened, _take(self.X, where), self.batch_size):
             target = out[rows]
-            for number, batch in enumerate(self._batches(values, where[rows], self.seeds)):
+            for number, batch in enumerate(self._batches(values, where[rows], self.seeds, by)):
                 block = np.empty_like(target) if number else target
-                write(self.network.first, batch.signal, batch.delta, block)
+                write(self.network.first, batch.signal, batch.delta, block, by)
                 parts = block if write is input_contributions else block * batch.delta[:, None]
                 wanted = batch.change @ self.seeds.T
                 gap = max(gap, _check(parts, wanted))
@@ -173,14 +176,16 @@ class Run:
                 total += parts
         return (total / (len(where) * self.n_references)).astype(np.float32)
 
-    def _batches(self, values: np.ndarray, rows: np.ndarray, seeds: np.ndarray) -> Iterator[Batch]:
+    def _batches(
+        self, values: np.ndarray, rows: np.ndarray, seeds: np.ndarray, by: Products = NUMPY
+    ) -> Iterator[Batch]:
         """Propagate samples, once per reference."""
         front, layers, made = self.network.front, self.network.layers, self.reference
         inputs = forward(front, values.astype(np.float64))
         for reference in made.rows[:, None] if made.codes is None else [made.rows[made.codes[rows]]]:
             start = forward(front, reference.astype(np.float64))
             delta = inputs - start
-            signal, change, start_logits = propagate(layers, start, delta, seeds, self.rule)
+            signal, change, start_logits = propagate(layers, start, delta, seeds, self.rule, by)
             yield Batch(signal, delta.astype(np.float32), change, start_logits)
 
 

@@ -30,6 +30,7 @@ FLOORS = (
     ("experiment", "summaries", "significance", "cohorts", "ages"),
     ("confounding", "transfer", "importance"),
     ("scores",),
+    ("products",),
     ("deeplift_rules", "deeplift_results", "deeplift_worker"),
     ("deeplift_layers", "sets", "rankings"),
     ("deeplift_inputs", "deeplift_reference", "enrichment"),
