@@ -91,7 +91,7 @@ def held_out(task: Task, models: Mapping[str, Pipeline], splits: list[Split]) ->
     task : Task
         Samples and labels.
     models : mapping of str to Pipeline
-        Fold -> fitted pipeline, from `explain.fit_folds`.
+        Fold -> fitted pipeline, from `refits.fit_folds`.
     splits : list of Split
         The folds they were fitted on.
 

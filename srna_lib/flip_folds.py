@@ -202,10 +202,11 @@ def _code() -> list[ModuleType]:
         deeplift_run,
         flip_walk,
         orders,
+        products,
         silencing,
         stability,
     )
 
-    explaining = [deeplift, deeplift_inputs, deeplift_layers, deeplift_rules, deeplift_run]
+    explaining = [deeplift, deeplift_inputs, deeplift_layers, deeplift_rules, deeplift_run, products]
     walking = [flip_walk, orders, silencing, stability, sys.modules[__name__]]
     return [*validate.model_code(), *explaining, *walking]

@@ -10,9 +10,9 @@ from test_attributions import SMALL, counts
 from srna_lib import deeplift
 from srna_lib.cases import HeldOut, breakdown, held_out, steps_between
 from srna_lib.errors import InputError
-from srna_lib.explain import fit_folds
 from srna_lib.labels import Task
 from srna_lib.plots_samples import explained
+from srna_lib.refits import fit_folds
 from srna_lib.validate import make_splits
 
 

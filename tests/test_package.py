@@ -27,7 +27,7 @@ FLOORS = (
     ("models", "readers"),
     ("regressors",),
     ("validate", "contexts", "joint", "metrics", "ranking_metrics", "regression_metrics", "calibration", "selective"),
-    ("experiment", "summaries", "significance", "cohorts", "ages"),
+    ("experiment", "summaries", "refits", "significance", "cohorts", "ages"),
     ("confounding", "transfer", "importance"),
     ("scores",),
     ("products",),
@@ -60,7 +60,7 @@ FLOORS = (
     ("cli",),
 )
 FLOOR = {module: number for number, floor in enumerate(FLOORS) for module in floor}
-LONGEST = 320
+LONGEST = 310
 HEAVY = ("keras", "jax", "plotly", "pandas", "sklearn", "umap", "openTSNE")
 
 

@@ -47,7 +47,17 @@ from srna_lib.sets import COLLECTIONS, load_sets
 from srna_lib.validate import make_splits
 
 # isort: split
-from srna_lib import models, plots, plots_explain, plots_markers, plots_rankings, plots_samples, rankings, results
+from srna_lib import (
+    models,
+    plots,
+    plots_explain,
+    plots_markers,
+    plots_rankings,
+    plots_samples,
+    rankings,
+    refits,
+    results,
+)
 
 # %%
 plots.setup()
@@ -71,10 +81,10 @@ train = {"n_jobs": n_jobs if profile == "full" else 1, **changes}  # a second pr
 # fold of studies, so that there are predictions for studies that a network has never seen.
 
 # %%
-networks = explain.fit_seeds(task, "dl_log", range(seed, seed + runs), **train)
+networks = refits.fit_seeds(task, "dl_log", range(seed, seed + runs), **train)
 network = networks[seed]
 splits = make_splits(task, "grouped_kfold", n_splits=3 if smoke else 5, seed=seed)
-folds = explain.fit_folds(task, "dl_log", splits, seed=seed, **train)
+folds = refits.fit_folds(task, "dl_log", splits, seed=seed, **train)
 unseen = cases.held_out(task, folds, splits)
 n_samples, n_studies = len(task.y), task.groups.nunique()
 say(
