@@ -2,7 +2,7 @@
 
 Copies the records and cards to ``docs/results/<dataset>`` (predictions stay behind: they are large, and the command
 makes them again) and writes ``run.json`` with command, seed, versions and the seconds of the last run beside them
-(folds that an earlier run had finished cost it nothing).
+(folds that an earlier run had finished cost it nothing). Other notebooks that were kept before stay.
 """
 
 from __future__ import annotations
@@ -34,13 +34,25 @@ def keep(report: Path, target: Path) -> list[Path]:
         for name in (path.name, f"{stem}.json"):
             shutil.copyfile(path.with_name(name), folder / name)
         notebooks[stem] = {"seed": card["parameters"]["seed"], "seconds": seconds_of(manifest, stem)}
+    versions = next(iter(cards.values()))["versions"]
+    notebooks |= {stem: entry for stem, entry in earlier(folder, versions).items() if stem not in notebooks}
     run = {
         "command": command_of(dataset, sorted(notebooks)),
-        "versions": next(iter(cards.values()))["versions"],
-        "notebooks": notebooks,
+        "versions": versions,
+        "notebooks": dict(sorted(notebooks.items())),
     }
     (folder / "run.json").write_text(json.dumps(run, indent=1) + "\n")
     return sorted(folder.iterdir())
+
+
+def earlier(folder: Path, versions: dict[str, str]) -> dict[str, dict]:
+    """Notebooks that were kept before, with the versions they ran with where those were others."""
+    path = folder / "run.json"
+    if not path.exists():
+        return {}
+    run = json.loads(path.read_text())
+    beside = {} if run["versions"] == versions else {"versions": run["versions"]}
+    return {stem: {**beside, **entry} for stem, entry in run["notebooks"].items()}
 
 
 def command_of(dataset: str, stems: list[str]) -> str:

@@ -64,6 +64,32 @@ def test_smoke_runs_and_simulated_data_are_not_kept(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_notebooks_kept_before_stay_beside_the_new_ones(tmp_path):
+    import keep_results
+
+    def finish(stem, seconds, python):
+        results = tmp_path / stem / "results"
+        results.mkdir(parents=True)
+        card = {
+            "notebook": stem, "dataset": "mirome", "simulated": False, "parameters": {"profile": "full", "seed": 3},
+            "versions": {"python": python},
+        }  # fmt: skip
+        (results / f"{stem}.card.json").write_text(json.dumps(card))
+        (results / f"{stem}.json").write_text("[]")
+        (tmp_path / stem / "run.json").write_text(json.dumps({stem: {"seconds": seconds}}))
+        keep_results.keep(tmp_path / stem, tmp_path / "out")
+        return json.loads((tmp_path / "out/mirome/run.json").read_text())
+
+    assert finish("02_tissue", 5, "3.11")["command"] == "srna run 02 --dataset mirome --profile full"
+    run = finish("05_explainability", 7, "3.12")
+    assert run["notebooks"] == {
+        "02_tissue": {"versions": {"python": "3.11"}, "seed": 3, "seconds": 5},
+        "05_explainability": {"seed": 3, "seconds": 7},
+    }
+    assert run["command"] == "srna run 02 05 --dataset mirome --profile full"
+    assert {p.name for p in (tmp_path / "out/mirome").iterdir()} >= {"02_tissue.json", "05_explainability.json"}
+
+
 def test_the_papers_order_is_reproduced_in_random_folds_and_turned_round_in_unseen_studies():
     """The acceptance figures of the full run, held against the committed records."""
     records = json.loads((ROOT / "docs/results/mirome/02_tissue.json").read_text())
