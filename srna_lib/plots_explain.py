@@ -161,9 +161,11 @@ def clustered(
         coloraxis=scale, legend={"orientation": "h", "y": 1, "yanchor": "bottom", "title": {"text": "class"}}
     )
     fig.update_xaxes(tickangle=-60, row=1, col=len(widths))
-    return decorate(
-        fig, title, caption, panels=strip, height=min(760, max(300, 4 * len(rows) if strip else 30 * len(rows)))
-    )
+    decorate(fig, title, caption, panels=strip, height=min(760, max(300, 4 * len(rows) if strip else 30 * len(rows))))
+    if groups is not None:  # the legend stands in lines of its own between caption and heatmap
+        room = 20 * -(-groups.nunique() // 6) + 10
+        fig.update_layout(margin_t=fig.layout.margin.t + room, height=fig.layout.height + room)
+    return fig
 
 
 def _strip(fig: go.Figure, groups: np.ndarray) -> None:

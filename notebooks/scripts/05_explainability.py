@@ -162,7 +162,8 @@ ranked = explain.ranking(by_study, n_boot=size.n_boot, seed=seed)
 counted = plots.caption(n_samples, n_studies, extra="one network; reference: training mean; 95 % intervals: studies")
 display(plots_rankings.class_rankings(ranked, title="The first sRNAs of each class by D1", caption=counted))
 task_wide = explain.overall_ranking(by_study, n_boot=size.n_boot, seed=seed).head(8).round(2)
-task_wide.set_index("srna").rename(index=plots_explain.short).style.format(precision=2)
+ranks = dict.fromkeys(["rank", "rank_low", "rank_high"], "{:.0f}")
+task_wide.set_index("srna").rename(index=plots_explain.short).style.format(ranks, precision=2)
 
 # %% [markdown]
 # Now ranks averaged over all seeds, and what the leaders do in the other classes. Left D1 in every class, right the
