@@ -110,11 +110,64 @@ def people_table(notebook: str, task: str, metrics: dict[str, str]) -> str:
     return "\n".join(lines)
 
 
+def marker_table() -> str:
+    """Markdown table of the known markers of each class: their ranks under two references, and in how many networks."""
+    records = [r for r in read("mirome", "05_explainability") if r["metric"].count(":")]
+    value = {(r["model"], r["metric"]): r["value"] for r in records}
+    ranks = [r["metric"].split(":")[1:] for r in records if r["model"] == "dl_log, training mean"]
+    lines = [
+        "| class | ranks of its markers, reference: training mean | reference: zero counts | networks of ten |",
+        "|---|---|---|---|",
+    ]
+    for name in dict.fromkeys(c for c, _ in ranks):
+        cells = [
+            ", ".join(
+                f"{mirna.removeprefix('hsa-')} {value[f'dl_log, {reference}', f'rank:{name}:{mirna}']:.0f}"
+                for c, mirna in ranks
+                if c == name
+            )
+            for reference in ("training mean", "zero counts")
+        ]
+        networks = value["dl_log", f"seeds with markers first:{name}"]
+        lines.append(f"| {name} | {cells[0]} | {cells[1]} | {networks:.0f} |")
+    return "\n".join(lines)
+
+
+def firmness_tables() -> tuple[str, str]:
+    """Markdown tables of steps to flip by order of silencing, and of scores that tell wrong calls."""
+    cell = {
+        (r["scheme"], *r["metric"].split(":")): interval(r)
+        for r in read("mirome", "06_stability")
+        if r["metric"].count(":") == 1 and r["value"] is not None
+    }
+    orders = ["| order of silencing | mean steps to flip | as a share of random's |", "|---|---|---|"]
+    for name in ("deeplift", "forest", "random"):
+        steps, share = cell["random_5fold", "steps", name], cell["random_5fold", "steps_of_random", name]
+        orders.append(f"| {name} | {steps} | {share} |")
+    scores = ["| score | random folds | one dataset out |", "|---|---|---|"]
+    for name, words in {"p_max": "maximum probability", "entropy": "entropy", "steps": "steps to flip"}.items():
+        seen, unseen = (cell[scheme, "auroc_wrong", name] for scheme in ("random_5fold", "one_dataset_out"))
+        scores.append(f"| {words} | {seen} | {unseen} |")
+    gain = cell["one_dataset_out", "auroc_gain", "steps"]
+    scores.append(f"| what steps add to all confidence scores together | | {gain} |")
+    return "\n".join(orders), "\n".join(scores)
+
+
+def interval(record: dict[str, Any]) -> str:
+    """Value with its interval."""
+    digits = 1 if record["metric"].startswith("steps:") else 3
+    if record["ci_low"] is None:
+        return f"{record['value']:.{digits}f}"
+    return f"{record['value']:.{digits}f} [{record['ci_low']:.{digits}f}, {record['ci_high']:.{digits}f}]"
+
+
 def blocks() -> dict[str, str]:
     """Every generated block of README.md by name."""
     made = {"run mirome": run_line("mirome"), "labels mirome": label_table("mirome"), "run tcga": run_line("tcga")}
     for task, (notebook, metrics) in PEOPLE.items():
         made[f"{task} tcga"] = people_table(notebook, task, metrics)
+    made["markers mirome"] = marker_table()
+    made["steps mirome"], made["wrong calls mirome"] = firmness_tables()
     for scheme in SCHEMES:
         made[f"tissue mirome {scheme}"] = tissue_table("mirome", scheme)
     return made
@@ -123,10 +176,10 @@ def blocks() -> dict[str, str]:
 def fill(text: str) -> str:
     """Replace what stands between ``<!-- name -->`` and ``<!-- /name -->`` by the generated block."""
     for name, block in blocks().items():
-        pattern = re.compile(rf"(<!-- {re.escape(name)} -->\n).*?(\n<!-- /{re.escape(name)} -->)", re.DOTALL)
+        pattern = re.compile(rf"(<!-- {re.escape(name)} -->\n).*?(<!-- /{re.escape(name)} -->)", re.DOTALL)
         if not pattern.search(text):
             sys.exit(f"README.md: the place of the block {name!r} is missing; expected <!-- {name} --> markers.")
-        text = pattern.sub(lambda m, block=block: m.group(1) + block + m.group(2), text)  # type: ignore[misc]
+        text = pattern.sub(lambda m, block=block: m.group(1) + block + "\n" + m.group(2), text)  # type: ignore[misc]
     return text
 
 
@@ -198,8 +251,7 @@ def main(arguments: list[str]) -> None:
     readme.write_text(filled)
     if "--tables" not in arguments:
         figures()
-        if (RESULTS / "mirome" / "05_explainability.json").exists():
-            marker_figure()
+        marker_figure()
 
 
 if __name__ == "__main__":

@@ -108,3 +108,31 @@ def test_the_papers_order_is_reproduced_in_random_folds_and_turned_round_in_unse
     lineage = [r for r in records if r["task"].startswith("lineage") and r["metric"] == "accuracy"]
     assert lineage[0]["model"] == "dl_log"
     assert lineage[0]["value"] >= 0.88
+
+
+def test_known_markers_lead_and_the_original_package_agrees():
+    """The acceptance figures of notebook 05's full run."""
+    records = json.loads((ROOT / "docs/results/mirome/05_explainability.json").read_text())
+    value = {(r["model"], r["metric"]): r["value"] for r in records}
+    first = {m.partition(":")[2]: v for (_, m), v in value.items() if m.startswith("first marker's rank")}
+    assert set(first) == {"Brain", "Endothelial", "Epithelial", "Immune", "Muscle", "RBC", "Stem"}
+    assert max(first.values()) <= 5
+    for rule in ("rescale", "revealcancel"):
+        assert value[f"deeplift package, {rule}", "largest relative difference"] <= 1e-5
+    means, empty = (
+        [v for (model, m), v in value.items() if model == f"dl_log, {reference}" and m.startswith("rank:")]
+        for reference in ("training mean", "zero counts")
+    )
+    assert sum(means) < sum(empty), "compared with an empty library, markers stand further behind"
+
+
+def test_predictions_flip_sooner_in_deeplifts_order_and_steps_tell_wrong_calls():
+    """The acceptance figures of notebook 06's full run."""
+    records = json.loads((ROOT / "docs/results/mirome/06_stability.json").read_text())
+    value = {(r["scheme"], r["metric"]): r for r in records}
+    assert value["random_5fold", "steps_of_random:deeplift"]["ci_high"] <= 1 / 3
+    assert value["random_5fold", "steps_of_random:forest"]["value"] > 1 / 3
+    steps = value["one_dataset_out", "auroc_wrong:steps"]
+    assert (steps["n_samples"], steps["n_datasets"]) == (1779, 171)
+    assert steps["value"] > 0.8
+    assert {"auroc_wrong:p_max", "auroc_gain:steps"} <= {m for s, m in value if s == "one_dataset_out"}
