@@ -70,7 +70,8 @@ if size.per_study:
     atlas = labels.subsample(atlas, label, per_study=size.per_study, seed=seed)
 task = labels.make_task(atlas, label, min_class_size=min_class_size)
 small = {"classifier__hidden": (64, 32), "classifier__dropout": (0.2, 0.2), "classifier__batch_size": 32}
-changes, runs = (small, min(n_seeds, 3)) if smoke else ({}, n_seeds)
+quick = size.changes.get("dl_log", {}) if profile == "demo" else {}
+changes, runs = (small, min(n_seeds, 3)) if smoke else (quick, n_seeds)
 train = {"n_jobs": n_jobs if profile == "full" else 1, **changes}  # a second process pays for long fits only
 
 # %% [markdown]
@@ -418,7 +419,8 @@ say(
 # ## Is our engine the original?
 #
 # All this comes from our own implementation of DeepLIFT. The authors' package is the judge: same network, same
-# samples, both rules. It needs TensorFlow; without it, and in profile `smoke`, this section says so.
+# samples, both rules. It divides differences of single-precision numbers, which can leave a few 1e-5 where a unit
+# hardly changes. It needs TensorFlow; without it, and in profile `smoke`, this section says so.
 
 # %%
 oracle, probe = {}, inside.iloc[:20]
@@ -458,7 +460,7 @@ say(
 
 # %% tags=["checks"]
 assert missing <= 1e-4 * max(1.0, float(np.abs(first.logits).max())), "contributions sum to the logit"
-assert all(v <= 1e-5 for v in oracle.values()), "our engine and the original package agree"
+assert all(v <= 1e-4 for v in oracle.values()), "our engine and the original package agree within its rounding"
 assert set(average.columns) <= set(task.X.columns), "explained are sRNAs of the atlas"
 assert (ranked.groupby("class")["rank"].min() == 1).all()
 assert own_order["PGI"] > own_order["random"] > own_order["PGU"], "important sRNAs matter more than unimportant ones"

@@ -60,10 +60,11 @@ from srna_lib.stability import first_flips, flip_curve
 plots.setup()
 size = get_profile(profile)
 atlas, info = open_dataset(dataset, profile=profile, seed=seed)
-if size.per_study:
-    atlas = subsample(atlas, label, per_study=size.per_study, seed=seed)
+per_study = size.per_study or (12 if profile == "demo" else None)  # paths are many: a dozen samples of a study will do
+if per_study:
+    atlas = subsample(atlas, label, per_study=per_study, seed=seed)
 task = make_task(atlas, label, min_class_size=min_class_size, features=features)
-small = {"classifier__epochs": 20} if profile == "demo" else size.changes.get(network, {})  # to be done in minutes
+small = size.changes.get(network, {})  # to be done in minutes
 model = recipe(network, seed=seed, **small)
 say(
     f"{len(task.y)} samples of {task.groups.nunique()} studies in {len(task.classes)} classes, {task.X.shape[1]} sRNAs;"
@@ -85,7 +86,7 @@ jobs = 1 if profile == "smoke" else n_jobs  # starting a process takes longer th
 running = {"seed": seed, "forest": forest, "n_jobs": jobs, "cache": Path(out) / "cache", "name": network}
 random_folds = some_splits(task, "random_5fold", n_splits=size.n_splits, seed=seed)
 all_orders = list(dict.fromkeys([order, *ORDERS]))
-controls = {"smoke": 20, "demo": 30, "full": 100}[profile]  # samples per fold that also walk in the other two orders
+controls = {"smoke": 20, "demo": 20, "full": 100}[profile]  # samples per fold that also walk in the other two orders
 beside = {"scheme": "random_5fold", "orders": all_orders, "controls": controls}
 walked = cross_flips(task, model, random_folds, **beside, **walking, **running)
 
