@@ -179,11 +179,11 @@ def as_table(records: Sequence[Mapping[str, Any]] | pd.DataFrame, columns: Itera
 
 
 def panel_titles(fig: go.Figure, titles: Sequence[str]) -> None:
-    """Write a title above each panel of a one-row figure (escaped), from left to right."""
+    """Write a title above each panel of a one-row figure (escaped, lines kept), from left to right."""
     for i, text in enumerate(titles):
         axis = "x" if i == 0 else f"x{i + 1}"
         fig.add_annotation(
-            text=f"<b>{safe(text)}</b>",
+            text=f"<b>{'<br>'.join(safe(line) for line in text.splitlines())}</b>",
             **{"x": 0, "xref": f"{axis} domain", "xanchor": "left"},
             **{"y": 1, "yref": "paper", "yanchor": "bottom", "showarrow": False, "yshift": 4},
         )

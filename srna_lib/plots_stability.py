@@ -147,8 +147,10 @@ def flip_curves(
     fig.update_yaxes(range=[-0.02, 1.08], tickformat=".0%")
     fig.update_yaxes(title_text="probability", row=1, col=1)
     fig.update_layout(legend_title_text="class")
-    panel_titles(fig, list(curves))
-    return decorate(fig, title, caption, height=360, panels=True)
+    long = max(map(len, curves)) > 32  # a long name of a sample would run into the next panel
+    panel_titles(fig, [name.replace(": ", ":\n", 1) if long else name for name in curves])
+    decorate(fig, title, caption, height=360, panels=True)
+    return fig.update_layout(margin_t=fig.layout.margin.t + 18) if long else fig
 
 
 def share_left(

@@ -59,6 +59,14 @@ def test_curves_mark_the_flip_and_name_the_srna():
         plots_stability.flip_curves({}, classes=["A"])
 
 
+def test_long_names_of_samples_stand_in_a_line_of_their_own():
+    names = {"TCGA-G8-6909-01A-11R-2212-13: A (right)": curve(), "b: A (wrong)": curve()}
+    long = plots_stability.flip_curves(names, classes=["A", EVIL])
+    plain = plots_stability.flip_curves({"a": curve()}, classes=["A", EVIL])
+    assert "<b>TCGA-G8-6909-01A-11R-2212-13:<br>A (right)</b>" in [a.text for a in long.layout.annotations]
+    assert long.layout.margin.t > plain.layout.margin.t
+
+
 def test_lines_of_orders_and_of_coverage():
     left = pd.DataFrame({"order": ["a", "a", "b", "b"], "step": [0, 5, 0, 5], "share": [1, 0.5, 1, 0.9]})
     fig = plots_stability.share_left(left)

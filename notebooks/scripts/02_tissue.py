@@ -88,7 +88,7 @@ pd.DataFrame({"recipe": names, "what it is": [RECIPES[n] for n in names]}).set_i
 # %% [markdown]
 # ## The experiment that everybody does: random folds
 #
-# Shuffle the samples, predict each fifth from the other four. Expect high figures: a study has several samples, and
+# Shuffle the samples, predict each fold from the others. Expect high figures: a study has several samples, and
 # they land on both sides of the split.
 
 # %%

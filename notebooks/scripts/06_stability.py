@@ -74,10 +74,10 @@ say(
 # %% [markdown]
 # ## Silence every sample, towards every other class
 #
-# Five models, each fitted on four fifths of the samples, judge the remaining fifth: none judges a sample that it was
-# trained on. A step silences one sRNA that is expressed in the sample (silencing an sRNA without a read changes nothing
-# and is no step). Three orders walk the same paths: what the network itself says matters (DeepLIFT), what a forest
-# finds important in general, and chance. In the orders other than the chosen one, some samples of each fold walk.
+# Models fitted on the other folds judge the samples of a fold: none judges a sample that it was trained on. A step
+# silences one sRNA that is expressed in the sample (silencing an sRNA without a read changes nothing and is no step).
+# Three orders walk the same paths: what the network itself says matters (DeepLIFT), what a forest finds important in
+# general, and chance. In the orders other than the chosen one, some samples of each fold walk.
 
 # %%
 forest = recipe("rf_paper", seed=seed, **size.changes.get("rf_paper", {}))
