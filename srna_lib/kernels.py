@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import zmq
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 from traitlets import default
+
+FOLDERS = ("SRNA_DATA_MIRROR", "SRNA_DATA_DIR")
+
+
+@contextmanager
+def absolute_folders() -> Iterator[None]:
+    """Make the data folders that the environment names absolute: notebooks run in the folder they lie in."""
+    named = {name: os.environ[name] for name in FOLDERS if os.environ.get(name)}
+    os.environ.update({name: os.path.abspath(path) for name, path in named.items()})
+    try:
+        yield
+    finally:
+        os.environ.update(named)
 
 
 class ThisInterpreter(AsyncKernelManager):

@@ -21,7 +21,7 @@ import srna_lib
 from srna_lib import html
 from srna_lib.cells import describe_error
 from srna_lib.errors import InputError
-from srna_lib.kernels import ThisInterpreter
+from srna_lib.kernels import ThisInterpreter, absolute_folders
 from srna_lib.manifest import (
     NOT_APPLICABLE,
     about_line,
@@ -201,16 +201,17 @@ def _run_one(path: Path, folder: Path, given: dict[str, Any], digest: str, simul
     error: dict[str, str] | None = None
     try:
         try:
-            papermill.execute_notebook(
-                _literal(path),
-                _literal(partial),
-                parameters=given,
-                kernel_name="python3",
-                language="python",
-                cwd=str(path.parent),
-                progress_bar=sys.stderr.isatty(),
-                kernel_manager_class=ThisInterpreter,
-            )
+            with absolute_folders():
+                papermill.execute_notebook(
+                    _literal(path),
+                    _literal(partial),
+                    parameters=given,
+                    kernel_name="python3",
+                    language="python",
+                    cwd=str(path.parent),
+                    progress_bar=sys.stderr.isatty(),
+                    kernel_manager_class=ThisInterpreter,
+                )
         except papermill.PapermillExecutionError as failure:
             described = describe_error(failure.ename, failure.evalue, failure.traceback)
             error = {"name": failure.ename, "sentence": described["title"], "traceback": described["body"]}

@@ -29,7 +29,7 @@ def mirror() -> Path:
     if not folder:
         pytest.skip(NO_MIRROR)
     assert Path(folder).is_dir(), f"SRNA_DATA_MIRROR is {folder!r}, which is no folder"
-    return Path(folder)
+    return Path(folder).resolve()
 
 
 @pytest.fixture(scope="session")

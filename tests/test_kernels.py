@@ -6,7 +6,9 @@ import json
 import sys
 
 import zmq
+from test_reports import code, save
 
+from srna_lib import reports
 from srna_lib.kernels import ThisInterpreter
 
 
@@ -24,3 +26,15 @@ def test_the_connection_is_encrypted_where_zmq_can(monkeypatch):
     for able, expected in ((True, "auto"), (False, "disabled")):
         monkeypatch.setattr(zmq, "has", lambda what, able=able: able and what == "curve")
         assert ThisInterpreter().transport_encryption == expected
+
+
+def test_relative_folders_mean_the_same_in_a_notebook(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SRNA_DATA_MIRROR", "../mirror")
+    monkeypatch.delenv("SRNA_DATA_DIR", raising=False)
+    seen = "'|'.join(os.environ.get(name, '') for name in ('SRNA_DATA_MIRROR', 'SRNA_DATA_DIR'))"
+    asked = f"import os; open('seen', 'w').write({seen})"
+    save(tmp_path / "nbs", "01_a", code(asked))
+    report = reports.run_notebooks(out=tmp_path / "out", notebooks_dir=tmp_path / "nbs", say=str)
+    assert [o.status for o in report.outcomes] == ["ok"]
+    assert (tmp_path / "nbs" / "seen").read_text() == f"{tmp_path.parent / 'mirror'}|"
