@@ -184,8 +184,8 @@ def why_not(path: Path, dataset: str, columns: Iterable[str], values: Mapping[st
     Returns
     -------
     str
-        Names notebook, columns, data set, and the data sets that have all that the notebook needs. Empty where the
-        notebook can run.
+        Names notebook, columns, data set, and the data sets that have all that the notebook needs (where there are
+        none, the columns that there are). Empty where the notebook can run.
 
     Raises
     ------
@@ -200,9 +200,10 @@ def why_not(path: Path, dataset: str, columns: Iterable[str], values: Mapping[st
         return ""
     others = [n for n in datasets.names() if not _lacking(needs, datasets.entry(n)["columns"])]
     wanted = " and ".join(need.replace("|", " or ") for need in lacking)
+    instead = f"data sets that do: {', '.join(others)}" if others else f"it has {', '.join(sorted(columns)) or 'none'}"
     return (
         f"{path.stem} needs the column{'s' * (len(lacking) > 1)} {wanted} with at least two different values, which"
-        f" the data set {dataset!r} does not have; data sets that do: {', '.join(others) or 'none'}."
+        f" the data set {dataset!r} does not have; {instead}."
     )
 
 

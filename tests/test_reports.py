@@ -508,7 +508,7 @@ def test_a_need_can_be_the_column_that_a_parameter_names(tmp_path, values, colum
 
 def test_needs_that_no_data_set_meets(tmp_path):
     path = save(tmp_path / "nbs", "01_a", code("1"), srna={"needs": ["shoe_size"]})
-    assert parameters.why_not(path, "demo", []).endswith("data sets that do: none.")
+    assert parameters.why_not(path, "demo", ["tissue", "sex"]).endswith("does not have; it has sex, tissue.")
 
 
 @pytest.mark.parametrize(
