@@ -43,21 +43,12 @@ from IPython.display import display
 from srna_lib import attributions, cases, deeplift, deeplift_reference, enrichment, explain, gaps, labels, literature
 from srna_lib.experiment import get_profile
 from srna_lib.notebook import open_dataset, say
+from srna_lib.refits import fit_folds, fit_seeds
 from srna_lib.sets import COLLECTIONS, load_sets
 from srna_lib.validate import make_splits
 
 # isort: split
-from srna_lib import (
-    models,
-    plots,
-    plots_explain,
-    plots_markers,
-    plots_rankings,
-    plots_samples,
-    rankings,
-    refits,
-    results,
-)
+from srna_lib import models, plots, plots_explain, plots_markers, plots_rankings, plots_samples, rankings, results
 
 # %%
 plots.setup()
@@ -82,10 +73,10 @@ train = {"n_jobs": n_jobs if profile == "full" else 1, **changes}  # a second pr
 # fold of studies, so that there are predictions for studies that a network has never seen.
 
 # %%
-networks = refits.fit_seeds(task, "dl_log", range(seed, seed + runs), **train)
+networks = fit_seeds(task, "dl_log", range(seed, seed + runs), **train)
 network = networks[seed]
 splits = make_splits(task, "grouped_kfold", n_splits=3 if smoke else 5, seed=seed)
-folds = refits.fit_folds(task, "dl_log", splits, seed=seed, **train)
+folds = fit_folds(task, "dl_log", splits, seed=seed, **train)
 unseen = cases.held_out(task, folds, splits)
 n_samples, n_studies = len(task.y), task.groups.nunique()
 say(
@@ -493,8 +484,7 @@ values += [(f"deeplift package, {rule}", "largest relative difference", v) for r
 if len(known):
     values += [("dl_log", f"seeds with markers first:{c}", n) for c, n in steady_markers.items()]
     values += [("dl_log, mean D1", f"first marker's rank:{c}", r) for c, r in ensemble["rank"].min().items()]
-for row in places.itertuples():
-    values.append((f"dl_log, {row.reference}", f"rank:{row.list}:{row.mirna}", row.rank))
+values += [(f"dl_log, {row.reference}", f"rank:{row.list}:{row.mirna}", row.rank) for row in places.itertuples()]
 common = {"task": label, "dataset": info["name"], "features": task.features, "scheme": "all samples", "seed": seed}
 common |= {"n_samples": n_samples, "n_datasets": n_studies, "ci_low": None, "ci_high": None}
 records = [common | {"model": m, "metric": q, "value": float(v)} for m, q, v in values if pd.notna(v)]
