@@ -194,16 +194,19 @@ def why_not(path: Path, dataset: str, columns: Iterable[str], values: Mapping[st
     """
     from srna_lib import datasets
 
-    needs = [_filled(path, need, values or {}) for need in needed_columns(path)]
+    declared = needed_columns(path)
+    needs = [_filled(path, need, values or {}) for need in declared]
     lacking = _lacking(needs, columns)
     if not lacking:
         return ""
     others = [n for n in datasets.names() if not _lacking(needs, datasets.entry(n)["columns"])]
     wanted = " and ".join(need.replace("|", " or ") for need in lacking)
     instead = f"data sets that do: {', '.join(others)}" if others else f"it has {', '.join(sorted(columns)) or 'none'}"
+    named = [d for d, need in zip(declared, needs, strict=True) if d != need and need in lacking]
+    other = "".join(f" Another column: -p {d[1:-1]}=NAME." for d in named)
     return (
         f"{path.stem} needs the column{'s' * (len(lacking) > 1)} {wanted} with at least two different values, which"
-        f" the data set {dataset!r} does not have; {instead}."
+        f" the data set {dataset!r} does not have; {instead}.{other}"
     )
 
 

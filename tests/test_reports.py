@@ -501,7 +501,9 @@ def test_needs_are_met_by_columns(tmp_path, needs, columns, applies):
 def test_a_need_can_be_the_column_that_a_parameter_names(tmp_path, values, columns, applies):
     cell = code("label: str = 'tissue_group'", "parameters")
     path = save(tmp_path / "nbs", "01_a", cell, srna={"needs": ["{label}"]})
-    assert (parameters.why_not(path, "x", columns, values) == "") == applies
+    reason = parameters.why_not(path, "x", columns, values)
+    assert (reason == "") == applies
+    assert applies or reason.endswith(" Another column: -p label=NAME.")
     with pytest.raises(InputError, match=r"needs \{shoe\}; expected the name of one of the notebook's parameters"):
         parameters.why_not(save(tmp_path / "nbs", "02_a", cell, srna={"needs": ["{shoe}"]}), "x", columns, values)
 
