@@ -211,3 +211,43 @@ def accuracy_at_coverage(
         accuracy = accuracy_of_kept(sign * table[column].to_numpy(float), right, once, kept / len(table))[0]
         parts.append(pd.DataFrame({"score": column, "name": name, "coverage": coverages, "accuracy": accuracy}))
     return pd.concat(parts, ignore_index=True)
+
+
+def gain_of_kept(
+    table: pd.DataFrame,
+    score: str = "steps",
+    against: str = "p_max",
+    *,
+    coverage: float = 0.3,
+    n_boot: int = 1000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> dict[str, float]:
+    """Compare two scores by the share of right calls among the samples that each would keep.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From `firmness`.
+    score, against : str
+        Columns of `SCORES`.
+    coverage : float, default 0.3
+        Part of the samples that is kept, highest scores first.
+    n_boot, level, seed
+        Bootstrap over studies: the same draws for both scores.
+
+    Returns
+    -------
+    dict
+        ``score, against`` (shares of right calls), ``difference, ci_low, ci_high``.
+    """
+    weights = study_weights(table["dataset_id"], n_boot, seed)
+    right, part = (~table["wrong"]).to_numpy(float), np.array([coverage])
+    found = []
+    for column in (score, against):
+        value = SCORES[column][1] * table[column].to_numpy(float)
+        found.append(accuracy_of_kept(value, right, weights, part)[:, 0])
+    gain = found[0] - found[1]
+    low, high = interval(gain[1:], level)
+    first, second = (float(draws[0]) for draws in found)
+    return {"score": first, "against": second, "difference": first - second, "ci_low": low, "ci_high": high}

@@ -102,6 +102,27 @@ def test_ties_at_the_threshold_count_in_proportion():
     assert found["accuracy"].tolist() == [0.5, 0.5]
 
 
+def test_gain_of_kept_is_the_difference_of_two_scores_on_the_same_draws():
+    rng = np.random.default_rng(0)
+    wrong = rng.random(300) < 0.3
+    table = pd.DataFrame(
+        {
+            "wrong": wrong,
+            "steps": np.where(wrong, 1.0, 5.0),
+            "p_max": rng.random(300),
+            "dataset_id": np.arange(300) // 10,
+        }
+    )
+    found = firmness.gain_of_kept(table, coverage=0.5, n_boot=200, seed=1)
+    assert found["score"] == 1, "the right calls are the firmest"
+    assert found["against"] == pytest.approx(0.7, abs=0.1)
+    assert found["difference"] == pytest.approx(found["score"] - found["against"])
+    assert 0 < found["ci_low"] < found["difference"] < found["ci_high"] < 0.5
+    assert found == firmness.gain_of_kept(table, coverage=0.5, n_boot=200, seed=1)
+    same = firmness.gain_of_kept(table, "steps", "steps", n_boot=50)
+    assert (same["difference"], same["ci_low"], same["ci_high"]) == (0, 0, 0)
+
+
 def flips(steps, p, looked=9) -> pd.DataFrame:
     k = len(p) - 1
     return pd.DataFrame(

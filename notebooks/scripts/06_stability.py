@@ -151,9 +151,7 @@ stability = flip_tables.class_table(flips, "stability", **counting)
 classes = flip_tables.class_order(similarity, flip_tables.parents_of(atlas.obs, label))
 caption = plots.caption(n_right, task.groups.nunique(), "random folds", extra=f"order {order}, masking {masking}")
 similar = "Similarity: steps until the prediction is the other class"
-plots_stability.flip_matrix(similarity, classes=classes, title=similar, caption=caption)
-
-# %%
+display(plots_stability.flip_matrix(similarity, classes=classes, title=similar, caption=caption))
 own = "Stability: steps until the prediction is anything but its own class"
 headline = plots_stability.flip_matrix(stability, classes=classes, title=own, caption=caption)
 headline
@@ -277,6 +275,17 @@ plots_stability.coverage(
     firmness.accuracy_at_coverage(unseen, {c: firmness.SCORES[c] for c in trials}),
     title="Accuracy when only the firmest calls are kept",
     caption=unseen_caption,
+)
+
+# %%
+part = 0.3
+gained = firmness.gain_of_kept(unseen, coverage=part, **counting)
+firmest = unseen.nlargest(max(round(part * len(unseen)), 1), "steps")["y_pred"].value_counts(normalize=True)
+say(
+    f"Of the firmest {part:.0%} of the calls, {gained['score']:.1%} are right by steps and {gained['against']:.1%} by"
+    f" maximum probability: a difference of {gained['difference']:+.3f} [{gained['ci_low']:+.3f},"
+    f" {gained['ci_high']:+.3f}]. Classes differ in firmness: {firmest.iloc[0]:.0%} of the firmest calls by steps are"
+    f" {firmest.index[0]}, which are {(unseen['y_pred'] == firmest.index[0]).mean():.0%} of all calls."
 )
 
 # %% [markdown]
