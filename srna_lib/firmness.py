@@ -10,7 +10,7 @@ import pandas as pd
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import QuantileTransformer, StandardScaler
 
 from srna_lib.ranking_metrics import weighted_auc
 from srna_lib.selective import accuracy_of_kept
@@ -134,8 +134,8 @@ def combination(
 ) -> dict[str, Any]:
     """Ask whether firmness adds to confidence: a logistic model of wrong calls with and without it.
 
-    Scores enter as ranks (a probability near 1 and a count of steps have no common scale). Both models are fitted with
-    studies grouped: a study's calls are judged by a model that never saw the study.
+    Scores enter as ranks among the training calls (a probability near 1 and a count of steps have no common scale).
+    Both models are fitted with studies grouped: a study's calls are judged by a model that never saw the study.
 
     Parameters
     ----------
@@ -161,17 +161,19 @@ def combination(
     nothing = dict.fromkeys(("base", "both", "difference", "ci_low", "ci_high"), np.nan)
     if folds < 2 or min(wrong.sum(), (~wrong).sum()) < folds:
         return {**nothing, "verdict": "cannot be judged"}
-    ranks = table[base + extra].rank(pct=True).to_numpy()
+    values = table[base + extra].to_numpy(float)
     weights = study_weights(studies, n_boot, seed)
     draws = []
     for columns in (len(base), len(base) + len(extra)):
         score = np.full(len(table), np.nan)
-        for train, test in GroupKFold(folds, shuffle=True, random_state=seed).split(ranks, wrong, studies):
+        for train, test in GroupKFold(folds, shuffle=True, random_state=seed).split(values, wrong, studies):
             if len(set(wrong[train])) < 2:
                 score[test] = 0.5
                 continue
-            model = make_pipeline(StandardScaler(), LogisticRegression()).fit(ranks[train, :columns], wrong[train])
-            score[test] = model.predict_proba(ranks[test, :columns])[:, 1]
+            to_ranks = QuantileTransformer(n_quantiles=min(1000, len(train)), random_state=seed)
+            model = make_pipeline(to_ranks, StandardScaler(), LogisticRegression())
+            model.fit(values[train, :columns], wrong[train])
+            score[test] = model.predict_proba(values[test, :columns])[:, 1]
         draws.append(weighted_auc(score, wrong, weights))
     gain = draws[1] - draws[0]
     low, high = interval(gain[1:], level)

@@ -73,6 +73,24 @@ def test_too_few_wrong_calls_are_said():
     assert firmness.combination(one_study, n_boot=10)["verdict"] == "cannot be judged"
 
 
+def test_ranks_are_learned_from_the_training_studies_alone(monkeypatch):
+    seen = []
+
+    class Spy(firmness.QuantileTransformer):
+        def fit(self, X, y=None):
+            seen.append(set(X[:, 0]))
+            return super().fit(X, y)
+
+    table = scored(300).assign(p_max=np.arange(300))  # each value once, so that rows are known by it
+    before = firmness.combination(table, n_boot=10)
+    monkeypatch.setattr(firmness, "QuantileTransformer", Spy)
+    assert firmness.combination(table, n_boot=10) == before
+    assert len(seen) == 2 * min(10, table["dataset_id"].nunique())
+    for rows in seen:
+        left = table[~table["p_max"].isin(rows)]
+        assert len(left) and not set(left["dataset_id"]) & set(table["dataset_id"][table["p_max"].isin(rows)])
+
+
 def test_the_combination_is_judged_on_studies_it_did_not_see():
     """A score that names the study is worth nothing: each study is judged by the others."""
     rng = np.random.default_rng(1)
