@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from srna_lib.deeplift_inputs import REFERENCES, blocks, make_reference, open_model, sample_names
+from srna_lib.deeplift_inputs import REFERENCES, blocks, make_reference, open_model
 from srna_lib.deeplift_layers import read_network
-from srna_lib.deeplift_results import ClassMeans, CompletenessError, Contributions, positions
+from srna_lib.deeplift_results import ClassMeans, CompletenessError, Contributions, positions, sample_names
 from srna_lib.deeplift_rules import RULES, forward, input_contributions, input_multipliers
 from srna_lib.deeplift_run import Run
 from srna_lib.errors import InputError

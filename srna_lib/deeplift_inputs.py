@@ -180,16 +180,6 @@ def blocks(opened: Opened, X: Any, batch_size: int) -> Iterator[tuple[slice, np.
         yield rows, transform(opened, X.iloc[rows] if isinstance(X, pd.DataFrame) else X[rows])
 
 
-def sample_names(X: Any) -> np.ndarray:
-    """Index of a table of samples, positions for an array.
-
-    Returns
-    -------
-    array, shape (n_samples,)
-    """
-    return X.index.to_numpy() if isinstance(X, pd.DataFrame) else np.arange(len(X))
-
-
 def make_reference(
     opened: Opened, X: Any, reference: Any, *, background: Any = None, groups: Any = None, batch_size: int = 256
 ) -> Reference:

@@ -182,3 +182,13 @@ def positions(classes: np.ndarray, wanted: Sequence[Any] | np.ndarray) -> list[i
         if position is None:
             raise InputError(f"unknown class {label!r}: expected one of {', '.join(map(str, known))}.")
     return [p for p in found if p is not None]
+
+
+def sample_names(X: Any) -> np.ndarray:
+    """Index of a table of samples, positions for an array.
+
+    Returns
+    -------
+    array, shape (n_samples,)
+    """
+    return X.index.to_numpy() if isinstance(X, pd.DataFrame) else np.arange(len(X))

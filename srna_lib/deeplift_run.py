@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from srna_lib.deeplift_inputs import blocks, make_reference, open_model, sample_names
-from srna_lib.deeplift_results import CompletenessError, Contributions, positions
+from srna_lib.deeplift_inputs import blocks, make_reference, open_model
+from srna_lib.deeplift_results import CompletenessError, Contributions, positions, sample_names
 from srna_lib.deeplift_rules import RULES, Signal, forward, input_contributions, propagate, summed_contributions
 from srna_lib.errors import InputError
 from srna_lib.products import NUMPY, Products, choose

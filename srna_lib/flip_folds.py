@@ -20,7 +20,6 @@ from srna_lib.models import recipe
 from srna_lib.orders import Order, deeplift_order, fixed_order, random_order
 from srna_lib.silencing import Silencing, classifier_of, silence
 from srna_lib.stability import first_flips
-from srna_lib.validate import some_splits as some_splits  # beside `cross_flips`, for whoever walks some folds only
 
 ORDERS = {
     "deeplift": "D2, contribution to the own class minus contribution to the other",

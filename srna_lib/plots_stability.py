@@ -273,8 +273,7 @@ def score_worth(table: pd.DataFrame, *, title: str = "", caption: str = "") -> g
     dots = intervals(table, pd.Series(range(len(table))), "auroc", ".3f")
     fig = go.Figure(dots.update(marker={"size": 12, "color": "#0072B2"}))
     fig.add_vline(x=0.5, line=REFERENCE, annotation_text="chance")
-    low = float(np.nanmin([0.48, table["ci_low"].min()]))
-    fig.update_xaxes(title_text="AUROC for wrong calls", range=[low - 0.02, 1.01])
+    fig.update_xaxes(title_text="AUROC for wrong calls", range=[np.nanmin([0.48, table["ci_low"].min()]) - 0.02, 1.01])
     name_rows(fig, [safe(name) for name in table["name"]], "score")
     return decorate(fig, title, caption, height=max(220, 40 * len(table) + 60))
 

@@ -15,7 +15,7 @@ from srna_lib.flip_tables import order_table, walked_in_all
 from srna_lib.labels import Task
 from srna_lib.models import recipe
 from srna_lib.stability import first_flips
-from srna_lib.validate import cross_validate
+from srna_lib.validate import cross_validate, some_splits
 
 SMALL = {"classifier__hidden": (8,), "classifier__dropout": (0.0,), "classifier__epochs": 6}
 FOREST = {"classifier__n_select_trees": 5, "classifier__n_trees": 5}
@@ -33,7 +33,7 @@ def task() -> Task:
 
 @pytest.fixture(scope="module")
 def splits(task):
-    return flip_folds.some_splits(task, "random_5fold", n_splits=3, seed=0)
+    return some_splits(task, "random_5fold", n_splits=3, seed=0)
 
 
 def run(task, splits, **options):
@@ -129,12 +129,12 @@ def test_a_class_missing_from_a_fold_has_probability_zero(task):
 
 
 def test_some_splits_is_a_seeded_choice(task):
-    every = flip_folds.some_splits(task, "one_dataset_out")
-    some = flip_folds.some_splits(task, "one_dataset_out", most=4, seed=1)
+    every = some_splits(task, "one_dataset_out")
+    some = some_splits(task, "one_dataset_out", most=4, seed=1)
     assert len(every) == 10 and len(some) == 4
-    assert [s.fold for s in some] == [s.fold for s in flip_folds.some_splits(task, "one_dataset_out", most=4, seed=1)]
+    assert [s.fold for s in some] == [s.fold for s in some_splits(task, "one_dataset_out", most=4, seed=1)]
     assert {s.fold for s in some} < {s.fold for s in every}
-    assert len(flip_folds.some_splits(task, "one_dataset_out", most=99)) == 10
+    assert len(some_splits(task, "one_dataset_out", most=99)) == 10
 
 
 def test_unknown_orders_are_named(task, splits):

@@ -60,7 +60,7 @@ FLOORS = (
     ("cli",),
 )
 FLOOR = {module: number for number, floor in enumerate(FLOORS) for module in floor}
-LONGEST = 310
+LONGEST = 300
 HEAVY = ("keras", "jax", "plotly", "pandas", "sklearn", "umap", "openTSNE")
 
 
