@@ -17,6 +17,7 @@ from srna_lib.labels import CONTEXT, Task
 METADATA = ("dataset_id", "tissue", "platform", "library_protocol", "tumour_normal", "sample_type", "sequencing_run")
 DEPTH = f"{CONTEXT}log2_depth"
 AGE_CUTS = {2: (65,), 3: (45, 70), 4: (30, 60, 80)}
+MADE_FROM = {f"age_{n}": "age_years" for n in AGE_CUTS}  # label -> column that it is made from
 OLDEST = 110
 
 
@@ -151,6 +152,29 @@ def with_every_class(adata: ad.AnnData, label: str, *, min_per_class: int, datas
         )
     chosen = adata.obs["dataset_id"].astype(str).isin(kept) & adata.obs[label].notna()
     return samples_of(adata, chosen.to_numpy())
+
+
+def with_label(adata: ad.AnnData, label: str) -> ad.AnnData:
+    """Give an atlas the column that is asked for, where it is made from another: ``age_2``, ``age_3``, ``age_4``.
+
+    Parameters
+    ----------
+    adata : AnnData, shape (n_samples, n_srnas)
+        The atlas.
+    label : str
+        Column of ``obs`` that is wanted.
+
+    Returns
+    -------
+    AnnData
+        The same atlas, or a copy with the age intervals (`add_age_intervals`) where `label` is one of them.
+
+    Raises
+    ------
+    InputError
+        As in `add_age_intervals`.
+    """
+    return add_age_intervals(adata) if label in MADE_FROM and label not in adata.obs else adata
 
 
 def add_age_intervals(adata: ad.AnnData, column: str = "age_years") -> ad.AnnData:

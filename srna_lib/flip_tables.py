@@ -14,8 +14,6 @@ import numpy as np
 import pandas as pd
 
 from srna_lib.errors import InputError
-from srna_lib.flip_classes import class_order as class_order  # beside `class_table`, for whoever draws it
-from srna_lib.flip_classes import parents_of as parents_of
 from srna_lib.study_draws import interval, study_weights, weighted_mean, weighted_median
 
 KINDS = {
@@ -264,7 +262,7 @@ def paper_steps(task: str) -> pd.DataFrame:
     Parameters
     ----------
     task : str
-        ``"sex"`` or ``"age"``; empty for anything else.
+        ``"sex"`` or ``"age_2"``; empty for anything else.
 
     Returns
     -------

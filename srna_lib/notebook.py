@@ -8,6 +8,7 @@ from typing import Any
 import anndata as ad
 
 from srna_lib import datasets
+from srna_lib.contexts import with_label
 from srna_lib.results import banner_html
 
 
@@ -24,7 +25,7 @@ def say(text: str) -> None:
     display(Markdown(text))
 
 
-def open_dataset(name: str, *, profile: str, seed: int = 0) -> tuple[ad.AnnData, dict[str, Any]]:
+def open_dataset(name: str, *, profile: str, seed: int = 0, label: str = "") -> tuple[ad.AnnData, dict[str, Any]]:
     """Load a data set and introduce it: banner where it is simulated, title, citation, and what a smoke run is worth.
 
     Parameters
@@ -35,6 +36,8 @@ def open_dataset(name: str, *, profile: str, seed: int = 0) -> tuple[ad.AnnData,
         Profile of the run.
     seed : int, default 0
         Seed of a simulated atlas.
+    label : str, optional
+        Column that is asked for: age intervals (``age_2``) are made from the age (`contexts.with_label`).
 
     Returns
     -------
@@ -44,7 +47,7 @@ def open_dataset(name: str, *, profile: str, seed: int = 0) -> tuple[ad.AnnData,
     """
     from IPython.display import HTML, display
 
-    atlas = datasets.load(name, seed=seed)
+    atlas = with_label(datasets.load(name, seed=seed), label)
     info = atlas.uns["srna"]
     if info["simulated"]:
         display(HTML(banner_html(info)))

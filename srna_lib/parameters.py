@@ -25,9 +25,9 @@ from typing import Any
 import nbformat
 import papermill
 
+from srna_lib.contexts import MADE_FROM
 from srna_lib.errors import InputError
 
-STANDS_FOR = {"age": "age|age_years"}  # labels that notebooks make from another column
 PROFILES = ("smoke", "demo", "full")
 OPTIONS = {
     "dataset": "--dataset",
@@ -221,7 +221,7 @@ def _filled(path: Path, need: str, values: Mapping[str, Any]) -> str:
             f"{path}: metadata 'srna' needs {need}; expected the name of one of the notebook's parameters."
         )
     column = str(values.get(name, ast.literal_eval(declared[name]["default"])))
-    return STANDS_FOR.get(column, column)
+    return f"{column}|{MADE_FROM[column]}" if column in MADE_FROM else column
 
 
 def _lacking(needs: Iterable[str], columns: Iterable[str]) -> list[str]:

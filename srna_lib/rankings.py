@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
+from srna_lib.contexts import MADE_FROM
 from srna_lib.errors import InputError
 
 TOP = 300  # sRNAs per class in the paper's D1 lists
@@ -193,7 +194,7 @@ def planted(atlas: ad.AnnData, task: str = "tissue_group") -> set[str]:
         Empty where the atlas is real, or nothing was planted for this label.
     """
     truth = atlas.uns.get("srna", {}).get("truth")
-    return set() if truth is None else set(truth.loc[truth["task"] == task, "srna"])
+    return set() if truth is None else set(truth.loc[truth["task"] == _planted_as(task), "srna"])
 
 
 def strongest_planted(atlas: ad.AnnData, task: str, classes: Iterable[str], n: int = 3) -> pd.DataFrame:
@@ -218,7 +219,7 @@ def strongest_planted(atlas: ad.AnnData, task: str, classes: Iterable[str], n: i
     truth = atlas.uns.get("srna", {}).get("truth")
     if truth is None:
         return pd.DataFrame(columns=["list", "mirna"])
-    rising = truth[(truth["task"] == task) & (truth["direction"] > 0) & truth["label"].isin(list(classes))]
+    rising = truth[(truth["task"] == _planted_as(task)) & (truth["direction"] > 0) & truth["label"].isin(list(classes))]
     best = rising.sort_values(["label", "log2_effect"], ascending=[True, False], kind="stable").groupby("label").head(n)
     return best.rename(columns={"label": "list", "srna": "mirna"})[["list", "mirna"]].reset_index(drop=True)
 
@@ -282,3 +283,8 @@ def _correlation(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     a, b = a - a.mean(axis=1, keepdims=True), b - b.mean(axis=1, keepdims=True)
     norm = np.sqrt((a**2).sum(axis=1) * (b**2).sum(axis=1))
     return np.divide((a * b).sum(axis=1), norm, out=np.full(len(a), np.nan), where=norm > 0)
+
+
+def _planted_as(label: str) -> str:
+    """Task of the truth table that a label asks for: intervals of age ask for age."""
+    return "age" if label in MADE_FROM else label

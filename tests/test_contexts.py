@@ -9,8 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
+from srna_lib import contexts
 from srna_lib.atlas import counts_frame, make_atlas
 from srna_lib.contexts import DEPTH, add_age_intervals, metadata_only, permute, with_context, with_every_class
+from srna_lib.datasets import load
 from srna_lib.errors import InputError
 from srna_lib.experiment import Profile, run_models
 from srna_lib.labels import Task, make_quantity_task, make_task
@@ -238,3 +240,13 @@ def test_views_by_steps_are_asked_like_their_copies():
     pd.testing.assert_frame_equal(metadata_only(task, view).X, metadata_only(copied, view.copy()).X)
     found, expected = (with_every_class(a, "sex", min_per_class=2) for a in (view, view.copy()))
     pd.testing.assert_frame_equal(counts_frame(found), counts_frame(expected))
+
+
+def test_labels_made_from_age_are_made_when_asked_for():
+    adata = load("demo")
+    assert contexts.with_label(adata, "sex") is adata
+    made = contexts.with_label(adata, "age_3")
+    pd.testing.assert_series_equal(made.obs["age_3"], contexts.add_age_intervals(adata).obs["age_3"])
+    assert "age_3" not in adata.obs
+    assert contexts.with_label(made, "age_3") is made
+    assert set(contexts.MADE_FROM) == {"age_2", "age_3", "age_4"}

@@ -108,8 +108,8 @@ def test_readable_joins_values_and_intervals():
 def test_the_papers_table_5_is_there():
     sex = flip_tables.paper_steps("sex").set_index(["own", "other"])["mean"]
     assert sex[("female", "male")] == 15.9 and sex[("male", "female")] == 13.7
-    age = flip_tables.paper_steps("age").set_index("own")["mean"]
-    assert age["[0, 65]"] == 8.6 and age["(65, 110]"] == 15.0
+    age = flip_tables.paper_steps("age_2").set_index("own")["mean"]
+    assert age["0-65"] == 8.6 and age["65-110"] == 15.0
     assert flip_tables.paper_steps("tissue_group").empty
 
 

@@ -176,6 +176,7 @@ def test_planted_biomarkers_of_a_simulated_and_of_a_real_atlas():
     truth = atlas.uns["srna"]["truth"]
     assert planted(atlas, "sex") == set(truth[truth["task"] == "sex"]["srna"])
     assert len(planted(atlas)) > 100
+    assert planted(atlas, "age_2") == planted(atlas, "age_4") == set(truth[truth["task"] == "age"]["srna"])
     assert planted(atlas, "eye_colour") == set()
     best = strongest_planted(atlas, "tissue_group", ["brain", "liver"], 2)
     assert list(best["list"]) == ["brain", "brain", "liver", "liver"]

@@ -494,8 +494,8 @@ def test_needs_are_met_by_columns(tmp_path, needs, columns, applies):
         ({}, ["sex"], False),
         ({"label": "sex"}, ["sex"], True),
         ({"label": "sex"}, ["tissue_group"], False),
-        ({"label": "age"}, ["age_years"], True),
-        ({"label": "age"}, ["sex"], False),
+        ({"label": "age_2"}, ["age_years"], True),
+        ({"label": "age_2"}, ["sex"], False),
     ],
 )
 def test_a_need_can_be_the_column_that_a_parameter_names(tmp_path, values, columns, applies):

@@ -55,7 +55,7 @@ from srna_lib.validate import SCHEMES
 plots.setup()
 find, percent = summaries.find, summaries.percent
 size, names = get_profile(profile), models.split(",")
-atlas, info = open_dataset(dataset, profile=profile, seed=seed)
+atlas, info = open_dataset(dataset, profile=profile, seed=seed, label=label)
 if size.per_study:
     atlas = subsample(atlas, label, per_study=size.per_study, seed=seed)
 

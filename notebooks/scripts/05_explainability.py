@@ -29,8 +29,7 @@ profile: str = "demo"  # smoke (few samples and small networks, for tests), demo
 out: str = "../reports/demo"  # folder that results are written to
 seed: int = 0  # of every random choice
 n_jobs: int = 2  # networks trained at a time
-label: str = "tissue_group"  # what is explained: tissue_group, tissue, sex or any column; age stands for intervals
-age_edges: str = "0,65,110"  # ends of the age intervals in years (with label age)
+label: str = "tissue_group"  # what is explained: tissue_group, tissue, sex, age_2, age_3, age_4 or any column
 min_class_size: int = 15  # classes with fewer samples are left out
 n_seeds: int = 10  # networks that differ in nothing but their seed
 top_k: int = 20  # length of the lists that are compared
@@ -53,10 +52,7 @@ from srna_lib import models, plots, plots_explain, plots_markers, plots_rankings
 # %%
 plots.setup()
 size, smoke = get_profile(profile), profile == "smoke"
-atlas, info = open_dataset(dataset, profile=profile, seed=seed)
-if label == "age":
-    intervals = pd.cut(atlas.obs["age_years"].astype(float), [float(edge) for edge in age_edges.split(",")])
-    atlas.obs["age"] = intervals.astype(object).map(str, na_action="ignore")
+atlas, info = open_dataset(dataset, profile=profile, seed=seed, label=label)
 if size.per_study:
     atlas = labels.subsample(atlas, label, per_study=size.per_study, seed=seed)
 task = labels.make_task(atlas, label, min_class_size=min_class_size)
@@ -507,7 +503,7 @@ results.write_card(
 # %% [markdown]
 # ## What to try next
 #
-# - `srna run 05 -p label=sex` and `-p label=age`, where an atlas knows them: what speaks for *male*?
+# - `srna run 05 -p label=sex` and `-p label=age_2`, where an atlas knows them: what speaks for *male*?
 # - Another reference: `reference="study_mean"` in `deeplift.contributions` compares a sample with its own study.
 #
 # ## Exercises

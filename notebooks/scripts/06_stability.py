@@ -42,24 +42,24 @@ recompute_every: int = 0  # order the rest anew after so many steps; 0: never (t
 refits: int = 3  # models per sample and source of change, in the section on other models
 
 # %%
-from pathlib import Path
-
 import pandas as pd
 from IPython.display import display
 
-from srna_lib import firmness, flip_records, flip_tables, model_stability, plots, plots_stability
+from srna_lib import contexts, firmness, flip_records, flip_tables, model_stability, plots, plots_stability
 from srna_lib.experiment import get_profile
-from srna_lib.flip_folds import ORDERS, cross_flips, fit_fold, make_order, predictions_of, some_splits
+from srna_lib.flip_classes import class_order, parents_of
+from srna_lib.flip_folds import ORDERS, cross_flips, fit_fold, make_order, predictions_of
 from srna_lib.labels import make_task, subsample
 from srna_lib.models import recipe
 from srna_lib.notebook import open_dataset, say
 from srna_lib.results import write_card, write_results
 from srna_lib.stability import first_flips, flip_curve
+from srna_lib.validate import some_splits
 
 # %%
 plots.setup()
 size = get_profile(profile)
-atlas, info = open_dataset(dataset, profile=profile, seed=seed)
+atlas, info = open_dataset(dataset, profile=profile, seed=seed, label=label)
 per_study = size.per_study or (12 if profile == "demo" else None)  # paths are many: a dozen samples of a study will do
 if per_study:
     atlas = subsample(atlas, label, per_study=per_study, seed=seed)
@@ -83,7 +83,7 @@ say(
 forest = recipe("rf_paper", seed=seed, **size.changes.get("rf_paper", {}))
 walking = {"masking": masking, "recompute_every": recompute_every or None}
 jobs = 1 if profile == "smoke" else n_jobs  # starting a process takes longer than a small fold
-running = {"seed": seed, "forest": forest, "n_jobs": jobs, "cache": Path(out) / "cache", "name": network}
+running = {"seed": seed, "forest": forest, "n_jobs": jobs, "cache": f"{out}/cache", "name": network}
 random_folds = some_splits(task, "random_5fold", n_splits=size.n_splits, seed=seed)
 all_orders = list(dict.fromkeys([order, *ORDERS]))
 controls = {"smoke": 20, "demo": 20, "full": 100}[profile]  # samples per fold that also walk in the other two orders
@@ -148,7 +148,7 @@ for row in chosen.itertuples():
 counting = {"n_boot": size.n_boot, "seed": seed}
 similarity = flip_tables.class_table(flips, "similarity", **counting)
 stability = flip_tables.class_table(flips, "stability", **counting)
-classes = flip_tables.class_order(similarity, flip_tables.parents_of(atlas.obs, label))
+classes = class_order(similarity, parents_of(atlas.obs, label))
 caption = plots.caption(n_right, task.groups.nunique(), "random folds", extra=f"order {order}, masking {masking}")
 similar = "Similarity: steps until the prediction is the other class"
 display(plots_stability.flip_matrix(similarity, classes=classes, title=similar, caption=caption))
@@ -325,7 +325,7 @@ remaking = {
     "n_splits": 3,
     "changes": small,
     "n_jobs": jobs,
-    "cache": Path(out) / "cache",
+    "cache": f"{out}/cache",
     "seed": seed,
 }
 again = model_stability.refit_calls(task, network, **remaking)
@@ -365,11 +365,9 @@ for source, row in changed.set_index("source").iterrows():
 # sRNAs differ between collections, so compare the pattern: which direction is longer?
 
 # %%
-two = {"sex": "sex", "age": "age_years"}
+two = {"sex": "sex", "age_2": "age_years"}
 wanted = [what for what, column in two.items() if column in atlas.obs and atlas.obs[column].notna().any()]
-if "age" in wanted:
-    cut = pd.cut(atlas.obs["age_years"], [0, 65, 110], include_lowest=True, labels=["[0, 65]", "(65, 110]"])
-    atlas.obs["age"] = cut.astype(object)
+atlas = contexts.with_label(atlas, "age_2") if "age_2" in wanted else atlas
 people_flips, folding = {}, {"n_splits": size.n_splits, "seed": seed}
 for what in wanted:
     persons = make_task(atlas, what, min_class_size=5, features="both")
