@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from typing import Any
 
 import joblib
-import pandas as pd
+import numpy as np
 from sklearn.pipeline import Pipeline
 
 from srna_lib.labels import Task
 from srna_lib.models import recipe
-from srna_lib.validate import Split
+from srna_lib.validate import Split, fit_fold
 
 
 def fit_seeds(
@@ -38,7 +38,8 @@ def fit_seeds(
         Seed -> fitted pipeline.
     """
     seeds = list(seeds)
-    jobs = [joblib.delayed(_fit)(recipe(name, seed=s, **parameters), task.X, task.y) for s in seeds]
+    every = np.arange(len(task.y))
+    jobs = [joblib.delayed(fit_fold)(task, recipe(name, seed=s, **parameters), every) for s in seeds]
     return dict(zip(seeds, joblib.Parallel(n_jobs=n_jobs)(jobs), strict=True))
 
 
@@ -62,10 +63,5 @@ def fit_folds(
         Fold -> fitted pipeline.
     """
     splits = list(splits)
-    parts = [(task.X.iloc[s.train], task.y.iloc[s.train]) for s in splits]
-    jobs = [joblib.delayed(_fit)(recipe(name, seed=seed, **parameters), X, y) for X, y in parts]
+    jobs = [joblib.delayed(fit_fold)(task, recipe(name, seed=seed, **parameters), s.train) for s in splits]
     return dict(zip([s.fold for s in splits], joblib.Parallel(n_jobs=n_jobs)(jobs), strict=True))
-
-
-def _fit(model: Pipeline, X: pd.DataFrame, y: pd.Series) -> Pipeline:
-    return model.fit(X, y)
