@@ -31,13 +31,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from srna_lib import results
+from srna_lib import report
+from srna_lib.data import make_task
 from srna_lib.datasets import load
-from srna_lib.deeplift import RULES, class_means, contributions
-from srna_lib.deeplift_reference import OracleTask, run_tasks
-from srna_lib.labels import make_task
-from srna_lib.models import recipe
-from srna_lib.networks import DenseNetClassifier
+from srna_lib.explain import RULES, OracleTask, class_means, contributions, run_tasks
+from srna_lib.models import DenseNetClassifier, recipe
 
 SIZES = (2500, 1000, 250, 250, 8)
 SAMPLES = 300
@@ -151,7 +149,7 @@ def main() -> None:
     parser.add_argument("--no-package", action="store_true")
     parser.add_argument("--no-atlas", action="store_true")
     arguments = parser.parse_args()
-    print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores; {results.versions()}")
+    print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores; {report.versions()}")
     if not arguments.no_package:
         side_by_side(arguments.rounds, arguments.repeats, arguments.package_batch)
     if not arguments.no_atlas:

@@ -22,13 +22,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from srna_lib import results
+from srna_lib import report
+from srna_lib.data import make_task
 from srna_lib.datasets import load
-from srna_lib.labels import make_task
 from srna_lib.models import recipe
-from srna_lib.orders import Order, deeplift_order
-from srna_lib.silencing import Silencing, silence
-from srna_lib.stability import first_flips
+from srna_lib.stability import Order, Silencing, deeplift_order, first_flips, silence
 
 
 def plain_loop(network: Any, ground: Silencing, order: Order) -> tuple[pd.DataFrame, int]:
@@ -97,7 +95,7 @@ def main() -> None:
     network = model[-1]
     ground = silence(model, task.X)
     order = deeplift_order(network, ground.masked)
-    print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores; {results.versions()}")
+    print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores; {report.versions()}")
     print(f"{arguments.dataset}: {ground.values.shape} model inputs, {len(network.classes_)} classes")
     some = ground.take(np.sort(np.random.default_rng(0).choice(len(task.y), arguments.samples, replace=False)))
     first_flips(some, network, order)  # warm-up

@@ -21,13 +21,11 @@ from typing import Any
 
 import numpy as np
 
-from srna_lib import results
+from srna_lib import report
+from srna_lib.data import make_task
 from srna_lib.datasets import load
-from srna_lib.labels import make_task
-from srna_lib.models import recipe
-from srna_lib.networks import DenseNetClassifier
-from srna_lib.training import build, clear_programs, import_keras
-from srna_lib.validate import make_splits
+from srna_lib.evaluate import make_splits
+from srna_lib.models import DenseNetClassifier, build, clear_programs, import_keras, recipe
 
 
 def folds(dataset: str) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
@@ -74,7 +72,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     arguments = parser.parse_args()
     data = folds(arguments.dataset)
-    print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores; {results.versions()}")
+    print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores; {report.versions()}")
     print(f"{arguments.dataset}: folds of {[d[0].shape for d in data]}, {arguments.repeats} rounds after one warm-up")
     for epochs in arguments.epochs:
         variants: dict[str, Callable[[], Any]] = {

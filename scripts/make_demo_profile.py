@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from srna_lib.atlas import counts_frame
+from srna_lib.data import counts_frame
 from srna_lib.datasets import entry, load
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -24,7 +24,7 @@ import pandas as pd
 import pyreadr
 from make_demo_profile import CLUSTER_GAP, GFF, MIFAM, _stem, _verified, families, hairpins
 
-from srna_lib.atlas import counts_frame
+from srna_lib.data import counts_frame
 from srna_lib.datasets import load
 
 ROOT = Path(__file__).resolve().parent.parent

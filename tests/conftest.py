@@ -13,6 +13,8 @@ import requests
 from hypothesis import settings
 from toyfile import COMMIT, CONTENT, TOY, refuse_with
 
+from srna_lib.datasets import registry
+
 settings.register_profile("srna", deadline=None, max_examples=50, derandomize=True, database=None)
 settings.load_profile("srna")
 
@@ -35,7 +37,7 @@ def mirror() -> Path:
 @pytest.fixture(scope="session")
 def real(mirror, tmp_path_factory):
     """Load a real data set; parsed once per session; not to be changed."""
-    from srna_lib import datasets
+    pass
 
     folder = tmp_path_factory.mktemp("cache")
     loaded: dict = {}
@@ -46,7 +48,7 @@ def real(mirror, tmp_path_factory):
             with pytest.MonkeyPatch.context() as patch:
                 patch.setenv("SRNA_DATA_DIR", str(folder))
                 patch.setenv("SRNA_DATA_MIRROR", str(mirror))
-                loaded[key] = datasets.load(name, **options)
+                loaded[key] = registry.load(name, **options)
         return loaded[key]
 
     load.folder = folder
@@ -99,11 +101,11 @@ def info() -> dict:
 @pytest.fixture
 def empty_cache(tmp_path, monkeypatch) -> Path:
     """An empty cache, no mirror, a registry of one data set, and a network that refuses."""
-    from srna_lib import datasets
+    pass
 
     monkeypatch.setenv("SRNA_DATA_DIR", str(tmp_path / "cache"))
     monkeypatch.delenv("SRNA_DATA_MIRROR", raising=False)
-    monkeypatch.setattr(datasets, "registry", lambda: {"demo": {**TOY, "simulated": True, "files": []}, "toy": TOY})
+    monkeypatch.setattr(registry, "registry", lambda: {"demo": {**TOY, "simulated": True, "files": []}, "toy": TOY})
     monkeypatch.setattr(pooch.HTTPDownloader, "__call__", refuse_with(requests.ConnectionError("no route")))
     return tmp_path / "cache"
 

@@ -6,7 +6,7 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 
-from srna_lib.atlas import make_atlas
+from srna_lib.data.atlas import make_atlas
 
 LINKED = ("hsa-miR-221-3p", "hsa-miR-222-3p", "hsa-miR-424-5p")
 BOTH_HOMES = "hsa-miR-19b-3p"  # one gene on 13, one on X

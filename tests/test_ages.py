@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 from sklearn.metrics import cohen_kappa_score
 
-from srna_lib import ages
 from srna_lib.errors import InputError
-from srna_lib.results import RECORD_FIELDS
+from srna_lib.evaluate import age
+from srna_lib.report.results import RECORD_FIELDS
 
 
 def of(records, metric):
@@ -33,7 +33,7 @@ def clock(slope: float = 0.4, shift: float = 0.0, n: int = 400) -> pd.DataFrame:
 
 def test_ordinal_score_agrees_with_scikit_learn_and_by_hand():
     table = oof.several(3)
-    records = ages.ordinal_score(table, dataset="d", n_boot=50)
+    records = age.ordinal_score(table, dataset="d", n_boot=50)
     codes = [pd.Categorical(table[c], categories=list("abcd")).codes for c in ("y_true", "y_pred")]
     assert of(records, "quadratic_kappa")["value"] == pytest.approx(cohen_kappa_score(*codes, weights="quadratic"))
     expected = np.abs(codes[0].astype(int) - codes[1]).mean()
@@ -46,7 +46,7 @@ def test_ordinal_score_agrees_with_scikit_learn_and_by_hand():
 def test_ordinal_score_in_a_replicate_is_that_of_the_repeated_rows():
     rng = np.random.default_rng(0)
     true, called, weights = rng.integers(0, 3, 50), rng.integers(0, 3, 50), rng.integers(0, 4, (1, 50)).astype(float)
-    found = ages._ordinal(true, called, 3)(weights)
+    found = age._ordinal(true, called, 3)(weights)
     again = np.repeat(np.arange(50), weights[0].astype(int))
     assert found["quadratic_kappa"][0] == pytest.approx(
         cohen_kappa_score(true[again], called[again], weights="quadratic")
@@ -59,31 +59,31 @@ def test_a_far_error_costs_more_than_a_near_one():
     far = near.copy()
     near["y_pred"] = near["y_true"].map({"a": "b", "b": "a", "c": "d", "d": "c"})
     far["y_pred"] = near["y_true"].map({"a": "d", "b": "a", "c": "d", "d": "a"})
-    first, second = (ages.ordinal_score(t, dataset="d", n_boot=0) for t in (near, far))
+    first, second = (age.ordinal_score(t, dataset="d", n_boot=0) for t in (near, far))
     assert of(first, "interval_distance")["value"] == 1 < of(second, "interval_distance")["value"]
     assert of(first, "quadratic_kappa")["value"] > of(second, "quadratic_kappa")["value"]
 
 
 def test_one_study_has_no_interval_over_studies():
-    records = ages.ordinal_score(oof.several(3).assign(dataset_id="S0"), dataset="d", n_boot=20)
+    records = age.ordinal_score(oof.several(3).assign(dataset_id="S0"), dataset="d", n_boot=20)
     assert all(r["ci_low"] is None for r in records)
 
 
 def test_quantity_score_tells_models_apart():
     both = pd.concat([oof.ages(0, error=5, model="near"), oof.ages(0, error=15, model="far")])
-    table, records = ages.quantity_score(both, dataset="d", n_boot=50)
+    table, records = age.quantity_score(both, dataset="d", n_boot=50)
     assert list(table.index) == ["near", "far"]
     mae = {r["model"]: r["value"] for r in records if r["metric"] == "mae"}
     assert mae["near"] < mae["far"]
     assert table.loc["near", "MAE"].startswith(f"{mae['near']:.1f} [")
     assert "inside the 90% interval" in table
-    one, records = ages.quantity_score(oof.ages(0).assign(dataset_id="S0"), dataset="d", n_boot=50)
+    one, records = age.quantity_score(oof.ages(0).assign(dataset_id="S0"), dataset="d", n_boot=50)
     assert all(r["ci_low"] is None for r in records)
     assert "[" not in one["MAE"].iloc[0]
 
 
 def test_acceleration_does_not_depend_on_age_or_study():
-    table = ages.apparent_acceleration(clock(slope=0.4))
+    table = age.apparent_acceleration(clock(slope=0.4))
     assert np.corrcoef(table["gap"], table["y_true"])[0, 1] < -0.6
     for _, part in table.groupby("dataset_id"):
         assert abs(np.corrcoef(part["acceleration"], part["y_true"])[0, 1]) < 1e-9
@@ -95,22 +95,22 @@ def test_acceleration_does_not_depend_on_age_or_study():
 def test_a_small_study_takes_the_common_slope():
     small = clock().head(203)
     small["dataset_id"] = ["big"] * 200 + ["tiny"] * 3
-    table = ages.apparent_acceleration(small)
+    table = age.apparent_acceleration(small)
     slopes = table.groupby("dataset_id")["slope"].first()
     assert 0 < slopes["tiny"] < 1
     tiny = table[table["dataset_id"] == "tiny"]
     assert tiny["acceleration"].mean() == pytest.approx(0, abs=1e-9)
     with pytest.raises(InputError, match="finite"):
-        ages.apparent_acceleration(small.assign(y_pred=np.nan))
+        age.apparent_acceleration(small.assign(y_pred=np.nan))
 
 
 @pytest.mark.parametrize("shift", [0.0, 4.0])
 def test_contrast_finds_what_was_planted_and_nothing_else(shift):
     data = clock(shift=shift)
     data["donor_id"] = data["sample_id"]
-    table = ages.apparent_acceleration(data)
+    table = age.apparent_acceleration(data)
     sex, study = (data.set_index("sample_id")[c] for c in ("sex", "dataset_id"))
-    found = ages.acceleration_contrast(table, sex, study, pair=("male", "female"), n_boot=300).set_index("stratum")
+    found = age.acceleration_contrast(table, sex, study, pair=("male", "female"), n_boot=300).set_index("stratum")
     planted, other = data["dataset_id"].iloc[0], sorted(set(data["dataset_id"]) - {data["dataset_id"].iloc[0]})[0]
     assert found.loc[planted, "difference"] == pytest.approx(shift, abs=0.9)
     assert (found.loc[planted, "ci_low"] > 0) == (shift > 0)
@@ -121,7 +121,7 @@ def test_contrast_finds_what_was_planted_and_nothing_else(shift):
 
 def test_contrast_of_groups_too_small_is_empty():
     data = clock(n=40)
-    table = ages.apparent_acceleration(data)
+    table = age.apparent_acceleration(data)
     sex, study = (data.set_index("sample_id")[c] for c in ("sex", "dataset_id"))
-    assert ages.acceleration_contrast(table, sex, study, pair=("male", "female"), min_per_group=30).empty
-    assert ages.acceleration_contrast(table, sex.where(sex == "male", "male"), study, pair=("male", "female")).empty
+    assert age.acceleration_contrast(table, sex, study, pair=("male", "female"), min_per_group=30).empty
+    assert age.acceleration_contrast(table, sex.where(sex == "male", "male"), study, pair=("male", "female")).empty

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from srna_lib.atlas import check_atlas, counts_frame, make_atlas, samples_of
+from srna_lib.data.atlas import check_atlas, counts_frame, make_atlas, samples_of
 from srna_lib.errors import InputError
 
 

@@ -10,8 +10,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from srna_lib import deeplift
-from srna_lib.attributions import (
+from srna_lib.errors import InputError
+from srna_lib.explain import deeplift
+from srna_lib.explain.other_methods import (
     ALL,
     forest_gini,
     forest_permutation,
@@ -21,9 +22,8 @@ from srna_lib.attributions import (
     linear_weights,
     mean_scores,
 )
-from srna_lib.errors import InputError
-from srna_lib.models import recipe
-from srna_lib.preprocess import feature_names
+from srna_lib.models.preprocess import feature_names
+from srna_lib.models.recipes import recipe
 
 SMALL = {"classifier__hidden": (64, 32), "classifier__dropout": (0.5, 0.4), "classifier__epochs": 60}
 

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from srna_lib import cache
-from srna_lib.atlas import counts_frame, make_atlas
+from srna_lib.data.atlas import counts_frame, make_atlas
+from srna_lib.datasets import files as datasets_files
 
 
 @pytest.fixture
@@ -54,8 +54,8 @@ def assert_same(one: ad.AnnData, two: ad.AnnData):
 
 def test_parsed_once_and_the_same_from_file(tmp_path, parse, described):
     fresh = parse()
-    first = cache.cached(tmp_path, "v", "k", described, parse)
-    second = cache.cached(tmp_path, "v", "k", described, parse)
+    first = datasets_files.cached(tmp_path, "v", "k", described, parse)
+    second = datasets_files.cached(tmp_path, "v", "k", described, parse)
     assert parse.calls == 2  # the first call is the comparison's
     for atlas in (first, second):
         assert_same(fresh, atlas)
@@ -64,50 +64,50 @@ def test_parsed_once_and_the_same_from_file(tmp_path, parse, described):
 
 
 def test_description_is_the_present_one(tmp_path, parse, described):
-    cache.cached(tmp_path, "v", "k", described, parse)
-    again = cache.cached(tmp_path, "v", "k", {**described, "title": "New"}, parse)
+    datasets_files.cached(tmp_path, "v", "k", described, parse)
+    again = datasets_files.cached(tmp_path, "v", "k", {**described, "title": "New"}, parse)
     assert again.uns["srna"]["title"] == "New" and again.uns["srna"]["rounded"] == 3
     assert parse.calls == 1
 
 
 @pytest.mark.parametrize("place", [0, 0.3, 0.5, 0.9, 1])
 def test_damaged_file_is_parsed_again_with_a_word(tmp_path, parse, described, caplog, place):
-    fresh = cache.cached(tmp_path, "v", "k", described, parse)
+    fresh = datasets_files.cached(tmp_path, "v", "k", described, parse)
     (path,) = tmp_path.iterdir()
     content = bytearray(path.read_bytes())
     content[int(place * (len(content) - 1))] ^= 1
     path.write_bytes(content)
     with caplog.at_level(logging.WARNING):
-        again = cache.cached(tmp_path, "v", "k", described, parse)
+        again = datasets_files.cached(tmp_path, "v", "k", described, parse)
     assert f"{path}: the parsed atlas is damaged and was removed" in caplog.text
     assert parse.calls == 2
     assert_same(fresh, again)
     caplog.clear()
-    cache.cached(tmp_path, "v", "k", described, parse)
+    datasets_files.cached(tmp_path, "v", "k", described, parse)
     assert parse.calls == 2 and not caplog.text
 
 
 @pytest.mark.parametrize("length", [0, 100])
 def test_truncated_file(tmp_path, parse, described, length):
-    cache.cached(tmp_path, "v", "k", described, parse)
+    datasets_files.cached(tmp_path, "v", "k", described, parse)
     (path,) = tmp_path.iterdir()
     path.write_bytes(path.read_bytes()[:length])
-    cache.cached(tmp_path, "v", "k", described, parse)
+    datasets_files.cached(tmp_path, "v", "k", described, parse)
     assert parse.calls == 2
 
 
 def test_another_key_replaces_and_another_variant_stays(tmp_path, parse, described):
-    cache.cached(tmp_path, "v", "old", described, parse)
-    cache.cached(tmp_path, "w", "old", described, parse)
-    cache.cached(tmp_path, "v", "new", described, parse)
+    datasets_files.cached(tmp_path, "v", "old", described, parse)
+    datasets_files.cached(tmp_path, "w", "old", described, parse)
+    datasets_files.cached(tmp_path, "v", "new", described, parse)
     assert [n.rpartition("-")[0] for n in files(tmp_path)] == ["v-new", "w-old"]
     assert parse.calls == 3
 
 
 def test_a_parser_that_fails_leaves_the_old_file(tmp_path, parse, described):
-    cache.cached(tmp_path, "v", "old", described, parse)
+    datasets_files.cached(tmp_path, "v", "old", described, parse)
     with pytest.raises(ZeroDivisionError):
-        cache.cached(tmp_path, "v", "new", described, lambda: 1 / 0)
+        datasets_files.cached(tmp_path, "v", "new", described, lambda: 1 / 0)
     assert [n.rpartition("-")[0] for n in files(tmp_path)] == ["v-old"]
 
 
@@ -115,22 +115,22 @@ def test_a_run_that_is_killed_leaves_no_file_under_the_final_name(tmp_path, pars
     def crash(source, target):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cache.os, "replace", crash)
+    monkeypatch.setattr(datasets_files.os, "replace", crash)
     with pytest.raises(KeyboardInterrupt):
-        cache.cached(tmp_path, "v", "k", described, parse)
+        datasets_files.cached(tmp_path, "v", "k", described, parse)
     assert files(tmp_path) == []
 
 
 def test_folder_that_cannot_be_written(tmp_path, parse, described, caplog):
     blocked = tmp_path / "file"
     blocked.write_text("in the way")
-    atlas = cache.cached(blocked / "sub", "v", "k", described, parse)
+    atlas = datasets_files.cached(blocked / "sub", "v", "k", described, parse)
     assert_same(atlas, parse())
     assert "the parsed atlas cannot be kept" in caplog.text
 
 
 def test_file_holds_no_object_that_python_would_execute(tmp_path, parse, described):
-    cache.cached(tmp_path, "v", "k", described, parse)
+    datasets_files.cached(tmp_path, "v", "k", described, parse)
     (path,) = tmp_path.iterdir()
     kinds = []
     with h5py.File(path) as file:
@@ -142,12 +142,12 @@ def test_file_holds_no_object_that_python_would_execute(tmp_path, parse, describ
 def test_digest_changes_with_all_that_an_atlas_depends_on(tmp_path, monkeypatch):
     source = tmp_path / "parser.py"
     source.write_text("a = 1")
-    base = cache.digest(["x", ["hash"]], [source])
-    assert base == cache.digest(["x", ["hash"]], [source]) and len(base) == 16
-    found = {base, cache.digest(["y", ["hash"]], [source]), cache.digest(["x", ["other"]], [source])}
+    base = datasets_files.digest(["x", ["hash"]], [source])
+    assert base == datasets_files.digest(["x", ["hash"]], [source]) and len(base) == 16
+    found = {base, datasets_files.digest(["y", ["hash"]], [source]), datasets_files.digest(["x", ["other"]], [source])}
     source.write_text("a = 2")
-    found.add(cache.digest(["x", ["hash"]], [source]))
+    found.add(datasets_files.digest(["x", ["hash"]], [source]))
     source.write_text("a = 1")
-    monkeypatch.setattr(cache.metadata, "version", lambda name: "0")
-    found.add(cache.digest(["x", ["hash"]], [source]))
+    monkeypatch.setattr(datasets_files.metadata, "version", lambda name: "0")
+    found.add(datasets_files.digest(["x", ["hash"]], [source]))
     assert len(found) == 5

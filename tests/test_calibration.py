@@ -9,8 +9,8 @@ from oof import binary, several, table
 from scipy.stats import binomtest
 from sklearn.metrics import brier_score_loss, log_loss
 
-from srna_lib.calibration import METHODS, calibrate, calibration_error, reliability_table
 from srna_lib.errors import InputError
+from srna_lib.evaluate.calibration import METHODS, calibrate, calibration_error, reliability_table
 
 ROW = {"task": "sex", "model": "m", "features": "miRNA", "scheme": "patient_5fold"}
 

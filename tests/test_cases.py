@@ -7,13 +7,13 @@ import pandas as pd
 import pytest
 from test_attributions import SMALL, counts
 
-from srna_lib import deeplift
-from srna_lib.cases import HeldOut, breakdown, held_out, steps_between
+from srna_lib.data.task import Task
 from srna_lib.errors import InputError
-from srna_lib.labels import Task
-from srna_lib.plots_samples import explained
-from srna_lib.refits import fit_folds
-from srna_lib.validate import make_splits
+from srna_lib.evaluate.crossval import make_splits
+from srna_lib.explain import deeplift
+from srna_lib.explain.single_samples import HeldOut, breakdown, held_out, steps_between
+from srna_lib.plots.explain import explained
+from srna_lib.stability.refits import fit_folds
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,8 @@ import pytest
 from typer.testing import CliRunner
 
 import srna_lib
-from srna_lib import cli, reports
 from srna_lib.errors import InputError
+from srna_lib.report import cli, run
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOK = '{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}'
@@ -25,9 +25,9 @@ def calls(monkeypatch):
 
     def record(notebooks, **options):
         seen.append((notebooks, options))
-        return reports.Report(Path("/r/index.html"), [reports.Outcome("01_a", "ok", 1.0)])
+        return run.Report(Path("/r/index.html"), [run.Outcome("01_a", "ok", 1.0)])
 
-    monkeypatch.setattr(reports, "run_notebooks", record)
+    monkeypatch.setattr(run, "run_notebooks", record)
     return seen
 
 
@@ -68,16 +68,16 @@ def test_defaults(calls):
 
 
 def test_failed_notebook_is_exit_code_1(monkeypatch):
-    failed = reports.Report(Path("/r/index.html"), [reports.Outcome("01_a", "failed", 1.0)])
-    monkeypatch.setattr(reports, "run_notebooks", lambda *args, **options: failed)
+    failed = run.Report(Path("/r/index.html"), [run.Outcome("01_a", "failed", 1.0)])
+    monkeypatch.setattr(run, "run_notebooks", lambda *args, **options: failed)
     result = invoke("run")
     assert result.exit_code == 1
     assert "report: /r/index.html" in result.stdout
 
 
 def test_notebook_that_does_not_apply_is_no_failure(monkeypatch):
-    outcomes = [reports.Outcome("01_a", "ok", 1.0), reports.Outcome("03_sex", "not applicable", 0.0)]
-    monkeypatch.setattr(reports, "run_notebooks", lambda *a, **o: reports.Report(Path("/r/index.html"), outcomes))
+    outcomes = [run.Outcome("01_a", "ok", 1.0), run.Outcome("03_sex", "not applicable", 0.0)]
+    monkeypatch.setattr(run, "run_notebooks", lambda *a, **o: run.Report(Path("/r/index.html"), outcomes))
     assert invoke("run").exit_code == 0
 
 
@@ -93,10 +93,10 @@ def test_notebook_asked_for_by_name_that_does_not_apply_is_exit_code_2(tmp_path)
 
 
 def test_notebook_that_refuses_its_input_is_exit_code_2(monkeypatch):
-    failed = reports.Outcome
+    failed = run.Outcome
     outcomes = [failed("02_tissue", "failed", 1.0, bad_input=True), failed("03", "failed", 1.0)]
     for report, code in ((outcomes[:1], 2), (outcomes, 1)):
-        monkeypatch.setattr(reports, "run_notebooks", lambda *a, r=report, **k: reports.Report(Path("i"), r))
+        monkeypatch.setattr(run, "run_notebooks", lambda *a, r=report, **k: run.Report(Path("i"), r))
         assert invoke("run").exit_code == code
 
 
@@ -104,7 +104,7 @@ def test_input_error_is_one_line_and_exit_code_2(monkeypatch):
     def refuse(*args, **options):
         raise InputError("a.tsv: found b; expected c.")
 
-    monkeypatch.setattr(reports, "run_notebooks", refuse)
+    monkeypatch.setattr(run, "run_notebooks", refuse)
     result = invoke("run")
     assert result.exit_code == 2
     assert result.stderr == "srna: error: a.tsv: found b; expected c.\n"
@@ -115,7 +115,7 @@ def test_interruption_is_one_line_and_exit_code_130(monkeypatch):
     def interrupt(*args, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(reports, "run_notebooks", interrupt)
+    monkeypatch.setattr(run, "run_notebooks", interrupt)
     result = invoke("run")
     assert result.exit_code == 130
     assert result.stderr.count("\n") == 1

@@ -12,9 +12,10 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from srna_lib import cli_datasets, datasets, downloads
-from srna_lib.atlas import make_atlas
+from srna_lib.data.atlas import make_atlas
+from srna_lib.datasets import files, registry
 from srna_lib.errors import InputError
+from srna_lib.report import cli
 
 CONTENTS = {"a.rda": b"one", "b.rda": b"the other"}
 COMMIT = "c" * 40
@@ -44,14 +45,14 @@ def toy(tmp_path, monkeypatch, counts, obs):
         "title": "Maps",
     }
     known = {"demo": {**TOY, "simulated": True, "files": []}, "toy": TOY, "maps": maps}
-    monkeypatch.setattr(datasets, "registry", lambda: known)
+    monkeypatch.setattr(registry, "registry", lambda: known)
     obs = obs.assign(sex=["female", "male"] * 3, donor_id=[f"p{i}" for i in range(6)], cell_type=list("abcdef"))
-    monkeypatch.setitem(datasets.PARSERS, "toy", lambda *paths, info: make_atlas(counts, obs, info=info))
+    monkeypatch.setitem(registry.PARSERS, "toy", lambda *paths, info: make_atlas(counts, obs, info=info))
     return folder
 
 
 def invoke(*words: str):
-    return CliRunner().invoke(cli_datasets.app, list(words))
+    return CliRunner().invoke(cli.datasets_app, list(words))
 
 
 def test_list(toy):
@@ -65,26 +66,26 @@ def test_list(toy):
     ]
     invoke("fetch", "toy")
     assert "cached" in invoke("list").stdout
-    datasets.load("toy")
+    registry.load("toy")
     assert "parsed" in invoke("list").stdout
 
 
 def test_list_of_the_real_registry():
     result = invoke("list")
     assert result.exit_code == 0
-    assert len(result.stdout.splitlines()) == len(datasets.registry()) + 1
+    assert len(result.stdout.splitlines()) == len(registry.registry()) + 1
     assert "10893 x 680" in result.stdout
 
 
-@pytest.mark.parametrize("name", datasets.names())
+@pytest.mark.parametrize("name", registry.names())
 def test_the_registry_knows_the_columns_of_every_atlas(name, request):
-    atlas = datasets.load(name) if name == "demo" else request.getfixturevalue("real")(name)
-    assert set(datasets.entry(name)["columns"]) == set(datasets.varying_columns(atlas.obs))
+    atlas = registry.load(name) if name == "demo" else request.getfixturevalue("real")(name)
+    assert set(registry.entry(name)["columns"]) == set(registry.varying_columns(atlas.obs))
 
 
 def test_a_column_counts_with_two_known_values():
     obs = pd.DataFrame({"a": ["x", "x", None], "b": ["x", "y", None], "c": [np.nan] * 3, "d": [1.0, np.nan, 2.0]})
-    assert datasets.varying_columns(obs) == ["b", "d"]
+    assert registry.varying_columns(obs) == ["b", "d"]
 
 
 def test_fetch(toy, tmp_path):
@@ -122,11 +123,11 @@ def test_describe(toy):
     ):  # fmt: skip
         assert line in out.splitlines(), line
     for file in FILES:
-        assert downloads.RAW.format(**file) in out and file["sha256"] in out
+        assert files.RAW.format(**file) in out and file["sha256"] in out
 
 
 def test_describe_cuts_a_long_list_of_labels(toy, monkeypatch):
-    monkeypatch.setattr(cli_datasets, "SHOWN", 2)
+    monkeypatch.setattr(cli, "SHOWN", 2)
     (line,) = [x for x in invoke("describe", "toy").stdout.splitlines() if "cell_type" in x]
     assert line.endswith("6 values: a 1, b 1, and 4 more")
 
@@ -152,7 +153,7 @@ def test_describe_files_that_are_no_atlas(toy):
 def test_describe_options_of_the_real_one(toy, monkeypatch):
     monkeypatch.undo()
     monkeypatch.delenv("SRNA_DATA_MIRROR", raising=False)
-    monkeypatch.setattr(datasets, "state", lambda name: "not fetched")
+    monkeypatch.setattr(registry, "state", lambda name: "not fetched")
     assert "options: common_features=True" in invoke("describe", "tcga").stdout
 
 
@@ -165,7 +166,7 @@ def test_describe_real(real, monkeypatch, mirror):
 
 def test_describe_an_atlas_file(toy, tmp_path):
     path = tmp_path / "mine.h5ad"
-    datasets.load("toy").write_h5ad(path)
+    registry.load("toy").write_h5ad(path)
     result = invoke("describe", str(path))
     assert result.exit_code == 0, result.output
     assert "    sex: 6 of 6 samples, 2 values: female 3, male 3" in result.stdout.splitlines()

@@ -8,7 +8,7 @@ import pytest
 import scipy.sparse as sp
 from people import people_atlas
 
-from srna_lib.cohorts import (
+from srna_lib.data.task import (
     DESIGNS,
     choose_cohorts,
     cohort_table,
@@ -19,8 +19,8 @@ from srna_lib.cohorts import (
     without_absent,
 )
 from srna_lib.errors import InputError
-from srna_lib.resampling import UNITS
-from srna_lib.validate import SCHEMES
+from srna_lib.evaluate.bootstrap import UNITS
+from srna_lib.evaluate.crossval import SCHEMES
 
 SIZES = {"A": (20, 12), "B": (10, 30), "C": (25, 0), "D": (30, 2)}
 

@@ -9,13 +9,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from srna_lib import contexts
-from srna_lib.atlas import counts_frame, make_atlas
-from srna_lib.contexts import DEPTH, add_age_intervals, metadata_only, permute, with_context, with_every_class
-from srna_lib.datasets import load
+from srna_lib.data import task as data_task
+from srna_lib.data.atlas import counts_frame, make_atlas
+from srna_lib.data.task import (
+    DEPTH,
+    Task,
+    add_age_intervals,
+    make_quantity_task,
+    make_task,
+    metadata_only,
+    permute,
+    with_context,
+    with_every_class,
+)
+from srna_lib.datasets.registry import load
 from srna_lib.errors import InputError
-from srna_lib.experiment import Profile, run_models
-from srna_lib.labels import Task, make_quantity_task, make_task
+from srna_lib.evaluate.crossval import Profile, run_models
 
 
 def atlas_of(n=60, seed=0, **columns):
@@ -244,9 +253,9 @@ def test_views_by_steps_are_asked_like_their_copies():
 
 def test_labels_made_from_age_are_made_when_asked_for():
     adata = load("demo")
-    assert contexts.with_label(adata, "sex") is adata
-    made = contexts.with_label(adata, "age_3")
-    pd.testing.assert_series_equal(made.obs["age_3"], contexts.add_age_intervals(adata).obs["age_3"])
+    assert data_task.with_label(adata, "sex") is adata
+    made = data_task.with_label(adata, "age_3")
+    pd.testing.assert_series_equal(made.obs["age_3"], data_task.add_age_intervals(adata).obs["age_3"])
     assert "age_3" not in adata.obs
-    assert contexts.with_label(made, "age_3") is made
-    assert set(contexts.MADE_FROM) == {"age_2", "age_3", "age_4"}
+    assert data_task.with_label(made, "age_3") is made
+    assert set(data_task.MADE_FROM) == {"age_2", "age_3", "age_4"}

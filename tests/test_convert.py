@@ -10,8 +10,9 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from srna_lib import cli_convert, format_h5ad, readers
-from srna_lib.atlas import check_atlas
+from srna_lib.data.atlas import check_atlas
+from srna_lib.io import h5ad, readers
+from srna_lib.report import cli
 
 PLAIN = "miRNA,s1,s2\nhsa-miR-1-3p,5,0\nSNORD44,7,120\n"
 
@@ -24,7 +25,7 @@ def counts_file(tmp_path) -> Path:
 
 
 def convert(*words: object):
-    return CliRunner().invoke(cli_convert.app, [str(w) for w in words])
+    return CliRunner().invoke(cli.convert_app, [str(w) for w in words])
 
 
 def left(folder: Path) -> list[str]:
@@ -123,7 +124,7 @@ def test_an_interrupted_writing_leaves_nothing(counts_file, tmp_path, monkeypatc
 def test_mistakes_are_answered_with_one_sentence(counts_file, tmp_path, monkeypatch, words, said):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "folder.h5ad").mkdir()
-    format_h5ad.write_h5ad(readers.read(counts_file), tmp_path / "atlas.h5ad")
+    h5ad.write_h5ad(readers.read(counts_file), tmp_path / "atlas.h5ad")
     before = left(tmp_path)
     result = convert(*words)
     assert result.exit_code == 2
@@ -133,7 +134,7 @@ def test_mistakes_are_answered_with_one_sentence(counts_file, tmp_path, monkeypa
 
 def test_convert_fits_into_another_app(counts_file, tmp_path):
     app = typer.Typer()
-    app.command()(cli_convert.convert)
+    app.command()(cli.convert)
     app.command()(lambda: None)
     assert CliRunner().invoke(app, ["convert", str(counts_file), "--out", str(tmp_path / "a.h5ad")]).exit_code == 0
     assert "--allow-normalised" in convert("--help").stdout

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from srna_lib import coverage
-from srna_lib.atlas import make_atlas
+from srna_lib.data.atlas import make_atlas
 from srna_lib.errors import InputError
+from srna_lib.explore import tables
 
 
 def atlas(obs: dict[str, list], n: int = 12):
@@ -22,53 +22,53 @@ HALVES = ["x"] * 6 + ["y"] * 6
 
 def test_the_wanted_label_is_taken_where_it_will_do():
     both = atlas({"tissue_group": ["x"] * 2 + ["y"] * 2 + [np.nan] * 8, "tissue": HALVES})
-    assert coverage.usable_label(both, min_class_size=2) == "tissue_group"
-    assert coverage.usable_label(both, "tissue", min_class_size=2) == "tissue"
+    assert tables.usable_label(both, min_class_size=2) == "tissue_group"
+    assert tables.usable_label(both, "tissue", min_class_size=2) == "tissue"
 
 
 def test_another_label_is_taken_where_the_wanted_one_is_missing_or_too_small():
     some = atlas({"tissue": ["lung"] * 12, "diagnosis": HALVES, "sex": ["male"] * 5 + ["female"] * 5 + [np.nan] * 2})
-    assert coverage.usable_label(some, min_class_size=5) == "diagnosis"  # most samples
-    assert coverage.usable_label(some, "tissue", min_class_size=5) == "diagnosis"  # one class is no label
-    assert coverage.usable_label(atlas({"tissue": HALVES, "sex": HALVES}), min_class_size=6) == "tissue"  # of equals
+    assert tables.usable_label(some, min_class_size=5) == "diagnosis"  # most samples
+    assert tables.usable_label(some, "tissue", min_class_size=5) == "diagnosis"  # one class is no label
+    assert tables.usable_label(atlas({"tissue": HALVES, "sex": HALVES}), min_class_size=6) == "tissue"  # of equals
 
 
 def test_no_label_at_all():
     with pytest.raises(
         InputError, match=r"tiny: neither obs\['organ'\] nor another label has two classes of at least 7"
     ):
-        coverage.usable_label(atlas({"tissue": HALVES}), "organ", min_class_size=7)
+        tables.usable_label(atlas({"tissue": HALVES}), "organ", min_class_size=7)
 
 
 def test_batches_are_studies_or_else_the_next_best():
     flow = ["f1"] * 6 + ["f2"] * 6
-    assert coverage.usable_batch(atlas({"dataset_id": HALVES, "flow_cell": flow})) == "dataset_id"
-    assert coverage.usable_batch(atlas({"flow_cell": flow})) == "flow_cell"
+    assert tables.usable_batch(atlas({"dataset_id": HALVES, "flow_cell": flow})) == "dataset_id"
+    assert tables.usable_batch(atlas({"flow_cell": flow})) == "flow_cell"
     one_each = [f"d{i}" for i in range(12)]
-    assert coverage.usable_batch(atlas({"donor_id": one_each})) == "dataset_id"
-    assert coverage.usable_batch(atlas({"flow_cell": ["f"] * 12, "donor_id": flow})) == "donor_id"
+    assert tables.usable_batch(atlas({"donor_id": one_each})) == "dataset_id"
+    assert tables.usable_batch(atlas({"flow_cell": ["f"] * 12, "donor_id": flow})) == "donor_id"
 
 
 def test_people_counts_what_is_known():
     sex = ["female", "male", "male", np.nan, np.nan, np.nan, *["female"] * 6]
     age = [1.0, np.nan] * 6
-    table = coverage.people(atlas({"tissue_group": [*HALVES[:6], *["y"] * 5, np.nan], "sex": sex, "age_years": age}))
+    table = tables.people(atlas({"tissue_group": [*HALVES[:6], *["y"] * 5, np.nan], "sex": sex, "age_years": age}))
     assert table["group"].tolist() == ["x", "y"] and table["n_samples"].tolist() == [6, 5]
     assert table["female"].tolist() == pytest.approx([1 / 6, 1]) and table["male"].tolist() == pytest.approx([2 / 6, 0])
     assert table["sex_known"].tolist() == pytest.approx([0.5, 1]) and table["age_known"].tolist() == [0.5, 0.6]
 
 
 def test_people_without_sex_or_with_gestational_age():
-    table = coverage.people(atlas({"gestational_age_days": [70.0] * 3 + [np.nan] * 9}), "dataset_id")
+    table = tables.people(atlas({"gestational_age_days": [70.0] * 3 + [np.nan] * 9}), "dataset_id")
     assert table[["female", "male", "sex_known", "age_known"]].to_numpy().tolist() == [[0, 0, 0, 0.25]]
     with pytest.raises(InputError, match=r"obs\['organ'\] is missing \(found: dataset_id\)"):
-        coverage.people(atlas({}), "organ")
+        tables.people(atlas({}), "organ")
 
 
 def test_shared_studies_are_counted_most_first():
     overlap = pd.DataFrame({"dataset_id": ["P1", "P2", "P2"], "removed_dataset_id": ["m1", "m2", "m2"],
                             "by": ["run", "sample", "sample"], "removed": ["a", "b", "c"]})  # fmt: skip
-    table = coverage.shared_studies(overlap)
+    table = tables.shared_studies(overlap)
     assert table["removed"].tolist() == [2, 1] and table["dataset_id"].tolist() == ["P2", "P1"]
 
 
@@ -78,4 +78,4 @@ def test_shared_studies_are_counted_most_first():
      ("lgrc", "diagnosis", "flow_cell"), ("fetal_lung", "sex", "sequencing_run")],
 )  # fmt: skip
 def test_real_data_sets_have_a_label_and_a_batch(real, name, label, batch):
-    assert (coverage.usable_label(real(name)), coverage.usable_batch(real(name))) == (label, batch)
+    assert (tables.usable_label(real(name)), tables.usable_batch(real(name))) == (label, batch)

@@ -15,20 +15,20 @@ import numpy as np
 import pytest
 from toyfile import COMMIT, CONTENT, FILE, TOY, URL, files_below
 
-from srna_lib import datasets, simulate
-from srna_lib.atlas import counts_frame, make_atlas
+from srna_lib.data.atlas import counts_frame, make_atlas
+from srna_lib.datasets import registry, simulated
 from srna_lib.errors import InputError
 
 
 def test_registry_is_complete():
-    assert {"demo", *datasets.PARSERS} <= set(datasets.names())
-    for name, entry in datasets.registry().items():
+    assert {"demo", *registry.PARSERS} <= set(registry.names())
+    for name, entry in registry.registry().items():
         for field in ("title", "citation", "licence"):
             assert isinstance(entry[field], str) and entry[field].strip(), f"{name}: {field}"
         assert isinstance(entry["simulated"], bool)
         assert entry["simulated"] == (not entry["files"]), f"{name}: a simulated data set has no file, a real one has"
-        assert entry["simulated"] or (name in datasets.PARSERS) == entry.get("atlas", True)
-        assert ("samples" in entry) == ("features" in entry) == (name in datasets.PARSERS)
+        assert entry["simulated"] or (name in registry.PARSERS) == entry.get("atlas", True)
+        assert ("samples" in entry) == ("features" in entry) == (name in registry.PARSERS)
         for file in entry["files"]:
             assert set(file) - {"dataset"} == {"repository", "commit", "path", "bytes", "sha256"}
             assert re.fullmatch(r"[0-9a-f]{64}", file["sha256"])
@@ -40,13 +40,13 @@ def test_registry_is_complete():
 
 def test_every_data_set_stands_in_the_readme_of_the_data_folder():
     text = (Path(__file__).parent.parent / "data" / "README.md").read_text(encoding="utf-8")
-    for name, entry in datasets.registry().items():
+    for name, entry in registry.registry().items():
         (row,) = [line for line in text.splitlines() if line.startswith(f"| `{name}` |")]
         assert f"| {entry['licence']} |" in row
 
 
 def test_registry_matches_the_mirror(mirror):
-    for entry in datasets.registry().values():
+    for entry in registry.registry().values():
         for file in entry["files"]:
             content = (mirror / file["repository"] / file["commit"] / file["path"]).read_bytes()
             assert (len(content), hashlib.sha256(content).hexdigest()) == (file["bytes"], file["sha256"])
@@ -56,20 +56,20 @@ def test_registry_matches_the_mirror(mirror):
     ("name", "hint"),
     [("mirom", "; did you mean 'mirome'?"), ("Demo", "; did you mean 'demo'?"), ("zzz", "."), ("", ".")],
 )
-@pytest.mark.parametrize("call", [datasets.entry, datasets.fetch, datasets.load, datasets.state, datasets.options])
+@pytest.mark.parametrize("call", [registry.entry, registry.fetch, registry.load, registry.state, registry.options])
 def test_unknown_name(call, name, hint):
     with pytest.raises(InputError) as caught:
         call(name)
-    assert str(caught.value) == f"unknown data set {name!r}: expected one of {', '.join(datasets.registry())}{hint}"
+    assert str(caught.value) == f"unknown data set {name!r}: expected one of {', '.join(registry.registry())}{hint}"
 
 
 def test_simulated_data_have_no_file(empty_cache):
-    assert datasets.fetch("demo") == []
+    assert registry.fetch("demo") == []
     assert not empty_cache.exists()
 
 
 def test_truncated_copy_of_the_real_file(mirror, tmp_path, monkeypatch):
-    file = datasets.registry()["mirome"]["files"][0]
+    file = registry.registry()["mirome"]["files"][0]
     place = Path(file["repository"]) / file["commit"] / file["path"]
     copy = tmp_path / "mirror" / place
     copy.parent.mkdir(parents=True)
@@ -77,7 +77,7 @@ def test_truncated_copy_of_the_real_file(mirror, tmp_path, monkeypatch):
     monkeypatch.setenv("SRNA_DATA_MIRROR", str(tmp_path / "mirror"))
     monkeypatch.setenv("SRNA_DATA_DIR", str(tmp_path / "cache"))
     with pytest.raises(InputError, match=rf"wrong SHA-256 for 'mirome' .*{file['bytes'] - 1} bytes; expected"):
-        datasets.load("mirome")
+        registry.load("mirome")
     assert files_below(tmp_path / "cache") == []
 
 
@@ -90,12 +90,12 @@ def parser(counts, obs, monkeypatch):
         seen.append((path, dict(info), scale))
         return make_atlas(counts * scale, obs, info=info)
 
-    monkeypatch.setitem(datasets.PARSERS, "toy", parse)
+    monkeypatch.setitem(registry.PARSERS, "toy", parse)
     return seen
 
 
 def test_load_hands_file_and_description_to_the_parser(toy_mirror, parser):
-    atlas = datasets.load("toy")
+    atlas = registry.load("toy")
     ((path, info, _),) = parser
     assert path.read_bytes() == CONTENT
     sources = info.pop("sources")
@@ -114,64 +114,64 @@ def test_files_reach_the_parser_in_the_order_of_the_registry(empty_cache, tmp_pa
         copy.write_bytes(content)
         files.append(file)
     monkeypatch.setenv("SRNA_DATA_MIRROR", str(tmp_path / "mirror"))
-    monkeypatch.setattr(datasets, "registry", lambda: {"toy": {**TOY, "files": files}})
+    monkeypatch.setattr(registry, "registry", lambda: {"toy": {**TOY, "files": files}})
     given: list[str] = []
 
     def parse(*paths, info):
         given.extend(path.read_text() for path in paths)
         return make_atlas(counts, obs, info=info)
 
-    monkeypatch.setitem(datasets.PARSERS, "toy", parse)
+    monkeypatch.setitem(registry.PARSERS, "toy", parse)
     told: list[Path] = []
-    assert datasets.fetch("toy", step=told.append) == told and len(told) == 12
-    assert len(datasets.load("toy").uns["srna"]["sources"]) == 12
+    assert registry.fetch("toy", step=told.append) == told and len(told) == 12
+    assert len(registry.load("toy").uns["srna"]["sources"]) == 12
     assert given == [str(number) for number in range(12)]
 
 
 def test_parsed_once(toy_mirror, empty_cache, parser, counts):
-    first, second = datasets.load("toy"), datasets.load("toy", seed=5)
+    first, second = registry.load("toy"), registry.load("toy", seed=5)
     assert len(parser) == 1
     assert counts_frame(first).equals(counts_frame(second)) and first.obs.equals(second.obs)
     assert [p.suffix for p in (empty_cache / "toy").iterdir() if p.is_file()] == [".h5ad"]
 
 
 def test_parsed_atlas_needs_no_source_file(toy_mirror, empty_cache, parser, monkeypatch):
-    datasets.load("toy")
+    registry.load("toy")
     toy_mirror.unlink()
     shutil.rmtree(empty_cache / "toy" / FILE["sha256"][:12])
-    assert datasets.load("toy").shape == (6, 4) and len(parser) == 1
+    assert registry.load("toy").shape == (6, 4) and len(parser) == 1
 
 
 def test_another_source_file_is_parsed_again(toy_mirror, parser, monkeypatch):
-    datasets.load("toy")
+    registry.load("toy")
     toy_mirror.write_bytes(b"new")
     file = {**FILE, "bytes": 3, "sha256": hashlib.sha256(b"new").hexdigest()}
-    monkeypatch.setattr(datasets, "registry", lambda: {"toy": {**TOY, "files": [file]}})
-    datasets.load("toy")
+    monkeypatch.setattr(registry, "registry", lambda: {"toy": {**TOY, "files": [file]}})
+    registry.load("toy")
     assert [path.read_bytes() for path, *_ in parser] == [CONTENT, b"new"]
 
 
 def test_another_version_of_the_parser_parses_again(toy_mirror, parser, monkeypatch, counts, obs):
-    datasets.load("toy")
-    code = Path(datasets.__file__)
-    monkeypatch.setattr(datasets.inspect, "getfile", lambda call: str(code))
-    datasets.load("toy")
+    registry.load("toy")
+    code = Path(registry.__file__)
+    monkeypatch.setattr(registry.inspect, "getfile", lambda call: str(code))
+    registry.load("toy")
     assert len(parser) == 2
 
 
 def test_options(toy_mirror, parser):
-    assert datasets.options("toy") == {"scale": 1} and datasets.options("demo") == {}
-    plain, double = datasets.load("toy"), datasets.load("toy", scale=2)
+    assert registry.options("toy") == {"scale": 1} and registry.options("demo") == {}
+    plain, double = registry.load("toy"), registry.load("toy", scale=2)
     assert double.X.sum() == 2 * plain.X.sum()
-    datasets.load("toy", scale=1)  # the default, said: the same file
-    datasets.load("toy", scale=2)
+    registry.load("toy", scale=1)  # the default, said: the same file
+    registry.load("toy", scale=2)
     assert [scale for *_, scale in parser] == [1, 2]
 
 
 def test_options_of_the_real_ones():
-    assert datasets.options("tcga") == {"common_features": True}
-    assert datasets.options("lgrc") == {"loci": "sum"}
-    assert datasets.options("mirome") == datasets.options("annotation") == {}
+    assert registry.options("tcga") == {"common_features": True}
+    assert registry.options("lgrc") == {"loci": "sum"}
+    assert registry.options("mirome") == registry.options("annotation") == {}
 
 
 @pytest.mark.parametrize(
@@ -179,38 +179,38 @@ def test_options_of_the_real_ones():
 )
 def test_unknown_option(toy_mirror, parser, name, known):
     with pytest.raises(InputError) as caught:
-        datasets.load(name, sale=2)
+        registry.load(name, sale=2)
     assert str(caught.value) == f"{name!r} has no option 'sale': expected {known}."
     assert parser == []
 
 
 def test_files_that_are_no_atlas(empty_cache, monkeypatch):
-    monkeypatch.setattr(datasets, "registry", lambda: {"toy": TOY, "maps": {**TOY, "atlas": False}})
-    assert datasets.names() == ["toy"]
+    monkeypatch.setattr(registry, "registry", lambda: {"toy": TOY, "maps": {**TOY, "atlas": False}})
+    assert registry.names() == ["toy"]
     with pytest.raises(InputError, match=r"^'maps' holds no atlas: expected one of toy \(fetch brings its files\)\.$"):
-        datasets.load("maps")
+        registry.load("maps")
 
 
 def test_state(toy_mirror, empty_cache, parser, monkeypatch):
-    assert datasets.state("demo") == "simulated"
-    assert datasets.state("toy") == "mirror"
-    datasets.fetch("toy")
-    assert datasets.state("toy") == "cached"
+    assert registry.state("demo") == "simulated"
+    assert registry.state("toy") == "mirror"
+    registry.fetch("toy")
+    assert registry.state("toy") == "cached"
     toy_mirror.unlink()
-    assert datasets.state("toy") == "cached"
-    datasets.load("toy")
-    assert datasets.state("toy") == "parsed"
+    assert registry.state("toy") == "cached"
+    registry.load("toy")
+    assert registry.state("toy") == "parsed"
     shutil.rmtree(empty_cache)
-    assert datasets.state("toy") == "not fetched"
+    assert registry.state("toy") == "not fetched"
     other = {**FILE, "path": "other.rda", "sha256": "0" * 64}
-    monkeypatch.setattr(datasets, "registry", lambda: {"toy": {**TOY, "files": [FILE, other]}})
+    monkeypatch.setattr(registry, "registry", lambda: {"toy": {**TOY, "files": [FILE, other]}})
     toy_mirror.write_bytes(CONTENT)
-    assert datasets.state("toy") == "partly"
+    assert registry.state("toy") == "partly"
 
 
 def test_load_hands_the_seed_to_the_simulator(empty_cache, monkeypatch):
-    monkeypatch.setattr(simulate, "simulate_atlas", lambda *, seed, info: (seed, info))
-    seed, info = datasets.load("demo", seed=7)
+    monkeypatch.setattr(simulated, "simulate_atlas", lambda *, seed, info: (seed, info))
+    seed, info = registry.load("demo", seed=7)
     assert seed == 7
     assert info["name"] == "demo" and info["simulated"] is True
     assert list(info["sources"].columns) == ["url", "sha256"] and info["sources"].empty
@@ -218,7 +218,7 @@ def test_load_hands_the_seed_to_the_simulator(empty_cache, monkeypatch):
 
 def test_load_of_the_original_says_where_it_is_from(mirome):
     info = mirome.uns["srna"]
-    file = datasets.registry()["mirome"]["files"][0]
+    file = registry.registry()["mirome"]["files"][0]
     assert info["name"] == "mirome" and info["simulated"] is False and info["quantity"] == "counts"
     assert info["licence"] == "GPL-3" and "Halushka" in info["citation"]
     (source,) = info["sources"].to_dict("records")
@@ -228,7 +228,7 @@ def test_load_of_the_original_says_where_it_is_from(mirome):
 
 def test_registry_has_the_sizes_of_the_data(real):
     for name in ("mirome", "micrornaome", "tissue_atlas2", "lgrc", "fetal_lung", "tcga_trf"):
-        entry = datasets.entry(name)
+        entry = registry.entry(name)
         assert real(name).shape == (entry["samples"], entry["features"])
 
 
@@ -238,8 +238,8 @@ def test_registry_is_laid_out_by_its_script():
 
 
 def test_registry_file_is_plain_json():
-    text = (Path(datasets.__file__).parent / "resources" / "datasets.json").read_text(encoding="utf-8")
-    written, known = json.loads(text), datasets.registry()
+    text = (Path(registry.__file__).parent / "resources" / "datasets.json").read_text(encoding="utf-8")
+    written, known = json.loads(text), registry.registry()
     assert list(written) == list(known)
     for name, entry in written.items():
         assert entry == {**known[name], "files": entry["files"]}
@@ -260,15 +260,15 @@ def own(counts, obs, info, tmp_path):
 
 
 def test_own_file_is_read_and_completed(own, counts):
-    atlas = datasets.load(str(own))
+    atlas = registry.load(str(own))
     assert atlas.shape == counts.shape
     assert atlas.X.toarray().max() == counts.to_numpy().max()
     assert list(atlas.var["biotype"]) == ["miRNA", "miRNA", "miRNA", "other"]
     about = atlas.uns["srna"]
     assert (about["name"], about["citation"], about["simulated"]) == ("mine", "not stated", False)
     assert len(about["sources"]["sha256"].iloc[0]) == 64
-    assert datasets.fetch(str(own)) == [own]
-    assert datasets.entry(str(own))["title"] == "mine"
+    assert registry.fetch(str(own)) == [own]
+    assert registry.entry(str(own))["title"] == "mine"
 
 
 def spoil(path, change):
@@ -308,7 +308,7 @@ def twice(atlas):
 def test_own_file_that_breaks_the_contract_is_named(own, change, says):
     spoil(own, change)
     with pytest.raises(InputError, match=says) as caught:
-        datasets.load(str(own))
+        registry.load(str(own))
     assert str(caught.value).startswith(str(own))
 
 
@@ -317,10 +317,10 @@ def test_own_file_that_is_no_atlas(tmp_path, content):
     path = tmp_path / "broken.h5ad"
     path.write_bytes(content)
     with pytest.raises(InputError, match=r"broken\.h5ad: this is no readable AnnData file"):
-        datasets.load(str(path))
+        registry.load(str(path))
 
 
 def test_own_file_that_is_not_there(tmp_path):
     says = r"there is no such file; expected an atlas \(\.h5ad\) or the name of a data set"
     with pytest.raises(InputError, match=says):
-        datasets.load(str(tmp_path / "no.h5ad"))
+        registry.load(str(tmp_path / "no.h5ad"))

@@ -16,14 +16,20 @@ from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 
-from srna_lib import deeplift, deeplift_run
-from srna_lib.deeplift import RULES, CompletenessError, class_means, contribution_blocks, contributions, multipliers
-from srna_lib.deeplift_layers import ACTIVATIONS
 from srna_lib.errors import InputError
-from srna_lib.models import recipe
-from srna_lib.networks import DenseNetClassifier
-from srna_lib.preprocess import LogCPM
-from srna_lib.training import import_keras
+from srna_lib.explain import deeplift
+from srna_lib.explain.deeplift import (
+    ACTIVATIONS,
+    RULES,
+    CompletenessError,
+    class_means,
+    contribution_blocks,
+    contributions,
+    multipliers,
+)
+from srna_lib.models.network import DenseNetClassifier, import_keras
+from srna_lib.models.preprocess import LogCPM
+from srna_lib.models.recipes import recipe
 
 QUICK = {"classifier__epochs": 40, "classifier__hidden": (24, 12), "classifier__dropout": (0.1, 0.0)}
 
@@ -654,19 +660,19 @@ def test_memory_is_bounded_by_the_batch(rule):
 
 def test_incomplete_contributions_raise_with_the_figures(case, monkeypatch):
     model, X, _ = case
-    real = deeplift_run.propagate
+    real = deeplift.propagate
 
     def broken(*arguments):
         signal, change, reference = real(*arguments)
         return signal._replace(mean=signal.mean * np.float32(1.001)), change, reference
 
-    monkeypatch.setattr(deeplift_run, "propagate", broken)
+    monkeypatch.setattr(deeplift, "propagate", broken)
     with pytest.raises(CompletenessError, match=r"contributions sum to .* where the output changes by .*: a gap of"):
         contributions(model, X)
     with pytest.raises(CompletenessError):
         class_means(model, X, np.arange(90) % 6)
     monkeypatch.setattr(
-        deeplift_run, "propagate", lambda *a: (real(*a)[0]._replace(mean=real(*a)[0].mean * np.nan), *real(*a)[1:])
+        deeplift, "propagate", lambda *a: (real(*a)[0]._replace(mean=real(*a)[0].mean * np.nan), *real(*a)[1:])
     )
     with pytest.raises(CompletenessError, match="nan"):
         contributions(model, X)

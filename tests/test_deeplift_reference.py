@@ -7,15 +7,14 @@ import sys
 import numpy as np
 import pytest
 
-from srna_lib import deeplift_reference as oracle
-from srna_lib.deeplift import RULES, contributions
-from srna_lib.deeplift_reference import OracleTask, reference_contributions, run_tasks
 from srna_lib.errors import InputError
-from srna_lib.networks import DenseNetClassifier
-from srna_lib.training import import_keras
+from srna_lib.explain import original
+from srna_lib.explain.deeplift import RULES, contributions
+from srna_lib.explain.original import OracleTask, reference_contributions, run_tasks
+from srna_lib.models.network import DenseNetClassifier, import_keras
 
 needs_package = pytest.mark.skipif(
-    not oracle.available(), reason=f"ORACLE NOT TESTED: tensorflow and deeplift: {oracle.ADVICE}"
+    not original.available(), reason=f"ORACLE NOT TESTED: tensorflow and deeplift: {original.ADVICE}"
 )
 
 
@@ -129,7 +128,7 @@ def test_weights_alone_will_do_and_tensorflow_stays_outside(answers):
 
 def test_one_task_is_a_list_of_one(monkeypatch):
     asked = []
-    monkeypatch.setattr(oracle, "run_tasks", lambda tasks, timeout: asked.append((tasks, timeout)) or ["answer"])
+    monkeypatch.setattr(original, "run_tasks", lambda tasks, timeout: asked.append((tasks, timeout)) or ["answer"])
     assert reference_contributions("m", "X", reference="r", rule="x", batch_size=3, repeats=4, timeout=5) == "answer"
     assert asked == [([OracleTask("m", "X", "r", "x", 3, 4)], 5)]
 
@@ -138,7 +137,7 @@ def test_missing_tensorflow_is_said(trained, monkeypatch, tmp_path):
     """A Python that cannot import tensorflow, here by a package of that name that fails as a missing one does."""
     (tmp_path / "tensorflow.py").write_text("raise ModuleNotFoundError('gone', name='tensorflow')", encoding="utf-8")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    monkeypatch.delenv(oracle.PYTHON, raising=False)
+    monkeypatch.delenv(original.PYTHON, raising=False)
     model, X, _ = trained["unit"]
     with pytest.raises(
         InputError, match="needs 'tensorflow', which is missing: install it here, or name in SRNA_ORACLE"
@@ -150,17 +149,17 @@ def test_another_python_can_be_named(monkeypatch, tmp_path):
     python = tmp_path / "python"
     python.write_text("#!/bin/sh\necho broken machine >&2\nexit 9\n", encoding="utf-8")
     python.chmod(0o755)
-    monkeypatch.setenv(oracle.PYTHON, str(python))
-    assert not oracle.available()
+    monkeypatch.setenv(original.PYTHON, str(python))
+    assert not original.available()
     with pytest.raises(RuntimeError, match="failed:\nbroken machine"):
         reference_contributions([np.ones((2, 1)), np.zeros(1)], np.ones((1, 2)))
 
 
 def test_a_python_that_is_not_there_is_named(monkeypatch):
-    monkeypatch.setenv(oracle.PYTHON, "/no/such/python")
+    monkeypatch.setenv(original.PYTHON, "/no/such/python")
     for ask in (
-        oracle.available,
-        lambda: oracle.reference_contributions([np.ones((2, 1)), np.zeros(1)], np.ones((1, 2))),
+        original.available,
+        lambda: original.reference_contributions([np.ones((2, 1)), np.zeros(1)], np.ones((1, 2))),
     ):
         with pytest.raises(InputError, match="SRNA_ORACLE_PYTHON is '/no/such/python', which cannot be started"):
             ask()
@@ -170,7 +169,7 @@ def test_a_package_that_hangs_is_ended(monkeypatch, tmp_path):
     python = tmp_path / "python"
     python.write_text("#!/bin/sh\nexec sleep 60\n", encoding="utf-8")
     python.chmod(0o755)
-    monkeypatch.setenv(oracle.PYTHON, str(python))
+    monkeypatch.setenv(original.PYTHON, str(python))
     with pytest.raises(RuntimeError, match="had not finished 1 tasks after 1 seconds"):
         reference_contributions([np.ones((2, 1)), np.zeros(1)], np.ones((1, 2)), timeout=1)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from srna_lib.results import RECORD_FIELDS
+from srna_lib.report.results import RECORD_FIELDS
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "scripts"))

@@ -12,8 +12,8 @@ import pytest
 import requests
 from toyfile import CONTENT, FILE, URL, files_below, refuse_with, serve
 
-from srna_lib import downloads
-from srna_lib.downloads import fetch_file
+from srna_lib.datasets import files
+from srna_lib.datasets.files import fetch_file
 from srna_lib.errors import InputError
 
 
@@ -148,7 +148,7 @@ def test_full_disk(toy_mirror, empty_cache, monkeypatch):
         Path(target).write_bytes(CONTENT[:3])
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(downloads.shutil, "copyfile", full)
+    monkeypatch.setattr(files.shutil, "copyfile", full)
     with pytest.raises(InputError, match=r"cannot be written \(No space left on device\)"):
         fetch_file("toy", FILE)
     assert files_below(empty_cache) == []
@@ -161,7 +161,7 @@ def test_a_run_that_is_killed_leaves_no_file_under_the_final_name(toy_mirror, em
         seen.append((Path(source).read_bytes(), Path(target).exists()))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(downloads.os, "replace", crash)
+    monkeypatch.setattr(files.os, "replace", crash)
     with pytest.raises(KeyboardInterrupt):
         fetch_file("toy", FILE)
     assert seen == [(CONTENT, False)]
@@ -170,9 +170,9 @@ def test_a_run_that_is_killed_leaves_no_file_under_the_final_name(toy_mirror, em
 
 def test_cache_dir(monkeypatch, tmp_path):
     monkeypatch.setenv("SRNA_DATA_DIR", str(tmp_path))
-    assert downloads.cache_dir() == tmp_path
+    assert files.cache_dir() == tmp_path
     monkeypatch.delenv("SRNA_DATA_DIR")
-    assert downloads.cache_dir() == Path(downloads.__file__).resolve().parent.parent / "data"
-    monkeypatch.setattr(downloads, "__file__", str(tmp_path / "lib" / "srna_lib" / "downloads.py"))
-    assert downloads.cache_dir().name == "srna_lib"
-    assert tmp_path not in downloads.cache_dir().parents
+    assert files.cache_dir() == Path(files.__file__).resolve().parent.parent / "data"
+    monkeypatch.setattr(files, "__file__", str(tmp_path / "lib" / "srna_lib" / "downloads.py"))
+    assert files.cache_dir().name == "srna_lib"
+    assert tmp_path not in files.cache_dir().parents

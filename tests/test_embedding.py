@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from srna_lib import embedding
 from srna_lib.errors import InputError
-from srna_lib.preprocess import SampleRanks
+from srna_lib.explore import embedding
+from srna_lib.models.preprocess import SampleRanks
 
 DECISIVE = ["neighbour_study_within_class", "neighbour_class_across_studies"]
 

@@ -9,11 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import false_discovery_control, fisher_exact
 
-from srna_lib.atlas import counts_frame
-from srna_lib.enrichment import FIELDS, over_representation, over_representation_by_class, restrict
+from srna_lib.data.atlas import counts_frame
 from srna_lib.errors import InputError
-from srna_lib.rankings import planted
-from srna_lib.sets import as_sets, load_sets, measured
+from srna_lib.explain.enrichment import (
+    FIELDS,
+    as_sets,
+    load_sets,
+    measured,
+    over_representation,
+    over_representation_by_class,
+    restrict,
+)
+from srna_lib.explain.rankings import planted
 
 NAMES = [f"s{i}" for i in range(40)]
 ARMS = ["hsa-miR-21-5p", "hsa-miR-21-3p", "hsa-miR-155-5p", "hsa-miR-155-3p", "hsa-miR-122-5p", "hsa-miR-9-5p"]
@@ -176,7 +183,7 @@ def test_no_set_gives_an_empty_table():
 
 def test_planted_families_are_found_in_the_simulated_atlas():
     """The best answer there can be, the planted biomarkers themselves, must show their families."""
-    from srna_lib.datasets import load
+    from srna_lib.datasets.registry import load
 
     atlas = load("demo")
     truth = planted(atlas)

@@ -133,7 +133,7 @@ def test_lock_names_no_index():
 IMPORT_NAMES = {"imblearn": "imbalanced-learn", "sklearn": "scikit-learn", "umap": "umap-learn", "zmq": "pyzmq"}
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "srna_lib").glob("*.py")), ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", sorted((ROOT / "srna_lib").rglob("*.py")), ids=lambda p: p.stem)
 def test_every_import_is_declared(path):
     used = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

@@ -9,19 +9,11 @@ import pandas as pd
 import pytest
 from test_validate import make, patients
 
-from srna_lib.atlas import make_atlas
+from srna_lib.data.atlas import make_atlas
 from srna_lib.errors import InputError
-from srna_lib.experiment import (
-    PROFILES,
-    Profile,
-    build_recipe,
-    compare_labels,
-    get_profile,
-    run_models,
-)
-from srna_lib.metrics import score
-from srna_lib.models import CONDITIONED, recipe
-from srna_lib.regressors import quantity_recipe
+from srna_lib.evaluate.crossval import PROFILES, Profile, build_recipe, compare_labels, get_profile, run_models
+from srna_lib.evaluate.metrics import score_classes
+from srna_lib.models.recipes import CONDITIONED, quantity_recipe, recipe
 
 TINY = Profile("tiny", n_splits=3, repeats=2, n_boot=50, changes=PROFILES["smoke"].changes)
 
@@ -37,7 +29,7 @@ def test_repeats_are_drawn_anew_and_named(task):
     assert (table["sample_id"].value_counts() == 2).all()
     tests = table.groupby("fold")["sample_id"].agg(frozenset)
     assert not set(tests[:3]) & set(tests[3:])
-    assert score(table, dataset="x", n_boot=20)[0]["n_samples"] == len(task.y)
+    assert score_classes(table, dataset="x", n_boot=20)[0]["n_samples"] == len(task.y)
 
 
 def test_studies_left_out_are_limited_and_seeded(task):

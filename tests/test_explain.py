@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 from test_attributions import SMALL, counts
 
-from srna_lib import deeplift
 from srna_lib.errors import InputError
-from srna_lib.explain import (
+from srna_lib.explain import deeplift
+from srna_lib.explain.class_scores import (
     StudyScores,
     class_scores,
     d1,
@@ -18,7 +18,7 @@ from srna_lib.explain import (
     ranking,
     study_scores,
 )
-from srna_lib.models import recipe
+from srna_lib.models.recipes import recipe
 
 
 @pytest.fixture(scope="module")

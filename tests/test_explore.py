@@ -3,9 +3,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from srna_lib import explore
-from srna_lib.atlas import make_atlas
+from srna_lib.data.atlas import make_atlas
 from srna_lib.errors import InputError
+from srna_lib.explore import tables
 
 
 def atlas(counts: list[list[int]], studies: list[str], classes: list[object], biotypes: list[str]) -> ad.AnnData:
@@ -23,7 +23,7 @@ def tiny() -> ad.AnnData:
 
 
 def test_summarise_counts_what_is_there(tiny):
-    value = explore.summarise(tiny)["value"]
+    value = tables.summarise(tiny)["value"]
     assert value["samples"] == 5 and value["studies"] == 3 and value["sRNAs"] == 3 and value["biotypes"] == 2
     assert value["classes of tissue_group"] == 2 and value["samples without tissue_group"] == 1
     assert value["reads"] == 90 and value["median reads of a sample"] == 10
@@ -33,16 +33,16 @@ def test_summarise_counts_what_is_there(tiny):
 
 def test_summarise_counts_donors_once(tiny):
     tiny.obs["donor_id"] = ["d1", "d1", "d2", np.nan, "d3"]
-    assert explore.summarise(tiny)["value"]["donors"] == 3
+    assert tables.summarise(tiny)["value"]["donors"] == 3
 
 
 def test_unknown_label_is_said(tiny):
     with pytest.raises(InputError, match=r"obs\['organ'\] is missing \(found: dataset_id, tissue_group\)"):
-        explore.class_table(tiny, "organ")
+        tables.class_table(tiny, "organ")
 
 
 def test_sample_table(tiny):
-    table = explore.sample_table(tiny)
+    table = tables.sample_table(tiny)
     assert table["reads"].tolist() == [10, 40, 10, 20, 10]
     assert table["n_detected"].tolist() == [1, 2, 2, 1, 1]
     assert table["zero_share"].to_numpy() == pytest.approx(1 - table["n_detected"].to_numpy() / 3)
@@ -50,7 +50,7 @@ def test_sample_table(tiny):
 
 
 def test_study_table_is_sorted_and_knows_single_class_studies(tiny):
-    table = explore.study_table(tiny).set_index("dataset_id")
+    table = tables.study_table(tiny).set_index("dataset_id")
     assert table.index.tolist() == ["A", "B", "C"]
     assert table["n_samples"].tolist() == [2, 2, 1] and table["n_classes"].tolist() == [1, 2, 0]
     assert table.loc["A", "main_class"] == "x" and pd.isna(table.loc["C", "main_class"])
@@ -58,14 +58,14 @@ def test_study_table_is_sorted_and_knows_single_class_studies(tiny):
 
 
 def test_study_class_counts_leave_unknown_classes_out(tiny):
-    table = explore.study_class_counts(tiny)
+    table = tables.study_class_counts(tiny)
     assert table.columns.tolist() == ["x", "y"] and table.to_numpy().sum() == 4
     assert table.loc["A"].tolist() == [2, 0] and table.loc["B"].tolist() == [1, 1]
 
 
 def test_class_table_measures_how_much_hangs_on_one_study():
     studies = ["A"] * 3 + ["B"] + ["A", "B", "C", "D"]
-    table = explore.class_table(atlas([[1]] * 8, studies, ["x"] * 4 + ["y"] * 4, ["miRNA"])).set_index("class")
+    table = tables.class_table(atlas([[1]] * 8, studies, ["x"] * 4 + ["y"] * 4, ["miRNA"])).set_index("class")
     assert table.loc["x", ["n_samples", "n_studies", "largest_study"]].tolist() == [4, 2, "A"]
     assert table.loc["x", "largest_share"] == 0.75
     assert table.loc["x", "effective_studies"] == pytest.approx(1 / (0.75**2 + 0.25**2))
@@ -73,7 +73,7 @@ def test_class_table_measures_how_much_hangs_on_one_study():
 
 
 def test_biotype_table_gives_shares_of_all_reads_and_of_a_sample(tiny):
-    table = explore.biotype_table(tiny).set_index("biotype")
+    table = tables.biotype_table(tiny).set_index("biotype")
     assert table["n_srnas"].to_dict() == {"miRNA": 2, "tRF": 1}
     assert table.loc["tRF", "share_of_reads"] == pytest.approx(10 / 90)
     assert table.loc["tRF", "mean_share_in_sample"] == pytest.approx((10 / 40) / 5)
@@ -81,46 +81,46 @@ def test_biotype_table_gives_shares_of_all_reads_and_of_a_sample(tiny):
 
 
 def test_duplicate_profiles(tiny):
-    table = explore.duplicate_profiles(tiny)
+    table = tables.duplicate_profiles(tiny)
     assert table["sample_id"].tolist() == ["s0", "s4"] and table["dataset_id"].tolist() == ["A", "C"]
     assert table["group"].tolist() == [0, 0]
-    assert explore.duplicate_profiles(tiny[:4].copy()).empty
+    assert tables.duplicate_profiles(tiny[:4].copy()).empty
 
 
 def test_duplicate_profiles_tells_groups_apart():
-    table = explore.duplicate_profiles(atlas([[1], [2], [1], [2], [3]], list("ABCDE"), list("xxxxx"), ["miRNA"]))
+    table = tables.duplicate_profiles(atlas([[1], [2], [1], [2], [3]], list("ABCDE"), list("xxxxx"), ["miRNA"]))
     assert table.groupby("group")["sample_id"].apply(list).tolist() == [["s0", "s2"], ["s1", "s3"]]
 
 
 def test_filter_effect_analytic():
     # Zeros in 0, 1, 3 of 4 samples; the last is in every sample of class y.
     counts = pd.DataFrame({"a": [1, 1, 1, 1], "b": [0, 1, 1, 1], "c": [0, 0, 0, 2]})
-    table = explore.filter_effect(counts, [0.0, 0.3, 1.0], pd.Series(["x", "x", "x", "y"])).set_index("max_zero_share")
+    table = tables.filter_effect(counts, [0.0, 0.3, 1.0], pd.Series(["x", "x", "x", "y"])).set_index("max_zero_share")
     assert table["n_features"].tolist() == [1, 2, 3] and table["share_features"].iloc[1] == pytest.approx(2 / 3)
     assert table["share_reads"].tolist() == pytest.approx([(1 + 0.5 + 0.5 + 0.25) / 4, (3 + 0.5) / 4, 1])
     assert table["n_lost_markers"].tolist() == [2, 1, 0]
-    assert "n_lost_markers" not in explore.filter_effect(counts)
+    assert "n_lost_markers" not in tables.filter_effect(counts)
 
 
 def test_filter_effect_weighs_samples_equally_whatever_their_depth():
     counts = pd.DataFrame({"a": [1, 1, 1], "b": [0, 0, 5]})
     deeper = counts.mul([1000, 1, 1], axis=0)
-    pd.testing.assert_frame_equal(explore.filter_effect(counts), explore.filter_effect(deeper))
+    pd.testing.assert_frame_equal(tables.filter_effect(counts), tables.filter_effect(deeper))
 
 
 def test_filter_effect_refuses_percentages():
     with pytest.raises(InputError, match="shares of zeros from 0 to 1"):
-        explore.filter_effect(pd.DataFrame({"a": [1]}), [30])
+        tables.filter_effect(pd.DataFrame({"a": [1]}), [30])
 
 
 def test_filter_effect_of_an_empty_sample_is_finite():
-    table = explore.filter_effect(pd.DataFrame({"a": [0, 1], "b": [0, 1]}))
+    table = tables.filter_effect(pd.DataFrame({"a": [0, 1], "b": [0, 1]}))
     assert table["share_reads"].notna().all() and table["share_reads"].iloc[-1] == 0.5
 
 
 def test_lost_markers_names_srna_and_class():
     counts = pd.DataFrame({"common": [1] * 6, "marker": [0, 0, 0, 0, 3, 4], "rare": [0, 0, 1, 0, 0, 0]})
-    table = explore.lost_markers(counts, pd.Series(["x"] * 4 + ["y"] * 2), 0.3)
+    table = tables.lost_markers(counts, pd.Series(["x"] * 4 + ["y"] * 2), 0.3)
     assert table.to_dict("records") == [
         {"srna": "marker", "class": "y", "zero_share_in_class": 0.0, "zero_share": pytest.approx(4 / 6)}
     ]
@@ -128,5 +128,5 @@ def test_lost_markers_names_srna_and_class():
 
 def test_readable_formats_and_leaves_the_source_alone():
     table = pd.DataFrame({"share": [0.123]}, index=pd.Index(["x"], name="class"))
-    shown = explore.readable(table, {"share": "{:.0%}"})
+    shown = tables.readable(table, {"share": "{:.0%}"})
     assert shown.loc["x", "share"] == "12%" and shown.columns.name == "class" and table.loc["x", "share"] == 0.123

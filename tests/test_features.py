@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from srna_lib import features
-from srna_lib.atlas import counts_frame, make_atlas
+from srna_lib.data import features
+from srna_lib.data.atlas import counts_frame, make_atlas
+from srna_lib.data.features import annotate, current_name, harmonise, match_names, shared_names, summarise_mapping
+from srna_lib.data.mirna_names import mirna_table
 from srna_lib.errors import InputError
-from srna_lib.features import annotate, current_name, harmonise, match_names, shared_names, summarise_mapping
-from srna_lib.mirnas import mirna_table
 
 ROOT = Path(__file__).parent.parent
 TABLE = mirna_table()

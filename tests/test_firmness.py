@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from srna_lib import firmness
-from srna_lib.ranking_metrics import weighted_auc
-from srna_lib.study_draws import study_weights
+from srna_lib.evaluate.bootstrap import study_weights
+from srna_lib.evaluate.metrics import weighted_auc
+from srna_lib.stability import confidence
 
 
 def scored(n=400, seed=0, signal=2.0, studies=25) -> pd.DataFrame:
@@ -32,7 +32,7 @@ def scored(n=400, seed=0, signal=2.0, studies=25) -> pd.DataFrame:
 
 
 def test_scores_point_the_right_way():
-    table = firmness.auroc_table(scored(), n_boot=50).set_index("score")
+    table = confidence.auroc_table(scored(), n_boot=50).set_index("score")
     assert (table["auroc"] > 0.55).all()
     assert (table["ci_low"] <= table["auroc"]).all() and (table["auroc"] <= table["ci_high"]).all()
     assert table.loc["steps", "auroc"] > table.loc["p_max", "auroc"]
@@ -50,7 +50,7 @@ def test_intervals_draw_studies():
 
 
 def test_new_knowledge_is_seen_to_add():
-    found = firmness.combination(scored(900), n_boot=200)
+    found = confidence.combination(scored(900), n_boot=200)
     assert found["verdict"] == "adds"
     assert found["both"] > found["base"] + 0.05
     assert found["difference"] == pytest.approx(found["both"] - found["base"])
@@ -59,7 +59,7 @@ def test_new_knowledge_is_seen_to_add():
 
 def test_noise_is_seen_to_add_nothing():
     table = scored(900, signal=0.0)
-    found = firmness.combination(table, n_boot=200)
+    found = confidence.combination(table, n_boot=200)
     assert found["verdict"] in ("adds nothing that can be told from chance", "takes away")
     assert abs(found["difference"]) < 0.03
 
@@ -67,24 +67,24 @@ def test_noise_is_seen_to_add_nothing():
 def test_too_few_wrong_calls_are_said():
     table = scored(40)
     table["wrong"] = False
-    found = firmness.combination(table, n_boot=10)
+    found = confidence.combination(table, n_boot=10)
     assert found["verdict"] == "cannot be judged" and np.isnan(found["difference"])
     one_study = scored(40).assign(dataset_id="d")
-    assert firmness.combination(one_study, n_boot=10)["verdict"] == "cannot be judged"
+    assert confidence.combination(one_study, n_boot=10)["verdict"] == "cannot be judged"
 
 
 def test_ranks_are_learned_from_the_training_studies_alone(monkeypatch):
     seen = []
 
-    class Spy(firmness.QuantileTransformer):
+    class Spy(confidence.QuantileTransformer):
         def fit(self, X, y=None):
             seen.append(set(X[:, 0]))
             return super().fit(X, y)
 
     table = scored(300).assign(p_max=np.arange(300))  # each value once, so that rows are known by it
-    before = firmness.combination(table, n_boot=10)
-    monkeypatch.setattr(firmness, "QuantileTransformer", Spy)
-    assert firmness.combination(table, n_boot=10) == before
+    before = confidence.combination(table, n_boot=10)
+    monkeypatch.setattr(confidence, "QuantileTransformer", Spy)
+    assert confidence.combination(table, n_boot=10) == before
     assert len(seen) == 2 * min(10, table["dataset_id"].nunique())
     for rows in seen:
         left = table[~table["p_max"].isin(rows)]
@@ -98,25 +98,25 @@ def test_the_combination_is_judged_on_studies_it_did_not_see():
     bad = rng.random(30) < 0.5
     code = table["dataset_id"].str[1:].astype(int)
     table["wrong"] = bad[code]
-    for column in firmness.STEPS:
+    for column in confidence.STEPS:
         table[column] = rng.permutation(30)[code]
-    for column in firmness.CONFIDENCE:
+    for column in confidence.CONFIDENCE:
         table[column] = rng.random(600)
-    found = firmness.combination(table, n_splits=30, n_boot=50)
+    found = confidence.combination(table, n_splits=30, n_boot=50)
     assert found["both"] < 0.75
 
 
 def test_accuracy_at_coverage_starts_with_the_firmest():
     table = pd.DataFrame({"wrong": [True, False, False, False], "steps": [1, 2, 3, 4]})
-    found = firmness.accuracy_at_coverage(table, {"steps": ("steps", 1)}, [0.25, 0.75, 1.0])
+    found = confidence.accuracy_at_coverage(table, {"steps": ("steps", 1)}, [0.25, 0.75, 1.0])
     assert found["accuracy"].tolist() == [1, 1, 0.75]
-    upside = firmness.accuracy_at_coverage(table, {"steps": ("steps", -1)}, [0.25])
+    upside = confidence.accuracy_at_coverage(table, {"steps": ("steps", -1)}, [0.25])
     assert upside["accuracy"].tolist() == [0]
 
 
 def test_ties_at_the_threshold_count_in_proportion():
     table = pd.DataFrame({"wrong": [True, False, True, False], "steps": [1, 1, 1, 1]})
-    found = firmness.accuracy_at_coverage(table, {"steps": ("steps", 1)}, [0.25, 0.5])
+    found = confidence.accuracy_at_coverage(table, {"steps": ("steps", 1)}, [0.25, 0.5])
     assert found["accuracy"].tolist() == [0.5, 0.5]
 
 
@@ -131,13 +131,13 @@ def test_gain_of_kept_is_the_difference_of_two_scores_on_the_same_draws():
             "dataset_id": np.arange(300) // 10,
         }
     )
-    found = firmness.gain_of_kept(table, coverage=0.5, n_boot=200, seed=1)
+    found = confidence.gain_of_kept(table, coverage=0.5, n_boot=200, seed=1)
     assert found["score"] == 1, "the right calls are the firmest"
     assert found["against"] == pytest.approx(0.7, abs=0.1)
     assert found["difference"] == pytest.approx(found["score"] - found["against"])
     assert 0 < found["ci_low"] < found["difference"] < found["ci_high"] < 0.5
-    assert found == firmness.gain_of_kept(table, coverage=0.5, n_boot=200, seed=1)
-    same = firmness.gain_of_kept(table, "steps", "steps", n_boot=50)
+    assert found == confidence.gain_of_kept(table, coverage=0.5, n_boot=200, seed=1)
+    same = confidence.gain_of_kept(table, "steps", "steps", n_boot=50)
     assert (same["difference"], same["ci_low"], same["ci_high"]) == (0, 0, 0)
 
 
@@ -153,22 +153,22 @@ def flips(steps, p, looked=9) -> pd.DataFrame:
 
 
 def test_confidence_scores_are_those_of_the_probabilities():
-    (row,) = firmness.firmness(flips([4.0, 2.0], [0.5, 0.3, 0.2])).to_dict("records")
+    (row,) = confidence.firmness(flips([4.0, 2.0], [0.5, 0.3, 0.2])).to_dict("records")
     assert row["p_max"] == 0.5 and row["margin"] == pytest.approx(0.2)
     assert row["entropy"] == pytest.approx(-(0.5 * np.log(0.5) + 0.3 * np.log(0.3) + 0.2 * np.log(0.2)))
     assert (row["steps"], row["became"], row["srna"], row["share"], row["reads"]) == (2, "C", "y", 0.1, 0.04)
-    certain = firmness.firmness(flips([4.0, 2.0], [1.0, 0.0, 0.0])).iloc[0]
+    certain = confidence.firmness(flips([4.0, 2.0], [1.0, 0.0, 0.0])).iloc[0]
     assert certain["entropy"] == 0 and certain["margin"] == 1
 
 
 def test_a_prediction_that_no_path_flips_is_the_firmest_and_marked():
-    (row,) = firmness.firmness(flips([np.nan, np.nan], [0.5, 0.3, 0.2], looked=20)).to_dict("records")
+    (row,) = confidence.firmness(flips([np.nan, np.nan], [0.5, 0.3, 0.2], looked=20)).to_dict("records")
     assert row["censored"] and row["steps"] == 20 and row["share"] == 1 and row["reads"] == 1
 
 
 def test_examples_are_firm_weak_and_wrong():
     table = pd.DataFrame({"sample_id": [f"s{i:02d}" for i in range(21)], "steps": range(21), "wrong": False})
-    assert firmness.examples(table)["steps"].tolist() == [18, 2]
+    assert confidence.examples(table)["steps"].tolist() == [18, 2]
     table.loc[[4, 5, 6], "wrong"] = True
-    assert firmness.examples(table)["steps"].tolist()[-1] == 5
-    assert len(firmness.examples(table[table["wrong"]])) == 1
+    assert confidence.examples(table)["steps"].tolist()[-1] == 5
+    assert len(confidence.examples(table[table["wrong"]])) == 1

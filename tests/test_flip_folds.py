@@ -8,14 +8,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from srna_lib import flip_folds
+from srna_lib.data.task import Task
 from srna_lib.errors import InputError
-from srna_lib.firmness import firmness
-from srna_lib.flip_tables import order_table, walked_in_all
-from srna_lib.labels import Task
-from srna_lib.models import recipe
-from srna_lib.stability import first_flips
-from srna_lib.validate import cross_validate, some_splits
+from srna_lib.evaluate import crossval
+from srna_lib.evaluate.crossval import cross_validate, some_splits
+from srna_lib.models.recipes import recipe
+from srna_lib.stability import flips
+from srna_lib.stability.confidence import firmness
+from srna_lib.stability.flips import first_flips
+from srna_lib.stability.tables import order_table, walked_in_all
 
 SMALL = {"classifier__hidden": (8,), "classifier__dropout": (0.0,), "classifier__epochs": 6}
 FOREST = {"classifier__n_select_trees": 5, "classifier__n_trees": 5}
@@ -39,12 +40,12 @@ def splits(task):
 def run(task, splits, **options):
     forest = recipe("rf_paper", **FOREST)
     fixed = {"scheme": "random_5fold", "name": "small", "progress": False, "forest": forest}
-    return flip_folds.cross_flips(task, recipe("dl_paper", **SMALL), splits, **{**fixed, **options})
+    return flips.cross_flips(task, recipe("dl_paper", **SMALL), splits, **{**fixed, **options})
 
 
 @pytest.fixture(scope="module")
 def walked(task, splits):
-    return run(task, splits, orders=flip_folds.ORDERS)
+    return run(task, splits, orders=flips.ORDERS)
 
 
 def test_one_row_per_order_sample_and_other_class(task, walked):
@@ -59,7 +60,7 @@ def test_one_row_per_order_sample_and_other_class(task, walked):
 
 
 def test_controls_walk_with_some_samples_only(task, splits, walked):
-    some = run(task, splits, orders=flip_folds.ORDERS, controls=5)
+    some = run(task, splits, orders=flips.ORDERS, controls=5)
     counts = some.groupby(["order", "fold"])["sample_id"].nunique()
     assert (counts["deeplift"] == 20).all() and (counts[["forest", "random"]] == 5).all()
     keys = ["order", "sample_id", "other"]
@@ -75,7 +76,7 @@ def test_predictions_are_those_of_cross_validate(task, splits, walked):
     other = cross_validate(
         task, recipe("dl_paper", **SMALL), splits, scheme="random_5fold", name="small", progress=False
     )
-    ours = flip_folds.predictions_of(walked)
+    ours = flips.predictions_of(walked)
     assert list(ours.columns) == list(other.columns)
     ours, other = (t.sort_values("sample_id", ignore_index=True) for t in (ours, other))
     pd.testing.assert_frame_equal(ours, other, check_dtype=False)
@@ -91,9 +92,9 @@ def test_orders_agree_on_all_but_the_steps(walked):
 
 def test_a_fold_is_what_its_parts_give(task, splits, walked):
     split = splits[1]
-    fitted, ground = flip_folds.fit_fold(task, recipe("dl_paper", **SMALL), split)
-    for name in flip_folds.ORDERS:
-        order = flip_folds.make_order(name, task, fitted, ground, split, forest=recipe("rf_paper", **FOREST))
+    fitted, ground = flips.fit_fold(task, recipe("dl_paper", **SMALL), split)
+    for name in flips.ORDERS:
+        order = flips.make_order(name, task, fitted, ground, split, forest=recipe("rf_paper", **FOREST))
         found = first_flips(ground, fitted, order, samples=split.test)
         there = walked[(walked["order"] == name) & (walked["fold"] == split.fold)]
         np.testing.assert_array_equal(found["stability"], there["stability"])
@@ -103,7 +104,7 @@ def test_a_fold_is_what_its_parts_give(task, splits, walked):
 def test_finished_folds_come_from_the_cache(task, splits, tmp_path, monkeypatch):
     first = run(task, splits, cache=tmp_path)
     assert len(list(tmp_path.glob("*.parquet"))) == 3
-    monkeypatch.setattr(flip_folds, "fit_fold", None)  # nothing may be fitted again
+    monkeypatch.setattr(flips, "fit_fold", None)  # nothing may be fitted again
     pd.testing.assert_frame_equal(run(task, splits, cache=tmp_path), first)
     with pytest.raises(TypeError):
         run(task, splits, cache=tmp_path, masking="renormalised")
@@ -111,18 +112,18 @@ def test_finished_folds_come_from_the_cache(task, splits, tmp_path, monkeypatch)
 
 def test_folds_travel_to_other_processes(task, splits, monkeypatch):
     """What `fold_cache.map_folds` sends must survive pickling (that it is run there is tested there)."""
-    from srna_lib import fold_cache
+    pass
 
     def numbered(work, split, i):
         return i, pickle.loads(pickle.dumps(work))(pickle.loads(pickle.dumps(split)))
 
     alone = run(task, splits)
-    monkeypatch.setattr(fold_cache, "_run", lambda work, s, todo, n: (numbered(work, s[i], i) for i in todo))
+    monkeypatch.setattr(crossval, "_run", lambda work, s, todo, n: (numbered(work, s[i], i) for i in todo))
     pd.testing.assert_frame_equal(run(task, splits, n_jobs=2), alone)
 
 
 def test_a_class_missing_from_a_fold_has_probability_zero(task):
-    only = flip_folds.Split("0", np.flatnonzero(task.y != "C"), np.flatnonzero(task.y == "C")[:4])
+    only = flips.Split("0", np.flatnonzero(task.y != "C"), np.flatnonzero(task.y == "C")[:4])
     found = run(task, [only])
     assert (found["p_C"] == 0).all() and set(found["other"]) <= {"A", "B"}
     assert firmness(found)["wrong"].all()

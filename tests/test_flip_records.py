@@ -7,8 +7,8 @@ import json
 import numpy as np
 import pandas as pd
 
-from srna_lib import flip_records
-from srna_lib.results import RECORD_FIELDS
+from srna_lib.report.results import RECORD_FIELDS
+from srna_lib.stability import tables
 
 HEAD = {"task": "t", "dataset": "d", "model": "m", "features": "sRNA", "seed": 0}
 SIZE = {"n_samples": 5, "n_datasets": 2}
@@ -23,9 +23,9 @@ def test_records_have_the_fields_of_results_and_no_nan():
     scores = pd.DataFrame([{"score": "steps", "auroc": 0.8, "ci_low": 0.7, "ci_high": 0.9, **SIZE}])
     both = {"base": 0.7, "both": 0.8, "difference": 0.1, "ci_low": 0.05, "ci_high": np.nan}
     changes = pd.DataFrame([{"source": "seed", "changed": 0.1, "ci_low": 0.0, "ci_high": 0.2, **SIZE}])
-    records = flip_records.of_classes({"similarity": pairs}, HEAD, "s")
-    records += flip_records.of_orders(orders, flips, HEAD, "s") + flip_records.of_scores(scores, HEAD, "s")
-    records += flip_records.of_combination(both, flips, HEAD, "s") + flip_records.of_changes(changes, HEAD, "s")
+    records = tables.of_classes({"similarity": pairs}, HEAD, "s")
+    records += tables.of_orders(orders, flips, HEAD, "s") + tables.of_scores(scores, HEAD, "s")
+    records += tables.of_combination(both, flips, HEAD, "s") + tables.of_changes(changes, HEAD, "s")
     assert all(set(r) == set(RECORD_FIELDS) for r in records)
     json.dumps(records, allow_nan=False)
     by = {r["metric"]: r for r in records}

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from srna_lib import flip_tables
 from srna_lib.errors import InputError
-from srna_lib.firmness import firmness
+from srna_lib.stability import tables
+from srna_lib.stability.confidence import firmness
 
 NA = np.nan
 
@@ -40,7 +40,7 @@ ROWS = [
 
 
 def test_means_are_of_flips_that_came_and_wrong_samples_stand_apart():
-    table = flip_tables.class_table(flips(ROWS), "similarity", n_boot=50).set_index(["own", "other"])
+    table = tables.class_table(flips(ROWS), "similarity", n_boot=50).set_index(["own", "other"])
     row = table.loc[("A", "B")]
     assert (row["n_samples"], row["n_datasets"], row["mean"], row["median"]) == (3, 2, 6, 8)
     assert row["censored"] == pytest.approx(1 / 3)
@@ -51,14 +51,14 @@ def test_means_are_of_flips_that_came_and_wrong_samples_stand_apart():
     assert (other["mean"], other["censored"], other["never"]) == (1, pytest.approx(2 / 3), pytest.approx(2 / 3))
     assert np.isnan(other["median"])
     assert "B" not in table.index.get_level_values("own")
-    apart = flip_tables.wrong_from_start(flips(ROWS)).set_index("own")
+    apart = tables.wrong_from_start(flips(ROWS)).set_index("own")
     assert apart.loc["A"].tolist() == [3, 0, 0]
     assert apart.loc["B"].tolist() == [1, 1, 1]
 
 
 def test_a_class_never_reached_has_no_mean_and_no_interval():
     rows = [("s1", "S", "A", "A", "B", NA, 1.0, True), ("s2", "T", "A", "A", "B", NA, 2.0, True)]
-    row = flip_tables.class_table(flips(rows), "similarity", n_boot=20).iloc[0]
+    row = tables.class_table(flips(rows), "similarity", n_boot=20).iloc[0]
     assert np.isnan([row["mean"], row["mean_low"], row["mean_high"], row["median"]]).all()
     assert row["censored"] == row["never"] == 1
 
@@ -67,12 +67,12 @@ def test_intervals_are_over_studies_not_samples():
     """Ten samples of one study and one of another: the mean moves between the two studies' means."""
     rows = [(f"s{i}", "S", "A", "A", "B", 2.0, 2.0, True) for i in range(10)]
     rows += [("t", "T", "A", "A", "B", 9.0, 9.0, True)]
-    row = flip_tables.class_table(flips(rows), "similarity", n_boot=500).iloc[0]
+    row = tables.class_table(flips(rows), "similarity", n_boot=500).iloc[0]
     assert (row["mean_low"], row["mean_high"]) == (2, 9)
 
 
 def test_per_class_takes_each_samples_shortest_path():
-    row = flip_tables.per_class(flips(ROWS), n_boot=20).iloc[0]
+    row = tables.per_class(flips(ROWS), n_boot=20).iloc[0]
     assert (row["own"], row["n_samples"], row["expressed"]) == ("A", 3, 10)
     assert row["steps"] == pytest.approx((2 + 8 + 1) / 3) and row["median"] == 2
     assert row["share"] == pytest.approx(row["steps"] / 10)
@@ -83,7 +83,7 @@ def test_orders_are_compared_on_paths_that_flip_in_both():
     slow = [(s, d, t, p, o, None if sim is None else 2 * sim, 4 * st, e) for s, d, t, p, o, sim, st, e in ROWS]
     slow[4] = (*ROWS[4][:6], NA, True)  # s3 to B: never at random
     both = pd.concat([flips(ROWS), flips(slow, "random")])
-    table = flip_tables.order_table(both, "stability", n_boot=100).set_index("order")
+    table = tables.order_table(both, "stability", n_boot=100).set_index("order")
     assert table.loc["deeplift", "n_paths"] == 6
     assert table.loc["deeplift", "paired"] == 4  # s2 to C never flips at all
     assert table.loc["deeplift", "ratio"] == table.loc["deeplift", "ratio_low"] == 0.25
@@ -94,7 +94,7 @@ def test_orders_are_compared_on_paths_that_flip_in_both():
 
 
 def test_share_left_falls_and_keeps_what_never_flips():
-    table = flip_tables.share_left(flips(ROWS))
+    table = tables.share_left(flips(ROWS))
     at = table.set_index("step")["share"]
     assert at[0] == 1 and at[1] == pytest.approx(5 / 6) and at.iloc[-1] == pytest.approx(1 / 6)
     assert (at.diff().dropna() <= 0).all()
@@ -102,29 +102,29 @@ def test_share_left_falls_and_keeps_what_never_flips():
 
 def test_readable_joins_values_and_intervals():
     table = pd.DataFrame({"k": ["a", "b"], "mean": [5.25, NA], "mean_low": [4.0, NA], "mean_high": [6.0, NA]})
-    assert flip_tables.readable(table, "mean").to_dict("list") == {"k": ["a", "b"], "mean": ["5.2 [4.0, 6.0]", "–"]}
+    assert tables.readable(table, "mean").to_dict("list") == {"k": ["a", "b"], "mean": ["5.2 [4.0, 6.0]", "–"]}
 
 
 def test_the_papers_table_5_is_there():
-    sex = flip_tables.paper_steps("sex").set_index(["own", "other"])["mean"]
+    sex = tables.paper_steps("sex").set_index(["own", "other"])["mean"]
     assert sex[("female", "male")] == 15.9 and sex[("male", "female")] == 13.7
-    age = flip_tables.paper_steps("age_2").set_index("own")["mean"]
+    age = tables.paper_steps("age_2").set_index("own")["mean"]
     assert age["0-65"] == 8.6 and age["65-110"] == 15.0
-    assert flip_tables.paper_steps("tissue_group").empty
+    assert tables.paper_steps("tissue_group").empty
 
 
 def test_tasks_and_orders_stand_one_below_the_other():
     both = pd.concat([flips(ROWS), flips(ROWS, "random")])
-    table = flip_tables.of_tasks({"sex": both}, n_boot=5)
+    table = tables.of_tasks({"sex": both}, n_boot=5)
     assert list(table.groupby(["task", "order"]).size()) == [2, 2]
-    assert flip_tables.of_tasks({}).empty
+    assert tables.of_tasks({}).empty
 
 
 def test_wrong_questions_are_answered_with_a_sentence():
     with pytest.raises(InputError, match="unknown kind of steps 'firm'"):
-        flip_tables.class_table(flips(ROWS), "firm")
+        tables.class_table(flips(ROWS), "firm")
     with pytest.raises(InputError, match="holds the orders deeplift, random; expected one"):
-        flip_tables.class_table(pd.concat([flips(ROWS), flips(ROWS, "random")]))
+        tables.class_table(pd.concat([flips(ROWS), flips(ROWS, "random")]))
 
 
 def test_firmness_of_these_rows_is_the_weakest_side():

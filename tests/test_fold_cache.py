@@ -10,11 +10,11 @@ import pytest
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
-from srna_lib import fold_cache
-from srna_lib.fold_cache import Split, map_folds, task_key
-from srna_lib.labels import Task
-from srna_lib.models import recipe
-from srna_lib.relevance import RelevanceWeights
+from srna_lib.data.task import Task
+from srna_lib.evaluate import crossval
+from srna_lib.evaluate.crossval import Split, map_folds, task_key
+from srna_lib.models.preprocess import RelevanceWeights
+from srna_lib.models.recipes import recipe
 
 SPLITS = [Split(str(i), np.array([0, 1]), np.array([i + 2])) for i in range(3)]
 
@@ -57,23 +57,23 @@ def test_an_interrupted_run_goes_on(tmp_path):
 
 def test_comments_docstrings_and_layout_are_no_logic():
     source = 'def f(x):\n    """Say."""\n    return x + 1  # plus one\n'
-    assert fold_cache.logic(source) == fold_cache.logic('"""M."""\n\ndef f(\n    x,\n):\n    return (x + 1)\n')
-    assert fold_cache.logic(source) != fold_cache.logic(source.replace("+ 1", "+ 2"))
+    assert crossval.logic(source) == crossval.logic('"""M."""\n\ndef f(\n    x,\n):\n    return (x + 1)\n')
+    assert crossval.logic(source) != crossval.logic(source.replace("+ 1", "+ 2"))
 
 
 def test_the_key_knows_data_labels_model_settings_and_code():
     X = pd.DataFrame([[1.0, 2], [3, 4]], index=["a", "b"], columns=["x", "y"])
     y, groups = pd.Series(["A", "B"], index=X.index), pd.Series(["s", "t"], index=X.index)
     task, model = Task("toy", X, y, groups, {}), recipe("dl_paper")
-    base = task_key(task, model, [fold_cache], "zero")
-    assert base == task_key(Task("toy", X.copy(), y, groups, {}), recipe("dl_paper"), [fold_cache], "zero")
+    base = task_key(task, model, [crossval], "zero")
+    assert base == task_key(Task("toy", X.copy(), y, groups, {}), recipe("dl_paper"), [crossval], "zero")
     changed = [
-        task_key(Task("toy", X + 1, y, groups, {}), model, [fold_cache], "zero"),
-        task_key(Task("toy", X, y[::-1], groups, {}), model, [fold_cache], "zero"),
-        task_key(Task("toy", X, y, groups[::-1], {}), model, [fold_cache], "zero"),
-        task_key(Task("toy", X, y, groups, {}, donors=groups), model, [fold_cache], "zero"),
-        task_key(task, recipe("dl_paper", seed=1), [fold_cache], "zero"),
-        task_key(task, model, [fold_cache], "mean"),
+        task_key(Task("toy", X + 1, y, groups, {}), model, [crossval], "zero"),
+        task_key(Task("toy", X, y[::-1], groups, {}), model, [crossval], "zero"),
+        task_key(Task("toy", X, y, groups[::-1], {}), model, [crossval], "zero"),
+        task_key(Task("toy", X, y, groups, {}, donors=groups), model, [crossval], "zero"),
+        task_key(task, recipe("dl_paper", seed=1), [crossval], "zero"),
+        task_key(task, model, [crossval], "mean"),
         task_key(task, model, [map_folds], "zero"),
     ]
     assert len({base, *changed}) == 8
@@ -84,9 +84,9 @@ def test_the_key_knows_the_code_of_the_estimators(monkeypatch):
     X = pd.DataFrame([[1.0, 2], [3, 4]])
     task = Task("toy", X, pd.Series(["A", "B"]), pd.Series(["s", "t"]), {})
     weighted, plain = (Pipeline([("weights", step)]) for step in (RelevanceWeights(), StandardScaler()))
-    before = [task_key(task, model, [fold_cache]) for model in (weighted, plain)]
-    read = fold_cache.inspect.getsource
+    before = [task_key(task, model, [crossval]) for model in (weighted, plain)]
+    read = crossval.inspect.getsource
     changed = {RelevanceWeights.__module__: "\nMORE = 1\n"}
-    monkeypatch.setattr(fold_cache.inspect, "getsource", lambda part: read(part) + changed.get(part.__name__, ""))
-    after = [task_key(task, model, [fold_cache]) for model in (weighted, plain)]
+    monkeypatch.setattr(crossval.inspect, "getsource", lambda part: read(part) + changed.get(part.__name__, ""))
+    after = [task_key(task, model, [crossval]) for model in (weighted, plain)]
     assert after[0] != before[0] and after[1] == before[1]

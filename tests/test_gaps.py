@@ -8,8 +8,8 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 
 from srna_lib.errors import InputError
-from srna_lib.gaps import gap_table, gap_tables, global_importance, prediction_gap
-from srna_lib.networks import DenseNetClassifier
+from srna_lib.explain.faithfulness import gap_table, gap_tables, global_importance, prediction_gap
+from srna_lib.models.network import DenseNetClassifier
 
 N, F = 60, 23
 

@@ -7,11 +7,10 @@ import pytest
 from people import BOTH_HOMES, LINKED, people_atlas
 from scipy import stats
 
+from srna_lib.data.task import make_task
 from srna_lib.errors import InputError
-from srna_lib.experiment import get_profile
-from srna_lib.importance import enrichment, linear_weights, mark_sex_linked
-from srna_lib.labels import make_task
-from srna_lib.validate import make_splits
+from srna_lib.evaluate.crossval import get_profile, make_splits
+from srna_lib.explain.other_methods import fold_weights, mark_sex_linked, sex_linked_enrichment
 
 SMOKE = get_profile("smoke")
 
@@ -25,7 +24,7 @@ def atlas():
 def weights(request, atlas):
     task = make_task(atlas, "sex")
     splits = make_splits(task, "patient_kfold", n_splits=3)
-    return linear_weights(task, atlas, request.param, splits, profile=SMOKE, context=("dataset_id",))
+    return fold_weights(task, atlas, request.param, splits, profile=SMOKE, context=("dataset_id",))
 
 
 def test_planted_mirnas_lead_and_point_to_women(weights):
@@ -50,7 +49,7 @@ def test_places(atlas):
 def test_enrichment_is_hypergeometric_over_known_places():
     linked = ["X", "X", "", "X", "", "", "", "", "", ""]
     table = pd.DataFrame({"rank": range(1, 11), "linked": linked, "chrom": ["chrX"] * 9 + [""]})
-    found = enrichment(table, tops=(4, 50))
+    found = sex_linked_enrichment(table, tops=(4, 50))
     assert len(found) == 1
     row = found.iloc[0]
     assert (row["linked"], row["of"], row["n"], row["expected"]) == (3, 3, 9, pytest.approx(4 * 3 / 9))
@@ -59,15 +58,15 @@ def test_enrichment_is_hypergeometric_over_known_places():
 
 def test_no_linked_at_the_top_has_p_of_one():
     table = pd.DataFrame({"rank": range(1, 11), "linked": [""] * 9 + ["X"], "chrom": ["chr1"] * 9 + ["chrX"]})
-    assert enrichment(table, tops=(5,))["p_value"].item() == pytest.approx(1.0)
+    assert sex_linked_enrichment(table, tops=(5,))["p_value"].item() == pytest.approx(1.0)
 
 
 def test_recipes_without_weights_are_refused(atlas):
     task = make_task(atlas, "sex")
     splits = make_splits(task, "patient_kfold", n_splits=2)
     with pytest.raises(InputError, match="has no weights"):
-        linear_weights(task, atlas, "rf_plain", splits, profile=SMOKE)
+        fold_weights(task, atlas, "rf_plain", splits, profile=SMOKE)
     three = atlas.copy()
     three.obs["sex"] = three.obs["sex"].where(three.obs["dataset_id"] != "C", "unclear")
     with pytest.raises(InputError, match="3 classes; expected two"):
-        linear_weights(make_task(three, "sex"), three, "logistic", splits, profile=SMOKE)
+        fold_weights(make_task(three, "sex"), three, "logistic", splits, profile=SMOKE)

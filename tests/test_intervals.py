@@ -13,8 +13,8 @@ from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.model_selection import GroupKFold
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from srna_lib.intervals import LEVELS, IntervalRegressor
-from srna_lib.pooling import PartialPoolingRegressor
+from srna_lib.models.intervals import LEVELS, IntervalRegressor
+from srna_lib.models.pooled import PartialPoolingRegressor
 
 
 @parametrize_with_checks([IntervalRegressor(Ridge())])

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from srna_lib.atlas import make_atlas
+from srna_lib.data.atlas import make_atlas
+from srna_lib.data.task import joined_tasks, matched_samples
 from srna_lib.errors import InputError
-from srna_lib.experiment import PROFILES, build_recipe
-from srna_lib.joint import joined_tasks, matched_samples
+from srna_lib.evaluate.crossval import PROFILES, build_recipe
 
 PEOPLE = ["p1", "p1", "p2", "p3", "p3", "p4", np.nan]
 KINDS = ["tumour", "normal", "tumour", "tumour", "tumour", "tumour", "tumour"]

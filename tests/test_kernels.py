@@ -8,8 +8,8 @@ import sys
 import zmq
 from test_reports import code, save
 
-from srna_lib import reports
-from srna_lib.kernels import ThisInterpreter
+from srna_lib.report import run
+from srna_lib.report.run import ThisInterpreter
 
 
 def test_kernel_is_this_interpreter_whatever_is_installed_as_python3(tmp_path, monkeypatch):
@@ -35,6 +35,6 @@ def test_relative_folders_mean_the_same_in_a_notebook(tmp_path, monkeypatch):
     seen = "'|'.join(os.environ.get(name, '') for name in ('SRNA_DATA_MIRROR', 'SRNA_DATA_DIR'))"
     asked = f"import os; open('seen', 'w').write({seen})"
     save(tmp_path / "nbs", "01_a", code(asked))
-    report = reports.run_notebooks(out=tmp_path / "out", notebooks_dir=tmp_path / "nbs", say=str)
+    report = run.run_notebooks(out=tmp_path / "out", notebooks_dir=tmp_path / "nbs", say=str)
     assert [o.status for o in report.outcomes] == ["ok"]
     assert (tmp_path / "nbs" / "seen").read_text() == f"{tmp_path.parent / 'mirror'}|"

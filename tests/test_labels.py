@@ -9,9 +9,9 @@ import scipy.sparse as sp
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from srna_lib.atlas import counts_frame, make_atlas
+from srna_lib.data.atlas import counts_frame, make_atlas
+from srna_lib.data.task import donors, make_quantity_task, make_task, subsample
 from srna_lib.errors import InputError
-from srna_lib.labels import donors, make_quantity_task, make_task, subsample
 
 
 def atlas_of(labels, *, name="toy", column="tissue_group", studies=None):

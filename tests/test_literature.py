@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 from scipy.stats import false_discovery_control, hypergeom
 
+from srna_lib.data.mirna_names import current_name
 from srna_lib.errors import InputError
-from srna_lib.literature import compare_lists, list_ranks, markers, paper_lists
-from srna_lib.names import current_name
+from srna_lib.explain.enrichment import compare_lists, list_ranks, markers, paper_lists
 
 FEATURES = [
     "hsa-miR-9-5p",

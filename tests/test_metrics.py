@@ -15,8 +15,8 @@ from sklearn.metrics import (
     recall_score,
 )
 
-from srna_lib.metrics import METRICS, compare, confusion, per_dataset, score
-from srna_lib.results import RECORD_FIELDS
+from srna_lib.evaluate.metrics import METRICS, compare, confusion, per_dataset, score_classes
+from srna_lib.report.results import RECORD_FIELDS
 
 
 def table(y_true, y_pred, studies=None, *, model="m", samples=None) -> pd.DataFrame:
@@ -45,7 +45,7 @@ def random_table(seed, *, n_studies=40, per_study=10, classes="abcd", skill=0.5,
 
 
 def figures(predictions, **options) -> dict[str, dict]:
-    return {r["metric"]: r for r in score(predictions, dataset="toy", **{"n_boot": 200, **options})}
+    return {r["metric"]: r for r in score_classes(predictions, dataset="toy", **{"n_boot": 200, **options})}
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -82,7 +82,7 @@ def test_values_by_hand():
 
 def test_records_are_complete():
     p = table("aaaabb", "aaabba", ["A", "A", "A", "B", "B", "C"])
-    records = score(p, dataset="toy", seed=3, n_boot=50)
+    records = score_classes(p, dataset="toy", seed=3, n_boot=50)
     for r in records:
         assert set(r) == set(RECORD_FIELDS)
         assert (r["task"], r["dataset"], r["model"], r["features"]) == ("tissue_group", "toy", "m", "miRNA")
@@ -92,7 +92,7 @@ def test_records_are_complete():
     got = {r["metric"]: (r["n_samples"], r["n_datasets"]) for r in records}
     assert got["accuracy"] == (6, 3)
     assert got["recall:a"] == (4, 2) and got["precision:b"] == (2, 2)
-    assert [r["metric"] for r in score(p, dataset="toy", n_boot=5, per_class=False)] == list(METRICS)
+    assert [r["metric"] for r in score_classes(p, dataset="toy", n_boot=5, per_class=False)] == list(METRICS)
 
 
 def test_a_class_that_is_never_predicted_has_no_precision():
@@ -118,7 +118,7 @@ def test_intervals_hold_the_value(seed, unit):
 
 def test_intervals_are_deterministic_per_seed():
     p = random_table(0)
-    assert score(p, dataset="toy", seed=1) == score(p, dataset="toy", seed=1)
+    assert score_classes(p, dataset="toy", seed=1) == score_classes(p, dataset="toy", seed=1)
     one, two = figures(p, seed=1)["accuracy"], figures(p, seed=2)["accuracy"]
     assert one["value"] == two["value"]
     assert (one["ci_low"], one["ci_high"]) != (two["ci_low"], two["ci_high"])
@@ -128,7 +128,7 @@ def test_intervals_are_deterministic_per_seed():
 def test_order_of_rows_does_not_matter(seed):
     p = random_table(seed, n_studies=5, per_study=4)
     shuffled = p.sample(frac=1, random_state=seed)
-    assert score(p, dataset="toy", n_boot=20) == score(shuffled, dataset="toy", n_boot=20)
+    assert score_classes(p, dataset="toy", n_boot=20) == score_classes(shuffled, dataset="toy", n_boot=20)
 
 
 def test_perfect_predictions_have_no_spread():

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from srna_lib.mirnas import hairpins, join_names, linked, mirna_table, natural_key
-from srna_lib.names import current_name
+from srna_lib.data.mirna_names import current_name, hairpins, join_names, linked, mirna_table, natural_key
 
 ROOT = Path(__file__).parent.parent
 TABLE = mirna_table()

@@ -10,8 +10,8 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from srna_lib.errors import InputError
-from srna_lib.models import CONDITIONED, RECIPES, TwoStageForest, recipe, select_columns
-from srna_lib.preprocess import LogCPM, feature_names
+from srna_lib.models.preprocess import LogCPM, feature_names
+from srna_lib.models.recipes import CONDITIONED, RECIPES, TwoStageForest, recipe, select_columns
 
 QUICK = {
     "dl_paper": {"classifier__epochs": 15, "classifier__hidden": (32,), "classifier__dropout": (0.1,)},

@@ -15,8 +15,9 @@ import nbformat
 import pandas as pd
 import pytest
 
-from srna_lib import datasets, parameters, reports
-from srna_lib.results import BANNER, RECORD_FIELDS
+from srna_lib.datasets import registry
+from srna_lib.report import run as report_run
+from srna_lib.report.results import BANNER, RECORD_FIELDS
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
@@ -30,8 +31,8 @@ def notebook(request):
 
 def applicable(dataset: str) -> list[str]:
     """Notebooks that run on a data set of the registry."""
-    columns = datasets.entry(dataset)["columns"]
-    return [n.stem for n in NOTEBOOKS if not parameters.why_not(n, dataset, columns)]
+    columns = registry.entry(dataset)["columns"]
+    return [n.stem for n in NOTEBOOKS if not report_run.why_not(n, dataset, columns)]
 
 
 def tagged(notebook, tag):
@@ -56,7 +57,7 @@ def test_the_script_says_which_columns_a_notebook_needs(tmp_path):
     (tmp_path / "scripts" / "03_sex.py").write_text(needing, encoding="utf-8")
     main = runpy.run_path(str(ROOT / "scripts" / "sync_notebooks.py"))["main"]
     assert main(["--root", str(tmp_path)]) == 0
-    assert parameters.needed_columns(tmp_path / "03_sex.ipynb") == ["sex", "a|b"]
+    assert report_run.needed_columns(tmp_path / "03_sex.ipynb") == ["sex", "a|b"]
     before = (tmp_path / "03_sex.ipynb").read_bytes()
     (tmp_path / "scripts" / "03_sex.py").write_text(text, encoding="utf-8")
     assert main(["--root", str(tmp_path), "--check"]) == 1
@@ -66,7 +67,7 @@ def test_the_script_says_which_columns_a_notebook_needs(tmp_path):
 @pytest.mark.parametrize("stem", STEMS)
 def test_every_notebook_applies_to_demo_and_to_real_data(stem):
     assert stem in applicable("demo")
-    assert any(stem in applicable(name) for name in datasets.names() if not datasets.entry(name)["simulated"])
+    assert any(stem in applicable(name) for name in registry.names() if not registry.entry(name)["simulated"])
 
 
 def test_no_outputs_are_committed(notebook):
@@ -121,7 +122,7 @@ def check_results(out: Path, stem: str) -> None:
 @pytest.fixture(scope="module")
 def demo_report(tmp_path_factory):
     out = tmp_path_factory.mktemp("reports") / "demo"
-    return reports.run_notebooks(dataset="demo", profile="smoke", out=out), out
+    return report_run.run_notebooks(dataset="demo", profile="smoke", out=out), out
 
 
 def test_every_notebook_runs_on_demo(demo_report):
@@ -150,7 +151,7 @@ def test_pages_render_in_a_browser(demo_report):
 
 
 def test_every_notebook_runs_on_real_data(mirror, tmp_path):
-    report = reports.run_notebooks(dataset="mirome", profile="smoke", out=tmp_path / "mirome")
+    report = report_run.run_notebooks(dataset="mirome", profile="smoke", out=tmp_path / "mirome")
     fitting = applicable("mirome")
     assert {"01_data_exploration", "02_tissue"} <= set(fitting)
     assert [(o.notebook, o.status) for o in report.outcomes] == [
@@ -166,7 +167,7 @@ OF_PEOPLE = [s for s in STEMS if s not in applicable("mirome")]  # what cells of
 
 @pytest.mark.skipif(not OF_PEOPLE, reason="no notebook asks for sex or age")
 def test_notebooks_of_sex_and_age_run_on_real_data(mirror, tmp_path):
-    report = reports.run_notebooks(OF_PEOPLE, dataset="tcga", profile="smoke", out=tmp_path / "tcga")
+    report = report_run.run_notebooks(OF_PEOPLE, dataset="tcga", profile="smoke", out=tmp_path / "tcga")
     assert [(o.notebook, o.status) for o in report.outcomes] == [(s, "ok") for s in OF_PEOPLE]
     for stem in OF_PEOPLE:
         check_results(tmp_path / "tcga", stem)

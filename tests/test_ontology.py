@@ -11,11 +11,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from srna_lib import datasets, ontology
+from srna_lib.data import tissues
+from srna_lib.datasets import registry
 from srna_lib.errors import InputError
 
 ROOT = Path(__file__).parent.parent
-TABLE = ontology.tissue_table()
+TABLE = tissues.tissue_table()
 NO_GUIDE = (
     "ONTOLOGY NOT TESTED: install cellxgene-ontology-guide (dependency group dev) to hold"
     " srna_lib/resources/tissues.tsv against UBERON, CL and Cellosaurus"
@@ -44,7 +45,7 @@ def collections(mirror, mirome, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SRNA_DATA_DIR", str(tmp_path_factory.mktemp("cache")))
         patch.setenv("SRNA_DATA_MIRROR", str(mirror))
-        found = {name: datasets.load(name).obs.copy() for name in ("micrornaome", "tissue_atlas2")}
+        found = {name: registry.load(name).obs.copy() for name in ("micrornaome", "tissue_atlas2")}
     found["mirome"] = mirome.obs.assign(label=mirome.obs["cell_type"])
     found["micrornaome"]["label"] = found["micrornaome"]["cell_tissue"]
     organs = found["tissue_atlas2"]
@@ -180,7 +181,7 @@ def test_mirome_has_a_lineage_or_a_reason_for_each_of_its_cell_types(mirome):
     assert set(known["label"]) == set(mirome.obs["cell_type"].dropna()) and len(known) == 201
     without = known[known["lineage"].isna()]
     assert len(without) < 15 and without["reason"].str.contains("lineage: ").all()
-    annotated = ontology.annotate_labels(mirome.obs, "mirome", "cell_type", strict=True)
+    annotated = tissues.annotate_labels(mirome.obs, "mirome", "cell_type", strict=True)
     assert annotated["lineage"].notna().mean() > 0.98
     sizes = annotated.groupby("lineage")["dataset_id"].agg(["size", "nunique"])
     assert len(sizes) == 9 and (sizes["size"] >= 15).all() and (sizes["nunique"] >= 4).all()
@@ -196,14 +197,14 @@ def test_every_label_of_every_set_is_in_the_table(collections, mirror):
     cohorts = {p.name.split(".")[0] for p in mirror.rglob("*.miRNASeq.rda")}
     assert cohorts == set(TABLE.loc[TABLE["source"] == "tcga", "label"]) and len(cohorts) == 33
     registered = json.loads(resources.files("srna_lib").joinpath("resources/datasets.json").read_text("utf-8"))
-    assert set(TABLE["source"]) == {n for n in datasets.names() if not registered[n]["simulated"]} - {"open_atlas"}
+    assert set(TABLE["source"]) == {n for n in registry.names() if not registered[n]["simulated"]} - {"open_atlas"}
 
 
 def test_the_open_atlas_is_labelled(collections):
     mirome, other = collections["mirome"], collections["micrornaome"]
     shared = other["run"].isin(mirome["run"]) | other["sample_accession"].isin(mirome.index)
     collections = {**collections, "micrornaome": other[~shared]}
-    parts = [ontology.annotate_labels(obs, name, "label", strict=True) for name, obs in collections.items()]
+    parts = [tissues.annotate_labels(obs, name, "label", strict=True) for name, obs in collections.items()]
     samples = pd.concat([p[["tissue_group", "label_reason"]] for p in parts])
     assert len(samples) == 2077 + 622 + 185
     stated = samples["label_reason"].fillna("").str.contains(r"group: (?:cell line|mixed|exosome)")
@@ -223,70 +224,70 @@ def samples() -> pd.DataFrame:
 
 def test_annotate_adds_every_level(samples):
     before = samples.copy()
-    found = ontology.annotate_labels(samples, "micrornaome", "what")
+    found = tissues.annotate_labels(samples, "micrornaome", "what")
     pd.testing.assert_frame_equal(samples, before)
     assert list(found.index) == list("abcd") and found["kept"].tolist() == [0, 1, 2, 3]
     assert found["tissue"].iloc[[0, 1, 3]].tolist() == ["HeLa", "liver", "liver"]
     assert found["tissue_ontology_term_id"].iloc[:2].tolist() == ["CVCL_0030", "UBERON:0002107"]
     assert found["tissue_group"].isna().tolist() == [True, False, True, False]
     assert found["is_cell_line"].iloc[[0, 1]].tolist() == [True, False]
-    assert found.loc["c", list(ontology.ANNOTATED)].isna().all()
+    assert found.loc["c", list(tissues.ANNOTATED)].isna().all()
     assert "cell line" in found["label_reason"].iloc[0]
     assert found.attrs["unknown_labels"] == []
 
 
 def test_flags_are_bool_when_all_labels_are_known(samples):
-    found = ontology.annotate_labels(samples.dropna(), "micrornaome", "what")
+    found = tissues.annotate_labels(samples.dropna(), "micrornaome", "what")
     assert found["is_cell_line"].dtype == bool and found["in_vitro_derived"].dtype == bool
 
 
 def test_annotate_takes_categories_and_replaces_columns(samples):
     samples["tissue"] = pd.Categorical(samples["what"])
-    found = ontology.annotate_labels(samples, "micrornaome", "tissue")
+    found = tissues.annotate_labels(samples, "micrornaome", "tissue")
     assert found["tissue"].iloc[0] == "HeLa" and found["what"].iloc[0] == "hela"
 
 
 def test_unknown_labels_are_listed_or_refused(samples):
     samples.loc["a", "what"] = "livr"
-    found = ontology.annotate_labels(samples, "micrornaome", "what")
-    assert found.attrs["unknown_labels"] == ["livr"] and found.loc["a", list(ontology.ANNOTATED)].isna().all()
+    found = tissues.annotate_labels(samples, "micrornaome", "what")
+    assert found.attrs["unknown_labels"] == ["livr"] and found.loc["a", list(tissues.ANNOTATED)].isna().all()
     with pytest.raises(InputError, match=r"1 labels .* 'livr', close to 'liver'.*161 known"):
-        ontology.annotate_labels(samples, "micrornaome", "what", strict=True)
+        tissues.annotate_labels(samples, "micrornaome", "what", strict=True)
 
 
 def test_annotate_refuses_what_it_does_not_know(samples):
     with pytest.raises(InputError, match=r"unknown source of labels 'gtex': expected one of fetal_lung"):
-        ontology.annotate_labels(samples, "gtex", "what")
+        tissues.annotate_labels(samples, "gtex", "what")
     with pytest.raises(InputError, match=r"obs\['cell'\] is missing \(found: what, kept\)"):
-        ontology.annotate_labels(samples, "mirome", "cell")
+        tissues.annotate_labels(samples, "mirome", "cell")
 
 
 def test_the_table_that_is_handed_out_is_a_copy():
-    ontology.tissue_table()["tissue"] = "x"
-    assert (ontology.tissue_table()["tissue"] != "x").all()
+    tissues.tissue_table()["tissue"] = "x"
+    assert (tissues.tissue_table()["tissue"] != "x").all()
 
 
 def test_hierarchy():
-    pairs = ontology.hierarchy()
+    pairs = tissues.hierarchy()
     assert pairs["tissue_group"].is_unique and len(pairs) >= 15
     for top in pairs["tissue_top"].unique():
-        for group in ontology.children(top):
-            assert ontology.parents(group) == (top,)
-    assert sum(len(ontology.children(top)) for top in pairs["tissue_top"].unique()) == len(pairs)
-    assert ontology.levels_of("tissue_atlas2", "bowel__colon") == ("colon", "intestine", "epithelial")
-    assert ontology.levels_of("micrornaome", "hela") == ("HeLa",)
+        for group in tissues.children(top):
+            assert tissues.parents(group) == (top,)
+    assert sum(len(tissues.children(top)) for top in pairs["tissue_top"].unique()) == len(pairs)
+    assert tissues.levels_of("tissue_atlas2", "bowel__colon") == ("colon", "intestine", "epithelial")
+    assert tissues.levels_of("micrornaome", "hela") == ("HeLa",)
 
 
 def test_hierarchy_agrees_with_the_simulated_atlas():
     simulated = json.loads(resources.files("srna_lib").joinpath("resources/simulate.json").read_text("utf-8"))["groups"]
     for group, described in simulated.items():
-        assert ontology.parents(group) == (described["top"],), group
+        assert tissues.parents(group) == (described["top"],), group
 
 
 def test_hierarchy_refuses_what_it_does_not_know():
     with pytest.raises(InputError, match=r"unknown tissue group 'livr'.*did you mean 'liver'\?"):
-        ontology.parents("livr")
+        tissues.parents("livr")
     with pytest.raises(InputError, match=r"unknown top level 'body': expected one of embryonic"):
-        ontology.children("body")
+        tissues.children("body")
     with pytest.raises(InputError, match="'colonn', close to 'colon'"):
-        ontology.levels_of("micrornaome", "colonn")
+        tissues.levels_of("micrornaome", "colonn")

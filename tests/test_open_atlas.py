@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from srna_lib import datasets, open_atlas
-from srna_lib.atlas import check_atlas
+from srna_lib.data.atlas import check_atlas
+from srna_lib.data.features import harmonise
+from srna_lib.data.tissues import hierarchy
+from srna_lib.datasets import public, registry
 from srna_lib.errors import InputError
-from srna_lib.features import harmonise
-from srna_lib.ontology import hierarchy
 
 COLLECTIONS = {"mirome": 2077, "micrornaome": 622, "tissue_atlas2": 185}
 SAME_LIBRARY = 0.999  # correlation of log counts; replicates of different libraries stay below, see the test
@@ -53,7 +53,7 @@ OTHER = metadata({
 
 
 def test_shared_samples_are_found_by_run_and_by_sample():
-    table = open_atlas.shared_samples(KEPT, OTHER).set_index("removed")
+    table = public.shared_samples(KEPT, OTHER).set_index("removed")
     assert table["sample_id"].to_dict() == {"R2": "S2", "R1": "S1", "S3": "S3", "S4": "S4"}
     assert table["by"].tolist() == ["run", "run", "sample", "sample"]
     assert table["removed_dataset_id"].tolist() == ["m-1", "m-1", "m-1", "m-2"]
@@ -61,30 +61,30 @@ def test_shared_samples_are_found_by_run_and_by_sample():
 
 def test_missing_accessions_are_not_equal():
     nothing = metadata({"a": (np.nan, np.nan, "x")})
-    assert open_atlas.shared_samples(KEPT, nothing).empty and open_atlas.shared_samples(nothing, OTHER).empty
+    assert public.shared_samples(KEPT, nothing).empty and public.shared_samples(nothing, OTHER).empty
 
 
 def test_a_sample_that_both_accessions_name_counts_once():
-    table = open_atlas.shared_samples(KEPT, metadata({"x": ("R1", "S1", "m-1")}))
+    table = public.shared_samples(KEPT, metadata({"x": ("R1", "S1", "m-1")}))
     assert table[["sample_id", "by"]].to_numpy().tolist() == [["S1", "run"]]
 
 
 def test_the_majority_decides_the_study():
-    table = open_atlas.unified_studies(open_atlas.shared_samples(KEPT, OTHER)).set_index("source_dataset_id")
+    table = public.unified_studies(public.shared_samples(KEPT, OTHER)).set_index("source_dataset_id")
     assert table.loc[["m-1", "m-2"], "dataset_id"].tolist() == ["P1", "P2"] and "m-3" not in table.index
     assert table.loc["m-1", "shared"] == 3 and table.loc["m-1", "agree"] == pytest.approx(2 / 3)
 
 
 def test_equal_votes_go_to_the_first_accession():
     votes = pd.DataFrame({"removed_dataset_id": ["m", "m"], "dataset_id": ["P2", "P1"]})
-    assert open_atlas.unified_studies(votes)["dataset_id"].iloc[0] == "P1"
+    assert public.unified_studies(votes)["dataset_id"].iloc[0] == "P1"
 
 
 def test_counts_to_the_sample(atlas):
     check_atlas(atlas)
     assert atlas.obs["collection"].value_counts().to_dict() == COLLECTIONS
-    assert atlas.shape == (sum(COLLECTIONS.values()), datasets.entry("open_atlas")["features"])
-    assert atlas.n_obs == datasets.entry("open_atlas")["samples"]
+    assert atlas.shape == (sum(COLLECTIONS.values()), registry.entry("open_atlas")["features"])
+    assert atlas.n_obs == registry.entry("open_atlas")["samples"]
 
 
 def test_no_run_and_no_sample_occurs_twice(atlas):
@@ -118,7 +118,7 @@ def test_studies_are_what_the_data_say(atlas, overlap):
     assert pairs["removed_dataset_id"].is_unique, "a study that shares samples with two"
     assert pairs["dataset_id"].nunique() == 21
     said = atlas.uns["srna"]["studies"].set_index("source_dataset_id")["dataset_id"]
-    unified = pairs.set_index("removed_dataset_id")["dataset_id"].replace(open_atlas.RESUBMITTED)
+    unified = pairs.set_index("removed_dataset_id")["dataset_id"].replace(public.RESUBMITTED)
     assert said[unified.index].to_dict() == unified.to_dict()
     by_source = atlas.obs.groupby("source_dataset_id")["dataset_id"].nunique()
     assert (by_source == 1).all()
@@ -142,7 +142,7 @@ def test_no_library_is_in_two_studies(atlas):
     studies, sources = (atlas.obs[c].to_numpy() for c in ("dataset_id", "source_dataset_id"))
     assert (studies[i] == studies[j]).all()
     across = {tuple(sorted((sources[a], sources[b]))) for a, b in zip(i, j, strict=True) if sources[a] != sources[b]}
-    assert across == {tuple(sorted(pair)) for pair in open_atlas.RESUBMITTED.items()}
+    assert across == {tuple(sorted(pair)) for pair in public.RESUBMITTED.items()}
 
 
 def test_labels(atlas):
@@ -219,8 +219,8 @@ def test_common_features_hide_the_collection(real, atlas):
 
 
 def test_parsing_is_deterministic(atlas, mirror):
-    files = [mirror / f["repository"] / f["commit"] / f["path"] for f in datasets.entry("open_atlas")["files"]]
-    again = open_atlas.read_open_atlas(*files, info={"name": "open_atlas"})
+    files = [mirror / f["repository"] / f["commit"] / f["path"] for f in registry.entry("open_atlas")["files"]]
+    again = public.read_open_atlas(*files, info={"name": "open_atlas"})
     assert (again.X != atlas.X).nnz == 0
     pd.testing.assert_frame_equal(again.obs, atlas.obs)
     pd.testing.assert_frame_equal(again.var, atlas.var)
@@ -234,7 +234,7 @@ def test_second_load_is_quick_and_small(atlas, real, mirror, monkeypatch):
     seconds = []
     for _ in range(3):
         start = time.perf_counter()
-        datasets.load("open_atlas")
+        registry.load("open_atlas")
         seconds.append(time.perf_counter() - start)
     assert min(seconds) < 2
 
@@ -253,7 +253,7 @@ def test_memory_of_a_first_load(mirror, tmp_path, monkeypatch):
 
 
 def test_sources_are_those_of_the_parts(atlas):
-    entries = datasets.registry()
+    entries = registry.registry()
     hashes = [f["sha256"] for part in COLLECTIONS for f in entries[part]["files"]]
     assert atlas.uns["srna"]["sources"]["sha256"].tolist() == hashes
 
@@ -262,8 +262,8 @@ def test_collections_without_a_shared_sample_are_refused(real, info, monkeypatch
     mirome, other = real("mirome").copy(), real("micrornaome").copy()
     other.obs["run"] = "R" + other.obs["run"].astype(str)
     other.obs["sample_accession"] = np.nan
-    monkeypatch.setattr(open_atlas, "read_mirome", lambda path, info: mirome)
-    monkeypatch.setattr(open_atlas, "read_micrornaome", lambda path, info: other)
-    monkeypatch.setattr(open_atlas, "read_tissue_atlas2", lambda path, info: real("tissue_atlas2").copy())
+    monkeypatch.setattr(public, "read_mirome", lambda path, info: mirome)
+    monkeypatch.setattr(public, "read_micrornaome", lambda path, info: other)
+    monkeypatch.setattr(public, "read_tissue_atlas2", lambda path, info: real("tissue_atlas2").copy())
     with pytest.raises(InputError, match=r"m\.rda: no run or sample is also in c\.rda; expected collections that"):
-        open_atlas.read_open_atlas("c.rda", "m.rda", "t.csv", info)
+        public.read_open_atlas("c.rda", "m.rda", "t.csv", info)

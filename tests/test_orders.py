@@ -7,8 +7,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from srna_lib.networks import DenseNetClassifier
-from srna_lib.orders import deeplift_order, fixed_order, random_order
+from srna_lib.models.network import DenseNetClassifier
+from srna_lib.stability.orders import deeplift_order, fixed_order, random_order
 
 
 def made_network(seed: int, p: int, k: int, hidden: tuple) -> DenseNetClassifier:

@@ -8,7 +8,7 @@ import pytest
 from oof import binary
 
 from srna_lib.errors import InputError
-from srna_lib.out_of_fold import check_table, pair_names, probabilities, same_rows
+from srna_lib.evaluate.metrics import check_table, pair_names, probabilities, same_rows
 
 
 def test_a_good_table_passes_and_its_faults_are_named():

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import graphlib
+import importlib
 import json
 import subprocess
 import sys
@@ -10,72 +12,29 @@ from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).parent.parent / "srna_lib"
-MODULES = sorted(p.stem for p in PACKAGE.glob("*.py") if p.stem != "__init__")
-FLOORS = (
-    ("errors",),
-    ("atlas", "catalogue", "mirnas", "unpack", "quantity"),
-    ("names",),
-    ("labels", "sources", "features", "ontology", "tables", "axis_names", "gmt", "study_draws"),
-    ("out_of_fold", "resampling", "fold_cache"),
-    ("public", "tcga", "cache", "downloads", "simulate", "table_parquet", "formats"),
-    ("open_atlas", "format_h5ad"),
-    ("atlas_file",),
-    ("datasets", "preprocess", "relevance", "scaling", "training", "formats_tools", "formats_files"),
-    ("networks", "dual_ridge", "explore", "coverage", "embedding", "layouts", "sample_metadata"),
-    ("pooling", "intervals"),
-    ("models", "readers"),
-    ("regressors",),
-    ("validate", "contexts", "joint", "metrics", "ranking_metrics", "regression_metrics", "calibration", "selective"),
-    ("experiment", "summaries", "refits", "significance", "cohorts", "ages"),
-    ("confounding", "transfer", "importance"),
-    ("scores",),
-    ("products",),
-    ("deeplift_rules", "deeplift_results", "deeplift_worker"),
-    ("deeplift_layers", "sets", "rankings"),
-    ("deeplift_inputs", "deeplift_reference", "enrichment"),
-    ("deeplift_run", "literature"),
-    ("deeplift",),
-    ("explain",),
-    ("attributions", "cases"),
-    ("gaps",),
-    ("silencing", "flip_classes"),
-    ("orders", "flip_tables", "firmness", "flip_records", "model_stability"),
-    ("flip_walk",),
-    ("stability",),
-    ("flip_folds",),
-    ("results",),
-    ("notebook",),
-    ("plots_base",),
-    ("plots_parts",),
-    ("plots_atlas", "plots_embedding", "plots_predictions", "plots_reliability", "plots_effects", "plots_importance"),
-    ("plots_explain", "plots_stability"),
-    ("plots", "plots_samples", "plots_rankings", "plots_markers"),
-    ("cells", "kernels"),
-    ("html",),
-    ("manifest",),
-    ("parameters",),
-    ("reports",),
-    ("cli_convert", "cli_datasets"),
-    ("cli",),
-)
-FLOOR = {module: number for number, floor in enumerate(FLOORS) for module in floor}
-LONGEST = 300
+import srna_lib
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "srna_lib"
+ROOMS = ("data", "io", "datasets", "models", "evaluate", "explore", "explain", "stability", "plots", "report")
+MODULES = sorted(".".join(p.relative_to(ROOT).with_suffix("").parts) for p in PACKAGE.rglob("*.py"))
 HEAVY = ("keras", "jax", "plotly", "pandas", "sklearn", "umap", "openTSNE")
 
 
-def imported(source: str) -> set[str]:
-    """Modules of the package that a source text imports, at any depth; ``""`` is the package itself."""
+def arrows(source: str) -> set[tuple[str, str, str]]:
+    """What a source text imports of the library, at any depth: (package, module behind its door or "", name)."""
     found = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
-            found |= {a.name.partition(".")[2] for a in node.names if a.name.split(".")[0] == "srna_lib"}
+            names = [a.name.split(".") for a in node.names]
+            found |= {(n[1] if n[1:] else "", ".".join(n[2:]), "") for n in names if n[0] == "srna_lib"}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, "relative import"
-            if node.module == "srna_lib":
-                found |= {a.name for a in node.names}
-            elif (node.module or "").startswith("srna_lib."):
-                found.add(str(node.module).partition(".")[2])
+            where = (node.module or "").split(".")
+            if where == ["srna_lib"]:
+                found |= {(a.name, "", "") for a in node.names}
+            elif where[0] == "srna_lib":
+                found |= {(where[1], ".".join(where[2:]), a.name) for a in node.names}
     return found
 
 
@@ -88,9 +47,9 @@ def python(code: str) -> str:
 def test_the_reader_of_imports_sees_every_kind():
     source = (
         "import srna_lib, os\nimport srna_lib.a\nfrom srna_lib import b\nfrom srna_lib.c import x\n"
-        "def f():\n    from srna_lib import d as e\nfrom srna_library import no\n"
+        "def f():\n    from srna_lib.d.e import y as z\nfrom srna_library import no\n"
     )
-    assert imported(source) == {"", "a", "b", "c", "d"}
+    assert arrows(source) == {("", "", ""), ("a", "", ""), ("b", "", ""), ("c", "", "x"), ("d", "e", "y")}
 
 
 def test_import_is_fast_and_light():
@@ -104,43 +63,44 @@ def test_import_is_fast_and_light():
 
 
 def test_every_module_imports_without_keras_and_only_plots_need_plotly():
-    plots = [m for m in MODULES if m.startswith("plots")]
-    others = [m for m in MODULES if m not in plots]
+    light = [m for m in MODULES if not m.startswith("srna_lib.plots")]
     code = (
         "import sys, json, importlib\nout = []\n"
-        f"for group in ({others!r}, {plots!r}):\n"
-        "    for m in group: importlib.import_module('srna_lib.' + m)\n"
+        f"for group in ({light!r}, ['srna_lib.plots']):\n"
+        "    for m in group: importlib.import_module(m.removesuffix('.__init__'))\n"
         "    out.append([m for m in ('keras', 'jax', 'plotly', 'umap', 'openTSNE') if m in sys.modules])\n"
         "print(json.dumps(out))"
     )
     assert json.loads(python(code)) == [[], ["plotly"]]
 
 
-def test_every_module_has_a_floor():
-    assert sorted(FLOOR) == MODULES, "a module was added or removed: put it into FLOORS"
+def test_every_package_is_a_room():
+    assert sorted(ROOMS) == sorted(p.parent.name for p in PACKAGE.glob("*/__init__.py"))
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_imports_run_downward(module):
-    below = {other for other, floor in FLOOR.items() if floor < FLOOR[module]}
-    used = imported((PACKAGE / f"{module}.py").read_text(encoding="utf-8")) - {""}
-    assert used <= below, f"{module} imports {sorted(used - below)} from its own floor or above"
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_package_imports_doors_of_packages_above_it_in_the_table(room):
+    above = ROOMS[: ROOMS.index(room)]
+    for path in sorted((PACKAGE / room).glob("*.py")):
+        for package, module, name in arrows(path.read_text(encoding="utf-8")):
+            if package in ("", room, "errors"):
+                assert package != room or module or path.stem != "__init__", f"{path}: a door imports its modules"
+                continue
+            assert package in above, f"{path} imports {package}, which is not above {room}"
+            assert not module, f"{path} imports {package}.{module} instead of the door {package}"
+            door = importlib.import_module(f"srna_lib.{package}")
+            assert not name or name in door.__all__, f"{path}: {package} does not export {name}"
 
 
-def test_the_package_itself_imports_nothing():
-    assert not [
-        n
-        for n in ast.walk(ast.parse((PACKAGE / "__init__.py").read_text(encoding="utf-8")))
-        if isinstance(n, ast.Import | ast.ImportFrom)
-    ]
+@pytest.mark.parametrize("room", ROOMS)
+def test_modules_of_a_package_do_not_import_in_a_circle(room):
+    inside = {p.stem: arrows(p.read_text(encoding="utf-8")) for p in (PACKAGE / room).glob("*.py")}
+    needs = {m: {b or n for a, b, n in found if a == room} for m, found in inside.items() if m != "__init__"}
+    assert list(graphlib.TopologicalSorter(needs).static_order())  # CycleError names the circle
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_modules_stay_small(module):
-    assert len((PACKAGE / f"{module}.py").read_text(encoding="utf-8").splitlines()) <= LONGEST
-
-
-@pytest.mark.parametrize("module", MODULES)
-def test_modules_say_what_they_are(module):
-    text = ast.get_docstring(ast.parse((PACKAGE / f"{module}.py").read_text(encoding="utf-8")))
-    assert text and text.splitlines()[0].endswith(".")
+def test_the_face_loads_every_name_that_it_offers():
+    assert {"load", "read", "make_task", "recipe", "pl"} <= set(srna_lib.__all__) | {"pl"}
+    for name in srna_lib.__all__:
+        assert getattr(srna_lib, name) is not None
+    assert srna_lib.pl is srna_lib.plots

@@ -8,8 +8,9 @@ import plotly.graph_objects as go
 import plotly.io as pio
 import pytest
 
-from srna_lib import plots, plots_atlas, plots_base, plots_embedding
 from srna_lib.errors import InputError
+from srna_lib.plots import atlas, performance
+from srna_lib.plots import base as plots_base
 
 EVIL = "<b>x</b> & <a href='http://e.org'>y</a>"
 SAFE = "&lt;b&gt;x&lt;/b&gt; &amp; &lt;a href='http://e.org'&gt;y&lt;/a&gt;"
@@ -61,20 +62,20 @@ NEAR = pd.DataFrame(
 )
 TEXT = {"title": f"Title {EVIL}", "caption": "n = 5 samples"}
 FIGURES = {
-    "metric_bars": lambda: plots.metric_bars(RECORDS, **TEXT),
-    "metric_bars, two": lambda: plots.metric_bars(RECORDS, metric=["accuracy", "f1"], **TEXT),
-    "confusion": lambda: plots.confusion(CONFUSION, **TEXT),
-    "per_class": lambda: plots.per_class(CLASSES, **TEXT),
-    "per_study": lambda: plots.per_study(STUDIES, **TEXT),
-    "paper_comparison": lambda: plots.paper_comparison(PAPER, **TEXT),
-    "embedding": lambda: plots_embedding.embedding(MAP, hover=["dataset_id"], **TEXT),
-    "embedding_pair": lambda: plots_embedding.embedding_pair(MAP, **TEXT),
-    "study_class_heatmap": lambda: plots_atlas.study_class_heatmap(COUNTS, **TEXT),
-    "people": lambda: plots_atlas.people(PEOPLE, **TEXT),
-    "depth": lambda: plots_atlas.depth(SAMPLES, **TEXT),
-    "zeros": lambda: plots_atlas.zeros(pd.Series([0, 0.5, 1]), **TEXT),
-    "filter_curve": lambda: plots_atlas.filter_curve(EFFECT, **TEXT),
-    "neighbours": lambda: plots_embedding.neighbours(NEAR, **TEXT),
+    "metric_bars": lambda: performance.metric_bars(RECORDS, **TEXT),
+    "metric_bars, two": lambda: performance.metric_bars(RECORDS, metric=["accuracy", "f1"], **TEXT),
+    "confusion": lambda: performance.confusion(CONFUSION, **TEXT),
+    "per_class": lambda: performance.per_class(CLASSES, **TEXT),
+    "per_study": lambda: performance.per_study(STUDIES, **TEXT),
+    "paper_comparison": lambda: performance.paper_comparison(PAPER, **TEXT),
+    "embedding": lambda: atlas.embedding(MAP, hover=["dataset_id"], **TEXT),
+    "embedding_pair": lambda: atlas.embedding_pair(MAP, **TEXT),
+    "study_class_heatmap": lambda: atlas.study_class_heatmap(COUNTS, **TEXT),
+    "people": lambda: atlas.people(PEOPLE, **TEXT),
+    "depth": lambda: atlas.depth(SAMPLES, **TEXT),
+    "zeros": lambda: atlas.zeros(pd.Series([0, 0.5, 1]), **TEXT),
+    "filter_curve": lambda: atlas.filter_curve(EFFECT, **TEXT),
+    "neighbours": lambda: atlas.neighbours(NEAR, **TEXT),
 }
 
 
@@ -111,7 +112,7 @@ def test_every_figure_is_plain_json(figure):
 def test_setup_makes_outputs_plotly_json_only():
     before = pio.renderers.default, pio.templates.default
     try:
-        plots.setup()
+        performance.setup()
         bundle = pio.renderers[pio.renderers.default].to_mimebundle(go.Figure().to_dict())
         assert list(bundle) == ["application/vnd.plotly.v1+json"]
         assert go.Figure().layout.template.layout.paper_bgcolor == "white"
@@ -144,20 +145,20 @@ def test_colours_stand_on_white(color):
 
 
 def test_caption_says_what_it_was_given():
-    text = plots.caption(10, 3, "random 5-fold", "accuracy", "95 % intervals")
+    text = performance.caption(10, 3, "random 5-fold", "accuracy", "95 % intervals")
     assert text == "n = 10 samples of 3 studies; split: random 5-fold; metric: accuracy; 95 % intervals"
-    assert plots.caption(10) == "n = 10 samples" and plots.caption() == ""
+    assert performance.caption(10) == "n = 10 samples" and performance.caption() == ""
 
 
 def test_long_captions_are_wrapped_and_get_room():
-    short, long = (plots.confusion(CONFUSION, title="t", caption="word " * n) for n in (5, 100))
+    short, long = (performance.confusion(CONFUSION, title="t", caption="word " * n) for n in (5, 100))
     lines = long.layout.title.subtitle.text.split("<br>")
     assert len(lines) > 2 and max(map(len, lines)) <= plots_base.WRAP
     assert long.layout.margin.t - short.layout.margin.t == 18 * (len(lines) - 1)
 
 
 def test_metric_bars_keep_order_values_and_intervals():
-    fig = plots.metric_bars(RECORDS, labels={"a": "Model A"})
+    fig = performance.metric_bars(RECORDS, labels={"a": "Model A"})
     assert [t.name for t in fig.data] == ["random", "grouped"]
     assert list(fig.layout.xaxis.categoryarray) == ["b", "Model A"]
     for trace in fig.data:
@@ -169,38 +170,38 @@ def test_metric_bars_keep_order_values_and_intervals():
 
 
 def test_metric_bars_draw_a_panel_for_each_metric_and_one_legend():
-    fig = plots.metric_bars(RECORDS, metric=["accuracy", "f1"])
+    fig = performance.metric_bars(RECORDS, metric=["accuracy", "f1"])
     assert len(fig.data) == 4 and [t.showlegend for t in fig.data] == [True, True, False, False]
     assert {a.text for a in fig.layout.annotations} == {"<b>accuracy</b>", "<b>f1</b>"}
 
 
 def test_metric_bars_axis_holds_every_interval():
-    fig = plots.metric_bars([record(value=0.5, ci_low=0.1, ci_high=0.6), record(model="m2")])
+    fig = performance.metric_bars([record(value=0.5, ci_low=0.1, ci_high=0.6), record(model="m2")])
     assert fig.layout.yaxis.range[0] < 0.1 and fig.layout.yaxis.range[1] > 0.85
 
 
 def test_metric_bars_survive_a_missing_interval():
-    fig = plots.metric_bars([record(ci_low=None, ci_high=None)])
+    fig = performance.metric_bars([record(ci_low=None, ci_high=None)])
     assert np.isnan(np.asarray(fig.data[0].error_y.array, dtype=float)).all()
     assert "[" not in fig.data[0].hovertext[0]
 
 
 def test_missing_columns_metrics_and_rows_are_said():
     with pytest.raises(InputError, match="columns scheme are missing"):
-        plots.metric_bars(pd.DataFrame(RECORDS).drop(columns="scheme"))
+        performance.metric_bars(pd.DataFrame(RECORDS).drop(columns="scheme"))
     with pytest.raises(InputError, match=r"metric auc is missing \(found: accuracy, f1\)"):
-        plots.metric_bars(RECORDS, metric="auc")
+        performance.metric_bars(RECORDS, metric="auc")
     with pytest.raises(InputError, match="no rows"):
-        plots.per_study(STUDIES.iloc[:0])
+        performance.per_study(STUDIES.iloc[:0])
     with pytest.raises(InputError, match="no precision or recall of a class"):
-        plots.per_class(RECORDS)
+        performance.per_class(RECORDS)
 
 
 @pytest.mark.parametrize(
     ("normalise", "z"), [("row", [[0.8, 0.2], [0, 0]]), ("column", [[1, 1], [0, 0]]), ("none", [[8, 2], [0, 0]])]
 )
 def test_confusion_normalises_and_keeps_the_counts(normalise, z):
-    (heatmap,) = plots.confusion(CONFUSION, normalise).data
+    (heatmap,) = performance.confusion(CONFUSION, normalise).data
     np.testing.assert_allclose(heatmap.z, z)
     np.testing.assert_array_equal(heatmap.customdata, CONFUSION)
     assert list(heatmap.y) == [f"{SAFE} (10)", "y (0)"] and list(heatmap.x) == [SAFE, "y"]
@@ -208,38 +209,38 @@ def test_confusion_normalises_and_keeps_the_counts(normalise, z):
 
 def test_confusion_refuses_other_normalisations_and_emptiness():
     with pytest.raises(InputError, match="expected 'row', 'column' or 'none'"):
-        plots.confusion(CONFUSION, "rows")
+        performance.confusion(CONFUSION, "rows")
     with pytest.raises(InputError, match="empty"):
-        plots.confusion(pd.DataFrame())
+        performance.confusion(pd.DataFrame())
 
 
 def test_per_class_reads_the_class_from_metric_or_column():
-    fig = plots.per_class(CLASSES)
+    fig = performance.per_class(CLASSES)
     assert len(fig.data) == 4 and all(list(t.y) == [SAFE, "z"] for t in fig.data)
     table = pd.DataFrame(CLASSES)
     table[["metric", "class"]] = table["metric"].str.split(":", n=1, expand=True)
-    assert plots.per_class(table).to_plotly_json() == fig.to_plotly_json()
+    assert performance.per_class(table).to_plotly_json() == fig.to_plotly_json()
 
 
 def test_per_study_draws_every_study_and_the_mean_of_studies():
-    fig = plots.per_study(STUDIES)
+    fig = performance.per_study(STUDIES)
     *rows, means = fig.data
     assert [len(t.x) for t in rows] == [2, 1] and list(means.x) == [0.75, 0.0]
     sizes = rows[0].marker.size
     assert (sizes[1] - 6) / (sizes[0] - 6) == pytest.approx(2)  # area follows the number of samples
     assert np.all(np.abs(np.asarray(rows[1].y) - 1) <= 0.3)
-    assert plots.per_study(STUDIES).to_plotly_json() == fig.to_plotly_json()
+    assert performance.per_study(STUDIES).to_plotly_json() == fig.to_plotly_json()
 
 
 def test_paper_comparison_opens_the_published_symbol():
-    fig = plots.paper_comparison(PAPER)
+    fig = performance.paper_comparison(PAPER)
     assert [t.name for t in fig.data] == ["paper", "ours"]
     assert fig.data[0].marker.symbol.endswith("-open") and not fig.data[1].marker.symbol.endswith("-open")
     assert list(fig.data[1].x) == [0.91, 0.85]
 
 
 def test_embedding_draws_every_sample_once_with_unknown_as_a_value():
-    fig = plots_embedding.embedding(MAP)
+    fig = atlas.embedding(MAP)
     assert {t.name: len(t.x) for t in fig.data} == {"a (3)": 3, "b (2)": 2, "unknown (1)": 1}
     assert [t.name for t in sorted(fig.data, key=lambda t: t.legendrank)] == ["a (3)", "b (2)", "unknown (1)"]
     assert fig.data[0].hovertext[0] == "<b>s0</b><br>tissue_group: a"
@@ -247,13 +248,13 @@ def test_embedding_draws_every_sample_once_with_unknown_as_a_value():
 
 def test_embedding_of_many_groups_is_one_trace_without_legend():
     df = pd.DataFrame({"x": range(30), "y": range(30), "dataset_id": [f"d{i:02d}" for i in range(30)]})
-    (trace,) = plots_embedding.embedding(df, "dataset_id").data
+    (trace,) = atlas.embedding(df, "dataset_id").data
     assert len(trace.x) == 30 and not trace.showlegend
     assert len(set(zip(trace.marker.color, trace.marker.symbol, strict=True))) == 30
 
 
 def test_embedding_pair_links_the_panels():
-    fig = plots_embedding.embedding_pair(MAP, names=("class", "study"))
+    fig = atlas.embedding_pair(MAP, names=("class", "study"))
     assert fig.layout.xaxis2.matches == "x" and fig.layout.yaxis2.matches == "y"
     points = {axis: sum(len(t.x) for t in fig.data if t.xaxis == axis) for axis in ("x", "x2")}
     assert points == {"x": 6, "x2": 6}
@@ -262,14 +263,14 @@ def test_embedding_pair_links_the_panels():
 
 
 def test_study_class_heatmap_groups_studies_and_leaves_absence_blank():
-    (heatmap,) = plots_atlas.study_class_heatmap(COUNTS.iloc[::-1]).data
+    (heatmap,) = atlas.study_class_heatmap(COUNTS.iloc[::-1]).data
     assert list(heatmap.x) == ["A", SAFE, "C"] and list(heatmap.y) == ["x (5)", f"{SAFE} (100)"]
     np.testing.assert_allclose(heatmap.z, np.log10([[3, 2, np.nan], [np.nan, np.nan, 100]]))
 
 
 def test_study_class_heatmap_sets_studies_of_several_classes_apart():
     counts = pd.DataFrame({"x": [9, 1, 0], "y": [1, 0, 2]}, index=["both", "x only", "y only"])
-    fig = plots_atlas.study_class_heatmap(counts)
+    fig = atlas.study_class_heatmap(counts)
     assert list(fig.data[0].x) == ["x only", "y only", "both"]
     assert [s.x0 for s in fig.layout.shapes] == [1.5]
     assert [a.text for a in fig.layout.annotations] == ["2 studies of one class", "1 of several"]
@@ -277,37 +278,37 @@ def test_study_class_heatmap_sets_studies_of_several_classes_apart():
 
 def test_study_class_heatmap_of_hundreds_of_studies_has_no_gaps():
     wide = pd.DataFrame({"x": range(1, 301), "y": 0}, index=[f"study {i}" for i in range(300)])
-    assert plots_atlas.study_class_heatmap(wide).data[0].xgap == 0
-    assert plots_atlas.study_class_heatmap(wide.iloc[:20]).data[0].xgap == 1
-    assert plots_atlas.study_class_heatmap(wide).data[0].z.shape == (2, 300)
+    assert atlas.study_class_heatmap(wide).data[0].xgap == 0
+    assert atlas.study_class_heatmap(wide.iloc[:20]).data[0].xgap == 1
+    assert atlas.study_class_heatmap(wide).data[0].z.shape == (2, 300)
 
 
 def test_people_stacks_sexes_and_marks_ages():
-    fig = plots_atlas.people(PEOPLE)
+    fig = atlas.people(PEOPLE)
     assert [t.name for t in fig.data] == ["female", "male", "age known"] and fig.layout.barmode == "stack"
     assert list(fig.data[0].x) == [0.25, 0.0] and list(fig.data[2].x) == [0.5, 1.0]
     assert list(fig.data[0].y) == ["x (4)", f"{SAFE} (1)"]
 
 
 def test_depth_sorts_classes_and_leaves_the_unlabelled_out():
-    fig = plots_atlas.depth(SAMPLES)
+    fig = atlas.depth(SAMPLES)
     assert [t.name for t in fig.data] == ["x (2)", "y (1)"] and fig.layout.xaxis.type == "log"
 
 
 def test_zeros_counts_every_srna_and_marks_thresholds():
-    fig = plots_atlas.zeros(pd.Series([0, 0.31, 0.31, 1.0]), (0.3,))
+    fig = atlas.zeros(pd.Series([0, 0.31, 0.31, 1.0]), (0.3,))
     assert fig.data[0].y.sum() == 4
     assert [s.x0 for s in fig.layout.shapes] == [0.3] and fig.layout.annotations[0].text == "30%"
 
 
 def test_filter_curve_is_sorted():
-    fig = plots_atlas.filter_curve(EFFECT)
+    fig = atlas.filter_curve(EFFECT)
     assert [t.name for t in fig.data] == ["reads", "sRNAs"]
     assert list(fig.data[0].x) == [0.3, 1.0] and list(fig.data[0].y) == [0.9, 1.0]
 
 
 def test_neighbours_show_observed_chance_and_ceiling():
-    traces = {t.name: t for t in plots_embedding.neighbours(NEAR).data}
+    traces = {t.name: t for t in atlas.neighbours(NEAR).data}
     assert list(traces["observed"].x) == [0.8, 0.5] and list(traces["chance"].x) == [0.2, 0.1]
     assert list(traces["highest possible"].x) == [1.0, 0.6]
     assert list(traces["observed"].error_x.array) == pytest.approx([0.1, 0.1])

@@ -11,15 +11,15 @@ import pytest
 from oof import binary
 from test_plots import EVIL, SAFE, TEXT
 
-from srna_lib import plots_effects
 from srna_lib.errors import InputError
-from srna_lib.ranking_metrics import compare_auc, score
+from srna_lib.evaluate.metrics import compare_auc, score_ranking
+from srna_lib.plots import performance
 
 COHORTS = binary(0, n=600).replace({"dataset_id": {"S00": EVIL}})
 RECORDS = [
     record
     for model in ("b", EVIL)
-    for record in score(COHORTS.assign(model=model), dataset="x", unit="donor_id", n_boot=50)
+    for record in score_ranking(COHORTS.assign(model=model), dataset="x", unit="donor_id", n_boot=50)
 ]
 GAINS = pd.DataFrame(
     {
@@ -31,9 +31,9 @@ GAINS = pd.DataFrame(
 )
 NULL = pd.DataFrame({"task": ["sex"] * 19 + [EVIL] * 4, "value": [*np.linspace(0.45, 0.55, 19), 0.4, 0.5, 0.5, 0.6]})
 FIGURES = {
-    "forest": lambda: plots_effects.forest(RECORDS, **TEXT),
-    "gains": lambda: plots_effects.gains(GAINS, **TEXT),
-    "null_distribution": lambda: plots_effects.null_distribution(NULL, {"sex": 0.7, EVIL: 0.5}, **TEXT),
+    "forest": lambda: performance.forest(RECORDS, **TEXT),
+    "gains": lambda: performance.gains(GAINS, **TEXT),
+    "null_distribution": lambda: performance.null_distribution(NULL, {"sex": 0.7, EVIL: 0.5}, **TEXT),
 }
 
 
@@ -52,7 +52,7 @@ def test_every_figure_is_plain_json_titled_and_safe(figure):
 
 def test_forest_sorts_studies_and_ends_with_their_mean():
     records = [r for r in RECORDS if r["model"] == "b"]
-    fig = plots_effects.forest(records)
+    fig = performance.forest(records)
     (trace,) = fig.data
     of = {r["metric"]: r for r in records}
     names = list(fig.layout.yaxis.ticktext)
@@ -72,7 +72,7 @@ def test_forest_sorts_studies_and_ends_with_their_mean():
 
 
 def test_forest_of_two_models_sets_them_side_by_side():
-    fig = plots_effects.forest(RECORDS, mean=None, reference=None)
+    fig = performance.forest(RECORDS, mean=None, reference=None)
     assert [t.name for t in fig.data] == ["b", SAFE] and fig.layout.showlegend
     assert not fig.layout.shapes and len(fig.layout.yaxis.ticktext) == 6
     assert np.unique(np.asarray(fig.data[1].y) - np.asarray(fig.data[0].y)).round(6).tolist() == [0.5]
@@ -80,11 +80,11 @@ def test_forest_of_two_models_sets_them_side_by_side():
 
 def test_forest_without_studies_is_refused():
     with pytest.raises(InputError, match="no metric 'mae:<study>' with a value"):
-        plots_effects.forest(RECORDS, "mae")
+        performance.forest(RECORDS, "mae")
 
 
 def test_gains_across_zero_are_undecided():
-    fig = plots_effects.gains(GAINS, labels={"age": "Age"})
+    fig = performance.gains(GAINS, labels={"age": "Age"})
     rows = {t.name: list(t.y) for t in fig.data}
     assert rows == {"above zero": [0], "below zero": [1], "undecided: the interval holds zero": [2, 3]}
     assert list(fig.layout.yaxis.ticktext) == ["sex", SAFE, "Age", "tissue"]
@@ -94,16 +94,16 @@ def test_gains_across_zero_are_undecided():
 
 def test_gains_read_what_compare_auc_writes():
     table = compare_auc(binary(0, skill=1.5, model="a"), binary(0, skill=0.2, model="b"), n_boot=50)
-    fig = plots_effects.gains(table, "metric")
+    fig = performance.gains(table, "metric")
     drawn = {int(y): x for t in fig.data for x, y in zip(t.x, t.y, strict=True)}
     assert [drawn[i] for i in range(4)] == list(table["difference"])
 
 
 def test_null_distribution_counts_the_permutations_that_reach_the_truth():
-    fig = plots_effects.null_distribution(NULL, {"sex": 0.7, EVIL: 0.5})
+    fig = performance.null_distribution(NULL, {"sex": 0.7, EVIL: 0.5})
     permuted, true = fig.data
     assert len(permuted.x) == 23 and list(true.x) == [0.7, 0.5] and list(true.y) == [0, 1]
     assert np.all(np.abs(np.asarray(permuted.y)[:19]) <= 0.28)
     assert "p = 0.05 (19 permutations)" in true.hovertext[0] and "p = 0.8 (4 permutations)" in true.hovertext[1]
     with pytest.raises(InputError, match="no observed figure of"):
-        plots_effects.null_distribution(NULL, {"sex": 0.7})
+        performance.null_distribution(NULL, {"sex": 0.7})

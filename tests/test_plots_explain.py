@@ -11,11 +11,11 @@ import plotly.io as pio
 import pytest
 from test_plots import EVIL, SAFE, TEXT, axes
 
-from srna_lib import plots_explain, plots_markers, plots_rankings, plots_samples
-from srna_lib.cases import breakdown
 from srna_lib.errors import InputError
-from srna_lib.plots_samples import Explained
-from srna_lib.rankings import top_features
+from srna_lib.explain.rankings import top_features
+from srna_lib.explain.single_samples import breakdown
+from srna_lib.plots import explain
+from srna_lib.plots.explain import Explained
 
 NAMES = ["hsa-miR-1-3p", "hsa-let-7a-5p/7c-5p/7d-5p/7e-5p", EVIL, "hsa-miR-9-5p"]
 PARTS = pd.DataFrame([[1.0, -2.0, 0.1, 0.0], [-1.0, 0.5, 3.0, 0.0]], index=["brain", EVIL], columns=NAMES)
@@ -53,20 +53,20 @@ SETS = pd.DataFrame(
 )  # fmt: skip
 ONE, TWO = Explained(f"right {EVIL}", PARTS, COUNTS), Explained("wrong", PARTS[::-1], COUNTS)
 FIGURES = {
-    "sample_heatmap": lambda: plots_samples.sample_heatmap([ONE], **TEXT),
-    "sample_heatmap, two": lambda: plots_samples.sample_heatmap([ONE, TWO], **TEXT),
-    "sample_browser": lambda: plots_samples.sample_browser([ONE, TWO], **TEXT),
-    "waterfall": lambda: plots_samples.waterfall(breakdown(PARTS.loc[EVIL], 0.5, n=2), f"logit {EVIL}", **TEXT),
-    "class_heatmaps": lambda: plots_explain.class_heatmaps(PARTS, LEVELS, top_features(PARTS, 2), **TEXT),
-    "clustered": lambda: plots_explain.clustered(PARTS, value=f"x {EVIL}", **TEXT),
-    "clustered, groups": lambda: plots_explain.clustered(LEVELS, pd.Series(["x", EVIL], PARTS.index), **TEXT),
-    "class_rankings": lambda: plots_rankings.class_rankings(RANKING, n=3, **TEXT),
-    "agreement_heatmap": lambda: plots_rankings.agreement_heatmap(PAIRS, **TEXT),
-    "truth_bars": lambda: plots_rankings.truth_bars(TRUTH, 0.12, **TEXT),
-    "gap_curves": lambda: plots_rankings.gap_curves(CURVES, **TEXT),
-    "marker_ranks": lambda: plots_markers.marker_ranks(MARKERS, **TEXT),
-    "marker_zeros": lambda: plots_markers.marker_zeros(ZEROS, **TEXT),
-    "set_dots": lambda: plots_markers.set_dots(SETS, **TEXT),
+    "sample_heatmap": lambda: explain.sample_heatmap([ONE], **TEXT),
+    "sample_heatmap, two": lambda: explain.sample_heatmap([ONE, TWO], **TEXT),
+    "sample_browser": lambda: explain.sample_browser([ONE, TWO], **TEXT),
+    "waterfall": lambda: explain.waterfall(breakdown(PARTS.loc[EVIL], 0.5, n=2), f"logit {EVIL}", **TEXT),
+    "class_heatmaps": lambda: explain.class_heatmaps(PARTS, LEVELS, top_features(PARTS, 2), **TEXT),
+    "clustered": lambda: explain.clustered(PARTS, value=f"x {EVIL}", **TEXT),
+    "clustered, groups": lambda: explain.clustered(LEVELS, pd.Series(["x", EVIL], PARTS.index), **TEXT),
+    "class_rankings": lambda: explain.class_rankings(RANKING, n=3, **TEXT),
+    "agreement_heatmap": lambda: explain.agreement_heatmap(PAIRS, **TEXT),
+    "truth_bars": lambda: explain.truth_bars(TRUTH, 0.12, **TEXT),
+    "gap_curves": lambda: explain.gap_curves(CURVES, **TEXT),
+    "marker_ranks": lambda: explain.marker_ranks(MARKERS, **TEXT),
+    "marker_zeros": lambda: explain.marker_zeros(ZEROS, **TEXT),
+    "set_dots": lambda: explain.set_dots(SETS, **TEXT),
 }
 
 
@@ -101,13 +101,13 @@ def test_every_figure_is_plain_json(figure):
 
 
 def test_short_names():
-    assert plots_explain.short("hsa-miR-1-3p") == "miR-1-3p"
-    assert len(plots_explain.short(NAMES[1])) == 20
-    assert plots_explain.short(NAMES[1]).endswith("…")
+    assert explain.short("hsa-miR-1-3p") == "miR-1-3p"
+    assert len(explain.short(NAMES[1])) == 20
+    assert explain.short(NAMES[1]).endswith("…")
 
 
 def test_sample_heatmap_orders_by_the_winner_and_tells_counts():
-    fig = plots_samples.sample_heatmap([ONE, TWO], n=3)
+    fig = explain.sample_heatmap([ONE, TWO], n=3)
     first, second = drawn(fig, go.Heatmap)
     assert first.z[1][0] == 3.0  # the second class has the largest sum; what speaks most for it comes first
     assert len(first.x) == 3
@@ -120,7 +120,7 @@ def test_sample_heatmap_orders_by_the_winner_and_tells_counts():
 
 
 def test_sample_browser_shows_one_sample_at_a_time():
-    fig = plots_samples.sample_browser([ONE, TWO])
+    fig = explain.sample_browser([ONE, TWO])
     assert [t.visible for t in drawn(fig, go.Heatmap)] == [True, False]
     buttons = fig.layout.updatemenus[0].buttons
     assert [b.label for b in buttons] == [f"right {SAFE}", "wrong"]
@@ -129,14 +129,14 @@ def test_sample_browser_shows_one_sample_at_a_time():
 
 def test_waterfall_runs_from_the_reference_to_the_sample():
     steps = breakdown(PARTS.loc["brain"], 0.5, n=2)
-    (bars,) = drawn(plots_samples.waterfall(steps), go.Waterfall)
+    (bars,) = drawn(explain.waterfall(steps), go.Waterfall)
     assert list(bars.measure) == ["absolute", "relative", "relative", "relative", "absolute"]
     assert list(bars.x) == pytest.approx([0.5, -2.0, 1.0, 0.1, -0.4])
 
 
 def test_class_heatmaps_scale_rows_and_show_expression_of_the_same_srnas():
     top = top_features(PARTS, 2)
-    left, right = drawn(plots_explain.class_heatmaps(PARTS, LEVELS, top), go.Heatmap)
+    left, right = drawn(explain.class_heatmaps(PARTS, LEVELS, top), go.Heatmap)
     assert np.abs(left.z).max(axis=1).tolist() == [1, 1, 1, 1]
     for i, name in enumerate(top["srna"]):
         assert list(right.z[i]) == list(LEVELS[name])
@@ -147,7 +147,7 @@ def test_clustered_puts_alike_rows_side_by_side_with_their_own_values():
     table = pd.DataFrame(rng.normal(0, 0.1, (12, 30)), index=[f"r{i}" for i in range(12)])
     table.iloc[::2, :15] += 3
     table.columns = [f"c{j}" for j in range(30)]
-    (heat,) = drawn(plots_explain.clustered(table, pd.Series(["x", "y"] * 6, table.index)), go.Heatmap)
+    (heat,) = drawn(explain.clustered(table, pd.Series(["x", "y"] * 6, table.index)), go.Heatmap)
     order = [row[0] for row in heat.customdata]
     parity = [int(name[1:]) % 2 for name in order]
     assert parity in ([0] * 6 + [1] * 6, [1] * 6 + [0] * 6)
@@ -158,14 +158,14 @@ def test_clustered_puts_alike_rows_side_by_side_with_their_own_values():
 def test_clustered_strip_colours_every_row_by_its_class():
     groups = pd.Series(["x", "y", "x"], index=["r0", "r1", "r2"])
     table = pd.DataFrame([[0, 1], [5, 5], [0, 1.1]], index=groups.index, columns=["a", "b"])
-    fig = plots_explain.clustered(table, groups)
+    fig = explain.clustered(table, groups)
     bars = {b.name: sorted(b.y) for b in drawn(fig, go.Bar)}
     order = [row[0] for row in drawn(fig, go.Heatmap)[0].customdata]
     assert bars == {c: [i for i, name in enumerate(order) if groups[name] == c] for c in ("x", "y")}
 
 
 def test_class_rankings_show_the_first_with_their_intervals():
-    fig = plots_rankings.class_rankings(RANKING, n=2)
+    fig = explain.class_rankings(RANKING, n=2)
     dots = drawn(fig, go.Scatter)
     assert len(dots) == 2
     assert list(dots[0].x) == [3, 2]
@@ -174,7 +174,7 @@ def test_class_rankings_show_the_first_with_their_intervals():
 
 
 def test_truth_bars_are_means_with_single_runs_and_chance():
-    fig = plots_rankings.truth_bars(TRUTH, 0.12)
+    fig = explain.truth_bars(TRUTH, 0.12)
     (bars,), (dots,) = drawn(fig, go.Bar), drawn(fig, go.Scatter)
     assert list(bars.x) == pytest.approx([0.85, 0.1])
     assert list(dots.x) == [0.9, 0.8]
@@ -183,7 +183,7 @@ def test_truth_bars_are_means_with_single_runs_and_chance():
 
 
 def test_marker_ranks_leave_out_what_never_reached_the_model():
-    fig = plots_markers.marker_ranks(MARKERS)
+    fig = explain.marker_ranks(MARKERS)
     dots = [t for t in drawn(fig, go.Scatter) if t.mode == "markers"]
     assert sum(len(t.x) for t in dots) == 3
     assert fig.layout.xaxis.type == "log"
@@ -191,20 +191,20 @@ def test_marker_ranks_leave_out_what_never_reached_the_model():
 
 
 def test_marker_zeros_marks_what_the_filter_takes():
-    fig = plots_markers.marker_zeros(ZEROS, 0.3)
+    fig = explain.marker_zeros(ZEROS, 0.3)
     assert [list(t.x) for t in drawn(fig, go.Scatter)] == [[0.9, 0.1], [0.2, 0.0]]
     assert 0.3 in [s.x0 for s in fig.layout.shapes]
 
 
 def test_gap_curves_have_a_panel_per_method_and_a_line_per_order():
-    fig = plots_rankings.gap_curves(CURVES)
+    fig = explain.gap_curves(CURVES)
     assert len(drawn(fig, go.Scatter)) == 6
     with pytest.raises(InputError, match="unknown order 'PGX'"):
-        plots_rankings.gap_curves(CURVES.replace("PGU", "PGX"))
+        explain.gap_curves(CURVES.replace("PGU", "PGX"))
 
 
 def test_set_dots_show_the_best_sets_of_every_class():
-    fig = plots_markers.set_dots(SETS, n=1)
+    fig = explain.set_dots(SETS, n=1)
     dots = drawn(fig, go.Scatter)
     shown = {(x, y) for t in dots if not t.showlegend for x, y in zip(t.x, t.y, strict=True) if y}
     legend = [t.name for t in dots if t.showlegend is None]
@@ -216,17 +216,17 @@ def test_set_dots_show_the_best_sets_of_every_class():
 @pytest.mark.parametrize(
     ("draw", "message"),
     [
-        (lambda: plots_samples.sample_heatmap([]), "at least one sample"),
-        (lambda: plots_samples.sample_browser([]), "at least one sample"),
-        (lambda: plots_samples.waterfall(pd.DataFrame({"label": ["a"]})), "columns value, kind, total are missing"),
-        (lambda: plots_explain.class_heatmaps(PARTS, LEVELS.iloc[:, :1], top_features(PARTS, 2)), "no expression"),
-        (lambda: plots_explain.clustered(PARTS.iloc[:1]), "two rows"),
-        (lambda: plots_rankings.agreement_heatmap(PARTS), "not square"),
-        (lambda: plots_rankings.truth_bars(TRUTH.iloc[:0], 0.1), "no rows"),
-        (lambda: plots_rankings.class_rankings(RANKING.drop(columns="rank")), "rank are missing"),
-        (lambda: plots_markers.marker_ranks(MARKERS.drop(columns="class")), "class are missing"),
-        (lambda: plots_markers.marker_zeros(ZEROS.iloc[:0]), "no rows"),
-        (lambda: plots_markers.set_dots(SETS.drop(columns="q")), "q are missing"),
+        (lambda: explain.sample_heatmap([]), "at least one sample"),
+        (lambda: explain.sample_browser([]), "at least one sample"),
+        (lambda: explain.waterfall(pd.DataFrame({"label": ["a"]})), "columns value, kind, total are missing"),
+        (lambda: explain.class_heatmaps(PARTS, LEVELS.iloc[:, :1], top_features(PARTS, 2)), "no expression"),
+        (lambda: explain.clustered(PARTS.iloc[:1]), "two rows"),
+        (lambda: explain.agreement_heatmap(PARTS), "not square"),
+        (lambda: explain.truth_bars(TRUTH.iloc[:0], 0.1), "no rows"),
+        (lambda: explain.class_rankings(RANKING.drop(columns="rank")), "rank are missing"),
+        (lambda: explain.marker_ranks(MARKERS.drop(columns="class")), "class are missing"),
+        (lambda: explain.marker_zeros(ZEROS.iloc[:0]), "no rows"),
+        (lambda: explain.set_dots(SETS.drop(columns="q")), "q are missing"),
     ],
 )
 def test_bad_tables(draw, message):

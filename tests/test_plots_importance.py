@@ -11,7 +11,7 @@ import pytest
 from test_plots import EVIL, SAFE
 
 from srna_lib.errors import InputError
-from srna_lib.plots_importance import weights
+from srna_lib.plots.explain import weights
 
 TABLE = pd.DataFrame(
     {

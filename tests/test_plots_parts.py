@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from srna_lib.plots_parts import band, ends_text, error_bars, lines, name_rows
+from srna_lib.plots.base import band, ends_text, error_bars, lines, name_rows
 
 PART = pd.DataFrame({"value": [0.5, 0.6], "ci_low": [0.4, None], "ci_high": [0.7, None]})
 

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from srna_lib import plots_stability
 from srna_lib.errors import InputError
+from srna_lib.plots import stability
 
 EVIL, SAFE = "<b>x</b>", "&lt;b&gt;x&lt;/b&gt;"
 
@@ -31,7 +31,7 @@ def curve() -> pd.DataFrame:
 
 
 def test_matrix_marks_minorities_and_what_never_comes():
-    fig = plots_stability.flip_matrix(pairs(), classes=["A", EVIL, "C"], title=EVIL)
+    fig = stability.flip_matrix(pairs(), classes=["A", EVIL, "C"], title=EVIL)
     heat = fig.data[0]
     assert list(heat.x) == ["A", SAFE, "C"] and list(heat.y) == ["A (7)", f"{SAFE} (7)"]
     assert np.array(heat.text).tolist() == [["", "3", "(200)"], ["×", "", "12.5"]]
@@ -42,13 +42,13 @@ def test_matrix_marks_minorities_and_what_never_comes():
 
 
 def test_a_share_is_drawn_in_per_cent():
-    heat = plots_stability.flip_matrix(pairs(), "share").data[0]
+    heat = stability.flip_matrix(pairs(), "share").data[0]
     assert np.array(heat.text)[0, 1] in ("10", "(10)")
     assert np.nanmax(np.array(heat.z, float)) == pytest.approx(0.1)
 
 
 def test_curves_mark_the_flip_and_name_the_srna():
-    fig = plots_stability.flip_curves({"one": curve(), EVIL: curve().iloc[:3]}, classes=["A", EVIL])
+    fig = stability.flip_curves({"one": curve(), EVIL: curve().iloc[:3]}, classes=["A", EVIL])
     flip = int(np.flatnonzero(curve()["predicted"] == EVIL)[0])
     assert [s.x0 for s in fig.layout.shapes] == [flip], "the second curve never flips"
     texts = [a.text for a in fig.layout.annotations]
@@ -56,28 +56,28 @@ def test_curves_mark_the_flip_and_name_the_srna():
     assert max(fig.data[0].x) >= flip
     assert sum(t.showlegend for t in fig.data) == 2
     with pytest.raises(InputError, match="there is no curve"):
-        plots_stability.flip_curves({}, classes=["A"])
+        stability.flip_curves({}, classes=["A"])
 
 
 def test_long_names_of_samples_stand_in_a_line_of_their_own():
     names = {"TCGA-G8-6909-01A-11R-2212-13: A (right)": curve(), "b: A (wrong)": curve()}
-    long = plots_stability.flip_curves(names, classes=["A", EVIL])
-    plain = plots_stability.flip_curves({"a": curve()}, classes=["A", EVIL])
+    long = stability.flip_curves(names, classes=["A", EVIL])
+    plain = stability.flip_curves({"a": curve()}, classes=["A", EVIL])
     assert "<b>TCGA-G8-6909-01A-11R-2212-13:<br>A (right)</b>" in [a.text for a in long.layout.annotations]
     assert long.layout.margin.t > plain.layout.margin.t
 
 
 def test_lines_of_orders_and_of_coverage():
     left = pd.DataFrame({"order": ["a", "a", "b", "b"], "step": [0, 5, 0, 5], "share": [1, 0.5, 1, 0.9]})
-    fig = plots_stability.share_left(left)
+    fig = stability.share_left(left)
     assert [t.name for t in fig.data] == ["a", "b"] and list(fig.data[0].x) == [5], "no step 0 on a log scale"
     cover = pd.DataFrame({"name": [EVIL, EVIL], "coverage": [0.5, 1.0], "accuracy": [0.9, 0.8]})
-    assert plots_stability.coverage(cover).data[0].name == SAFE
+    assert stability.coverage(cover).data[0].name == SAFE
 
 
 def test_boxes_of_right_and_wrong_calls():
     table = pd.DataFrame({"y_pred": ["A", "A", EVIL], "wrong": [False, True, False], "steps": [3, 1, 9]})
-    fig = plots_stability.firmness_by_class(table.assign(sample_id=list("xyz")))
+    fig = stability.firmness_by_class(table.assign(sample_id=list("xyz")))
     assert [(t.name, list(t.x)) for t in fig.data] == [("right", [3, 9]), ("wrong", [1])]
     assert fig.data[0].marker.symbol != fig.data[1].marker.symbol
     assert list(fig.layout.yaxis.categoryarray) == ["A", SAFE]
@@ -85,7 +85,7 @@ def test_boxes_of_right_and_wrong_calls():
 
 def test_score_worth_draws_chance_and_intervals():
     table = pd.DataFrame({"name": ["s"], "auroc": [0.8], "ci_low": [0.7], "ci_high": [0.85]})
-    fig = plots_stability.score_worth(table)
+    fig = stability.score_worth(table)
     assert fig.data[0].error_x.array[0] == pytest.approx(0.05) and fig.layout.shapes[0].x0 == 0.5
     assert fig.layout.xaxis.range[0] < 0.5
 
@@ -93,11 +93,11 @@ def test_score_worth_draws_chance_and_intervals():
 @pytest.mark.parametrize(
     "draw",
     [
-        plots_stability.flip_matrix,
-        plots_stability.share_left,
-        plots_stability.coverage,
-        plots_stability.firmness_by_class,
-        plots_stability.score_worth,
+        stability.flip_matrix,
+        stability.share_left,
+        stability.coverage,
+        stability.firmness_by_class,
+        stability.score_worth,
     ],
 )
 def test_a_table_without_its_columns_is_refused(draw):

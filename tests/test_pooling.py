@@ -10,9 +10,15 @@ from sklearn.linear_model import Ridge
 from sklearn.metrics import log_loss, roc_auc_score
 from sklearn.model_selection import GroupKFold
 
-from srna_lib.dual_ridge import cohort_means, left_out_errors, solve
 from srna_lib.errors import InputError
-from srna_lib.pooling import FOLDS, PartialPoolingClassifier, PartialPoolingRegressor
+from srna_lib.models.pooled import (
+    FOLDS,
+    PartialPoolingClassifier,
+    PartialPoolingRegressor,
+    cohort_means,
+    left_out_errors,
+    solve,
+)
 
 LINEAR = {"relevance": 0.0}
 

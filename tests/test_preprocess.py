@@ -17,7 +17,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from sklearn.utils.estimator_checks import check_estimator
 
-from srna_lib.preprocess import LogCPM, Presence, ReadsPerMillion, SampleRanks, ZeroFilter, feature_names
+from srna_lib.models.preprocess import LogCPM, Presence, ReadsPerMillion, SampleRanks, ZeroFilter, feature_names
 
 SAMPLE_WISE = [ReadsPerMillion(), LogCPM(), LogCPM(prior=0.5), SampleRanks(), Presence(), Presence(min_rpm=100.0)]
 ALL = [*SAMPLE_WISE, ZeroFilter(), ZeroFilter(max_zero_share=0.9), ZeroFilter(max_zero_share=1)]

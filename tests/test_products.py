@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from test_deeplift import random_network
 
-from srna_lib import deeplift, products
-from srna_lib.products import CHUNK, NUMPY, XLA, choose
+from srna_lib.explain import deeplift
+from srna_lib.explain.deeplift import CHUNK, NUMPY, XLA, choose
 
 
 @pytest.mark.parametrize("n", [1, 15, 16, 33])
@@ -43,8 +43,8 @@ def test_xla_repeats_itself_to_the_bit_and_leaves_others_in_single_precision():
 
 
 def test_large_calls_go_to_xla():
-    assert choose(products.LARGE) is XLA
-    assert choose(products.LARGE - 1) is NUMPY
+    assert choose(deeplift.LARGE) is XLA
+    assert choose(deeplift.LARGE - 1) is NUMPY
 
 
 @pytest.mark.parametrize("rule", deeplift.RULES)
@@ -52,7 +52,7 @@ def test_contributions_are_the_same_either_way(rule, monkeypatch):
     rng = np.random.default_rng(1)
     model, X = random_network(rng, 60, 40, 20, 5), rng.random((37, 60)).astype(np.float32)
     plain = deeplift.contributions(model, X, rule=rule).values
-    monkeypatch.setattr(products, "LARGE", 0)
+    monkeypatch.setattr(deeplift, "LARGE", 0)
     for batch_size in (37, 10):
         found = deeplift.contributions(model, X, rule=rule, batch_size=batch_size)
         assert np.abs(found.values - plain).max() <= 1e-6 * np.abs(plain).max()

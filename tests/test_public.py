@@ -11,11 +11,11 @@ import pandas as pd
 import pytest
 import rdata
 
-from srna_lib import public
-from srna_lib.atlas import check_atlas, counts_frame
+from srna_lib.data.atlas import check_atlas, counts_frame
+from srna_lib.data.task import make_task
+from srna_lib.datasets import public
+from srna_lib.datasets.public import read_fetal_lung, read_lgrc, read_micrornaome, read_mirome, read_tissue_atlas2
 from srna_lib.errors import InputError
-from srna_lib.labels import make_task
-from srna_lib.public import read_fetal_lung, read_lgrc, read_micrornaome, read_mirome, read_tissue_atlas2
 
 CLASSES = {
     "Immune": 725, "Stem": 357, "Epithelial": 216, "Endothelial": 147, "Muscle": 124, "Fibroblast": 121, "Sperm": 89,

@@ -14,12 +14,20 @@ from oof import binary, several, table
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, brier_score_loss, log_loss, roc_auc_score
 
 from srna_lib.errors import InputError
-from srna_lib.ranking_metrics import METRICS, _areas, _order, compare_auc, prepare, score, weighted_auc
-from srna_lib.results import RECORD_FIELDS
+from srna_lib.evaluate.metrics import (
+    RANKING_METRICS,
+    _areas,
+    _order,
+    compare_auc,
+    prepare_ranking,
+    score_ranking,
+    weighted_auc,
+)
+from srna_lib.report.results import RECORD_FIELDS
 
 
 def figures(predictions, **options):
-    return {r["metric"]: r for r in score(predictions, dataset="toy", **{"n_boot": 100, **options})}
+    return {r["metric"]: r for r in score_ranking(predictions, dataset="toy", **{"n_boot": 100, **options})}
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -65,7 +73,7 @@ def test_weighted_areas_are_those_of_repeated_samples(rows):
 def test_every_measure_under_weights_is_that_of_repeated_rows():
     t = binary(1)
     w = np.random.default_rng(0).integers(0, 4, (3, len(t))).astype(float)
-    got = prepare(t, min_per_class=1, unit="donor_id")(w)
+    got = prepare_ranking(t, min_per_class=1, unit="donor_id")(w)
     for i in range(3):
         again = t.iloc[np.repeat(np.arange(len(t)), w[i].astype(int))]
         true = again["y_true"] == "male"
@@ -108,11 +116,11 @@ def test_a_sample_predicted_twice_is_one_sample():
 
 
 def test_records_can_be_written():
-    records = score(binary(), dataset="toy", n_boot=50)
+    records = score_ranking(binary(), dataset="toy", n_boot=50)
     assert all(tuple(r) == RECORD_FIELDS for r in records)
     json.dumps(records, allow_nan=False)
-    assert [r["metric"] for r in records][:4] == list(METRICS)
-    assert not [r for r in score(binary(), dataset="toy", n_boot=5, per_dataset=False) if ":" in r["metric"]]
+    assert [r["metric"] for r in records][:4] == list(RANKING_METRICS)
+    assert not [r for r in score_ranking(binary(), dataset="toy", n_boot=5, per_dataset=False) if ":" in r["metric"]]
 
 
 def test_studies_have_intervals_only_where_patients_are_drawn():
@@ -144,7 +152,7 @@ def test_drawing_studies_weighs_them_as_often_as_drawn():
     t = binary(skill=0.5)
     w = np.repeat([[3.0], [1.0]], len(t), axis=1)
     w[1] = (t["dataset_id"] == "S03") * 2.0 + (t["dataset_id"] == "S04")
-    got = prepare(t, unit="dataset_id")(w)
+    got = prepare_ranking(t, unit="dataset_id")(w)
     own = {s: roc_auc_score(p["y_true"] == "male", p["p_male"]) for s, p in t.groupby("dataset_id")}
     assert got["auc_within"][0] == pytest.approx(np.mean(list(own.values())))
     assert got["auc_within"][1] == pytest.approx((2 * own["S03"] + own["S04"]) / 3)
@@ -156,9 +164,9 @@ def test_paired_differences(unit):
     same = ["sample_id", "y_true"]
     pd.testing.assert_frame_equal(good[same], bad[same])
     rows = compare_auc(good, bad.sample(frac=1, random_state=0), unit=unit, n_boot=300).set_index("metric")
-    assert list(rows.index) == list(METRICS) and set(rows["first"]) == {"good"} and set(rows["unit"]) == {unit}
+    assert list(rows.index) == list(RANKING_METRICS) and set(rows["first"]) == {"good"} and set(rows["unit"]) == {unit}
     one, two = figures(good), figures(bad)
-    for m in METRICS:
+    for m in RANKING_METRICS:
         assert rows.loc[m, "difference"] == pytest.approx(one[m]["value"] - two[m]["value"])
         assert rows.loc[m, "ci_low"] < rows.loc[m, "difference"] < rows.loc[m, "ci_high"]
     assert rows.loc["auc_within", "ci_low"] > 0 and rows.loc["brier", "ci_high"] < 0
@@ -189,16 +197,16 @@ def test_a_thousand_replicates_of_a_large_table_take_seconds():
     rng, n = np.random.default_rng(0), 6891
     t = table(rng.random(n) < 0.5, rng.random(n), np.arange(n), rng.integers(0, 18, n))
     start = time.perf_counter()
-    score(t, dataset="toy", unit="donor_id", n_boot=1000)
+    score_ranking(t, dataset="toy", unit="donor_id", n_boot=1000)
     assert time.perf_counter() - start < 10  # under one second alone on the machine
 
 
 def test_one_area_is_scikit_learns_with_ties_and_weights():
     rng = np.random.default_rng(0)
-    score, positive = rng.integers(0, 6, 80).astype(float), rng.random(80) < 0.4
+    score_ranking, positive = rng.integers(0, 6, 80).astype(float), rng.random(80) < 0.4
     weights = rng.integers(0, 4, (5, 80)).astype(np.float32)
-    for row, found in zip(weights, weighted_auc(score, positive, weights), strict=True):
-        assert found == pytest.approx(roc_auc_score(positive, score, sample_weight=row))
+    for row, found in zip(weights, weighted_auc(score_ranking, positive, weights), strict=True):
+        assert found == pytest.approx(roc_auc_score(positive, score_ranking, sample_weight=row))
 
 
 def test_an_area_of_one_class_is_missing():

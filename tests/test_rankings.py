@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import spearmanr
 
+from srna_lib.datasets.simulated import simulate_atlas
 from srna_lib.errors import InputError
-from srna_lib.rankings import (
+from srna_lib.explain.rankings import (
     across_classes,
     agreement,
     agreement_matrix,
@@ -21,7 +22,6 @@ from srna_lib.rankings import (
     strongest_planted,
     top_features,
 )
-from srna_lib.simulate import simulate_atlas
 
 
 def table(rows, columns="abcd", index=None) -> pd.DataFrame:

@@ -19,12 +19,11 @@ import scipy.sparse as sp
 from hypothesis import given
 from hypothesis import strategies as st
 
-from srna_lib import readers, unpack
-from srna_lib.atlas import BIOTYPES, check_atlas
-from srna_lib.axis_names import guess_biotype
+from srna_lib.data.atlas import BIOTYPES, check_atlas
+from srna_lib.datasets.simulated import simulate_atlas
 from srna_lib.errors import ReadError
-from srna_lib.quantity import judge
-from srna_lib.simulate import simulate_atlas
+from srna_lib.io import readers, unpack
+from srna_lib.io.tables import guess_biotype, judge
 
 MIRS = ["hsa-miR-1-3p", "hsa-miR-21-5p", "hsa-let-7a-5p"]
 VALUES = [[5, 0], [7, 120], [1, 3]]

@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 from test_attributions import SMALL, counts
 
-from srna_lib.labels import Task
-from srna_lib.models import recipe
-from srna_lib.refits import fit_folds, fit_seeds
-from srna_lib.validate import make_splits
+from srna_lib.data.task import Task
+from srna_lib.evaluate.crossval import make_splits
+from srna_lib.models.recipes import recipe
+from srna_lib.stability.refits import fit_folds, fit_seeds
 
 
 @pytest.fixture(scope="module")

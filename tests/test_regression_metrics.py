@@ -12,8 +12,14 @@ from scipy.stats import pearsonr, spearmanr
 from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
 
 from srna_lib.errors import InputError
-from srna_lib.regression_metrics import METRICS, coverage_table, interval_levels, prepare, score
-from srna_lib.results import RECORD_FIELDS
+from srna_lib.evaluate.metrics import (
+    QUANTITY_METRICS,
+    coverage_table,
+    interval_levels,
+    prepare_quantity,
+    score_quantity,
+)
+from srna_lib.report.results import RECORD_FIELDS
 
 ORACLES = {
     "mae": mean_absolute_error,
@@ -25,7 +31,7 @@ ORACLES = {
 
 
 def figures(t, **options):
-    return {r["metric"]: r for r in score(t, dataset="toy", **{"n_boot": 100, **options})}
+    return {r["metric"]: r for r in score_quantity(t, dataset="toy", **{"n_boot": 100, **options})}
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -43,7 +49,7 @@ def test_values_are_those_of_scikit_learn_and_scipy(seed):
 def test_weights_are_repeated_rows():
     t = ages()
     w = np.random.default_rng(0).integers(0, 3, (2, len(t))).astype(float)
-    got = prepare(t)(w)
+    got = prepare_quantity(t)(w)
     for i in range(2):
         again = t.iloc[np.repeat(np.arange(len(t)), w[i].astype(int))]
         for name in ("mae", "rmse", "r2", "pearson"):
@@ -84,10 +90,10 @@ def test_levels_are_read_from_the_columns():
 
 
 def test_records_can_be_written():
-    records = score(ages(), dataset="toy", n_boot=50)
+    records = score_quantity(ages(), dataset="toy", n_boot=50)
     assert all(tuple(r) == RECORD_FIELDS for r in records)
     json.dumps(records, allow_nan=False)
-    assert [r["metric"] for r in records][:8] == list(METRICS)
+    assert [r["metric"] for r in records][:8] == list(QUANTITY_METRICS)
 
 
 def test_small_studies_do_not_count_within():
@@ -129,6 +135,6 @@ def test_what_is_no_number_is_refused():
         t = ages().astype({"y_true": object})
         t.loc[5, "y_true"] = bad
         with pytest.raises(InputError, match=r"column 'y_true' holds .*; expected finite numbers"):
-            score(t, dataset="toy")
+            score_quantity(t, dataset="toy")
     with pytest.raises(InputError, match="column 'model' holds 2 values"):
-        score(pd.concat([ages(), ages().assign(model="n")]), dataset="toy")
+        score_quantity(pd.concat([ages(), ages().assign(model="n")]), dataset="toy")

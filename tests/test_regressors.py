@@ -8,9 +8,8 @@ import pytest
 from sklearn.base import clone
 
 from srna_lib.errors import InputError
-from srna_lib.intervals import IntervalRegressor
-from srna_lib.models import CONDITIONED
-from srna_lib.regressors import QUANTITY_RECIPES, quantity_recipe
+from srna_lib.models.intervals import IntervalRegressor
+from srna_lib.models.recipes import CONDITIONED, QUANTITY_RECIPES, quantity_recipe
 
 QUICK = {"forest": {"regressor__estimator__n_estimators": 20}}
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
-from srna_lib.relevance import MIN_GROUP, RelevanceWeights, association
+from srna_lib.models.preprocess import MIN_GROUP, RelevanceWeights, association
 
 FLOOR = 1e-3  # an association of zero
 

@@ -14,10 +14,12 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from srna_lib import cells, datasets, html, manifest, parameters, reports
-from srna_lib.atlas import make_atlas
+from srna_lib.data.atlas import make_atlas
+from srna_lib.datasets import registry
 from srna_lib.errors import InputError
-from srna_lib.results import BANNER
+from srna_lib.report import page as report_page
+from srna_lib.report import run as report_run
+from srna_lib.report.results import BANNER
 
 ROOT = Path(__file__).parent.parent
 CHECK = ROOT / "scripts" / "check_pages.py"
@@ -66,7 +68,7 @@ def save(folder: Path, stem: str, *blocks, srna=None) -> Path:
 def page_of(*blocks, error=None, **options) -> str:
     nb = new_notebook(cells=list(blocks))
     defaults = {"stem": "x", "title": "x", "about": "", "versions": "", "simulated": False}
-    return html.notebook_page(nb, **{**defaults, **options}, error=error)
+    return report_page.notebook_page(nb, **{**defaults, **options}, error=error)
 
 
 def shown(*outputs) -> str:
@@ -115,7 +117,7 @@ def run(tmp_path_factory):
         code("import os, time\ntime.sleep(1)\nos._exit(1)"),
     )
     lines: list[str] = []
-    report = reports.run_notebooks(
+    report = report_run.run_notebooks(
         out=base / "out", notebooks_dir=source, parameters={"label": EVIL, "size": "3"}, say=lines.append
     )
     return base, report, lines
@@ -146,7 +148,7 @@ def test_kernel_is_this_interpreter_even_if_another_python3_is_installed(tmp_pat
     (spec / "kernel.json").write_text(json.dumps({"argv": ["false"], "display_name": "x", "language": "python"}))
     monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "data"))
     save(tmp_path / "nbs", "01_a", code("1"))
-    assert not reports.run_notebooks(out=tmp_path / "out", notebooks_dir=tmp_path / "nbs", say=str).failed
+    assert not report_run.run_notebooks(out=tmp_path / "out", notebooks_dir=tmp_path / "nbs", say=str).failed
 
 
 def test_page_has_figures_once_with_library_once_and_no_network(run):
@@ -204,7 +206,7 @@ def test_index_has_card_numbers_figure_and_banner_all_escaped(run):
     assert f"label {EVIL}" not in body
     assert "label &lt;script&gt;alert(1)&lt;/script&gt;" in body
     assert BANNER in body
-    assert datasets.entry("demo")["title"] in body
+    assert registry.entry("demo")["title"] in body
     assert page.count("* plotly.js v") == 1
     assert page.count('class="plotly-graph-div"') == 1
     assert body.count('class="status failed"') == 3
@@ -242,12 +244,12 @@ def test_the_browser_check_notices_what_is_wrong(tmp_path):
 def test_resume_skips_what_is_done_and_redoes_what_changed(tmp_path, monkeypatch):
     source, out, library = tmp_path / "nbs", tmp_path / "out", tmp_path / "module.py"
     library.write_text("one")
-    monkeypatch.setattr(manifest, "library_files", lambda: [library])
+    monkeypatch.setattr(run, "library_files", lambda: [library])
     save(source, "01_a", code(PARAMETERS, "parameters"), code("1"))
     save(source, "02_b", code(PARAMETERS, "parameters"), code("raise ValueError"))
 
     def statuses(**options):
-        report = reports.run_notebooks(out=out, notebooks_dir=source, say=str, **options)
+        report = report_run.run_notebooks(out=out, notebooks_dir=source, say=str, **options)
         return [outcome.status for outcome in report.outcomes]
 
     assert statuses() == ["ok", "failed"]
@@ -268,30 +270,30 @@ def test_resume_skips_what_is_done_and_redoes_what_changed(tmp_path, monkeypatch
 
 def test_digest_counts_source_and_parameters_but_neither_outputs_nor_place(tmp_path):
     path = save(tmp_path, "01_a", code("1"))
-    first = manifest.digest_of(path, {"seed": 0, "out": "/a"})
+    first = report_run.digest_of(path, {"seed": 0, "out": "/a"})
     nb = nbformat.read(path, as_version=4)
     nb.cells[0].outputs = [new_output("stream", text="1")]
     nbformat.write(nb, path)
-    assert manifest.digest_of(path, {"seed": 0, "out": "/b"}) == first
-    assert manifest.digest_of(path, {"seed": 1, "out": "/a"}) != first
+    assert report_run.digest_of(path, {"seed": 0, "out": "/b"}) == first
+    assert report_run.digest_of(path, {"seed": 1, "out": "/a"}) != first
     save(tmp_path, "01_a", code("2"))
-    assert manifest.digest_of(path, {"seed": 0, "out": "/a"}) != first
+    assert report_run.digest_of(path, {"seed": 0, "out": "/a"}) != first
 
 
 def test_a_failing_rerun_does_not_show_the_results_of_the_run_before(tmp_path):
     source, out = tmp_path / "nbs", tmp_path / "out"
     save(source, "01_good", code(PARAMETERS, "parameters"), code(FIGURE), code(CARD))
-    reports.run_notebooks(out=out, notebooks_dir=source, say=str)
+    report_run.run_notebooks(out=out, notebooks_dir=source, say=str)
     assert "&lt;i&gt;7" in (out / "index.html").read_text()
     save(source, "01_good", code(PARAMETERS, "parameters"), code(FIGURE), code(CARD), code("assert False"))
-    reports.run_notebooks(out=out, notebooks_dir=source, say=str)
+    report_run.run_notebooks(out=out, notebooks_dir=source, say=str)
     page = (out / "index.html").read_text()
     assert "&lt;i&gt;7" not in page
     assert "AssertionError" in page
 
 
 def test_every_module_and_the_registry_count_as_library():
-    names = {path.name for path in manifest.library_files()}
+    names = {path.name for path in report_run.library_files()}
     assert {"reports.py", "datasets.py", "datasets.json"} <= names
 
 
@@ -318,7 +320,7 @@ def test_interrupted_run_ends_with_130_and_goes_on(tmp_path):
     assert "interrupted" in errors
     assert not [path.name for path in out.iterdir() if ".part" in path.name]
     save(source, "02_b", code("1"))
-    report = reports.run_notebooks(out=out, notebooks_dir=source, say=str)
+    report = report_run.run_notebooks(out=out, notebooks_dir=source, say=str)
     assert [outcome.status for outcome in report.outcomes] == ["skipped", "ok"]
 
 
@@ -342,7 +344,7 @@ def test_wrong_arguments_are_one_sentence_and_write_nothing(tmp_path, monkeypatc
     save(source, "02_b", code(PARAMETERS, "parameters"))
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match=words) as caught:
-        reports.run_notebooks(**{"out": out, "notebooks_dir": source, "say": str, **options})
+        report_run.run_notebooks(**{"out": out, "notebooks_dir": source, "say": str, **options})
     assert "\n" not in str(caught.value)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["nbs"]
 
@@ -353,9 +355,9 @@ def test_report_folder_must_be_a_writable_folder_of_its_own(tmp_path):
     before = path.read_bytes()
     (tmp_path / "file").write_text("x")
     with pytest.raises(InputError, match="folder of the notebooks"):
-        reports.run_notebooks(out=source, notebooks_dir=source)
+        report_run.run_notebooks(out=source, notebooks_dir=source)
     with pytest.raises(InputError, match="is a file; expected a folder"):
-        reports.run_notebooks(out=tmp_path / "file" / "deep", notebooks_dir=source)
+        report_run.run_notebooks(out=tmp_path / "file" / "deep", notebooks_dir=source)
     assert path.read_bytes() == before
 
 
@@ -364,17 +366,17 @@ def test_report_folder_without_permission(tmp_path):
     save(tmp_path / "nbs", "01_a", code("1"))
     (tmp_path / "closed").mkdir(mode=0o555)
     with pytest.raises(InputError, match="not writable"):
-        reports.run_notebooks(out=tmp_path / "closed" / "out", notebooks_dir=tmp_path / "nbs")
+        report_run.run_notebooks(out=tmp_path / "closed" / "out", notebooks_dir=tmp_path / "nbs")
 
 
 def test_data_set_that_cannot_be_had_stops_the_run_before_it_writes(tmp_path, monkeypatch):
     def broken(name):
         raise InputError(f"{name}: wrong hash.")
 
-    monkeypatch.setattr(datasets, "fetch", broken)
+    monkeypatch.setattr(registry, "fetch", broken)
     save(tmp_path / "nbs", "01_a", code("1"))
     with pytest.raises(InputError, match="demo: wrong hash"):
-        reports.run_notebooks(out=tmp_path / "out", notebooks_dir=tmp_path / "nbs")
+        report_run.run_notebooks(out=tmp_path / "out", notebooks_dir=tmp_path / "nbs")
     assert not (tmp_path / "out").exists()
 
 
@@ -382,7 +384,7 @@ def test_data_set_that_cannot_be_had_stops_the_run_before_it_writes(tmp_path, mo
 def unfetched(monkeypatch):
     """Nothing is downloaded; the names that were asked for."""
     asked: list[str] = []
-    monkeypatch.setattr(datasets, "fetch", asked.append)
+    monkeypatch.setattr(registry, "fetch", asked.append)
     return asked
 
 
@@ -409,7 +411,7 @@ REASON = (
 
 def test_notebooks_that_do_not_apply_are_left_out_and_the_index_says_why(tmp_path, three, unfetched):
     lines: list[str] = []
-    report = reports.run_notebooks(dataset="mirome", out=tmp_path / "out", notebooks_dir=three, say=lines.append)
+    report = report_run.run_notebooks(dataset="mirome", out=tmp_path / "out", notebooks_dir=three, say=lines.append)
     assert [(o.notebook, o.status) for o in report.outcomes] == [
         ("02_tissue", "ok"), ("03_sex", "not applicable"), ("04_age", "not applicable")]  # fmt: skip
     assert not report.failed
@@ -431,7 +433,7 @@ def test_a_later_run_finds_what_is_done_and_what_does_not_apply(tmp_path, three,
     options = {"out": tmp_path / "out", "notebooks_dir": three, "say": str}
 
     def statuses(*names, **more):
-        return [o.status for o in reports.run_notebooks(names, **{**options, **more}).outcomes]
+        return [o.status for o in report_run.run_notebooks(names, **{**options, **more}).outcomes]
 
     assert statuses() == ["ok", "ok", "ok"]
     results = tmp_path / "out" / "results"
@@ -449,7 +451,7 @@ def test_a_later_run_finds_what_is_done_and_what_does_not_apply(tmp_path, three,
 
 def test_notebook_asked_for_by_name_must_apply(tmp_path, three, unfetched):
     with pytest.raises(InputError) as caught:
-        reports.run_notebooks(["02", "03"], dataset="mirome", out=tmp_path / "out", notebooks_dir=three, say=str)
+        report_run.run_notebooks(["02", "03"], dataset="mirome", out=tmp_path / "out", notebooks_dir=three, say=str)
     assert str(caught.value) == REASON
     assert not (tmp_path / "out").exists()
     assert not unfetched  # nothing is downloaded only to be refused
@@ -458,14 +460,14 @@ def test_notebook_asked_for_by_name_must_apply(tmp_path, three, unfetched):
 def test_columns_of_an_own_atlas_decide(tmp_path, three, counts, obs, info):
     path, options = tmp_path / "mine.h5ad", {"out": tmp_path / "out", "notebooks_dir": three, "say": str}
     own_atlas(path, counts, obs, info, ["male"] * 6)
-    report = reports.run_notebooks(dataset=str(path), **options)
+    report = report_run.run_notebooks(dataset=str(path), **options)
     assert [o.status for o in report.outcomes] == ["ok", "not applicable", "not applicable"]
     with pytest.raises(InputError, match=r"03_sex needs the column sex .*mine\.h5ad' does not have"):
-        reports.run_notebooks(["3"], dataset=str(path), **options)
+        report_run.run_notebooks(["3"], dataset=str(path), **options)
     own_atlas(path, counts, obs, info, ["male", "female", None] * 2)
-    report = reports.run_notebooks(dataset=str(path), **options)  # a changed file is not what was done
+    report = report_run.run_notebooks(dataset=str(path), **options)  # a changed file is not what was done
     assert [o.status for o in report.outcomes] == ["ok", "ok", "ok"]
-    report = reports.run_notebooks(["2", "3"], dataset=str(path), **options)
+    report = report_run.run_notebooks(["2", "3"], dataset=str(path), **options)
     assert [o.status for o in report.outcomes] == ["skipped", "skipped"]
 
 
@@ -483,8 +485,8 @@ def test_columns_of_an_own_atlas_decide(tmp_path, three, counts, obs, info):
 )
 def test_needs_are_met_by_columns(tmp_path, needs, columns, applies):
     path = save(tmp_path / "nbs", "01_a", code("1"), srna={"needs": needs})
-    assert parameters.needed_columns(path) == needs
-    assert (parameters.why_not(path, "x", columns) == "") == applies
+    assert report_run.needed_columns(path) == needs
+    assert (report_run.why_not(path, "x", columns) == "") == applies
 
 
 @pytest.mark.parametrize(
@@ -501,16 +503,16 @@ def test_needs_are_met_by_columns(tmp_path, needs, columns, applies):
 def test_a_need_can_be_the_column_that_a_parameter_names(tmp_path, values, columns, applies):
     cell = code("label: str = 'tissue_group'", "parameters")
     path = save(tmp_path / "nbs", "01_a", cell, srna={"needs": ["{label}"]})
-    reason = parameters.why_not(path, "x", columns, values)
+    reason = report_run.why_not(path, "x", columns, values)
     assert (reason == "") == applies
     assert applies or reason.endswith(" Another column: -p label=NAME.")
     with pytest.raises(InputError, match=r"needs \{shoe\}; expected the name of one of the notebook's parameters"):
-        parameters.why_not(save(tmp_path / "nbs", "02_a", cell, srna={"needs": ["{shoe}"]}), "x", columns, values)
+        report_run.why_not(save(tmp_path / "nbs", "02_a", cell, srna={"needs": ["{shoe}"]}), "x", columns, values)
 
 
 def test_needs_that_no_data_set_meets(tmp_path):
     path = save(tmp_path / "nbs", "01_a", code("1"), srna={"needs": ["shoe_size"]})
-    assert parameters.why_not(path, "demo", ["tissue", "sex"]).endswith("does not have; it has sex, tissue.")
+    assert report_run.why_not(path, "demo", ["tissue", "sex"]).endswith("does not have; it has sex, tissue.")
 
 
 @pytest.mark.parametrize(
@@ -519,20 +521,20 @@ def test_needs_that_no_data_set_meets(tmp_path):
 def test_declaration_that_is_none(tmp_path, srna):
     path = save(tmp_path / "nbs", "01_a", code("1"), srna=srna)
     with pytest.raises(InputError, match=r"01_a\.ipynb: metadata 'srna' holds .*; expected the columns"):
-        reports.run_notebooks(out=tmp_path / "out", notebooks_dir=path.parent, say=str)
+        report_run.run_notebooks(out=tmp_path / "out", notebooks_dir=path.parent, say=str)
 
 
 def test_file_that_is_no_notebook(tmp_path):
     (tmp_path / "01_a.ipynb").write_text("{")
     with pytest.raises(InputError, match=r"01_a\.ipynb: not readable as a notebook"):
-        reports.run_notebooks(out=tmp_path / "out", notebooks_dir=tmp_path)
+        report_run.run_notebooks(out=tmp_path / "out", notebooks_dir=tmp_path)
 
 
 @pytest.mark.parametrize("names", [["2"], ["02"], ["02_b"], ["02_b.ipynb"], ["2", "02_b"]])
 def test_notebooks_are_found_by_number_stem_and_file_name(tmp_path, names):
     for stem in ("01_a", "02_b", "12_c"):
         save(tmp_path, stem, code("1"))
-    paths, folder = parameters.find_notebooks(names, tmp_path)
+    paths, folder = report_run.find_notebooks(names, tmp_path)
     assert [path.stem for path in paths] == ["02_b"]
     assert folder == tmp_path.resolve()
 
@@ -540,8 +542,8 @@ def test_notebooks_are_found_by_number_stem_and_file_name(tmp_path, names):
 def test_no_name_means_all_in_order_and_names_keep_the_order(tmp_path):
     for stem in ("12_c", "01_a", "02_b"):
         save(tmp_path, stem, code("1"))
-    assert [p.stem for p in parameters.find_notebooks([], tmp_path)[0]] == ["01_a", "02_b", "12_c"]
-    assert [p.stem for p in parameters.find_notebooks(["12", "1"], tmp_path)[0]] == ["01_a", "12_c"]
+    assert [p.stem for p in report_run.find_notebooks([], tmp_path)[0]] == ["01_a", "02_b", "12_c"]
+    assert [p.stem for p in report_run.find_notebooks(["12", "1"], tmp_path)[0]] == ["01_a", "12_c"]
 
 
 @pytest.mark.parametrize(
@@ -559,7 +561,7 @@ def test_no_name_means_all_in_order_and_names_keep_the_order(tmp_path):
 )
 def test_values_are_read_as_the_type_of_the_default(tmp_path, line, text, value):
     path = save(tmp_path, "01_a", code(line, "parameters"))
-    given = parameters.chosen_parameters([path], {"dataset": "demo"}, {"x": text})[path]
+    given = report_run.chosen_parameters([path], {"dataset": "demo"}, {"x": text})[path]
     assert given == {"x": value}
     assert type(given["x"]) is type(value)
 
@@ -577,13 +579,13 @@ def test_values_are_read_as_the_type_of_the_default(tmp_path, line, text, value)
 def test_values_of_another_type_are_refused(tmp_path, line, text):
     path = save(tmp_path, "01_a", code(line, "parameters"))
     with pytest.raises(InputError, match="parameter 'x' of 01_a: found"):
-        parameters.chosen_parameters([path], {}, {"x": text})
+        report_run.chosen_parameters([path], {}, {"x": text})
 
 
 def test_parameters_go_only_to_notebooks_that_declare_them(tmp_path):
     first = save(tmp_path, "01_a", code("seed: int = 0\nsize: int = 1", "parameters"))
     second = save(tmp_path, "02_b", code("1"))
-    given = parameters.chosen_parameters([first, second], {"seed": 3, "profile": "demo"}, {"size": "2"})
+    given = report_run.chosen_parameters([first, second], {"seed": 3, "profile": "demo"}, {"size": "2"})
     assert given == {first: {"seed": 3, "size": 2}, second: {}}
 
 
@@ -641,7 +643,7 @@ def test_tags_fold_hide_and_frame():
 def test_injected_parameters_are_a_compact_block():
     nb = new_notebook(cells=[code("label = 'a'", "injected-parameters")])
     nb.metadata.papermill = {"parameters": {"label": EVIL}}
-    page = html.notebook_page(nb, stem="x", title="x", about="", versions="", simulated=False)
+    page = report_page.notebook_page(nb, stem="x", title="x", about="", versions="", simulated=False)
     assert "Parameters of this run" in page
     assert "label = &#39;&lt;script&gt;" in page
 
@@ -664,18 +666,18 @@ def test_page_title_data_set_and_parameters_are_escaped_on_the_index():
             "settings": EVIL, "numbers": {EVIL: EVIL}, "figure": None,
             "error": {"sentence": EVIL, "traceback": EVIL}}  # fmt: skip
     data = {"title": EVIL, "citation": EVIL, "licence": EVIL}
-    page = html.index_page([card], title=EVIL, datasets=[data], summary=EVIL, versions=EVIL, simulated=True)
+    page = report_page.index_page([card], title=EVIL, datasets=[data], summary=EVIL, versions=EVIL, simulated=True)
     assert EVIL not in page
     assert page.count("&lt;script&gt;alert(1)&lt;/script&gt;") >= 12
 
 
 def test_errors_are_described_for_people():
-    assert cells.describe_error("InputError", "a.", ["\x1b[31mlong"]) == {"title": "a.", "body": ""}
-    assert cells.describe_error("KeyError", "'a'", ["\x1b[31mlong\x1b[0m"]) == {
+    assert report_page.describe_error("InputError", "a.", ["\x1b[31mlong"]) == {"title": "a.", "body": ""}
+    assert report_page.describe_error("KeyError", "'a'", ["\x1b[31mlong\x1b[0m"]) == {
         "title": "KeyError: 'a'", "body": "long"}  # fmt: skip
 
 
 def test_notebook_title_is_its_first_heading():
     nb = new_notebook(cells=[prose("text"), prose("# A **bold** `x` title\n\nmore")])
-    assert html.notebook_title(nb, "stem") == "A bold x title"
-    assert html.notebook_title(new_notebook(cells=[]), "stem") == "stem"
+    assert report_page.notebook_title(nb, "stem") == "A bold x title"
+    assert report_page.notebook_title(new_notebook(cells=[]), "stem") == "stem"

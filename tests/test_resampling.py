@@ -8,8 +8,16 @@ import pytest
 from oof import binary
 
 from srna_lib.errors import InputError
-from srna_lib.resampling import _CELLS, bootstrap, draw_weights, interval, make_record, study_records, unit_codes
-from srna_lib.results import RECORD_FIELDS
+from srna_lib.evaluate.bootstrap import (
+    _CELLS,
+    bootstrap,
+    draw_weights,
+    interval,
+    make_record,
+    study_records,
+    unit_codes,
+)
+from srna_lib.report.results import RECORD_FIELDS
 
 
 def weights(table, unit, n_boot=50, seed=0):

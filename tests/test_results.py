@@ -13,9 +13,9 @@ import plotly.graph_objects as go
 import pytest
 
 import srna_lib
-from srna_lib import results
-from srna_lib.metrics import score
-from srna_lib.results import RECORD_FIELDS, banner_html, versions, write_card, write_results, write_text
+from srna_lib.evaluate.metrics import score_classes
+from srna_lib.report import results
+from srna_lib.report.results import RECORD_FIELDS, banner_html, versions, write_card, write_results, write_text
 
 RECORD = {
     "task": "tissue_group", "dataset": "toy", "model": "m", "features": "miRNA", "scheme": "grouped_kfold",
@@ -79,7 +79,7 @@ def test_predictions_are_optional(tmp_path):
 
 
 def test_scores_can_be_written(tmp_path, predictions):
-    records = score(predictions, dataset="toy", n_boot=20)
+    records = score_classes(predictions, dataset="toy", n_boot=20)
     assert any(r["value"] is None for r in records)  # class b is never predicted
     write_results(tmp_path, "02_tissue", records)
     assert strict(tmp_path / "results" / "02_tissue.json") == records

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 
-from srna_lib.scaling import TrimmedMeanLog
+from srna_lib.models.preprocess import TrimmedMeanLog
 
 
 @pytest.fixture

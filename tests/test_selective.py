@@ -7,11 +7,11 @@ import pytest
 from oof import binary, several, table
 
 from srna_lib.errors import InputError
-from srna_lib.selective import _prepare, accuracy_of_kept, coverage_curve, score
+from srna_lib.evaluate.metrics import _prepare_selective, accuracy_of_kept, coverage_curve, score_selective
 
 
 def figures(t, **options):
-    return {r["metric"]: r for r in score(t, dataset="toy", **{"n_boot": 100, **options})}
+    return {r["metric"]: r for r in score_selective(t, dataset="toy", **{"n_boot": 100, **options})}
 
 
 def distinct(n=200, seed=0):
@@ -65,7 +65,7 @@ def test_ties_have_the_mean_accuracy_of_random_orders():
 def test_weights_are_repeated_samples():
     t, rng = distinct(100), np.random.default_rng(1)
     w = rng.multinomial(100, np.full(100, 0.01)).astype(float)
-    got = _prepare(t)[1](w[None])
+    got = _prepare_selective(t)[1](w[None])
     again = t.iloc[np.repeat(np.arange(100), w.astype(int))].sort_values("p_male", ascending=False)
     right = (again["y_true"] == again["y_pred"]).to_numpy()
     for share in (0.2, 0.5, 1.0):
@@ -84,11 +84,11 @@ def test_a_confidence_that_knows_raises_the_area_above_the_accuracy():
 
 def test_other_coverages_are_refused():
     with pytest.raises(InputError, match=r"coverage 0\.333: expected whole per cents"):
-        score(binary(), dataset="toy", coverages=(0.333,))
+        score_selective(binary(), dataset="toy", coverages=(0.333,))
 
 
 def test_accuracy_of_kept_by_hand():
-    score, right = np.array([3.0, 1, 2, 2]), np.array([1.0, 0, 0, 1])
+    score_selective, right = np.array([3.0, 1, 2, 2]), np.array([1.0, 0, 0, 1])
     weights, shares = np.array([[1.0, 1, 1, 1], [2, 0, 1, 1], [0, 4, 0, 0]]), np.array([0.25, 0.5, 1])
     expected = [[1, 1.5 / 2, 2 / 4], [1, 1, 3 / 4], [0, 0, 0]]
-    np.testing.assert_allclose(accuracy_of_kept(score, right, weights, shares), expected)
+    np.testing.assert_allclose(accuracy_of_kept(score_selective, right, weights, shares), expected)

@@ -12,10 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from srna_lib import datasets, sets
+from srna_lib.data.mirna_names import mirna_table
+from srna_lib.datasets import registry
 from srna_lib.errors import InputError
-from srna_lib.mirnas import mirna_table
-from srna_lib.sets import as_sets, load_sets, measured, read_gmt, stem_loops
+from srna_lib.explain import enrichment
+from srna_lib.explain.enrichment import as_sets, load_sets, measured, read_gmt, stem_loops
 
 TABLE = mirna_table()
 MATURE = sorted(TABLE.loc[TABLE["kind"] == "mature", "name"])
@@ -83,10 +84,10 @@ def test_stem_loops_join_arms_and_copies():
 
 
 def test_families_and_clusters_need_no_file(monkeypatch):
-    monkeypatch.setattr(sets, "fetch", lambda name: pytest.fail("nothing is to be fetched"))
+    monkeypatch.setattr(enrichment, "fetch", lambda name: pytest.fail("nothing is to be fetched"))
     var = pd.DataFrame(index=["hsa-miR-17-5p", "hsa-miR-20a-5p", "hsa-miR-18a-5p", "hsa-let-7a-5p/7c-5p", "SNORD1"])
-    table = load_sets(var, sets.OF_ATLAS)
-    family, cluster = (table[table["collection"] == c] for c in sets.OF_ATLAS)
+    table = load_sets(var, enrichment.OF_ATLAS)
+    family, cluster = (table[table["collection"] == c] for c in enrichment.OF_ATLAS)
     assert members(family, "mir-17") == {"hsa-miR-17-5p", "hsa-miR-20a-5p", "hsa-miR-18a-5p"}
     assert members(cluster, "mir-17~mir-92a-1") == {"hsa-miR-17-5p", "hsa-miR-20a-5p", "hsa-miR-18a-5p"}
     assert members(cluster, "mir-99a~let-7c") == {"hsa-let-7a-5p/7c-5p"}
@@ -97,13 +98,13 @@ def test_a_simulated_atlas_keeps_its_own_families():
     var = pd.DataFrame(
         {"family": ["a", "a", None], "cluster": ["x;y", "", None]}, index=["piR-1", "piR-2", "hsa-miR-21-5p"]
     )
-    table = load_sets(var, sets.OF_ATLAS)
+    table = load_sets(var, enrichment.OF_ATLAS)
     assert members(table, "a") == {"piR-1", "piR-2"} and members(table, "mir-21") == {"hsa-miR-21-5p"}
     assert members(table, "x") == members(table, "y") == {"piR-1"}
 
 
 def test_an_atlas_without_any_known_name_has_no_sets():
-    table = load_sets(pd.DataFrame(index=["a", "b"]), sets.OF_ATLAS)
+    table = load_sets(pd.DataFrame(index=["a", "b"]), enrichment.OF_ATLAS)
     assert table.empty and {"collection", "set", "feature"} <= set(table)
 
 
@@ -221,11 +222,11 @@ def annotation(mirror, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SRNA_DATA_DIR", str(tmp_path_factory.mktemp("annotation")))
         patch.setenv("SRNA_DATA_MIRROR", str(mirror))
-        yield datasets.fetch("annotation")
+        yield registry.fetch("annotation")
 
 
 def test_tissue_sets_are_those_of_the_source(annotation):
-    table = sets.tissue_sets()
+    table = enrichment.tissue_sets()
     assert (len(table), table["set"].nunique()) == (440, 22)
     assert table["set"].value_counts()[["brain", "muscle", "thyroid"]].to_dict() == {
         "brain": 92,
@@ -236,16 +237,16 @@ def test_tissue_sets_are_those_of_the_source(annotation):
 
 
 def test_disease_sets_are_those_of_the_source(annotation):
-    table = sets.disease_sets()
+    table = enrichment.disease_sets()
     assert (len(table), table["member"].nunique(), table["set"].nunique()) == (5618, 574, 243)
     assert (table["set"] == "MIM114480").sum() == 266 and set(table["per"]) == {"stem-loop"}
 
 
 def test_the_larger_diseases_have_a_title(annotation):
-    table = sets.disease_sets()
+    table = enrichment.disease_sets()
     titles = table.drop_duplicates("set").set_index("set")["title"]
     assert titles["MIM114480"] == "breast cancer" and titles["MIM181500"] == "schizophrenia"
-    named = pd.read_csv(Path(sets.__file__).parent / "resources" / "disease_names.tsv", sep="\t", comment="#")
+    named = pd.read_csv(Path(enrichment.__file__).parent / "resources" / "disease_names.tsv", sep="\t", comment="#")
     assert set(named["disease"]) <= set(titles.index) and not named.duplicated("disease").any()
     assert not named.duplicated("title").any() and (titles[named["disease"]] == named["title"].to_numpy()).all()
     assert (table["title"] != "").mean() > 0.8
@@ -253,7 +254,7 @@ def test_the_larger_diseases_have_a_title(annotation):
 
 def test_few_names_of_the_diseases_are_lost(annotation):
     """Against every mature miRNA, only names that miRBase has withdrawn or that never were names find nothing."""
-    table = sets.disease_sets()
+    table = enrichment.disease_sets()
     lost = table[~table["member"].isin(measured(table, MATURE)["member"])]
     assert set(lost["member"]) == {
         "hsa-miR-1280", "hsa-miR-720", "hsa-miR-189", "hsa-miR-124a-2", "hsa-miR-124a-3", "hsa-miR-192-2",
@@ -307,6 +308,6 @@ def test_the_sets_of_a_real_atlas(annotation, mirome):
 def test_tissue_sets_meet_an_atlas_of_stem_loops(annotation):
     """Mature miRNAs stand for their stem-loops where nothing else is measured, as in TCGA."""
     loops = list(TABLE.loc[(TABLE["kind"] == "stem-loop") & (TABLE["release"] == "21"), "name"])
-    table = measured(sets.tissue_sets(), loops)
+    table = measured(enrichment.tissue_sets(), loops)
     assert table["member"].nunique() > 0.95 * 257
     assert {"hsa-mir-133a-1", "hsa-mir-133a-2"} <= members(table, "muscle")

@@ -11,8 +11,8 @@ from oof import ages, binary
 from scipy import stats
 
 from srna_lib.errors import InputError
-from srna_lib.ranking_metrics import compare_auc
-from srna_lib.significance import adjust, bootstrap_p_value, compare_pairs, corrected_t_test, fold_values
+from srna_lib.evaluate.comparison import adjust, bootstrap_p_value, compare_pairs, corrected_t_test, fold_values
+from srna_lib.evaluate.metrics import compare_auc
 
 
 def test_without_overlap_the_corrected_test_is_the_t_test():

@@ -10,9 +10,9 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import MinMaxScaler, PowerTransformer, StandardScaler
 
 from srna_lib.errors import InputError
-from srna_lib.networks import DenseNetClassifier
-from srna_lib.preprocess import LogCPM, ReadsPerMillion, SampleRanks, ZeroFilter
-from srna_lib.silencing import classifier_of, silence
+from srna_lib.models.network import DenseNetClassifier
+from srna_lib.models.preprocess import LogCPM, ReadsPerMillion, SampleRanks, ZeroFilter
+from srna_lib.stability.masking import classifier_of, silence
 
 
 @pytest.fixture(scope="module")

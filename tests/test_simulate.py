@@ -14,16 +14,14 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from srna_lib.atlas import BIOTYPES, check_atlas, counts_frame
-from srna_lib.catalogue import catalogue, read_profile, settings
-from srna_lib.contexts import add_age_intervals, permute
+from srna_lib.data.atlas import BIOTYPES, check_atlas, counts_frame
+from srna_lib.data.task import Task, add_age_intervals, make_task, permute
+from srna_lib.datasets.simulated import catalogue, read_profile, settings, simulate_atlas
 from srna_lib.errors import InputError
-from srna_lib.labels import Task, make_task
-from srna_lib.models import recipe
-from srna_lib.preprocess import feature_names
-from srna_lib.ranking_metrics import compare_auc
-from srna_lib.simulate import simulate_atlas
-from srna_lib.validate import cross_validate, make_splits
+from srna_lib.evaluate.crossval import cross_validate, make_splits
+from srna_lib.evaluate.metrics import compare_auc
+from srna_lib.models.preprocess import feature_names
+from srna_lib.models.recipes import recipe
 
 ROOT = Path(__file__).resolve().parent.parent
 PERSONAL = ("sex", "age_2")  # what is predicted about a person, as in the paper

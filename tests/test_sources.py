@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 import rdata
 
+from srna_lib.datasets.public import coded, plain, read_experiment, read_rda, read_table
 from srna_lib.errors import InputError
-from srna_lib.sources import coded, plain, read_experiment, read_rda, read_table
 
 
 def test_table(tmp_path):

@@ -11,12 +11,12 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 from srna_lib.errors import InputError
-from srna_lib.models import recipe
-from srna_lib.networks import DenseNetClassifier
-from srna_lib.orders import deeplift_order, fixed_order, random_order
-from srna_lib.preprocess import LogCPM, Presence, ReadsPerMillion, ZeroFilter
-from srna_lib.silencing import MASKINGS, silence
-from srna_lib.stability import first_flips, flip_curve
+from srna_lib.models.network import DenseNetClassifier
+from srna_lib.models.preprocess import LogCPM, Presence, ReadsPerMillion, ZeroFilter
+from srna_lib.models.recipes import recipe
+from srna_lib.stability.flips import first_flips, flip_curve
+from srna_lib.stability.masking import MASKINGS, silence
+from srna_lib.stability.orders import deeplift_order, fixed_order, random_order
 
 
 def network(*weights, classes=None) -> DenseNetClassifier:
@@ -299,7 +299,7 @@ def test_orders_that_ignore_the_state_cannot_be_recomputed():
 @pytest.mark.parametrize(("name", "masking"), [("dl_paper", "zero"), ("dl_paper", "renormalised"), ("dl_log", "zero")])
 def test_equal_to_the_plain_loop_on_real_samples(mirome, name, masking):
     """50 real samples, the paper's layers (few epochs); every sample towards every other class, up to 40 steps."""
-    from srna_lib.labels import make_task
+    from srna_lib.data.task import make_task
 
     task = make_task(mirome)
     rows = np.random.default_rng(0).permutation(len(task.y))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from srna_lib.study_draws import interval, study_weights, weighted_mean, weighted_median
+from srna_lib.evaluate.bootstrap import study_interval, study_weights, weighted_mean, weighted_median
 
 
 def test_studies_come_and_go_as_a_whole():
@@ -41,5 +41,5 @@ def test_the_weighted_median_is_that_of_the_repeated_values(seed):
 
 
 def test_intervals_ignore_replicates_without_a_value():
-    assert interval(np.array([1.0, np.nan, 3.0, 2.0]), 1.0) == (1, 3)
-    assert np.isnan(interval(np.array([np.nan]))).all()
+    assert study_interval(np.array([1.0, np.nan, 3.0, 2.0]), 1.0) == (1, 3)
+    assert np.isnan(study_interval(np.array([np.nan]))).all()

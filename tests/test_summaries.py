@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 from test_validate import make
 
-from srna_lib.experiment import PROFILES, Profile, run_models
-from srna_lib.summaries import accuracy_gaps, best, find, paper_results, percent, records_table, score_all
+from srna_lib.evaluate.comparison import accuracy_gaps, best, class_records, find, paper_results, percent, records_table
+from srna_lib.evaluate.crossval import PROFILES, Profile, run_models
 
 TINY = Profile("tiny", n_splits=3, repeats=2, n_boot=50, changes=PROFILES["smoke"].changes)
 
@@ -22,7 +22,7 @@ def test_records_table_has_a_row_per_model_and_a_column_per_scheme(task):
         run_models(task, ["dummy", "rf_plain"], s, profile=TINY, progress=False)
         for s in ("random_5fold", "grouped_kfold")
     ]
-    records = score_all(pd.concat(both), dataset="x", seed=0, n_boot=20)
+    records = class_records(pd.concat(both), dataset="x", seed=0, n_boot=20)
     table = records_table(records, ["accuracy", "balanced_accuracy"])
     assert list(table.index) == ["dummy", "rf_plain"]
     assert list(table.columns) == [

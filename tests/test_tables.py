@@ -16,11 +16,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from srna_lib import tables, unpack
 from srna_lib.errors import ReadError
-from srna_lib.table_parquet import parse_parquet
-from srna_lib.tables import Table, parse, parse_text
-from srna_lib.unpack import Source, load, short, stem
+from srna_lib.io import tables, unpack
+from srna_lib.io.tables import Table, parse, parse_parquet, parse_text
+from srna_lib.io.unpack import Source, load, short, stem
 
 PLAIN = "name,s1,s2\na,1,2\nb,3,4\n"
 

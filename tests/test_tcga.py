@@ -15,10 +15,10 @@ import pandas as pd
 import pyreadr
 import pytest
 
-from srna_lib import datasets, tcga
-from srna_lib.atlas import check_atlas, counts_frame
+from srna_lib.data.atlas import check_atlas, counts_frame
+from srna_lib.datasets import registry, tcga
+from srna_lib.datasets.tcga import read_tcga, read_tcga_trf
 from srna_lib.errors import InputError
-from srna_lib.tcga import read_tcga, read_tcga_trf
 
 GIB = 2**30
 
@@ -176,7 +176,7 @@ def test_files_of_another_layout(cohort, info, tmp_path):
 
 
 def test_every_cohort_of_the_registry_has_an_organ():
-    files = [Path(f["path"]).name.partition(".") for f in datasets.entry("tcga")["files"]]
+    files = [Path(f["path"]).name.partition(".") for f in registry.entry("tcga")["files"]]
     assert len(files) == 66
     for ending in ("miRNASeq.rda", "clinical.rda"):
         assert sorted(c for c, _, e in files if e == ending) == sorted(tcga.cohorts().index)
@@ -318,7 +318,7 @@ def test_two_cohorts_of_different_mirbase(mirror):
     """All stem-loops of any cohort: 1046 and 705, of which 680 are common."""
     paths = [
         mirror / f["repository"] / f["commit"] / f["path"]
-        for f in datasets.entry("tcga")["files"]
+        for f in registry.entry("tcga")["files"]
         if Path(f["path"]).name.partition(".")[0] in ("ACC", "LAML")
     ]
     whole = read_tcga(*paths, info={"name": "tcga"}, common_features=False)

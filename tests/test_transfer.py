@@ -8,8 +8,8 @@ from people import people_atlas
 from sklearn.metrics import roc_auc_score
 
 from srna_lib.errors import InputError
-from srna_lib.experiment import get_profile
-from srna_lib.transfer import both_ways, run_external, stack
+from srna_lib.evaluate.controls import both_ways, run_external, stack
+from srna_lib.evaluate.crossval import get_profile
 
 SIZES = {"LUAD": (20, 20), "LUSC": (16, 24), "KIRC": (15, 15)}
 SMOKE = get_profile("smoke")

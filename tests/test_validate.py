@@ -14,12 +14,11 @@ from hypothesis import strategies as st
 from sklearn.dummy import DummyClassifier
 from sklearn.pipeline import Pipeline
 
-from srna_lib import validate
+from srna_lib.data.task import Task
 from srna_lib.errors import InputError
-from srna_lib.labels import Task
-from srna_lib.models import recipe
-from srna_lib.regressors import quantity_recipe
-from srna_lib.validate import SCHEMES, cross_validate, make_splits
+from srna_lib.evaluate import crossval
+from srna_lib.evaluate.crossval import SCHEMES, cross_validate, make_splits
+from srna_lib.models.recipes import quantity_recipe, recipe
 
 FOREST = {"classifier__n_estimators": 10}
 
@@ -185,7 +184,7 @@ def test_cache_is_of_data_model_and_split(task, tmp_path):
 
 def test_a_class_absent_from_training_gets_probability_zero():
     task = make(["a", "b"] * 6 + ["c"] * 4, ["S1"] * 4 + ["S2"] * 4 + ["S3"] * 4 + ["S4"] * 4)
-    splits = [validate.Split("S4", np.arange(12), np.arange(12, 16))]
+    splits = [crossval.Split("S4", np.arange(12), np.arange(12, 16))]
     model = recipe("rf_plain", **FOREST)
     table = cross_validate(task, model, splits, scheme="grouped_kfold", name="rf_plain", progress=False)
     assert (table["p_c"] == 0).all()
@@ -259,7 +258,7 @@ def test_patient_folds_alarm_when_the_splitter_fails(monkeypatch):
         def split(self, y, *_):
             yield np.arange(0, len(y), 2), np.arange(1, len(y), 2)
 
-    monkeypatch.setattr(validate, "StratifiedGroupKFold", Careless)
+    monkeypatch.setattr(crossval, "StratifiedGroupKFold", Careless)
     with pytest.raises(AssertionError, match="patients on both sides of fold 0"):
         make_splits(patients(), "patient_kfold")
     with pytest.raises(AssertionError, match="studies on both sides of fold 0"):

@@ -41,21 +41,20 @@ import pandas as pd
 from IPython.display import display
 from sklearn.preprocessing import FunctionTransformer
 
-from srna_lib import coverage, embedding, explore, plots, plots_atlas, plots_embedding
-from srna_lib.labels import make_task
-from srna_lib.notebook import open_dataset, say
-from srna_lib.preprocess import SampleRanks
-from srna_lib.results import write_card, write_results
+from srna_lib import explore, plots
+from srna_lib.data import make_task
+from srna_lib.models import SampleRanks
+from srna_lib.report import open_dataset, say, write_card, write_results
 
 # %%
 plots.setup()
 atlas, info = open_dataset(dataset, profile=profile, seed=seed)
 
 # %%
-wanted, label = label, coverage.usable_label(atlas, label, min_class_size=min_class_size)
+wanted, label = label, explore.usable_label(atlas, label, min_class_size=min_class_size)
 if label != wanted:
     say(f"`{wanted}` has no two classes that are large enough here: **the class is `{label}` from here on.**")
-batch_column = coverage.usable_batch(atlas)
+batch_column = explore.usable_batch(atlas)
 if batch_column != "dataset_id":
     say(f"This data set is a single study: **where it says study from here on, read `{batch_column}`.**")
     atlas.obs["dataset_id"] = atlas.obs[batch_column].astype(object).fillna("unknown").astype(str)
@@ -91,7 +90,7 @@ if n_twins:
 
 # %%
 if "overlap" in info:
-    shared = coverage.shared_studies(info["overlap"])
+    shared = explore.shared_studies(info["overlap"])
     how = ", ".join(f"{n} by {by} accession" for by, n in info["overlap"]["by"].value_counts().items())
     say(f"**{shared['removed'].sum()} samples that a second collection holds too were removed** ({how}). By study:")
     display(explore.readable(shared.head(10).set_index("dataset_id"), {}))
@@ -108,7 +107,7 @@ else:
 # %%
 counts = explore.study_class_counts(atlas, label)
 caption = plots.caption(int(counts.to_numpy().sum()), len(counts), extra="no split: nothing is predicted here")
-plots_atlas.study_class_heatmap(counts, title="Which study brings which class?", caption=caption)
+plots.study_class_heatmap(counts, title="Which study brings which class?", caption=caption)
 
 # %%
 studies = explore.study_table(atlas, label)
@@ -146,13 +145,13 @@ say(f"""
 # by tissue or by the people it was taken from; where a class holds one sex only, they cannot be told apart.
 
 # %%
-people, of_studies = coverage.people(atlas, label), coverage.people(atlas, "dataset_id")
+people, of_studies = explore.people(atlas, label), explore.people(atlas, "dataset_id")
 n_known = {"sex": (of_studies["sex_known"] > 0).sum(), "age": (of_studies["age_known"] > 0).sum()}
 if sum(n_known.values()) == 0:
     say("**No sample has a sex or an age here**: neither can be predicted, nor ruled out as an explanation.")
 else:
     caption = plots.caption(int(people["n_samples"].sum()), len(studies), extra="the rest of a bar is unknown")
-    display(plots_atlas.people(people, title="Of whom are sex and age known?", caption=caption))
+    display(plots.people(people, title="Of whom are sex and age known?", caption=caption))
     one_sex = (people["sex_known"] > 0) & (people[["female", "male"]].max(axis=1) == people["sex_known"])
     say(f"Sex is known for a sample of {n_known['sex']} of {len(studies)} studies, age of {n_known['age']};"
         f" **{one_sex.sum()} of {len(people)} classes hold one sex only.**")  # fmt: skip
@@ -166,7 +165,7 @@ else:
 # %%
 samples = explore.sample_table(atlas, label)
 caption = plots.caption(len(samples), len(studies), extra="one dot per sample, box: quartiles")
-figure = plots_atlas.depth(samples, title="How many reads does a sample have?", caption=caption)
+figure = plots.depth(samples, title="How many reads does a sample have?", caption=caption)
 display(figure) if counted else say(no_counts)
 
 # %%
@@ -193,14 +192,12 @@ task = make_task(atlas, label, min_class_size=min_class_size)
 loose = 0.9
 zero_share = explore.zero_share(task.X)
 caption = plots.caption(len(task.y), task.groups.nunique(), extra="dashed: the two filters")
-plots_atlas.zeros(zero_share, (max_zero_share, loose), title="In how many samples is an sRNA absent?", caption=caption)
+plots.zeros(zero_share, (max_zero_share, loose), title="In how many samples is an sRNA absent?", caption=caption)
 
 # %%
 thresholds = sorted({*np.linspace(0, 1, 21).round(2), max_zero_share, loose})
 effect = explore.filter_effect(task.X, thresholds, task.y)
-figure = plots_atlas.filter_curve(
-    effect, (max_zero_share, loose), title="What does a filter on zeros keep?", caption=caption
-)
+figure = plots.filter_curve(effect, (max_zero_share, loose), title="What does a filter on zeros keep?", caption=caption)
 display(figure) if counted else say(no_counts)
 
 # %%
@@ -229,7 +226,7 @@ most = {"smoke": 300, "demo": 1200}.get(profile, 5000)
 rows = np.sort(np.random.default_rng(seed).permutation(len(task.y))[:most])
 X, y, groups = task.X.iloc[rows], task.y.iloc[rows], task.groups.iloc[rows]
 scale, transformer = ("log2 CPM", None) if counted else ("normalised values", FunctionTransformer())
-pcs = embedding.principal_components(X, transformer=transformer, seed=seed)
+pcs = explore.principal_components(X, transformer=transformer, seed=seed)
 labelled = pd.DataFrame({label: y, "dataset_id": groups})
 caption = plots.caption(
     len(y),
@@ -239,9 +236,9 @@ caption = plots.caption(
 
 # %%
 n_iter = 250 if profile == "smoke" else 500
-tsne = embedding.embed(pcs, "opentsne", seed=seed, n_iter=n_iter)
+tsne = explore.embed(pcs, "opentsne", seed=seed, n_iter=n_iter)
 names = ("coloured by class", "coloured by study (hover for its name)")
-headline = plots_embedding.embedding_pair(
+headline = plots.embedding_pair(
     tsne.join(labelled),
     label,
     axis="openTSNE",
@@ -252,8 +249,8 @@ headline = plots_embedding.embedding_pair(
 headline
 
 # %%
-umap_map = embedding.embed(pcs, "umap", seed=seed)
-plots_embedding.embedding_pair(
+umap_map = explore.embed(pcs, "umap", seed=seed)
+plots.embedding_pair(
     umap_map.join(labelled),
     label,
     axis="UMAP",
@@ -278,12 +275,12 @@ plots_embedding.embedding_pair(
 # Each share is compared with what chance would give, and with the most that the numbers of samples allow.
 
 # %%
-shares = embedding.neighbour_share(pcs, y, groups, k=k, seed=seed)
+shares = explore.neighbour_share(pcs, y, groups, k=k, seed=seed)
 caption = plots.caption(
     len(y), groups.nunique(), metric=f"share of the k = {k} nearest neighbours",
     extra="95 % intervals by bootstrap over studies; no split",
 )  # fmt: skip
-plots_embedding.neighbours(shares, title="What do the nearest neighbours of a sample share with it?", caption=caption)
+plots.neighbours(shares, title="What do the nearest neighbours of a sample share with it?", caption=caption)
 
 # %%
 share = shares.set_index("metric")
@@ -315,8 +312,8 @@ for all candidates, so this is
 # the two maps: do they keep what the components say?
 
 # %%
-variance = embedding.variance_explained(pcs, y, groups).set_index("source")["share"]
-silhouette = embedding.silhouettes(pcs, y, groups, seed=seed).set_index("by")
+variance = explore.variance_explained(pcs, y, groups).set_index("source")["share"]
+silhouette = explore.silhouettes(pcs, y, groups, seed=seed).set_index("by")
 say(f"""
 Class explains **{variance["class"]:.0%}** of the variance, study within class another
 **{variance["study within class"]:.0%}**, the rest is {variance["rest"]:.0%}. Mean silhouette by class
@@ -327,7 +324,7 @@ Class explains **{variance["class"]:.0%}** of the variance, study within class a
 
 # %%
 points = {"PCA": pcs, "openTSNE": tsne, "UMAP": umap_map}
-measured = {name: embedding.neighbour_share(p, y, groups, k=k, seed=seed) for name, p in points.items()}
+measured = {name: explore.neighbour_share(p, y, groups, k=k, seed=seed) for name, p in points.items()}
 table = pd.DataFrame({name: t.set_index(["share", "candidates"])["observed"] for name, t in measured.items()})
 explore.readable(table, dict.fromkeys(points, "{:.1%}"))
 
@@ -401,7 +398,7 @@ write_card(out, "01_data_exploration", title=title, **card)
 
 # %% tags=["solution"]
 decisive = ["neighbour_study_within_class", "neighbour_class_across_studies"]
-by_k = {n: embedding.neighbour_share(pcs, y, groups, k=n, seed=seed).set_index("metric") for n in (3, 10, 30)}
+by_k = {n: explore.neighbour_share(pcs, y, groups, k=n, seed=seed).set_index("metric") for n in (3, 10, 30)}
 pd.concat({n: t.loc[decisive, ["observed", "chance", "ceiling"]] for n, t in by_k.items()}, names=["k"]).round(3)
 
 # %% [markdown] tags=["exercise"]
@@ -409,8 +406,8 @@ pd.concat({n: t.loc[decisive, ["observed", "chance", "ceiling"]] for n, t in by_
 # batch effect? Compute principal components of `SampleRanks()` and compare.
 
 # %% tags=["solution"]
-ranks = embedding.principal_components(X, transformer=SampleRanks(), seed=seed)
-on_ranks = embedding.neighbour_share(ranks, y, groups, k=k, seed=seed).set_index("metric")
+ranks = explore.principal_components(X, transformer=SampleRanks(), seed=seed)
+on_ranks = explore.neighbour_share(ranks, y, groups, k=k, seed=seed).set_index("metric")
 pd.DataFrame({scale: share.observed[decisive], "ranks": on_ranks.observed[decisive]}).round(3)
 
 # %% [markdown] tags=["exercise"]
@@ -419,5 +416,5 @@ pd.DataFrame({scale: share.observed[decisive], "ranks": on_ranks.observed[decisi
 
 # %% tags=["solution"]
 centred = pcs - pcs.groupby(groups.to_numpy()).transform("mean")
-on_centred = embedding.neighbour_share(centred, y, groups, k=k, seed=seed).set_index("metric")
+on_centred = explore.neighbour_share(centred, y, groups, k=k, seed=seed).set_index("metric")
 pd.DataFrame({"as it is": share.observed[decisive], "centred": on_centred.observed[decisive]}).round(3)

@@ -43,17 +43,15 @@ from pathlib import Path
 import pandas as pd
 from IPython.display import display
 
-from srna_lib import metrics, plots, summaries
-from srna_lib.experiment import compare_labels, get_profile, run_models
-from srna_lib.labels import make_task, subsample
+from srna_lib import evaluate, plots
+from srna_lib.data import make_task, subsample
+from srna_lib.evaluate import SCHEMES, compare_labels, get_profile, run_models
 from srna_lib.models import RECIPES
-from srna_lib.notebook import open_dataset, say
-from srna_lib.results import write_card, write_results
-from srna_lib.validate import SCHEMES
+from srna_lib.report import open_dataset, say, write_card, write_results
 
 # %%
 plots.setup()
-find, percent = summaries.find, summaries.percent
+find, percent = evaluate.find, evaluate.percent
 size, names = get_profile(profile), models.split(",")
 atlas, info = open_dataset(dataset, profile=profile, seed=seed, label=label)
 if size.per_study:
@@ -95,11 +93,11 @@ pd.DataFrame({"recipe": names, "what it is": [RECIPES[n] for n in names]}).set_i
 predict = {"profile": size, "seed": seed, "n_jobs": n_jobs, "cache": Path(out) / "cache"}
 scoring = {"dataset": info["name"], "seed": seed, "n_boot": size.n_boot}
 random_folds = run_models(task, names, "random_5fold", **predict)
-random_records = summaries.score_all(random_folds, **scoring)
-summaries.records_table(random_records, metrics.METRICS)
+random_records = evaluate.class_records(random_folds, **scoring)
+evaluate.records_table(random_records, evaluate.METRICS)
 
 # %%
-top, trivial = summaries.best(random_records), find(random_records, "dummy")
+top, trivial = evaluate.best(random_records), find(random_records, "dummy")
 say(
     f"The best recipe in random folds is `{top['model']}`, right for {percent(top)} of the samples; always naming the"
     f" largest class is right for {trivial['value']:.1%}. **These figures are optimistic**; the second half of this"
@@ -116,7 +114,7 @@ shown = [r for r in random_records if r["model"] in ("dl_paper", "rf_paper", "lo
 plots.per_class(shown, title="Precision and recall per class, random folds", caption=caption)
 
 # %%
-matrix = metrics.confusion(random_folds[random_folds["model"] == "dl_paper"])
+matrix = evaluate.confusion(random_folds[random_folds["model"] == "dl_paper"])
 plots.confusion(matrix, title="The paper's network in random folds", caption=caption)
 
 # %% [markdown]
@@ -137,7 +135,7 @@ fine_predictions = run_models(nine, trio, "random_5fold", **predict)
 same = len(nine.y) == len(fifteen.y)  # no class of 9 to 14 samples: the experiment would be the same twice
 again = fine_predictions.assign(task=fifteen.name) if same else run_models(fifteen, trio, "random_5fold", **predict)
 fine_predictions = pd.concat([fine_predictions, again])
-fine_records = summaries.score_all(fine_predictions, **scoring)
+fine_records = evaluate.class_records(fine_predictions, **scoring)
 
 # %%
 counts = "; ".join(f"at least {m}: {len(t.y)} samples, {len(t.classes)} classes" for m, t in fine_tasks.items())
@@ -165,14 +163,14 @@ for m in trio:
 # %%
 grouped = run_models(task, names, "grouped_kfold", **predict)
 unseen = run_models(task, names, "one_dataset_out", **predict)
-grouped_records, unseen_records = summaries.score_all(grouped, **scoring), summaries.score_all(unseen, **scoring)
+grouped_records, unseen_records = evaluate.class_records(grouped, **scoring), evaluate.class_records(unseen, **scoring)
 n_unseen, studies_unseen = unseen["sample_id"].nunique(), unseen["dataset_id"].nunique()
 say(f"One dataset out covers {studies_unseen} of {task.groups.nunique()} studies, {n_unseen} of {len(task.y)} samples.")
 
 # %%
 records = random_records + grouped_records + unseen_records
-display(summaries.records_table(records, ["accuracy"]))
-summaries.records_table(grouped_records + unseen_records, ["balanced_accuracy", "accuracy_per_dataset"])
+display(evaluate.records_table(records, ["accuracy"]))
+evaluate.records_table(grouped_records + unseen_records, ["balanced_accuracy", "accuracy_per_dataset"])
 
 # %% [markdown]
 # Now the same as a picture. Each dot has its interval over studies; the distance between the colours is what a random
@@ -191,7 +189,7 @@ headline = plots.metric_bars(
 headline
 
 # %%
-winner = summaries.best(unseen_records)
+winner = evaluate.best(unseen_records)
 drop = {n: find(random_records, n)["value"] - find(unseen_records, n)["value"] for n in names if n != "dummy"}
 say(
     "Accuracy lost between random folds and one dataset out, in points: "
@@ -204,7 +202,7 @@ say(
 # sample. A dot is a study.
 
 # %%
-by_study = metrics.per_dataset(unseen)
+by_study = evaluate.per_dataset(unseen)
 plots.per_study(
     by_study[by_study["model"] != "dummy"],
     title="Accuracy of every study when it is left out",
@@ -214,7 +212,7 @@ plots.per_study(
 # %%
 best_unseen = unseen[unseen["model"] == winner["model"]]
 plots.confusion(
-    metrics.confusion(best_unseen),
+    evaluate.confusion(best_unseen),
     title=f"{winner['model']} in studies never seen",
     caption=plots.caption(n_unseen, studies_unseen, SCHEMES["one_dataset_out"]),
 )
@@ -230,7 +228,7 @@ plots.confusion(
 pairs = [("dl_paper", "rf_paper"), ("rf_plain", "rf_paper"), ("dl_paper", "rf_plain")]
 pairs += [("dl_paper", "logistic"), ("dl_log", "dl_paper")]
 first_draw = random_folds[random_folds["fold"].str.startswith("0.")]
-gaps = summaries.accuracy_gaps([first_draw, grouped, unseen], pairs, seed=seed, n_boot=size.n_boot)
+gaps = evaluate.accuracy_gaps([first_draw, grouped, unseen], pairs, seed=seed, n_boot=size.n_boot)
 wide = gaps.pivot(index="pair", columns="scheme", values="points")
 wide.reindex(columns=gaps["scheme"].unique(), index=gaps["pair"].unique())
 
@@ -276,7 +274,7 @@ if other and other != label:
     kept_recipes = [n for n in ("dl_log",) if n in names] or names[:1]
     renamed = compare_labels(atlas, (label, other), kept_recipes, min_class_size=min_class_size, **predict)
     renamed = renamed.assign(task=renamed["task"] + ", samples named both ways")
-    renamed_records = summaries.score_all(renamed, **scoring)
+    renamed_records = evaluate.class_records(renamed, **scoring)
 else:
     say("This atlas names its samples in one way only; nothing to compare.")
 
@@ -285,7 +283,7 @@ if renamed_records:
     figure = plots.metric_bars(
         renamed_records,
         color="task",
-        metric=list(metrics.METRICS),
+        metric=list(evaluate.METRICS),
         title=f"Two ways to name the same samples: {label} and {other}",
         caption=plots.caption(renamed["sample_id"].nunique(), renamed["dataset_id"].nunique(), "one dataset out"),
         labels=labels,
@@ -315,7 +313,7 @@ if renamed_records:
 # pattern, not the decimals.
 
 # %%
-paper = summaries.paper_results("tissue_group").assign(source="paper")
+paper = evaluate.paper_results("tissue_group").assign(source="paper")
 ours = pd.DataFrame(records).query("metric == 'accuracy'").assign(source="ours", min_class_size=min_class_size)
 if len(make_task(atlas, label, min_class_size=9).y) == len(task.y):  # both thresholds keep the same samples
     ours = pd.concat([ours.query("scheme == 'random_5fold'").assign(min_class_size=9), ours])

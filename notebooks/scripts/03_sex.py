@@ -44,12 +44,10 @@ from pathlib import Path
 import pandas as pd
 from IPython.display import display
 
-from srna_lib import cohorts, confounding, datasets, plots, plots_effects, scores, significance, summaries
-from srna_lib.experiment import get_profile, run_models
-from srna_lib.labels import make_task, subsample
-from srna_lib.notebook import open_dataset, say
-from srna_lib.results import write_card, write_results
-from srna_lib.validate import SCHEMES
+from srna_lib import data, datasets, evaluate, explain, plots
+from srna_lib.data import make_task, subsample
+from srna_lib.evaluate import SCHEMES, get_profile, make_splits, run_models
+from srna_lib.report import open_dataset, say, write_card, write_results
 
 # %%
 plots.setup()
@@ -57,11 +55,11 @@ size = get_profile(profile)
 small = {"per_study": 6, "n_splits": 2} if profile == "smoke" else {}
 size = dataclasses.replace(size, repeats=1, n_boot=min(size.n_boot, 1000), **small)
 whole, info = open_dataset(dataset, profile=profile, seed=seed)
-plan = cohorts.design(whole, label)
+plan = data.design(whole, label)
 plan = dataclasses.replace(plan, min_per_class=min_per_class or plan.min_per_class)
 predict = {"profile": size, "seed": seed, "n_jobs": n_jobs, "cache": Path(out) / "cache"}
 scoring = {"dataset": info["name"], "seed": seed, "n_boot": size.n_boot}
-find = summaries.find
+find = evaluate.find
 
 # %% [markdown]
 # ## Whom can we ask?
@@ -70,11 +68,11 @@ find = summaries.find
 # without looking at them. Such studies, and those with too few samples of one sex, take no part.
 
 # %%
-asked = cohorts.select(whole, plan.where)
-per_cohort = cohorts.cohort_table(asked, label, min_per_class=plan.min_per_class)
-atlas = cohorts.choose_cohorts(whole, label, min_per_class=plan.min_per_class, where=plan.where)
+asked = data.select(whole, plan.where)
+per_cohort = data.cohort_table(asked, label, min_per_class=plan.min_per_class)
+atlas = data.choose_cohorts(whole, label, min_per_class=plan.min_per_class, where=plan.where)
 display(per_cohort.style.hide().format({"share": "{:.0%}"}))
-refused = cohorts.refusal(asked, label, min_per_class=plan.min_per_class)
+refused = data.refusal(asked, label, min_per_class=plan.min_per_class)
 if refused:
     say(f"Asked for one of the refused, the library says: *{refused}*")
 
@@ -100,20 +98,20 @@ say(
 # even of the same person, are in the training data. Beside them, folds that keep studies or patients whole.
 
 # %%
-partner = cohorts.without_absent(datasets.load(plan.joined)) if plan.joined else None
+partner = data.without_absent(datasets.load(plan.joined)) if plan.joined else None
 if partner is not None and size.per_study:
     partner = subsample(partner, label, per_study=30, seed=seed)
-tasks = cohorts.feature_tasks(whole if plan.joined else atlas, label, partner)
+tasks = data.feature_tasks(whole if plan.joined else atlas, label, partner)
 trio = ["dl_paper", "rf_paper", "logistic"]
 schemes = ("random_5fold", plan.scheme)
 six = pd.concat([run_models(t, trio, s, **predict) for s in schemes for t in tasks.values()], ignore_index=True)
-six_records = scores.score_all(six, unit=plan.unit, **scoring)
+six_records = evaluate.score_all(six, unit=plan.unit, **scoring)
 any_task = next(iter(tasks.values()))
 say(", ".join(f"{f}: {t.X.shape[1]} features" for f, t in tasks.items()) + f"; {len(any_task.y)} samples.")
 
 # %%
 labels = {"random_5fold": "random folds (optimistic)", "grouped_kfold": "grouped by study"}
-labels |= {"patient_kfold": "grouped by patient", "row": "figure", "dataset": "direction", **scores.FIGURES}
+labels |= {"patient_kfold": "grouped by patient", "row": "figure", "dataset": "direction", **evaluate.FIGURES}
 drawn, areas = "studies" if plan.unit == "dataset_id" else "patients", {"tickformat": ".2f", "title_text": ""}
 plots.metric_bars(
     [r | {"model": f"{r['model']}, {r['features']}"} for r in six_records],
@@ -127,10 +125,10 @@ plots.metric_bars(
 *single, last = tasks
 wanted = [(last, f) for f in single] + ([tuple(single)] if len(single) == 2 else [])
 if wanted:
-    sets = significance.compare_pairs(
+    sets = evaluate.compare_pairs(
         six, wanted, by="features", metric="auc", unit=plan.unit, correction="holm", seed=seed, n_boot=size.n_boot
     )
-    display(scores.pairs_table(sets.replace({"scheme": labels}), by=("scheme", "model", "pair")))
+    display(evaluate.pairs_table(sets.replace({"scheme": labels}), by=("scheme", "model", "pair")))
     mean = pd.DataFrame(six_records).query("metric == 'auc'").groupby("features", sort=False)["value"].mean()
     say("Mean AUC over models and splits: " + ", ".join(f"{f} {v:.3f}" for f, v in mean.items()) + ".")
     say(f"p: {sets['test'].iloc[0]}; {sets['correction'].iloc[0]} over {sets['n_comparisons'].iloc[0]} comparisons.")
@@ -138,7 +136,7 @@ else:
     say("This data set has one kind of feature; there are no feature sets to compare.")
 
 # %%
-paper = summaries.paper_results(label).assign(source="paper")
+paper = evaluate.paper_results(label).assign(source="paper")
 role = dict(zip(tasks, ["sRNA", "contaminant", "both"] if len(tasks) == 3 else ["sRNA"], strict=True))
 ours = pd.DataFrame(six_records).query("metric == 'accuracy' and model != 'logistic'")
 ours = ours.assign(source=ours["scheme"].map(labels), features=ours["features"].map(role))
@@ -162,13 +160,13 @@ names = [*models.split(","), "metadata", "dummy"]
 context = {"adata": atlas, "context": plan.context}
 pred = run_models(main, names, plan.scheme, **predict, **context)
 shown = ("auc_within", "auc", "accuracy", "balanced_accuracy")
-table, records = scores.figures_table(pred, metrics=shown, units=units, **scoring)
+table, records = evaluate.figures_table(pred, metrics=shown, units=units, **scoring)
 display(table)
 
 # %%
 usable = [r for r in records if r["value"] is not None and r["model"] in models.split(",")]
 judged = "auc_within" if any(r["metric"] == "auc_within" for r in usable) else "auc"
-winner = summaries.best(usable, judged)
+winner = evaluate.best(usable, judged)
 best_model, trivial, blind = winner["model"], find(records, "dummy"), find(records, "metadata", "auc")
 caption = plots.caption(len(main.y), main.groups.nunique(), SCHEMES[plan.scheme])
 headline = plots.metric_bars(
@@ -198,11 +196,11 @@ say(
 # %%
 compared = [m for m in dict.fromkeys([best_model, "logistic"]) if m in names]
 chosen = pred[pred["model"].isin(compared)]
-each = scores.score_all(chosen, unit="donor_id", per_dataset=True, **scoring)
+each = evaluate.score_all(chosen, unit="donor_id", per_dataset=True, **scoring)
 if any(r["metric"].startswith("auc:") for r in each):
     title = "Every data set by itself"
     own = {"auc": "AUC of the data set"}
-    display(plots_effects.forest(each, title=title, caption=f"{caption}; 95 % intervals over patients", labels=own))
+    display(plots.forest(each, title=title, caption=f"{caption}; 95 % intervals over patients", labels=own))
 else:
     say("No data set of this run has five samples of each sex; it takes more to judge one by itself.")
 
@@ -217,16 +215,16 @@ else:
 times = {"logistic": {"smoke": 2, "demo": 6, "full": 10}[profile], "tissue_input": {"full": 2}.get(profile, 1)}
 shuffling = {"within": plan.within, "context": plan.context, **predict}
 null = pd.concat(
-    [confounding.run_null(main, atlas, m, plan.scheme, n_permutations=n, **shuffling) for m, n in times.items()],
+    [evaluate.run_null(main, atlas, m, plan.scheme, n_permutations=n, **shuffling) for m, n in times.items()],
     ignore_index=True,
 )
 parts = [part for _, part in null.groupby("model", sort=False)]
-null_values = pd.concat([confounding.null_figures(part) for part in parts]).dropna(subset=["value"])
+null_values = pd.concat([evaluate.null_figures(part) for part in parts]).dropna(subset=["value"])
 null_values["row"] = null_values["model"].str.split(",").str[0] + ": " + null_values["metric"].map(labels)
 
 # %%
 observed = {f"{m}: {labels[k]}": find(records, m, k)["value"] for m in times for k in ("auc", "auc_within")}
-figure = plots_effects.null_distribution(
+figure = plots.null_distribution(
     null_values,
     observed,
     row="row",
@@ -241,11 +239,11 @@ say("Mean area with shuffled labels: " + ", ".join(f"{labels[k]} {v:.3f}" for k,
 # %%
 of = dict(iter(pred.groupby("model")))
 asks = ("auc", "auc_within") if judged == "auc_within" else ("auc",)
-gain, verdict, gain_records = scores.judge(of[best_model], of["metadata"], metrics=asks, units=units, **scoring)
+gain, verdict, gain_records = evaluate.judge(of[best_model], of["metadata"], metrics=asks, units=units, **scoring)
 title = f"What `{best_model}` knows beyond the metadata".replace("`", "")
-display(plots_effects.gains(gain, row="row", what="gain in AUC", title=title, caption=caption, labels=labels))
+display(plots.gains(gain, row="row", what="gain in AUC", title=title, caption=caption, labels=labels))
 weakest = gain.loc[gain["ci_low"].fillna(-1).idxmin()].replace(labels)
-say(f"The least certain of them: {confounding.sentence(weakest)}")
+say(f"The least certain of them: {evaluate.sentence(weakest)}")
 say(f"**Verdict: {label} is {verdict}** (predictable only where every one of these intervals lies above zero).")
 
 # %% [markdown]
@@ -262,16 +260,16 @@ pairs += [("partial_pooling", "tissue_input"), ("partial_pooling", "per_tissue")
 pairs = [p for p in pairs if set(p) <= set(names)]
 testing = {"metric": judged, "unit": plan.unit, "seed": seed, "n_boot": size.n_boot}
 tests = pd.concat(
-    [significance.compare_pairs(pred, pairs, test=test, **testing) for test in ("bootstrap", "corrected_t")],
+    [evaluate.compare_pairs(pred, pairs, test=test, **testing) for test in ("bootstrap", "corrected_t")],
     ignore_index=True,
 )
-scores.pairs_table(tests)
+evaluate.pairs_table(tests)
 
 # %%
-drawn_tests = tests[tests["test"] == significance.TESTS["bootstrap"]]
+drawn_tests = tests[tests["test"] == evaluate.TESTS["bootstrap"]]
 settled = drawn_tests[drawn_tests["verdict"] != "not distinguishable from"]
 display(
-    plots_effects.gains(
+    plots.gains(
         drawn_tests.dropna(subset=["difference"]),
         row="pair",
         what=f"difference in {labels[judged]}",
@@ -290,24 +288,23 @@ say(f"After {drawn_tests['correction'].iloc[0]} over {len(drawn_tests)} pairs: {
 # may decline: how right is it about the samples that it is surest of?
 
 # %%
-from srna_lib import calibration, plots_reliability, selective
 
 method = "isotonic" if len(main.y) >= 1000 else "sigmoid"
 before = pred[pred["model"].isin(compared)]
-after = calibration.calibrate(before, method)
+after = evaluate.calibrate(before, method)
 both = pd.concat([before, after], ignore_index=True)
 binned = {"of": main.classes[-1], "unit": plan.unit, "n_boot": 200}
-curves = pd.concat([calibration.reliability_table(t, **binned) for _, t in both.groupby("model")])
+curves = pd.concat([evaluate.reliability_table(t, **binned) for _, t in both.groupby("model")])
 title = f"Stated probability of {main.classes[-1]}, before and after calibration ({method})"
-plots_reliability.reliability(curves, title=title, caption=f"{caption}; 95 % intervals over {drawn}")
+plots.reliability(curves, title=title, caption=f"{caption}; 95 % intervals over {drawn}")
 
 # %%
-after_records = scores.score_all(after, unit=plan.unit, **scoring)
+after_records = evaluate.score_all(after, unit=plan.unit, **scoring)
 tables = [t for _, t in both.groupby("model", sort=False)]
-selective_records = [r for t in tables for r in selective.score(t, unit=plan.unit, **scoring)]
+selective_records = [r for t in tables for r in evaluate.score_selective(t, unit=plan.unit, **scoring)]
 mended = [t for t in tables if method in t["model"].iloc[0]]
-cover = pd.concat([selective.coverage_curve(t, unit=plan.unit, n_boot=200) for t in mended])
-display(plots_reliability.coverage_curve(cover, title="Accuracy of the surest calls", caption=caption))
+cover = pd.concat([evaluate.coverage_curve(t, unit=plan.unit, n_boot=200) for t in mended])
+display(plots.coverage_curve(cover, title="Accuracy of the surest calls", caption=caption))
 for m in compared:
     old, new = find(records, m, "brier")["value"], find(after_records, f"{m} + {method}", "brier")["value"]
     half = find(selective_records, f"{m} + {method}", "accuracy_at:0.5")["value"]
@@ -326,7 +323,7 @@ carried = left_out_models.split(",")
 unseen, unseen_records, gap = pred.iloc[:0], [], {}
 if main.groups.nunique() > 1:
     unseen = run_models(main, [*carried, "metadata"], "one_dataset_out", **predict, **context)
-    unseen_table, unseen_records = scores.figures_table(unseen, units=["dataset_id"], **scoring)
+    unseen_table, unseen_records = evaluate.figures_table(unseen, units=["dataset_id"], **scoring)
     display(unseen_table)
 else:
     say("This collection is one data set; there is no cohort to leave out.")
@@ -335,7 +332,7 @@ else:
 if len(unseen):
     n_unseen, cohorts_unseen = unseen["sample_id"].nunique(), unseen["dataset_id"].nunique()
     same = pred[pred["sample_id"].isin(unseen["sample_id"]) & pred["model"].isin(carried)]
-    earlier = scores.score_all(same, **scoring | {"n_boot": 0})
+    earlier = evaluate.score_all(same, **scoring | {"n_boot": 0})
     asked_of = judged if all(find(unseen_records, m, judged)["value"] for m in carried) else "auc"
     gap = {m: find(unseen_records, m, asked_of)["value"] for m in carried}
     was = {m: find(earlier, m, asked_of)["value"] for m in carried if m in names}
@@ -354,7 +351,7 @@ if "tumour_normal" in atlas.obs:
     kind = chosen["sample_id"].map(atlas.obs["tumour_normal"].astype(str))
     for value in sorted(kind.unique()):
         rows = chosen[kind.to_numpy() == value]
-        kind_records += scores.score_all(rows, unit="donor_id", suffix=f", {value} samples", **scoring)
+        kind_records += evaluate.score_all(rows, unit="donor_id", suffix=f", {value} samples", **scoring)
     kinds = pd.DataFrame([r for r in kind_records if r["metric"].startswith("auc") and r["value"] is not None])
     columns = ["model", "metric", "value", "ci_low", "ci_high", "n_samples", "n_datasets"]
     display(kinds[columns].style.hide().format(precision=3))
@@ -371,25 +368,24 @@ else:
 # the side that is predicted.
 
 # %%
-from srna_lib import transfer
 
 abroad = {"auto": plan.external, "none": ""}.get(external, external)
 ext, ext_records = pred.iloc[:0], []
 if abroad:
-    other = cohorts.choose_cohorts(datasets.load(abroad), label)
+    other = data.choose_cohorts(datasets.load(abroad), label)
     other = subsample(other, label, per_study=40, seed=seed) if size.per_study else other
-    together, overlap = transfer.stack(atlas, other)
+    together, overlap = evaluate.stack(atlas, other)
     display(overlap.style.hide().format({"reads_kept": "{:.1%}"}))
-    alike = cohorts.design(whole, label).alike or cohorts.design(other, label).alike
-    ways = transfer.both_ways(together, info["name"], abroad, alike)
-    ext = transfer.run_external(together, label, carried, ways, context=plan.context[:1], **predict)
+    alike = data.design(whole, label).alike or data.design(other, label).alike
+    ways = evaluate.both_ways(together, info["name"], abroad, alike)
+    ext = evaluate.run_external(together, label, carried, ways, context=plan.context[:1], **predict)
 
 # %%
 if len(ext):
     near = ext[ext["dataset_id"].isin(alike)]
     shown_ext = pd.concat([ext, near.assign(fold=near["fold"] + ", " + " + ".join(alike) + " alone")])
     for way, part in shown_ext.groupby("fold", sort=False):
-        ext_records += scores.score_all(part, unit="donor_id", **scoring | {"dataset": way})
+        ext_records += evaluate.score_all(part, unit="donor_id", **scoring | {"dataset": way})
     note = plots.caption(ext["sample_id"].nunique(), scheme="external", extra="95 % intervals over patients")
     look = {"title": "Carried to another collection", "caption": note, "labels": labels}
     fig = plots.metric_bars(ext_records, x="dataset", color="model", metric=["auc", "accuracy"], **look)
@@ -406,12 +402,10 @@ else:
 # suspects: women have two copies of X, though most of one is silenced, and men alone have a Y.
 
 # %%
-from srna_lib import importance, plots_importance
-from srna_lib.validate import make_splits
 
 linear = "tissue_input"
 splits = make_splits(main, plan.scheme, n_splits=size.n_splits, seed=seed)
-weights = importance.linear_weights(main, atlas, linear, splits, profile=size, seed=seed, context=plan.context)
+weights = explain.fold_weights(main, atlas, linear, splits, profile=size, seed=seed, context=plan.context)
 truth = info.get("truth")
 if truth is not None:
     planted = set(truth.loc[truth["task"] == label, "srna"])
@@ -419,11 +413,11 @@ if truth is not None:
 display(weights.head(15).style.hide().format(precision=3))
 
 # %%
-enriched = importance.enrichment(weights)
+enriched = explain.sex_linked_enrichment(weights)
 weights_note = plots.caption(len(main.y), scheme=SCHEMES[plan.scheme], extra="bars: range over folds")
 title = f"The largest weights of {linear}"
 ends = (main.classes[0], main.classes[-1])
-display(plots_importance.weights(weights, classes=ends, title=title, caption=weights_note))
+display(plots.weights(weights, classes=ends, title=title, caption=weights_note))
 display(enriched.style.hide().format(precision=3))
 if len(enriched):
     top = enriched.iloc[len(enriched) // 2]

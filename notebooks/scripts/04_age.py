@@ -45,13 +45,20 @@ from pathlib import Path
 import pandas as pd
 from IPython.display import display
 
-from srna_lib import ages, cohorts, confounding, datasets, plots, plots_effects, scores, significance, summaries
-from srna_lib.contexts import AGE_CUTS, add_age_intervals, with_every_class
-from srna_lib.experiment import get_profile, run_models
-from srna_lib.labels import make_quantity_task, make_task, subsample
-from srna_lib.notebook import open_dataset, say
-from srna_lib.results import write_card, write_results
-from srna_lib.validate import SCHEMES
+from srna_lib import datasets, evaluate, plots
+from srna_lib.data import (
+    AGE_CUTS,
+    add_age_intervals,
+    design,
+    feature_tasks,
+    make_quantity_task,
+    make_task,
+    select,
+    subsample,
+    with_every_class,
+)
+from srna_lib.evaluate import SCHEMES, get_profile, run_models
+from srna_lib.report import open_dataset, say, write_card, write_results
 
 # %%
 plots.setup()
@@ -62,10 +69,10 @@ changes = size.changes or {"quantity forest": forest}  # its intervals take six 
 size = dataclasses.replace(size, repeats=1, n_boot=min(size.n_boot, 1000), changes=changes, **small)
 whole, info = open_dataset(dataset, profile=profile, seed=seed)
 whole = add_age_intervals(whole)
-plan = cohorts.design(whole, "age_2")
+plan = design(whole, "age_2")
 predict = {"profile": size, "seed": seed, "n_jobs": n_jobs, "cache": Path(out) / "cache"}
 scoring = {"dataset": info["name"], "seed": seed, "n_boot": size.n_boot}
-find = summaries.find
+find = evaluate.find
 
 # %% [markdown]
 # ## Whose age is known?
@@ -74,7 +81,7 @@ find = summaries.find
 # the samples, a high accuracy is easy and says little.
 
 # %%
-chosen = cohorts.select(whole, plan.where)
+chosen = select(whole, plan.where)
 atlas = chosen[chosen.obs["age_years"].notna().to_numpy()].copy()
 needed = min_per_sex or (plan.min_per_class if plan.where else 0)
 if needed:  # the same people as in notebook 03
@@ -110,14 +117,14 @@ partner = add_age_intervals(datasets.load(plan.joined)) if plan.joined else None
 if partner is not None and size.per_study:
     partner = subsample(partner, "age_2", per_study=20, seed=seed)
 base, trio = (atlas if partner is None else chosen), ["dl_paper", "rf_paper", "logistic"]
-tasks = cohorts.feature_tasks(base, "age_2", partner)
+tasks = feature_tasks(base, "age_2", partner)
 schemes = (plan.scheme,) if plan.scheme == "patient_kfold" else ("random_5fold", plan.scheme)
 schemes = schemes[:1] if profile == "smoke" else schemes
 parts = [run_models(t, trio, s, **predict) for s in schemes for t in tasks.values()]
 if len(schemes) > 1:  # the paper's four intervals, too
-    parts.append(run_models(cohorts.feature_tasks(base, "age_4")[list(tasks)[-1]], trio[:2], schemes[0], **predict))
+    parts.append(run_models(feature_tasks(base, "age_4")[list(tasks)[-1]], trio[:2], schemes[0], **predict))
 six = pd.concat(parts, ignore_index=True)
-six_records = scores.score_all(six, unit=plan.unit, **scoring)
+six_records = evaluate.score_all(six, unit=plan.unit, **scoring)
 any_task = next(iter(tasks.values()))
 
 # %%
@@ -139,7 +146,7 @@ plots.metric_bars(
 wanted = [(last, f) for f in single]
 if wanted:
     asked = {"by": "features", "metric": "auc", "unit": plan.unit, "correction": "holm"}
-    sets = significance.compare_pairs(six[six["task"] == "age_2"], wanted, **asked, seed=seed, n_boot=size.n_boot)
+    sets = evaluate.compare_pairs(six[six["task"] == "age_2"], wanted, **asked, seed=seed, n_boot=size.n_boot)
     shown = ["scheme", "model", "pair", "difference", "ci_low", "ci_high", "p_adjusted", "verdict"]
     display(sets[shown].style.hide().format(precision=3))
     say(f"{sets['test'].iloc[0]}, corrected for {sets['n_comparisons'].iloc[0]} tests: {sets['correction'].iloc[0]}.")
@@ -158,9 +165,9 @@ names = {t: (three_models if t == "age_3" else models).split(",") for t in main}
 context = {"adata": atlas, "context": plan.context}
 runs = [run_models(main[t], [*names[t], "metadata", "dummy"], plan.scheme, **predict, **context) for t in main]
 pred = pd.concat(runs, ignore_index=True)
-records = [*(ordinal_records := ages.ordinal_score(pred, unit=plan.unit, **scoring))]
+records = [*(ordinal_records := evaluate.ordinal_score(pred, unit=plan.unit, **scoring))]
 for t, part in pred.groupby("task", sort=False):
-    figures, own = scores.figures_table(part, units=units, **scoring)
+    figures, own = evaluate.figures_table(part, units=units, **scoring)
     records += own
     far = pd.DataFrame([r for r in ordinal_records if r["task"] == t]).pivot(index="model", columns="metric")["value"]
     for metric in far:
@@ -172,7 +179,7 @@ for t, part in pred.groupby("task", sort=False):
 usable = [r for r in records if r["value"] is not None and r["model"] in names[r["task"]]]
 inner = {r["task"] for r in usable if r["metric"] == "auc_within"}
 judged = {t: "auc_within" if t in inner else "auc" for t in main}
-winner = {t: summaries.best([r for r in usable if r["task"] == t], judged[t]) for t in main}
+winner = {t: evaluate.best([r for r in usable if r["task"] == t], judged[t]) for t in main}
 headline = plots.metric_bars(
     [r for r in records if r["value"] is not None],
     color="task",
@@ -186,7 +193,7 @@ headline
 # %%
 for t, best in winner.items():
     own = {m: find(records, best["model"], m, task=t)["value"] for m in ("accuracy", "auc", "interval_distance")}
-    most = summaries.best([r for r in usable if r["task"] == t])
+    most = evaluate.best([r for r in usable if r["task"] == t])
     say(
         f"**{labels[t]}.** Best by {labels[judged[t]]}: `{best['model']}` ({best['value']:.3f}; pooled AUC"
         f" {own['auc']:.3f}, right for {own['accuracy']:.1%}, {own['interval_distance']:.2f} intervals off on average)."
@@ -196,7 +203,7 @@ for t, best in winner.items():
     )
 
 # %%
-paper = pd.concat([summaries.paper_results(t) for t in ("age_2", "age_4")]).assign(source="paper")
+paper = pd.concat([evaluate.paper_results(t) for t in ("age_2", "age_4")]).assign(source="paper")
 role = dict(zip(tasks, ["sRNA", "contaminant", "both"] if len(tasks) == 3 else ["sRNA"], strict=True))
 ours = pd.DataFrame(six_records + [r for r in records if r["task"] == "age_4"]).query("metric == 'accuracy'")
 ours = ours.assign(source=ours["scheme"].map(labels), features=ours["features"].replace(role))
@@ -218,7 +225,7 @@ display(figure)
 # %%
 quantities = [*quantity_models.split(","), "metadata", "mean"]
 numbers = run_models(years, quantities, plan.scheme, **predict, **context)
-by_years, year_records = ages.quantity_score(numbers, unit=plan.unit, per_dataset=True, **scoring)
+by_years, year_records = evaluate.quantity_score(numbers, unit=plan.unit, per_dataset=True, **scoring)
 best_years = min((r for r in year_records if r["metric"] == "mae"), key=lambda r: r["value"])
 of = {key: part for table in (pred, numbers) for key, part in table.groupby(["task", "model"])}
 clock = of["age_years", best_years["model"]]
@@ -230,15 +237,12 @@ say(
 )
 
 # %%
-from srna_lib import calibration, plots_reliability, regression_metrics, selective
 
 measured = {"unit": plan.unit, "seed": seed, "n_boot": size.n_boot}
-covered = pd.concat(
-    [regression_metrics.coverage_table(of["age_years", m], **measured) for m in quantities], ignore_index=True
-)
+covered = pd.concat([evaluate.coverage_table(of["age_years", m], **measured) for m in quantities], ignore_index=True)
 off = (covered["measured"] - covered["stated"]).abs()
 promise = covered.rename(columns={"stated": "predicted", "measured": "observed"})
-figure = plots_reliability.reliability(
+figure = plots.reliability(
     promise.assign(of="the true age being inside"), title="Intervals: stated and measured coverage", caption=caption
 )
 display(figure)
@@ -246,11 +250,11 @@ display(covered[["model", "stated", "measured", "ci_low", "ci_high", "mean_width
 
 # %%
 title = f"Predicted and true age, {best_years['model']}"
-display(plots_reliability.predicted_against_true(clock, title=title, caption=caption))
+display(plots.predicted_against_true(clock, title=title, caption=caption))
 each = [r for r in year_records if r["model"] in (best_years["model"], "metadata")]
 if any(r["metric"].startswith("r2:") and r["value"] is not None for r in each):
     look = {"title": "R2 in every data set by itself", "caption": caption, "labels": labels | {"r2": "R2"}}
-    display(plots_effects.forest(each, "r2", mean="r2_within", reference=0, **look))
+    display(plots.forest(each, "r2", mean="r2_within", reference=0, **look))
 worst = covered.loc[off.idxmax()]
 say(
     f"The largest distance of a measured from a stated coverage is {100 * off.max():.1f} points (`{worst['model']}`,"
@@ -271,22 +275,22 @@ else:
     days = make_quantity_task(lung := datasets.load("fetal_lung"), "gestational_age_days")
     control = run_models(days, control_models.split(","), "patient_kfold", adata=lung, **predict)
     alone = scoring | {"dataset": "fetal_lung"}
-    shown_control, control_records = ages.quantity_score(control, unit="donor_id", **alone)
+    shown_control, control_records = evaluate.quantity_score(control, unit="donor_id", **alone)
     display(shown_control.drop(columns=["MAE within", "R2 within"]))
     lungs = dict(iter(control.groupby("model")))
     pair, alone = (lungs["kernel_tmm"], lungs["metadata"]), alone | {"metrics": ("r2",), "unit": "donor_id"}
-    control_gain, own = confounding.gain_over_metadata(*pair, **alone)
-    control_records, works = control_records + own, control_gain["verdict"].iloc[0] == confounding.PREDICTABLE
+    control_gain, own = evaluate.gain_over_metadata(*pair, **alone)
+    control_records, works = control_records + own, control_gain["verdict"].iloc[0] == evaluate.PREDICTABLE
 
 # %%
 if control_gain is not None:
     note = plots.caption(len(days.y), 1, SCHEMES["patient_kfold"])
     title = f"Positive control: gestational age, {lung.uns['srna']['title']}"
-    display(plots_reliability.predicted_against_true(lungs["kernel_tmm"], unit="days", title=title, caption=note))
+    display(plots.predicted_against_true(lungs["kernel_tmm"], unit="days", title=title, caption=note))
     say(
         f"`kernel_tmm`: R2 {find(control_records, 'kernel_tmm', 'r2')['value']:.3f}, wrong by"
         f" {find(control_records, 'kernel_tmm', 'mae')['value']:.2f} days on average in {len(days.y)} samples."
-        f" {confounding.sentence(control_gain.iloc[0])}"
+        f" {evaluate.sentence(control_gain.iloc[0])}"
         + (" The tool works; what follows is about the data." if works else " Mistrust what follows.")
     )
 
@@ -302,21 +306,21 @@ if control_gain is not None:
 fast, times = "tissue_input", {"smoke": 1, "demo": 3, "full": 5}[profile]
 shuffling = {"within": plan.within, "context": plan.context, **predict}
 null = pd.concat(
-    [confounding.run_null(task, atlas, fast, plan.scheme, n_permutations=times, **shuffling) for task in main.values()],
+    [evaluate.run_null(task, atlas, fast, plan.scheme, n_permutations=times, **shuffling) for task in main.values()],
     ignore_index=True,
 )
 few = min(times, 2)  # years take six models a fold
-null_years = confounding.run_null(years, atlas, fast, plan.scheme, n_permutations=few, **shuffling)
-null_values = pd.concat([confounding.null_figures(part) for _, part in null.groupby("task", sort=False)])
+null_years = evaluate.run_null(years, atlas, fast, plan.scheme, n_permutations=few, **shuffling)
+null_values = pd.concat([evaluate.null_figures(part) for _, part in null.groupby("task", sort=False)])
 ranks = ("spearman", "spearman_within")
-null_values = pd.concat([null_values, confounding.null_figures(null_years, ranks)]).dropna(subset=["value"])
+null_values = pd.concat([null_values, evaluate.null_figures(null_years, ranks)]).dropna(subset=["value"])
 null_mean = null_values.groupby(["task", "metric"], sort=False)["value"].mean()
 
 # %%
 curves = null_values[null_values["metric"].str.startswith("auc")]
 curves = curves.assign(row=curves["task"].map(labels) + ": " + curves["metric"].map(labels))
 true_values = {(t, k): find(records, fast, k, task=t)["value"] for t in main for k in ("auc", "auc_within")}
-figure = plots_effects.null_distribution(
+figure = plots.null_distribution(
     curves,
     {f"{labels[t]}: {labels[k]}": v for (t, k), v in true_values.items()},
     row="row",
@@ -338,13 +342,13 @@ asks = {t: ("auc", "auc_within") if judged[t] == "auc_within" else ("auc",) for 
 asks |= {"age_years": ("r2", "r2_within") if find(year_records, "mean", "r2_within")["value"] is not None else ("r2",)}
 gains, verdicts, gain_records, r2_names = [], {}, [], {f"^{k};": f"{labels[k]};" for k in asks["age_years"]}
 for t, m in best_of.items():
-    found, verdicts[t], own = scores.judge(of[t, m], of[t, "metadata"], metrics=asks[t], units=units, **scoring)
+    found, verdicts[t], own = evaluate.judge(of[t, m], of[t, "metadata"], metrics=asks[t], units=units, **scoring)
     gains.append(found.assign(row=labels[t] + ": " + found["row"].replace(r2_names, regex=True)))
     gain_records += own
-    say(confounding.sentence(found.sort_values("ci_low", na_position="first").iloc[0]))
+    say(evaluate.sentence(found.sort_values("ci_low", na_position="first").iloc[0]))
 gain = pd.concat(gains, ignore_index=True)
 title = "What the best recipe of each task knows beyond the metadata"
-plots_effects.gains(gain, row="row", what="gain in AUC, or in R2", title=title, caption=caption, labels=labels)
+plots.gains(gain, row="row", what="gain in AUC, or in R2", title=title, caption=caption, labels=labels)
 
 # %% [markdown]
 # ## Which model, and does it matter?
@@ -359,7 +363,7 @@ in_years = [("forest", "ridge"), ("tissue_input", "ridge"), ("partial_pooling", 
 metric, tests = judged["age_2"] if len(set(judged.values())) == 1 else "auc", []
 for test in ("bootstrap", "corrected_t"):
     for data, asked, by in ((pred, pairs, metric), (numbers, in_years, "mae")):
-        tests.append(significance.compare_pairs(data, asked, test=test, metric=by, **measured))
+        tests.append(evaluate.compare_pairs(data, asked, test=test, metric=by, **measured))
 tests = pd.concat(tests, ignore_index=True)
 tests["row"] = tests["task"].map(labels) + ": " + tests["pair"]
 tests["short"] = tests["test"].str.split(" \\(| over").str[0]
@@ -367,9 +371,9 @@ columns = ["row", "metric", "short", "difference", "ci_low", "ci_high", "p_adjus
 display(tests[columns].style.hide().format(precision=3))
 
 # %%
-by_groups = tests[tests["test"] == significance.TESTS["bootstrap"]]
+by_groups = tests[tests["test"] == evaluate.TESTS["bootstrap"]]
 display(
-    plots_effects.gains(
+    plots.gains(
         by_groups[by_groups["metric"] == metric].dropna(subset=["difference"]),
         row="row",
         what=f"difference in {labels[metric]}",
@@ -390,20 +394,20 @@ say(f"After {by_groups['correction'].iloc[0]}: {'; '.join(found) or 'no differen
 # %%
 method = "isotonic" if len(years.y) >= 1000 else "sigmoid"
 before = pd.concat([of[t, best_of[t]] for t in ("age_2", "age_4")], ignore_index=True)
-after = calibration.calibrate(before, method)
+after = evaluate.calibrate(before, method)
 tables = [part for t in (before, after) for _, part in t.groupby(["task", "model"], sort=False)]
-binned = [calibration.reliability_table(t, unit=plan.unit, n_boot=200) for t in tables]
+binned = [evaluate.reliability_table(t, unit=plan.unit, n_boot=200) for t in tables]
 stated = pd.concat([t.assign(curve=labels[t["task"].iloc[0]] + ", " + t["model"]) for t in binned])
 title = f"Stated probability of the interval that is called, before and after calibration ({method})"
-plots_reliability.reliability(stated, "curve", title=title, caption=caption)
+plots.reliability(stated, "curve", title=title, caption=caption)
 
 # %%
-after_records = scores.score_all(after, unit=plan.unit, **scoring)
-selective_records = [r for t in tables for r in selective.score(t, unit=plan.unit, **scoring)]
+after_records = evaluate.score_all(after, unit=plan.unit, **scoring)
+selective_records = [r for t in tables for r in evaluate.score_selective(t, unit=plan.unit, **scoring)]
 mended = [part for _, part in after.groupby("task", sort=False)]
-cover = pd.concat([selective.coverage_curve(t, unit=plan.unit, n_boot=200) for t in mended])
+cover = pd.concat([evaluate.coverage_curve(t, unit=plan.unit, n_boot=200) for t in mended])
 title = "Accuracy of the surest calls"
-display(plots_reliability.coverage_curve(cover.replace({"task": labels}), "task", title=title, caption=caption))
+display(plots.coverage_curve(cover.replace({"task": labels}), "task", title=title, caption=caption))
 for t in ("age_2", "age_4"):
     new, old = f"{best_of[t]} + {method}", find(records, best_of[t], "brier", task=t)["value"]
     brier, right = (find(after_records, new, m, task=t)["value"] for m in ("brier", "accuracy"))
@@ -419,13 +423,13 @@ for t in ("age_2", "age_4"):
 # composition, tumour content and sample quality, and it measures no pace of ageing.
 
 # %%
-accel = ages.apparent_acceleration(clock)
+accel = evaluate.apparent_acceleration(clock)
 strata = atlas.obs["tissue"] if "tissue" in atlas.obs else atlas.obs["dataset_id"]
 contrasts = []
 for column, pair in (("sex", ("male", "female")), ("tumour_normal", ("tumour", "normal"))):
     if column in atlas.obs:
         asked = {"pair": pair, "seed": seed, "n_boot": size.n_boot, "min_per_group": 5 if len(years.y) < 1000 else 20}
-        found = ages.acceleration_contrast(accel, atlas.obs[column], strata, **asked)
+        found = evaluate.acceleration_contrast(accel, atlas.obs[column], strata, **asked)
         contrasts.append(found.assign(what=" minus ".join(pair)))
 contrast = pd.concat([*contrasts, pd.DataFrame(columns=["stratum", "what"])], ignore_index=True)
 lines = accel.groupby("dataset_id").agg(samples=("slope", "size"), slope=("slope", "first"), sd=("acceleration", "std"))
@@ -438,7 +442,7 @@ for what, part in contrast.groupby("what", sort=False):
     title = f"Apparent age acceleration, {what}, in each tissue ({best_years['model']})"
     clear, all_rows = part[(part["ci_low"] > 0) | (part["ci_high"] < 0)], part.iloc[-1]
     note = f"{caption.split('; 95')[0]}; 95 % over people, not corrected for {len(part)} rows"
-    display(plots_effects.gains(part, row="stratum", what="difference (years)", title=title, caption=note))
+    display(plots.gains(part, row="stratum", what="difference (years)", title=title, caption=note))
     say(
         f"{what}, within tissues: {all_rows['difference']:+.2f} years [{all_rows['ci_low']:+.2f},"
         f" {all_rows['ci_high']:+.2f}]; {len(clear)} of {len(part)} intervals leave zero out. Shown, not claimed: a"
@@ -456,7 +460,7 @@ if n_studies > 1:
     unseen = run_models(
         main["age_2"], [*left_out_models.split(","), "metadata"], "one_dataset_out", **predict, **context
     )
-    unseen_table, unseen_records = scores.figures_table(unseen, units=["dataset_id"], **scoring)
+    unseen_table, unseen_records = evaluate.figures_table(unseen, units=["dataset_id"], **scoring)
     display(unseen_table)
     gap = {m: find(unseen_records, m, "auc")["value"] for m in names["age_2"] if m in set(unseen["model"])}
     then = {m: find(records, m, "auc", task="age_2")["value"] for m in gap}

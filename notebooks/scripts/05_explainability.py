@@ -39,23 +39,21 @@ import numpy as np
 import pandas as pd
 from IPython.display import display
 
-from srna_lib import attributions, cases, deeplift, deeplift_reference, enrichment, explain, gaps, labels, literature
-from srna_lib.experiment import get_profile
-from srna_lib.notebook import open_dataset, say
-from srna_lib.refits import fit_folds, fit_seeds
-from srna_lib.sets import COLLECTIONS, load_sets
-from srna_lib.validate import make_splits
+from srna_lib import data, explain, models, plots, report
+from srna_lib.evaluate import get_profile, make_splits
+from srna_lib.explain import COLLECTIONS, load_sets
+from srna_lib.report import open_dataset, say
+from srna_lib.stability import fit_folds, fit_seeds
 
 # isort: split
-from srna_lib import models, plots, plots_explain, plots_markers, plots_rankings, plots_samples, rankings, results
 
 # %%
 plots.setup()
 size, smoke = get_profile(profile), profile == "smoke"
 atlas, info = open_dataset(dataset, profile=profile, seed=seed, label=label)
 if size.per_study:
-    atlas = labels.subsample(atlas, label, per_study=size.per_study, seed=seed)
-task = labels.make_task(atlas, label, min_class_size=min_class_size)
+    atlas = data.subsample(atlas, label, per_study=size.per_study, seed=seed)
+task = data.make_task(atlas, label, min_class_size=min_class_size)
 small = {"classifier__hidden": (64, 32), "classifier__dropout": (0.2, 0.2), "classifier__batch_size": 32}
 quick = size.changes.get("dl_log", {}) if profile == "demo" else {}
 changes, runs = (small, min(n_seeds, 3)) if smoke else (quick, n_seeds)
@@ -73,7 +71,7 @@ networks = fit_seeds(task, "dl_log", range(seed, seed + runs), **train)
 network = networks[seed]
 splits = make_splits(task, "grouped_kfold", n_splits=3 if smoke else 5, seed=seed)
 folds = fit_folds(task, "dl_log", splits, seed=seed, **train)
-unseen = cases.held_out(task, folds, splits)
+unseen = explain.held_out(task, folds, splits)
 n_samples, n_studies = len(task.y), task.groups.nunique()
 say(
     f"{n_samples} samples of {n_studies} studies in {len(task.classes)} classes of `{label}`; the network"
@@ -92,8 +90,8 @@ say(
 # %%
 chosen, mean = unseen.typical(), {"reference": "mean"}
 how = plots.caption(extra="DeepLIFT, Rescale rule; reference: mean of the training samples; network without this study")
-panels = [plots_samples.explained(unseen, sample, **mean) for sample in chosen]
-display(plots_samples.sample_browser(panels, title="What speaks for each class", caption=how))
+panels = [plots.explained(unseen, sample, **mean) for sample in chosen]
+display(plots.sample_browser(panels, title="What speaks for each class", caption=how))
 first = unseen.explain(chosen[0], **mean)
 missing = np.abs(first.values.sum(axis=2) + first.reference_logits - first.logits).max()
 say(
@@ -115,20 +113,20 @@ if wrong is None:
     say("Every sample was called right; there is no wrong call to explain.")
 else:
     truth, taken = unseen.table.loc[wrong, ["y_true", "y_pred"]]
-    pair = [plots_samples.explained(unseen, name, **mean) for name in (wrong, peer) if name]
+    pair = [plots.explained(unseen, name, **mean) for name in (wrong, peer) if name]
     name = f"Left: {truth} called {taken}; right: {taken} called {taken}"
-    display(plots_samples.sample_heatmap(pair, 18, title=name, caption=how))
+    display(plots.sample_heatmap(pair, 18, title=name, caption=how))
 
 # %%
 if wrong is not None:
-    steps = cases.steps_between(unseen.explain(wrong, **mean), taken, truth)
+    steps = explain.steps_between(unseen.explain(wrong, **mean), taken, truth)
     axis, name = f"logit of {taken} minus logit of {truth}", f"Why {wrong} was called {taken}"
-    display(plots_samples.waterfall(steps, axis, title=name, caption=how))
+    display(plots.waterfall(steps, axis, title=name, caption=how))
     top = steps[steps["kind"] == "step"].sort_values("value").iloc[-1]["label"]
     here, classes = (explain.expression(X, y, [top])[top] for X, y in ((task.X.loc[[wrong]], ["x"]), (task.X, task.y)))
     say(
         f"`{wrong}` (study {task.groups[wrong]}) is recorded as {truth} and was called {taken} with probability"
-        f" {unseen.table.loc[wrong, 'probability']:.0%}. What speaks most for {taken} is {plots_explain.short(top)}:"
+        f" {unseen.table.loc[wrong, 'probability']:.0%}. What speaks most for {taken} is {plots.short(top)}:"
         f" log2 CPM {here['x']:.1f} here, {classes[taken]:.1f} in {taken}, {classes[truth]:.1f} in {truth} (means)."
         " Network or record, one is wrong: **contributions show where to look, not who is right.**"
     )
@@ -144,14 +142,14 @@ if wrong is not None:
 # %%
 by_seed = {f"seed {s}": explain.class_scores(m, task.X, task.y, **mean) for s, m in networks.items()}
 single = by_seed[f"seed {seed}"]
-average = rankings.rank_average(by_seed.values())
+average = explain.rank_average(by_seed.values())
 by_study = explain.study_scores(network, task.X, task.y, task.groups, **mean)
 ranked = explain.ranking(by_study, n_boot=size.n_boot, seed=seed)
 counted = plots.caption(n_samples, n_studies, extra="one network; reference: training mean; 95 % intervals: studies")
-display(plots_rankings.class_rankings(ranked, title="The first sRNAs of each class by D1", caption=counted))
+display(plots.class_rankings(ranked, title="The first sRNAs of each class by D1", caption=counted))
 task_wide = explain.overall_ranking(by_study, n_boot=size.n_boot, seed=seed).head(8).round(2)
 ranks = dict.fromkeys(["rank", "rank_low", "rank_high"], "{:.0f}")
-task_wide.set_index("srna").rename(index=plots_explain.short).style.format(ranks, precision=2)
+task_wide.set_index("srna").rename(index=plots.short).style.format(ranks, precision=2)
 
 # %% [markdown]
 # Now ranks averaged over all seeds, and what the leaders do in the other classes. Left D1 in every class, right the
@@ -159,11 +157,11 @@ task_wide.set_index("srna").rename(index=plots_explain.short).style.format(ranks
 
 # %%
 levels = explain.expression(task.X, task.y)
-leaders = rankings.top_features(average, 4 if len(task.classes) > 8 else 6)
+leaders = explain.top_features(average, 4 if len(task.classes) > 8 else 6)
 mean_d1 = sum(by_seed.values()) / runs
 note = plots.caption(n_samples, n_studies, extra=f"leaders by ranks averaged over {runs} networks; D1: mean over them")
 name = f"Leaders of each class, {info['title']}"
-headline = plots_explain.class_heatmaps(mean_d1, levels, leaders, title=name, caption=note)
+headline = plots.class_heatmaps(mean_d1, levels, leaders, title=name, caption=note)
 headline
 
 # %% [markdown]
@@ -172,18 +170,18 @@ headline
 # for this is what the network made of the expression. Rows and columns in the order of a clustering; strip: class.
 
 # %%
-union = rankings.top_features(average, rankings.TOP)["srna"].unique()
+union = explain.top_features(average, explain.TOP)["srna"].unique()
 figure_11 = explain.expression(task.X, task.y, union, scale=True).rename_axis("classes")
 note = plots.caption(n_samples, n_studies, extra="each sRNA scaled to 0..1 over the samples, as in the paper")
-name = f"Mean expression of the first {rankings.TOP} of each class ({len(union)} different sRNAs)"
-display(plots_explain.clustered(figure_11, value="mean expression (0..1)", title=name, caption=note))
+name = f"Mean expression of the first {explain.TOP} of each class ({len(union)} different sRNAs)"
+display(plots.clustered(figure_11, value="mean expression (0..1)", title=name, caption=note))
 few = pd.concat([part.sample(min(len(part), 12), random_state=seed) for _, part in task.y.groupby(task.y)])
-part = deeplift.contributions(network, task.X.loc[few.index], **mean)
+part = explain.contributions(network, task.X.loc[few.index], **mean)
 own = pd.DataFrame(explain.d1(part.values, part.logits.argmax(axis=1)), few.index.rename("samples"), part.features)
 own = own[leaders["srna"].unique()]
 note = plots.caption(len(few), task.groups[few.index].nunique(), extra="up to 12 samples of a class, trained on")
 name = "Samples by what the leaders contribute to the class called, minus the other classes' mean"
-plots_explain.clustered(own, few, value="contribution", title=name, caption=note)
+plots.clustered(own, few, value="contribution", title=name, caption=note)
 
 # %% [markdown]
 # ## Would another network name the same sRNAs?
@@ -195,16 +193,16 @@ plots_explain.clustered(own, few, value="contribution", title=name, caption=note
 # %%
 seen = {f: task.y.isin(m.classes_) for f, m in folds.items()}  # a class may have all its studies in one fold
 by_fold = {f"fold {f}": explain.class_scores(m, task.X[seen[f]], task.y[seen[f]], **mean) for f, m in folds.items()}
-pairs = rankings.agreement(by_seed | by_fold, top_k)
-matrix, chance = rankings.agreement_matrix(pairs), pairs["chance"].iloc[0]
+pairs = explain.agreement(by_seed | by_fold, top_k)
+matrix, chance = explain.agreement_matrix(pairs), pairs["chance"].iloc[0]
 note = plots.caption(n_samples, n_studies, extra=f"mean over classes; chance {chance:.1%}")
-display(plots_rankings.agreement_heatmap(matrix, title=f"First {top_k} of each class in common", caption=note))
+display(plots.agreement_heatmap(matrix, title=f"First {top_k} of each class in common", caption=note))
 kinds = {k: pairs[pairs["first"].str.startswith(k) & pairs["second"].str.startswith(k)] for k in ("seed", "fold")}
-halves = {i: rankings.rank_average(list(by_seed.values())[int(i) :: 2]) for i in "01"}
+halves = {i: explain.rank_average(list(by_seed.values())[int(i) :: 2]) for i in "01"}
 say(
     f"Two seeds share {kinds['seed']['overlap'].mean():.0%} of the first {top_k}, two folds"
     f" {kinds['fold']['overlap'].mean():.0%}; two halves of the seeds, ranks averaged in each,"
-    f" {rankings.agreement(halves, top_k)['overlap'].mean():.0%}. **Average ranks over seeds before you quote a list.**"
+    f" {explain.agreement(halves, top_k)['overlap'].mean():.0%}. **Average ranks over seeds before you quote a list.**"
 )
 
 # %% [markdown]
@@ -220,34 +218,34 @@ trees = {"zeros__max_zero_share": 0.9, "classifier__n_estimators": 30 if smoke e
 forest = models.recipe("rf_plain", seed=seed, **trees).fit(task.X, task.y)
 shuffled = task.y.sample(frac=1, random_state=seed).set_axis(task.y.index)
 nothing = models.recipe("dl_log", seed=seed, **changes).fit(task.X, shuffled)
-path = attributions.integrated_gradients(network, task.X, steps=20, **mean)
-slope = attributions.gradient_x_input(network, task.X, **mean)
+path = explain.integrated_gradients(network, task.X, steps=20, **mean)
+slope = explain.gradient_x_input(network, task.X, **mean)
 
 # %%
 methods = {
     "DeepLIFT, one network": single,
     "DeepLIFT, ranks averaged": average,
-    "integrated gradients": attributions.mean_scores(path, network, task.X, task.y),
-    "gradient x input": attributions.mean_scores(slope, network, task.X, task.y),
-    "logistic, weights": attributions.linear_weights(linear, task.X),
-    "forest, Gini": attributions.forest_gini(forest, task.X),
-    "forest, permutation": attributions.forest_permutation(forest, task.X, task.y, seed=seed),
+    "integrated gradients": explain.mean_scores(path, network, task.X, task.y),
+    "gradient x input": explain.mean_scores(slope, network, task.X, task.y),
+    "logistic, weights": explain.linear_weights(linear, task.X),
+    "forest, Gini": explain.forest_gini(forest, task.X),
+    "forest, permutation": explain.forest_permutation(forest, task.X, task.y, seed=seed),
     "DeepLIFT, permuted labels": explain.class_scores(nothing, task.X, shuffled, **mean),
 }
-overall = {name: rankings.across_classes(scores) for name, scores in methods.items()}
+overall = {name: explain.across_classes(scores) for name, scores in methods.items()}
 
 # %%
-whole = [rankings.across_classes(scores).to_frame().T for scores in by_seed.values()]
-overall["DeepLIFT, ranks averaged"] = rankings.rank_average(whole).loc["score"]
+whole = [explain.across_classes(scores).to_frame().T for scores in by_seed.values()]
+overall["DeepLIFT, ranks averaged"] = explain.rank_average(whole).loc["score"]
 counted_all = plots.caption(n_samples, n_studies, extra="an sRNA counts by its largest score in any class")
-true = rankings.planted(atlas, label) & set(task.X.columns)
+true = explain.planted(atlas, label) & set(task.X.columns)
 chance = len(true) / task.X.shape[1]
 every = [("DeepLIFT, one network", scores.loc["score"]) for scores in whole] + list(overall.items())[1:]
-rows = [(method, rankings.precision_at_k(scores, true)) for method, scores in every if true]
+rows = [(method, explain.precision_at_k(scores, true)) for method, scores in every if true]
 precision = pd.DataFrame(rows, columns=["method", "precision"])
 if true:
     axis = f"share of true biomarkers of {label} among the first K = {len(true)} (precision at K)"
-    display(plots_rankings.truth_bars(precision, chance, value=axis, title="Who finds the truth?", caption=counted_all))
+    display(plots.truth_bars(precision, chance, value=axis, title="Who finds the truth?", caption=counted_all))
 else:
     say("Nobody knows the true biomarkers here: this test is for simulated data and labels that it plants.")
 
@@ -262,8 +260,8 @@ if true:
         " linear model: **a network has to earn its place, also as a finder of biomarkers.**"
     )
 k_all = min(5 * top_k, min(s.size for s in overall.values()))
-alike = rankings.agreement_matrix(rankings.agreement({n: s.to_frame().T for n, s in overall.items()}, k_all))
-plots_rankings.agreement_heatmap(alike, title=f"The first {k_all} of each method in common", caption=counted_all)
+alike = explain.agreement_matrix(explain.agreement({n: s.to_frame().T for n, s in overall.items()}, k_all))
+plots.agreement_heatmap(alike, title=f"The first {k_all} of each method in common", caption=counted_all)
 
 # %% [markdown]
 # ## Is it faithful? Prediction gaps
@@ -276,23 +274,23 @@ plots_rankings.agreement_heatmap(alike, title=f"The first {k_all} of each method
 drawn = task.y.sample(min(n_samples, 60 if smoke else 300), random_state=seed)
 X_drawn, rows = task.X.loc[drawn.index], task.X.index.get_indexer(drawn.index)
 place = np.searchsorted(network.classes_, drawn)
-lifted = deeplift.contributions(network, X_drawn, **mean).values[np.arange(len(drawn)), place]
+lifted = explain.contributions(network, X_drawn, **mean).values[np.arange(len(drawn)), place]
 orders = {
     "DeepLIFT, local": lifted,
     "integrated gradients, local": path[rows, place],
     "gradient x input, local": slope[rows, place],
-    "DeepLIFT, global": gaps.global_importance(lifted, drawn),
+    "DeepLIFT, global": explain.global_importance(lifted, drawn),
     "D1, ranks averaged, global": (overall["DeepLIFT, ranks averaged"] + len(average.columns)).to_numpy(),
 }
 
 # %%
-inside = deeplift.model_space(network, X_drawn)
-start = deeplift.reference_input(network, X_drawn, **mean)
-gap, curves = gaps.gap_tables(network[-1], inside, drawn, orders, reference=start, seed=seed)
+inside = explain.model_space(network, X_drawn)
+start = explain.reference_input(network, X_drawn, **mean)
+gap, curves = explain.gap_tables(network[-1], inside, drawn, orders, reference=start, seed=seed)
 display(gap.round(2))
 note = plots.caption(int((network.predict(X_drawn) == drawn).sum()), extra="called right; masked to the training mean")
 curves = curves[curves["method"].isin(["DeepLIFT, local", "DeepLIFT, global", "D1, ranks averaged, global"])]
-display(plots_rankings.gap_curves(curves, title="What is lost when sRNAs are masked", caption=note))
+display(plots.gap_curves(curves, title="What is lost when sRNAs are masked", caption=note))
 own_order, one_order = gap.loc["DeepLIFT, local"], gap.loc["DeepLIFT, global"]
 say(
     f"In each sample's own order, PGI is {own_order['PGI / random']:.1f} times random and PGU"
@@ -310,22 +308,22 @@ say(
 
 # %%
 by_empty = [explain.class_scores(m, task.X, task.y, reference="zero_counts") for m in networks.values()]
-known = literature.markers().query("list in @task.classes")
-known = rankings.strongest_planted(atlas, label, task.classes) if known.empty else known
-stories, places = {"training mean": average, "zero counts": rankings.rank_average(by_empty)}, pd.DataFrame()
+known = explain.markers().query("list in @task.classes")
+known = explain.strongest_planted(atlas, label, task.classes) if known.empty else known
+stories, places = {"training mean": average, "zero counts": explain.rank_average(by_empty)}, pd.DataFrame()
 if len(known):
-    found = {n: literature.list_ranks(s, known, measured_names=task.X.columns) for n, s in stories.items()}
+    found = {n: explain.list_ranks(s, known, measured_names=task.X.columns) for n, s in stories.items()}
     places = pd.concat([t.assign(reference=n) for n, t in found.items()]).query("`class` == list and feature != ''")
     places["srna"] = places["mirna"]
     note = plots.caption(n_samples, n_studies, extra=f"ranks of {runs} networks averaged, {average.shape[1]} sRNAs")
-    display(plots_markers.marker_ranks(places, title="Markers under two references", caption=note))
+    display(plots.marker_ranks(places, title="Markers under two references", caption=note))
 else:
     say(f"No markers are known for the classes of `{label}`: the lists below stand without them.")
 
 # %%
-tops = {name: rankings.top_features(scores, 10) for name, scores in stories.items()}
+tops = {name: explain.top_features(scores, 10) for name, scores in stories.items()}
 for t in tops.values():
-    t["name"] = t["srna"].map(plots_explain.short)
+    t["name"] = t["srna"].map(plots.short)
 lists = {f"the first ten, compared with {n}": t.groupby("class")["name"].agg(", ".join) for n, t in tops.items()}
 display(pd.DataFrame(lists).style)
 present, mean_level = (task.X > 0).mean(), levels.mean()
@@ -352,13 +350,13 @@ if len(known):
     lost = sorted(set(zeros["srna"]) - set(kept))
     note = plots.caption(n_samples, n_studies, extra=f"the filter keeps {len(kept)} of {task.X.shape[1]} sRNAs")
     name = "Which markers does the paper's filter let through?"
-    display(plots_markers.marker_zeros(zeros, title=name, caption=note, filter_name="filter"))
+    display(plots.marker_zeros(zeros, title=name, caption=note, filter_name="filter"))
 
 # %%
 paper_d1 = explain.class_scores(papers, task.X, task.y, reference="zeros")
-instead = rankings.top_features(paper_d1, 10)
-instead = instead.assign(s=instead["srna"].map(plots_explain.short)).groupby("class")["s"].agg(", ".join)
-gone = ", ".join(plots_explain.short(s) for s in lost) or "none"
+instead = explain.top_features(paper_d1, 10)
+instead = instead.assign(s=instead["srna"].map(plots.short)).groupby("class")["s"].agg(", ".join)
+gone = ", ".join(plots.short(s) for s in lost) or "none"
 say(f"{len(lost)} of {len(known)} markers are gone before `dl_paper` sees a sample: {gone}.")
 if not lost:
     say("This data set cannot show the lesson: its markers are found in nearly every sample. Take `dataset=mirome`.")
@@ -377,20 +375,18 @@ n_best = min(100, average.shape[1] // 5)
 known_sets = load_sets(atlas.var, ("family", "cluster") if info["simulated"] else COLLECTIONS)
 disease = known_sets["collection"] == "disease"
 parts = [(known_sets[~disease], False), (known_sets[disease], True)]
-test = enrichment.over_representation_by_class
+test = explain.over_representation_by_class
 enriched = pd.concat([test(average, part, n=n_best, only_annotated=only) for part, only in parts if len(part)])
 say(f"{(enriched['q'] < 0.05).sum()} of {len(enriched)} tests have q below .05.")
 note = plots.caption(n_samples, n_studies, extra=f"the {n_best} best of {average.shape[1]} sRNAs of each class")
-plots_markers.set_dots(
-    enriched, 2 if len(task.classes) <= 8 else 1, title="Sets among the best of each class", caption=note
-)
+plots.set_dots(enriched, 2 if len(task.classes) <= 8 else 1, title="Sets among the best of each class", caption=note)
 
 # %% [markdown]
 # The paper's Table 4 names ten enriched miRNAs for each of six tissues. How many of them are among our best, and how
 # surprising is that? For each list of the paper: the class of ours that fits it best, and the class of its name.
 
 # %%
-table_4 = literature.compare_lists(average, literature.paper_lists(), measured_names=task.X.columns, n=n_best)
+table_4 = explain.compare_lists(average, explain.paper_lists(), measured_names=task.X.columns, n=n_best)
 best = table_4.sort_values("p", kind="stable").drop_duplicates("list")
 named = table_4[table_4["list"].str.lower() == table_4["class"].str.lower()]
 rows = pd.concat([best, named]).drop_duplicates(["list", "class"]).sort_values("list", kind="stable")
@@ -411,11 +407,11 @@ say(
 
 # %%
 oracle, probe = {}, inside.iloc[:20]
-if not smoke and deeplift_reference.available():
+if not smoke and explain.available():
     given = (network[-1], probe.to_numpy(), start.to_numpy())
-    asked = [deeplift_reference.OracleTask(*given, rule) for rule in deeplift.RULES]
-    for rule, judge in zip(deeplift.RULES, deeplift_reference.run_tasks(asked), strict=True):
-        ours = deeplift.contributions(network, X_drawn.loc[probe.index], rule=rule, **mean).values
+    asked = [explain.OracleTask(*given, rule) for rule in explain.RULES]
+    for rule, judge in zip(explain.RULES, explain.run_tasks(asked), strict=True):
+        ours = explain.contributions(network, X_drawn.loc[probe.index], rule=rule, **mean).values
         oracle[rule] = float(np.abs(ours - judge.values).max() / np.abs(judge.values).max())
         versions = ", ".join(judge.versions)
         say(f"`{rule}`: largest difference {oracle[rule]:.0e} of the largest contribution ({versions}).")
@@ -452,7 +448,7 @@ assert set(average.columns) <= set(task.X.columns), "explained are sRNAs of the 
 assert (ranked.groupby("class")["rank"].min() == 1).all()
 assert own_order["PGI"] > own_order["random"] > own_order["PGU"], "important sRNAs matter more than unimportant ones"
 if len(known):
-    lookups = [literature.list_ranks(s, known, measured_names=task.X.columns) for s in (*by_seed.values(), mean_d1)]
+    lookups = [explain.list_ranks(s, known, measured_names=task.X.columns) for s in (*by_seed.values(), mean_d1)]
     *each, ensemble = (t.query("`class` == list").groupby("class") for t in lookups)
     own_class = [g["rank"] for g in each]
     steady_markers = sum(((g.min() <= 5) & (g.agg(lambda r: (r <= 20).sum()) >= 2)).astype(int) for g in own_class)
@@ -474,7 +470,7 @@ if profile == "full" and dataset == "mirome" and label == "tissue_group":
 # %%
 values = [("dl_log", f"overlap of first {top_k}, two {k}s", t["overlap"].mean()) for k, t in kinds.items()]
 values += [("dl_log", f"spearman, two {k}s", t["spearman"].mean()) for k, t in kinds.items()]
-values += [(method, f"{o} (%)", row[o]) for method, row in gap.iterrows() for o in gaps.ORDERS]
+values += [(method, f"{o} (%)", row[o]) for method, row in gap.iterrows() for o in explain.ORDERS]
 values += [(method, f"precision at {len(true)}", v) for method, v in reach.items()]
 values += [(f"deeplift package, {rule}", "largest relative difference", v) for rule, v in oracle.items()]
 if len(known):
@@ -484,19 +480,19 @@ values += [(f"dl_log, {row.reference}", f"rank:{row.list}:{row.mirna}", row.rank
 common = {"task": label, "dataset": info["name"], "features": task.features, "scheme": "all samples", "seed": seed}
 common |= {"n_samples": n_samples, "n_datasets": n_studies, "ci_low": None, "ci_high": None}
 records = [common | {"model": m, "metric": q, "value": float(v)} for m, q, v in values if pd.notna(v)]
-results.write_results(out, "05_explainability", records, unseen.table.rename_axis("sample_id").reset_index())
+report.write_results(out, "05_explainability", records, unseen.table.rename_axis("sample_id").reset_index())
 
 # %%
 numbers = {
     "samples, studies, classes": f"{n_samples}, {n_studies}, {len(task.classes)}",
     f"first {top_k} of a class that two seeds share": f"{kinds['seed']['overlap'].mean():.0%}",
-    "gaps PGI, random, PGU (each sample's own order)": ", ".join(f"{own_order[o]:.0f} %" for o in gaps.ORDERS),
+    "gaps PGI, random, PGU (each sample's own order)": ", ".join(f"{own_order[o]:.0f} %" for o in explain.ORDERS),
 }
 if true:
     numbers["true biomarkers found"] = f"{reach['DeepLIFT, ranks averaged']:.2f}; one network {spread.mean():.2f}"
 run = {"dataset": dataset, "profile": profile, "seed": seed, "label": label, "n_seeds": runs}
 title = "Why did the network say that, and can the explanation be believed?"
-results.write_card(
+report.write_card(
     out, "05_explainability", title=title, key_numbers=numbers, figure=headline, atlas_info=info, parameters=run
 )
 
@@ -512,7 +508,7 @@ results.write_card(
 # **1.** Which class changes its ten leaders most when the reference changes, and which least?
 
 # %% tags=["solution"]
-change = rankings.agreement(stories, min(10, average.shape[1])).set_index("class")["overlap"]
+change = explain.agreement(stories, min(10, average.shape[1])).set_index("class")["overlap"]
 change.sort_values()
 
 # %% [markdown] tags=["exercise"]
@@ -521,4 +517,4 @@ change.sort_values()
 
 # %% tags=["solution"]
 revealed = explain.class_scores(network, task.X, task.y, rule="revealcancel", **mean)
-rankings.agreement({"rescale": single, "revealcancel": revealed}, top_k).set_index("class")["overlap"]
+explain.agreement({"rescale": single, "revealcancel": revealed}, top_k).set_index("class")["overlap"]

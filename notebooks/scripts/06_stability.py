@@ -45,16 +45,50 @@ refits: int = 3  # models per sample and source of change, in the section on oth
 import pandas as pd
 from IPython.display import display
 
-from srna_lib import contexts, firmness, flip_records, flip_tables, model_stability, plots, plots_stability
-from srna_lib.experiment import get_profile
-from srna_lib.flip_classes import class_order, parents_of
-from srna_lib.flip_folds import ORDERS, cross_flips, fit_fold, make_order, predictions_of
-from srna_lib.labels import make_task, subsample
+from srna_lib import data, plots
+from srna_lib.data import make_task, subsample
+from srna_lib.evaluate import get_profile, some_splits
 from srna_lib.models import recipe
-from srna_lib.notebook import open_dataset, say
-from srna_lib.results import write_card, write_results
-from srna_lib.stability import first_flips, flip_curve
-from srna_lib.validate import some_splits
+from srna_lib.report import open_dataset, say, write_card, write_results
+from srna_lib.stability import (
+    ORDERS,
+    SCORES,
+    SOURCES,
+    STEPS,
+    accuracy_at_coverage,
+    auroc_table,
+    by_firmness,
+    call_changes,
+    change_table,
+    class_order,
+    class_table,
+    combination,
+    cross_flips,
+    examples,
+    firmness,
+    first_flips,
+    fit_fold,
+    flip_curve,
+    gain_of_kept,
+    make_order,
+    of_changes,
+    of_classes,
+    of_combination,
+    of_orders,
+    of_scores,
+    of_tasks,
+    order_table,
+    paper_steps,
+    parents_of,
+    per_class,
+    predictions_of,
+    rank_correlation,
+    readable,
+    refit_calls,
+    right_from_start,
+    share_left,
+    wrong_from_start,
+)
 
 # %%
 plots.setup()
@@ -92,10 +126,10 @@ walked = cross_flips(task, model, random_folds, **beside, **walking, **running)
 
 # %%
 flips = walked[walked["order"] == order]
-apart = flip_tables.wrong_from_start(flips)
+apart = wrong_from_start(flips)
 display(apart.style.hide().format(precision=2))
 n_right, n_wrong = int((apart["n_samples"] - apart["wrong"]).sum()), int(apart["wrong"].sum())
-right = flip_tables.right_from_start(flips)
+right = right_from_start(flips)
 say(
     f"{n_wrong} of {len(task.y)} samples are predicted wrongly from the start: held to their true class they need zero"
     f" steps, and they are left out of every mean below. The other {n_right} walk {len(right)} paths, one to each other"
@@ -112,7 +146,7 @@ say(
 first = random_folds[0]
 fitted, ground = fit_fold(task, model, first, masking=masking)
 main_order = make_order(order, task, fitted, ground, first, seed=seed, forest=forest)
-chosen = firmness.examples(firmness.firmness(flips[flips["fold"] == first.fold]))
+chosen = examples(firmness(flips[flips["fold"] == first.fold]))
 curves = {}
 for row in chosen.itertuples():
     place = task.X.index[first.test].get_loc(row.sample_id)
@@ -120,7 +154,7 @@ for row in chosen.itertuples():
     curves[panel] = flip_curve(ground, fitted, main_order, row=place, other=row.other)
 
 # %%
-plots_stability.flip_curves(
+plots.flip_curves(
     curves,
     classes=task.classes,
     title="Probability of each class while sRNAs are silenced",
@@ -146,14 +180,14 @@ for row in chosen.itertuples():
 
 # %%
 counting = {"n_boot": size.n_boot, "seed": seed}
-similarity = flip_tables.class_table(flips, "similarity", **counting)
-stability = flip_tables.class_table(flips, "stability", **counting)
+similarity = class_table(flips, "similarity", **counting)
+stability = class_table(flips, "stability", **counting)
 classes = class_order(similarity, parents_of(atlas.obs, label))
 caption = plots.caption(n_right, task.groups.nunique(), "random folds", extra=f"order {order}, masking {masking}")
 similar = "Similarity: steps until the prediction is the other class"
-display(plots_stability.flip_matrix(similarity, classes=classes, title=similar, caption=caption))
+display(plots.flip_matrix(similarity, classes=classes, title=similar, caption=caption))
 own = "Stability: steps until the prediction is anything but its own class"
-headline = plots_stability.flip_matrix(stability, classes=classes, title=own, caption=caption)
+headline = plots.flip_matrix(stability, classes=classes, title=own, caption=caption)
 headline
 
 # %%
@@ -176,10 +210,8 @@ say(
 # taken away, classes compare. Steps are those of each sample's shortest path.
 
 # %%
-per_class = flip_tables.per_class(flips, "stability", **counting)
-display(
-    flip_tables.readable(per_class, "steps").drop(columns="n_datasets").style.hide().format(precision=3, na_rep="–")
-)
+per_class = per_class(flips, "stability", **counting)
+display(readable(per_class, "steps").drop(columns="n_datasets").style.hide().format(precision=3, na_rep="–"))
 deep = per_class.sort_values("share")
 say(
     f"Least of its expressed sRNAs must go for {deep.iloc[0]['own']} ({deep.iloc[0]['share']:.1%}), most for"
@@ -193,10 +225,10 @@ say(
 # importance is a list for all samples alike: good sRNAs, but not this sample's reasons.
 
 # %%
-compared = flip_tables.order_table(walked, "stability", **counting)
-display(flip_tables.readable(compared, "mean", "ratio").style.hide().format(precision=3, na_rep="–"))
-plots_stability.share_left(
-    flip_tables.share_left(walked),
+compared = order_table(walked, "stability", **counting)
+display(readable(compared, "mean", "ratio").style.hide().format(precision=3, na_rep="–"))
+plots.share_left(
+    share_left(walked),
     title="Paths that have not flipped, by order of silencing",
     caption=f"{compared['n_paths'].iloc[0]} paths (samples that walked in all orders), random folds, masking {masking}",
 )
@@ -237,13 +269,13 @@ for every in (None, fresh):
 # the ends? Wrong calls are in the table too, held to what they are called.
 
 # %%
-firm = firmness.firmness(flips).sort_values(["steps", "sample_id"])
+firm = firmness(flips).sort_values(["steps", "sample_id"])
 ends = pd.concat([firm.head(6), firm.tail(6)]).assign(end=["least firm"] * 6 + ["most firm"] * 6)
 columns = ["end", "sample_id", "dataset_id", "y_true", "y_pred", "steps", "share", "reads", "became", "srna", "p_max"]
 ends[columns].style.hide().format(precision=3, na_rep="–")
 
 # %%
-plots_stability.firmness_by_class(
+plots.firmness_by_class(
     firm,
     title="Steps to flip, per predicted class",
     caption=plots.caption(len(firm), task.groups.nunique(), "random folds", extra=f"order {order}, masking {masking}"),
@@ -259,11 +291,11 @@ plots_stability.firmness_by_class(
 # %%
 studies_out = some_splits(task, "one_dataset_out", most=size.max_datasets_out, seed=seed)
 unseen_flips = cross_flips(task, model, studies_out, scheme="one_dataset_out", orders=[order], **walking, **running)
-unseen = firmness.firmness(unseen_flips)
-worth = firmness.auroc_table(unseen, **counting)
-worth_seen = firmness.auroc_table(firm, **counting)
+unseen = firmness(unseen_flips)
+worth = auroc_table(unseen, **counting)
+worth_seen = auroc_table(firm, **counting)
 unseen_caption = plots.caption(len(unseen), unseen["dataset_id"].nunique(), "one dataset out")
-plots_stability.score_worth(
+plots.score_worth(
     worth,
     title="Which score tells the wrong calls in studies never seen?",
     caption=f"{unseen_caption}; {unseen['wrong'].sum()} wrong calls; 95 % intervals: bootstrap over studies",
@@ -271,15 +303,15 @@ plots_stability.score_worth(
 
 # %%
 trials = ["p_max", "steps", "share", "reads"]
-plots_stability.coverage(
-    firmness.accuracy_at_coverage(unseen, {c: firmness.SCORES[c] for c in trials}),
+plots.coverage(
+    accuracy_at_coverage(unseen, {c: SCORES[c] for c in trials}),
     title="Accuracy when only the firmest calls are kept",
     caption=unseen_caption,
 )
 
 # %%
 part = 0.3
-gained = firmness.gain_of_kept(unseen, coverage=part, **counting)
+gained = gain_of_kept(unseen, coverage=part, **counting)
 firmest = unseen.nlargest(max(round(part * len(unseen)), 1), "steps")["y_pred"].value_counts(normalize=True)
 say(
     f"Of the firmest {part:.0%} of the calls, {gained['score']:.1%} are right by steps and {gained['against']:.1%} by"
@@ -293,9 +325,9 @@ say(
 # without the steps, always judged on studies that it was not fitted on.
 
 # %%
-added = firmness.combination(unseen, **counting)
+added = combination(unseen, **counting)
 area = worth.set_index("score")["auroc"]
-best_step = area[list(firmness.STEPS)].idxmax()
+best_step = area[list(STEPS)].idxmax()
 words = {
     "adds": "**Firmness adds to confidence**",
     "takes away": "**Firmness adds nothing: the combination is worse**",
@@ -307,7 +339,7 @@ gain = f"{added['difference']:+.3f} [{added['ci_low']:+.3f}, {added['ci_high']:+
 # %%
 say(
     f"In studies never seen, steps to flip tell wrong calls with an area of {area['steps']:.3f} (best form:"
-    f" {firmness.SCORES[best_step][0]}, {area[best_step]:.3f}), maximum probability with {area['p_max']:.3f}, entropy"
+    f" {SCORES[best_step][0]}, {area[best_step]:.3f}), maximum probability with {area['p_max']:.3f}, entropy"
     f" with {area['entropy']:.3f}. {words[added['verdict']]}: all confidence scores together {added['base']:.3f}, with"
     f" steps {added['both']:.3f}, difference {gain}."
 )
@@ -328,14 +360,14 @@ remaking = {
     "cache": f"{out}/cache",
     "seed": seed,
 }
-again = model_stability.refit_calls(task, network, **remaking)
-changes = model_stability.call_changes(again)
-changed = model_stability.change_table(changes, **counting)
-shown = flip_tables.readable(changed.rename(columns={"ci_low": "changed_low", "ci_high": "changed_high"}), "changed")
-shown.assign(what=shown["source"].map(model_stability.SOURCES)).style.hide().format(precision=3, na_rep="–")
+again = refit_calls(task, network, **remaking)
+changes = call_changes(again)
+changed = change_table(changes, **counting)
+shown = readable(changed.rename(columns={"ci_low": "changed_low", "ci_high": "changed_high"}), "changed")
+shown.assign(what=shown["source"].map(SOURCES)).style.hide().format(precision=3, na_rep="–")
 
 # %%
-quarters = model_stability.by_firmness(changes, unseen, **counting)
+quarters = by_firmness(changes, unseen, **counting)
 plots.metric_bars(
     quarters,
     x="quarter",
@@ -347,12 +379,12 @@ plots.metric_bars(
 )
 
 # %%
-rank = model_stability.rank_correlation(changes, unseen, **counting).set_index("source")
+rank = rank_correlation(changes, unseen, **counting).set_index("source")
 for source, row in changed.set_index("source").iterrows():
     r, bounds = rank.loc[source], f"[{row['ci_low']:.1%}, {row['ci_high']:.1%}]"
     rho = f"{r['rho']:.2f} [{r['ci_low']:.2f}, {r['ci_high']:.2f}]"
     say(
-        f"{model_stability.SOURCES[source].capitalize()}: two models disagree on {row['changed']:.1%} {bounds} of the"
+        f"{SOURCES[source].capitalize()}: two models disagree on {row['changed']:.1%} {bounds} of the"
         f" samples, and {row['ever']:.1%} of the samples change at least once. Rank correlation of steps to flip with"
         f" disagreement: {rho}."
     )
@@ -367,18 +399,18 @@ for source, row in changed.set_index("source").iterrows():
 # %%
 two = {"sex": "sex", "age_2": "age_years"}
 wanted = [what for what, column in two.items() if column in atlas.obs and atlas.obs[column].notna().any()]
-atlas = contexts.with_label(atlas, "age_2") if "age_2" in wanted else atlas
+atlas = data.with_label(atlas, "age_2") if "age_2" in wanted else atlas
 people_flips, folding = {}, {"n_splits": size.n_splits, "seed": seed}
 for what in wanted:
     persons = make_task(atlas, what, min_class_size=5, features="both")
     parts = some_splits(persons, "random_5fold", **folding)
     people_flips[what] = cross_flips(persons, model, parts, **beside, **walking, **running)
-table5 = flip_tables.of_tasks(people_flips, "similarity", **counting)
+table5 = of_tasks(people_flips, "similarity", **counting)
 
 # %%
 if wanted:
     main = table5[table5["order"] == order]
-    paper = pd.concat([flip_tables.paper_steps(w) for w in wanted]).assign(source="paper")
+    paper = pd.concat([paper_steps(w) for w in wanted]).assign(source="paper")
     columns = {"mean": "value", "mean_low": "ci_low", "mean_high": "ci_high"}
     both = pd.concat([paper, main.assign(source="ours")]).rename(columns=columns)
     both["quantity"] = both["task"] + ": " + both["own"] + " to " + both["other"]
@@ -389,9 +421,9 @@ if wanted:
 # %%
 if wanted:
     columns = ["task", "own", "other", "order", "n_samples", "mean", "median", "censored", "share", "reads"]
-    display(flip_tables.readable(table5, "mean")[columns].style.hide().format(precision=3, na_rep="–"))
+    display(readable(table5, "mean")[columns].style.hide().format(precision=3, na_rep="–"))
     for what, part in people_flips.items():
-        lost = flip_tables.wrong_from_start(part)
+        lost = wrong_from_start(part)
         say(f"{what}: {lost['wrong'].sum()} of {lost['n_samples'].sum()} are wrong from the start and left out.")
 else:
     say(f"{info['title']} holds neither sex nor age of its samples; nothing to compare.")
@@ -428,16 +460,14 @@ if profile != "smoke" and order == "deeplift":
 
 # %%
 head = {"task": label, "dataset": info["name"], "model": network, "features": features, "seed": seed}
-records = flip_records.of_classes({"similarity": similarity, "stability": stability}, head, "random_5fold")
-records += flip_records.of_orders(compared, flips, head, "random_5fold")
-records += flip_records.of_scores(worth_seen, head, "random_5fold") + flip_records.of_scores(
-    worth, head, "one_dataset_out"
-)
-records += flip_records.of_combination(added, unseen, head, "one_dataset_out")
-records += flip_records.of_changes(changed, head, "grouped_kfold")
+records = of_classes({"similarity": similarity, "stability": stability}, head, "random_5fold")
+records += of_orders(compared, flips, head, "random_5fold")
+records += of_scores(worth_seen, head, "random_5fold") + of_scores(worth, head, "one_dataset_out")
+records += of_combination(added, unseen, head, "one_dataset_out")
+records += of_changes(changed, head, "grouped_kfold")
 for what in wanted:
     part = main[main["task"] == what]
-    records += flip_records.of_classes({"similarity": part}, {**head, "task": what, "features": "both"}, "random_5fold")
+    records += of_classes({"similarity": part}, {**head, "task": what, "features": "both"}, "random_5fold")
 tables = [walked, unseen_flips, *people_flips.values()]
 write_results(out, "06_stability", records, pd.concat(tables, ignore_index=True))
 

@@ -1,0 +1,292 @@
+"""sRNAs of an atlas in the names of another: annotation, stem-loops, harmonised features."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+
+from srna_lib.data.atlas import check_atlas
+from srna_lib.data.mirna_names import current_name, hairpins, join_names, linked, match_names, mirna_table, natural_key
+from srna_lib.errors import InputError
+
+HOW = ("exact", "alias", "merged", "split", "unknown")
+ANNOTATION = ("mimat", "family", "cluster", "chrom")
+
+__all__ = [
+    "ANNOTATION", "HOW", "annotate", "current_name", "harmonise", "match_names", "shared_names", "summarise_mapping",
+    "to_stem_loop",
+]  # fmt: skip
+
+
+class _Target(NamedTuple):
+    """Where the counts of one source feature go."""
+
+    name: str
+    how: str
+    reason: str = ""
+
+
+def annotate(var: pd.DataFrame, *, level: str = "auto") -> pd.DataFrame:
+    """Add accession, family, genomic cluster and chromosome to the sRNAs of an atlas.
+
+    Parameters
+    ----------
+    var : DataFrame, shape (n_srnas, ...)
+        Index = sRNA names in any spelling that `current_name` knows.
+    level : str, default "auto"
+        As in `match_names`.
+
+    Returns
+    -------
+    DataFrame, shape (n_srnas, ...)
+        A copy with ``mimat`` (accession; MI of a stem-loop), ``family``, ``cluster``, ``chrom``; several values of a
+        merged or repeated miRNA are joined by ``;``, unknown is NaN. What `var` already says stays.
+    """
+    table = mirna_table()
+    fields = {"mimat": "accession", "family": "family", "cluster": "cluster", "chrom": "chrom"}
+    known = {(r["kind"], r["name"]): r for r in table[["kind", "name", *fields.values()]].to_dict("records")}
+    matches = match_names(var.index, level=level)
+    out = var.copy()
+    for column, field in fields.items():
+        values = []
+        for target, kind in zip(matches["target"], matches["kind"], strict=True):
+            found = (p for n in target.split(";") if n for p in known[kind, n][field].split(";") if p)
+            values.append(";".join(dict.fromkeys(found)) or np.nan)
+        new = pd.Series(values, index=var.index, dtype=object)
+        out[column] = new if column not in out else out[column].astype(object).where(out[column].notna(), new)
+    return out
+
+
+def to_stem_loop(adata: ad.AnnData, *, level: str = "auto") -> tuple[ad.AnnData, pd.DataFrame]:
+    """Sum mature miRNAs into their stem-loops; the same as ``harmonise(adata, "stem-loop")``.
+
+    Parameters
+    ----------
+    adata : AnnData, shape (n_samples, n_srnas)
+        Atlas with mature names (or stem-loops, which then get the same names).
+    level : str, default "auto"
+        As in `match_names`.
+
+    Returns
+    -------
+    tuple of (AnnData, DataFrame)
+        As in `harmonise`.
+    """
+    return harmonise(adata, "stem-loop", level=level)
+
+
+def shared_names(*collections: Iterable[str], level: str = "auto") -> list[str]:
+    """Features that several collections have in common once merged names are merged in all of them.
+
+    Where one collection cannot tell two miRNAs apart, none can: a merged name joins its members everywhere, so that
+    `harmonise` to the result never has to divide counts.
+
+    Parameters
+    ----------
+    *collections : iterables of str
+        sRNA names of each collection.
+    level : str, default "auto"
+        As in `match_names`.
+
+    Returns
+    -------
+    list of str
+        Names (merged where needed) of which every collection has at least one member, in natural order.
+    """
+    sets = [_members(list(c), level) for c in collections]
+    groups = linked([m for members in sets for m in members.values()])
+    present = [{groups[atom] for m in members.values() for atom in m} for members in sets]
+    common = set.intersection(*present) if present else set()
+    return [join_names(g) for g in sorted(common, key=lambda g: natural_key(g[0]))]
+
+
+def harmonise(
+    adata: ad.AnnData, to: ad.AnnData | Iterable[str] | str = "mirbase", *, level: str = "auto"
+) -> tuple[ad.AnnData, pd.DataFrame]:
+    """Give an atlas the feature names of another.
+
+    Counts of features that share a target are summed. A merged source name that stands for several targets cannot be
+    divided: all its counts go to the member with the most reads in the target atlas (where only names are given, to
+    the first one listed) and the report says ``split``. `shared_names` makes targets for which this never happens.
+
+    Parameters
+    ----------
+    adata : AnnData, shape (n_samples, n_srnas)
+        Atlas with names in any spelling.
+    to : AnnData, list of str, "mirbase" or "stem-loop", default "mirbase"
+        Target: the features of another atlas; names; current miRBase names; or stem-loops, where those that share a
+        mature miRNA are one feature (``hsa-let-7a-1/7a-2/7a-3``), because no read tells them apart.
+    level : str, default "auto"
+        As in `match_names`, for the names of `adata`.
+
+    Returns
+    -------
+    atlas : AnnData, shape (n_samples, n_targets)
+        Same samples; of a target atlas or list only features that `adata` has, in the target's order. Unknown
+        features are left out then; with "mirbase" and "stem-loop" they stay under their own names.
+    report : DataFrame, one row per source feature
+        ``source, target, how, reason, reads``; `how` is ``exact``, ``alias`` (another spelling or release), ``merged``
+        (the target stands for more than the source, so features are summed), ``split`` or ``unknown``.
+
+    Raises
+    ------
+    InputError
+        Empty or repeated target names, or nothing in common.
+    """
+    sources = [str(n) for n in adata.var_names]
+    keep_unknown = isinstance(to, str)
+    if isinstance(to, str):
+        if to not in ("mirbase", "stem-loop"):
+            raise InputError(
+                f'unknown target {to!r} of feature names: expected "mirbase", "stem-loop", names or an atlas.'
+            )
+        targets = _to_mirbase(sources, level) if to == "mirbase" else _to_stem_loops(sources, level)
+        order: list[str] = []
+    else:
+        order, reads = _reference(to)
+        targets = _to_reference(sources, order, reads, level)
+    names = [t.name or (s if keep_unknown else "") for s, t in zip(sources, targets, strict=True)]
+    total = np.asarray(adata.X.sum(axis=0), dtype=float).ravel()
+    report = pd.DataFrame(
+        {
+            "source": sources,
+            "target": [t.name for t in targets],
+            "how": [t.how for t in targets],
+            "reason": [t.reason for t in targets],
+            "reads": total,
+        }
+    )
+    kept = sorted({n for n in names if n}, key={n: i for i, n in enumerate(order or names)}.__getitem__)
+    if not kept:
+        of_target = f" (first: {sources[0]!r} against {order[0]!r})" if order else ""
+        raise InputError(f"{_title(adata)}: none of the {len(sources)} sRNAs is among the target names{of_target}.")
+    return _summed(adata, names, kept), report
+
+
+def summarise_mapping(report: pd.DataFrame) -> pd.DataFrame:
+    """Count a report of `harmonise`.
+
+    Parameters
+    ----------
+    report : DataFrame
+        As `harmonise` returns it.
+
+    Returns
+    -------
+    DataFrame, one row per ``how``
+        ``features, share_features, reads, share_reads``; the shares are of all source features and all reads.
+    """
+    out = (
+        report.groupby("how").agg(features=("source", "size"), reads=("reads", "sum")).reindex(list(HOW), fill_value=0)
+    )
+    out["share_features"] = out["features"] / max(len(report), 1)
+    out["share_reads"] = out["reads"] / max(float(report["reads"].sum()), 1.0)
+    return out[["features", "share_features", "reads", "share_reads"]]
+
+
+def _title(adata: ad.AnnData) -> str:
+    return str(adata.uns.get("srna", {}).get("name", "atlas"))
+
+
+def _members(names: list[str], level: str) -> dict[str, tuple[str, ...]]:
+    """Current names that each name stands for; a name that is none of a miRNA stands for itself."""
+    found = match_names(names, level=level)
+    return {n: tuple(t.split(";")) if t else (n,) for n, t in zip(found["source"], found["target"], strict=True)}
+
+
+def _to_mirbase(sources: list[str], level: str) -> list[_Target]:
+    found = match_names(sources, level=level)
+    targets = []
+    for source, target, how, reason in found[["source", "target", "how", "reason"]].itertuples(index=False):
+        name = join_names(target.split(";"))
+        if how == "split":  # nothing has to be divided: the merged name stays
+            how = "exact" if name == source else "alias"
+        targets.append(_Target(name, how, reason))
+    return targets
+
+
+def _to_stem_loops(sources: list[str], level: str) -> list[_Target]:
+    homes, groups = hairpins()
+    targets = []
+    for _, target, how, kind, reason in match_names(sources, level=level).itertuples(index=False):
+        if not target:
+            targets.append(_Target("", how, reason))
+            continue
+        loops = [h for n in target.split(";") for h in (homes[n] if kind == "mature" else (n,))]
+        found = list(dict.fromkeys(groups[h] for h in loops))
+        if len(found) > 1:
+            others = ", ".join(join_names(g) for g in found[1:])
+            targets.append(_Target(join_names(found[0]), "split", f"also of {others}"))
+        else:
+            same = kind == "stem-loop" and len(found[0]) == 1
+            targets.append(_Target(join_names(found[0]), how if same else "merged", reason))
+    return targets
+
+
+def _reference(to: ad.AnnData | Iterable[str]) -> tuple[list[str], dict[str, float]]:
+    """Target names, and the reads that each has."""
+    if isinstance(to, ad.AnnData):
+        names = [str(n) for n in to.var_names]
+        reads = dict(zip(names, np.asarray(to.X.sum(axis=0), dtype=float).ravel(), strict=True))
+    else:
+        names, reads = [str(n) for n in to], {}
+    if not names:
+        raise InputError("the target has no feature names; expected at least one.")
+    if len(set(names)) < len(names):
+        twice = next(n for n in names if names.count(n) > 1)
+        raise InputError(f"the target names repeat {twice!r}; expected each name once.")
+    return names, reads
+
+
+def _to_reference(sources: list[str], order: list[str], reads: dict[str, float], level: str) -> list[_Target]:
+    homes, _ = hairpins()
+    stands_for = _members(order, "auto")
+    holders: dict[str, list[str]] = {}
+    for name, members in stands_for.items():
+        for atom in members:
+            holders.setdefault(atom, []).append(name)
+    targets = []
+    for source, target, _, kind, reason in match_names(sources, level=level).itertuples(index=False):
+        atoms: list[str] = target.split(";") if target else [source]
+        if source in stands_for:
+            targets.append(_Target(source, "exact"))
+            continue
+        hits = list(dict.fromkeys(h for a in atoms for h in holders.get(a, [])))
+        if not hits and kind == "mature":  # a target of stem-loops
+            atoms = list(dict.fromkeys(h for a in atoms for h in homes[a]))
+            hits = list(dict.fromkeys(h for a in atoms for h in holders.get(a, [])))
+        if not hits:
+            targets.append(_Target("", "unknown", reason or "not among the target names"))
+        elif len(hits) == 1:
+            missing = [a for a in atoms if a not in stands_for[hits[0]]]
+            same = set(atoms) == set(stands_for[hits[0]]) and kind == ("mature" if atoms[0] in homes else "stem-loop")
+            how = "alias" if same else ("merged" if set(stands_for[hits[0]]) - set(atoms) or not missing else "split")
+            targets.append(
+                _Target(hits[0], how, f"not among the target names: {', '.join(missing)}" if missing else "")
+            )
+        else:
+            best = max(hits, key=lambda h: reads.get(h, 0.0))  # the first of equals
+            targets.append(_Target(best, "split", f"also of {', '.join(h for h in hits if h != best)}"))
+    return targets
+
+
+def _summed(adata: ad.AnnData, names: list[str], kept: list[str]) -> ad.AnnData:
+    """Atlas whose features are the kept names, each the sum of the source features of that name."""
+    column = {n: j for j, n in enumerate(kept)}
+    used = [(i, column[n]) for i, n in enumerate(names) if n]
+    rows, columns = (list(x) for x in zip(*used, strict=True))
+    sums = sp.csr_matrix((np.ones(len(rows)), (rows, columns)), shape=(len(names), len(kept)))
+    counts = sp.csr_matrix(sp.csr_matrix(adata.X, dtype=np.float64) @ sums)
+    first = {n: i for i, n in reversed(list(enumerate(names))) if n}
+    var = adata.var.iloc[[first[n] for n in kept]].copy()
+    var.index = pd.Index(kept, name=adata.var.index.name)
+    fresh, known = annotate(pd.DataFrame(index=var.index)), match_names(kept)["kind"].to_numpy() != ""
+    for field in ANNOTATION:  # what the sources said holds only for sRNAs that no table knows
+        var[field] = fresh[field].where(known, var[field]) if field in var else fresh[field]
+    out = ad.AnnData(X=counts, obs=adata.obs.copy(), var=var, uns=dict(adata.uns))
+    return check_atlas(out)

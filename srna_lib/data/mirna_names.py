@@ -1,0 +1,325 @@
+"""Human miRNAs of miRBase: spellings, accessions, older releases, merged names -> current names."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+
+import pandas as pd
+
+from srna_lib.errors import InputError
+
+
+@cache
+def mirna_table() -> pd.DataFrame:
+    """Human miRNAs: names, accessions, places, families, clusters and older names.
+
+    Returns
+    -------
+    DataFrame
+        One row per stem-loop, mature miRNA or removed entry: ``kind, name, accession, arm, hairpins, family, cluster,
+        chrom, start, end, strand, release, aliases``, all text. Shared: copy it before changing it.
+
+    Notes
+    -----
+    ``resources/mirna_names.tsv``, computed from miRBase's files by ``scripts/make_mirna_tables.py``.
+    """
+    with resources.files("srna_lib").joinpath("resources/mirna_names.tsv").open(encoding="utf-8") as handle:
+        return pd.read_csv(handle, sep="\t", comment="#", dtype=str, keep_default_na=False)
+
+
+def join_names(names: Iterable[str]) -> str:
+    """One merged name for several miRNAs, as miRge writes it: ``hsa-miR-103a-3p/107``.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Current names; their order is kept.
+
+    Returns
+    -------
+    str
+        The first name in full, of the others what differs; `names.current_name` takes it apart again.
+    """
+    first, *rest = list(names) or [""]
+    start = re.match(r"hsa-(?:miR|mir|let)-", first)
+    prefix = start[0] if start else ""
+    return "/".join([first, *(r.removeprefix(prefix) if prefix else r for r in rest)])
+
+
+def natural_key(name: str) -> tuple[tuple[int, str], ...]:
+    """Sort key that puts miR-9 before miR-10."""
+    return tuple((int(p), "") if p.isdecimal() else (-1, p) for p in re.split(r"(\d+)", name) if p)
+
+
+def linked(sets: Iterable[Collection[str]]) -> dict[str, tuple[str, ...]]:
+    """Join sets that overlap, directly or through others.
+
+    Parameters
+    ----------
+    sets : iterable of collections of str
+        Names that belong together; none is empty.
+
+    Returns
+    -------
+    dict
+        Member -> all members that it is connected with, in natural order.
+    """
+    parent: dict[str, str] = {}
+
+    def root(x: str) -> str:
+        while parent.setdefault(x, x) != x:
+            parent[x] = parent[parent[x]]
+            x = parent[x]
+        return x
+
+    for members in sets:
+        first, *rest = members
+        for other in [first, *rest]:
+            parent[root(other)] = root(first)
+    grouped: dict[str, list[str]] = {}
+    for x in parent:
+        grouped.setdefault(root(x), []).append(x)
+    return {x: tuple(sorted(g, key=natural_key)) for g in grouped.values() for x in g}
+
+
+@cache
+def hairpins() -> tuple[dict[str, tuple[str, ...]], dict[str, tuple[str, ...]]]:
+    """Stem-loops of each mature miRNA; stem-loop -> all that share mature miRNAs with it. Shared: not to be changed."""
+    table = mirna_table()
+    mature = table[table["kind"] == "mature"]
+    homes = {n: tuple(h.split(";")) for n, h in zip(mature["name"], mature["hairpins"], strict=True)}
+    own = [(h,) for h in table.loc[table["kind"] == "stem-loop", "name"]]
+    return homes, linked([*homes.values(), *own])
+
+
+@dataclass(frozen=True)
+class Index:
+    """Look-ups of the table: by kind, key -> current names; by accession -> (kind, name)."""
+
+    current: dict[str, set[str]]
+    aliases: dict[str, dict[str, tuple[str, ...]]]
+    accessions: dict[str, tuple[str, str]]
+    removed: dict[str, str]
+
+
+@cache
+def index() -> Index:
+    """Look-ups of `mirna_table`. Shared: not to be changed."""
+    table = mirna_table()
+    current: dict[str, set[str]] = {"mature": set(), "stem-loop": set()}
+    aliases: dict[str, dict[str, tuple[str, ...]]] = {"mature": defaultdict(tuple), "stem-loop": defaultdict(tuple)}
+    accessions, removed = {}, {}
+    for kind, name, accession, old in table[["kind", "name", "accession", "aliases"]].itertuples(index=False):
+        if accession:
+            accessions[accession] = (kind, name)
+        if kind == "removed":
+            removed[name] = accession
+            continue
+        current[kind].add(name)
+        for alias in filter(None, old.split(";")):
+            aliases[kind][alias] += (name,)
+    return Index(current, {k: dict(v) for k, v in aliases.items()}, accessions, removed)
+
+
+NAME_LEVELS = ("auto", "mature", "stem-loop")
+_DASHES = dict.fromkeys(map(ord, "‐‑‒–—―−﹣-"), "-")
+_INVISIBLE = dict.fromkeys(map(ord, "\u200b\u200c\u200d\u2060\ufeff\u00ad"))
+_ACCESSION = re.compile(r"(?<![A-Za-z0-9])(MIMAT|MI)(\d{7})(?!\d)", re.IGNORECASE)
+# prefix (Word turns hsa into has), kind, number, letter, copies, arm, star
+_NAME = re.compile(
+    r"(?:(?:hsa|has)-)?(micro-?rna|mirna|mirlet|mir|let)-?(\d+)([a-z]{0,2})((?:-?\d+)?(?:-\d+)*)(?:-(5p|3p|as))?-?(\*|star)?(?:-pre)?",
+    re.IGNORECASE,
+)
+_OTHER_SPECIES = re.compile(r"([a-z][a-z0-9]{1,6})-(?:mir|let|bantam|lin|lsy)[-a-z0-9]*\d", re.IGNORECASE)
+_DATE = re.compile(
+    r"(\d{1,2}-(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)(-\d{2,4})?|(jan|feb|mar|apr|may|jun|jul|aug|sep|oct"
+    r"|nov|dec)-\d{1,4}|\d{4}-\d{2}-\d{2}([ t]00:00:00)?|\d{1,2}/\d{1,2}/\d{2,4})",
+    re.IGNORECASE,
+)
+_MIRGENEDB_PARALOGUE = re.compile(r"[A-Z][a-z]{2}-(Mir|Let)-\d+-P\d", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Match:
+    """Current names that a name stands for.
+
+    Attributes
+    ----------
+    names : tuple of str
+        Current names; several for a merged name, none when unknown.
+    how : str
+        ``"exact"`` (it is the current name), ``"alias"`` (another spelling, an older release, an accession),
+        ``"split"`` (a merged name that stands for several miRNAs) or ``"unknown"``. Only `features.harmonise`, which
+        knows a target, says ``"merged"``.
+    kind : str
+        ``"mature"``, ``"stem-loop"``, or ``""`` when unknown.
+    reason : str
+        What is known about an unknown name or about unknown members of a merged one.
+    """
+
+    names: tuple[str, ...]
+    how: str
+    kind: str = ""
+    reason: str = ""
+
+    @property
+    def name(self) -> str:
+        """One name, merged where there are several; empty when unknown."""
+        return join_names(self.names)
+
+
+def current_name(name: str, *, level: str = "auto") -> Match:
+    """Find the current name of one miRNA.
+
+    Parameters
+    ----------
+    name : str
+        Name in any spelling: ``hsa-miR-21-5p``, ``mir_21_5p``, ``miR-21*``, ``MIMAT0000076``, ``MIR21``,
+        ``hsa-let-7a-5p/7c-5p``, ``Hsa-Mir-21_5p`` (MirGeneDB).
+    level : str, default "auto"
+        What a name means that fits both a stem-loop and a mature miRNA (``hsa-let-7b``): ``"mature"`` or
+        ``"stem-loop"``; ``"auto"`` follows the spelling (miR is mature, mir is a stem-loop).
+
+    Returns
+    -------
+    Match
+        Its ``names`` are empty when the name is unknown, ambiguous or removed; ``reason`` says which.
+    """
+    return _matches([name], level)[0]
+
+
+def match_names(names: Iterable[str], *, level: str = "auto") -> pd.DataFrame:
+    """Find the current names of many miRNAs.
+
+    Parameters
+    ----------
+    names : iterable of str
+        As in `current_name`.
+    level : str, default "auto"
+        As in `current_name`; ``"auto"`` looks at all names together: where any has an arm or the capital R of a mature
+        miRNA, ``hsa-let-7b`` is the mature one too, and where arms are written in another case (``hsa-mir-21-5p``),
+        the case says nothing and ``hsa-mir-375`` is mature.
+
+    Returns
+    -------
+    DataFrame, one row per name in the order given
+        ``source, target`` (current names, joined by ``;``), ``how, kind, reason`` as in `Match`.
+    """
+    given = [str(n) for n in names]
+    found = _matches(given, level)
+    rows = [(n, ";".join(m.names), m.how, m.kind, m.reason) for n, m in zip(given, found, strict=True)]
+    return pd.DataFrame(rows, columns=["source", "target", "how", "kind", "reason"])
+
+
+def _matches(names: list[str], level: str) -> list[Match]:
+    if level not in NAME_LEVELS:
+        raise InputError(f"unknown level {level!r} of miRNA names: expected one of {', '.join(NAME_LEVELS)}.")
+    spelt = [_spelling(n) for n in names]
+    arms = [s for s in spelt if re.search(r"[-_][53]p", s, re.IGNORECASE)]
+    if level == "auto":
+        level = "mature" if arms or any("miR-" in s for s in spelt) else "stem-loop"
+        case_says = not arms or any("miR" in s for s in spelt)
+    else:
+        case_says = False
+    return [_match(raw, s, level, case_says) for raw, s in zip(names, spelt, strict=True)]
+
+
+def _spelling(name: str) -> str:
+    """Name without what spreadsheets, R and word processors add; inner separators become dashes."""
+    text = str(name).translate(_DASHES).translate(_INVISIBLE).strip().strip("\"'`").strip()
+    if re.search(r"mir|let", text, re.IGNORECASE):
+        # R's make.names writes every other character as a dot, a final star too
+        starred = bool(re.search(r"[A-Za-z]\.\S*\d[a-z]*\.$", text)) and "." in text[:-1]
+        text = re.sub(r"[\s_.]+", "-", text).strip("-") + ("*" if starred else "")
+    return text
+
+
+def _match(raw: str, text: str, level: str, case_says: bool) -> Match:
+    known = index()
+    found = {(p.upper() + digits) for p, digits in _ACCESSION.findall(raw)}
+    if found:
+        return _by_accession(raw, sorted(found, key=lambda a: not a.startswith("MIMAT"))[0])
+    if _DATE.fullmatch(raw.strip()):
+        return Match((), "unknown", reason="a date: a spreadsheet has overwritten the name")
+    if "/" in text:
+        return _merged(text, level, case_says, raw)
+    parts = _NAME.fullmatch(text)
+    if not parts:
+        return Match((), "unknown", reason=_why_not(text))
+    word, number, letter, copies, arm, star = (p or "" for p in parts.groups())
+    letter, copies = letter.lower(), re.sub(r"^(?=\d)", "-", copies)
+    if word.lower() in ("let", "mirlet"):
+        mature, stem = f"hsa-let-{number}{letter}{copies}", f"hsa-let-{number}{letter}{copies}"
+    else:
+        mature, stem = f"hsa-miR-{number}{letter}{copies}", f"hsa-mir-{number}{letter}{copies}"
+    tail = (f"-{arm.lower()}" if arm else "") + ("*" if star and not arm else "")
+    options = [("mature", mature + tail)]
+    if arm.lower() == "as":  # the antisense stem-loops of release 16
+        options.append(("stem-loop", stem + tail))
+    elif not tail and word != "miR":
+        stem_first = level == "stem-loop" or (
+            case_says and word.lower() not in ("let", "micro-rna", "microrna", "mirna")
+        )
+        options.insert(0 if stem_first else 1, ("stem-loop", stem))
+    elif not tail:
+        options.append(("stem-loop", stem))
+    for kind, key in options:
+        if key in known.current[kind]:
+            return Match((key,), "exact" if key == raw else "alias", kind)
+        targets = known.aliases[kind].get(key, ())
+        if len(targets) == 1:
+            return Match(targets, "alias", kind)
+        if targets:
+            return Match((), "unknown", reason=f"ambiguous: {' or '.join(targets)}")
+    if mature + tail in known.removed:
+        accession = known.removed[mature + tail]
+        return Match((), "unknown", reason=f"removed from miRBase before release 21 ({accession})")
+    return Match((), "unknown", reason="no human miRNA of this name")
+
+
+def _by_accession(raw: str, accession: str) -> Match:
+    kind, name = index().accessions.get(accession, ("", ""))
+    if not kind:
+        return Match((), "unknown", reason=f"{accession} is no accession of a human miRNA in miRBase 18 or 21")
+    if kind == "removed":
+        return Match((), "unknown", reason=f"removed from miRBase before release 21 ({accession})")
+    return Match((name,), "exact" if name == raw else "alias", kind)
+
+
+def _merged(text: str, level: str, case_says: bool, raw: str) -> Match:
+    """Take a merged name apart; a part may leave out what it shares with the first (``320a/b``, ``103a-3p/107``)."""
+    first, *rest = [p.strip() for p in text.split("/")]
+    base = re.match(r"((?:hsa-)?(?:mir|let)-?)(\d+)", first, re.IGNORECASE)
+    if not base:
+        return Match((), "unknown", reason=_why_not(text))
+    full = [first]
+    for part in rest:
+        if re.match(r"[a-z]{1,2}(-|\*|$)", part, re.IGNORECASE) and not re.match(r"mir|let", part, re.IGNORECASE):
+            part = base[1] + base[2] + part
+        elif part[:1].isdigit():
+            part = base[1] + part
+        full.append(part)
+    parts = [_match(p, _spelling(p), level, case_says) for p in full if p]
+    names = tuple(dict.fromkeys(n for m in parts for n in m.names))
+    lost = [p for p, m in zip([p for p in full if p], parts, strict=True) if not m.names]
+    reason = f"members not known: {', '.join(lost)}" if lost else ""
+    kinds = {m.kind for m in parts if m.names}
+    if not names or len(kinds) > 1:
+        return Match((), "unknown", reason=reason or "a stem-loop and a mature miRNA in one name")
+    names = tuple(sorted(names, key=natural_key))
+    how = "split" if len(names) > 1 else ("exact" if names[0] == raw else "alias")
+    return Match(names, how, kinds.pop(), reason)
+
+
+def _why_not(text: str) -> str:
+    if _MIRGENEDB_PARALOGUE.match(text):
+        return "a MirGeneDB paralogue: miRBase's name cannot be told from it"
+    species = _OTHER_SPECIES.match(text)
+    if species and species[1].lower() not in ("hsa", "has"):
+        return f"not human ({species[1]})"
+    return "not the name of a miRNA"

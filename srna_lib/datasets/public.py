@@ -1,0 +1,643 @@
+"""Public files -> atlas: one function per collection, and the union of three of them."""
+
+from __future__ import annotations
+
+import lzma
+import warnings
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+
+from srna_lib.data import ANNOTATED, annotate, annotate_labels, harmonise, make_atlas
+from srna_lib.errors import InputError
+
+UNREADABLE = (ValueError, LookupError, EOFError, OSError, NotImplementedError, lzma.LZMAError, zlib.error)
+
+
+def read_rda(path: Path | str) -> dict[str, Any]:
+    """Read an R data file of data frames.
+
+    Parameters
+    ----------
+    path : path
+        ``.rda`` file.
+
+    Returns
+    -------
+    dict
+        Name of the R object -> DataFrame or array.
+
+    Raises
+    ------
+    InputError
+        No such file, or no R data file.
+    """
+    import rdata
+
+    try:
+        with warnings.catch_warnings():
+            # readr leaves its column specification as an attribute; rdata has no class for it, nor do we.
+            warnings.filterwarnings("ignore", message="Missing constructor for R class")
+            return rdata.read_rda(path, default_encoding="latin-1", force_default_encoding=True)
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: there is no such file; expected an R data file (.rda).") from error
+    except UNREADABLE as error:
+        raise InputError(f"{path}: this is no readable R data file ({error}); expected .rda.") from error
+
+
+def read_experiment(path: Path | str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Read the first assay and the sample table of an R data file that holds one ``SummarizedExperiment``.
+
+    The S4 object is walked as it lies in the file (its slots are attributes), because a class without R has no
+    constructor here.
+
+    Parameters
+    ----------
+    path : path
+        ``.rda`` file with one S4 object.
+
+    Returns
+    -------
+    counts : DataFrame, shape (n_samples, n_features)
+        First assay, transposed; names are its ``dimnames``.
+    samples : DataFrame, shape (n_samples, n_columns)
+        ``colData``, by position.
+
+    Raises
+    ------
+    InputError
+        No such file, no R data file, or no such object in it.
+    """
+    import rdata
+
+    try:
+        parsed = rdata.parser.parse_file(path)
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: there is no such file; expected an R data file (.rda).") from error
+    except UNREADABLE as error:
+        raise InputError(f"{path}: this is no readable R data file ({error}); expected .rda.") from error
+    try:
+        (experiment,) = _pairs(parsed.object).values()
+        slots = _pairs(experiment.attributes)
+        assays = _pairs(_pairs(slots["assays"].attributes)["data"].attributes)["listData"]
+        matrix = assays.value[0]
+        described = _pairs(matrix.attributes)
+        features, samples = (_strings(names) for names in described["dimnames"].value)
+        values = np.asarray(matrix.value).reshape(tuple(described["dim"].value), order="F")
+        columns = _pairs(slots["colData"].attributes)["listData"]
+        names = _strings(_pairs(columns.attributes)["names"])
+        table = {name: _vector(column) for name, column in zip(names, columns.value, strict=True)}
+        counts = pd.DataFrame(values.T, index=samples, columns=features)
+        return counts, pd.DataFrame(table)
+    except (AttributeError, KeyError, TypeError, ValueError, IndexError) as error:
+        raise InputError(
+            f"{path}: the object in it cannot be walked ({error!r}); expected one SummarizedExperiment with an assay,"
+            " its dimnames and colData."
+        ) from error
+
+
+def _pairs(node: Any) -> dict[str, Any]:
+    """Tag -> value of an R pair list."""
+    found = {}
+    while node is not None and node.info.type.name == "LIST":
+        tag = node.tag if node.tag.referenced_object is None else node.tag.referenced_object
+        found[tag.value.value.decode("latin-1")] = node.value[0]
+        node = node.value[1]
+    return found
+
+
+def _strings(node: Any) -> list[Any]:
+    return [np.nan if text.value is None else text.value.decode("latin-1") for text in node.value]
+
+
+def _vector(node: Any) -> Any:
+    return _strings(node) if node.info.type.name == "STR" else np.asarray(node.value)
+
+
+def read_table(path: Path | str, columns: tuple[str, ...] = (), **options: Any) -> pd.DataFrame:
+    """Read a delimited text file of a public data set and hold it against the columns that it must have.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+    columns : tuple of str
+        Columns that must be there.
+    **options
+        Passed to `pandas.read_csv`.
+
+    Returns
+    -------
+    DataFrame
+        As pandas reads it.
+
+    Raises
+    ------
+    InputError
+        No such file, no such table, or a column is missing.
+    """
+    try:
+        table = pd.read_csv(path, **options)
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: there is no such file; expected a table.") from error
+    except (*UNREADABLE, zipfile.BadZipFile) as error:
+        reason = str(error).partition("\n")[0]
+        raise InputError(f"{path}: this is no readable table ({reason}); expected delimited text.") from error
+    lacking = [c for c in columns if c not in table]
+    if lacking:
+        raise InputError(f"{path}: the columns {', '.join(lacking)} are missing; expected them for every sample.")
+    return table
+
+
+def coded(values: pd.Series, codes: dict[Any, str], path: Path | str) -> pd.Series:
+    """Translate the codes of a source into words; missing stays NaN.
+
+    Raises
+    ------
+    InputError
+        A code that the table of codes lacks.
+    """
+    unknown = sorted(set(values.dropna()) - set(codes), key=str)
+    if unknown:
+        raise InputError(
+            f"{path}: {values.name} holds the code {unknown[0]!r}; expected one of {', '.join(map(str, codes))}."
+        )
+    return values.map(codes).astype(object)
+
+
+def plain(column: pd.Series) -> pd.Series:
+    """Give a column a type that .h5ad can hold: float for numbers, object for text."""
+    if pd.api.types.is_numeric_dtype(column):
+        return column.astype(float)
+    return column.astype(object).where(column.notna(), np.nan)
+
+
+MIROME_OBS = {
+    "SRA": "dataset_id",
+    "Class": "cell_class",
+    "CellType": "cell_type",
+    "Model": "platform",
+    "Run": "run",
+    "BioProject": "bioproject",
+    "BioSample": "biosample",
+    "CenterName": "center",
+    "PMID": "pmid",
+    "LibrarySelection": "library_selection",
+    "Total_reads": "reads_total",
+    "All_miRNA_Reads": "reads_mirna",
+    "mature tRNA Reads": "reads_trna",
+    "snoRNA Reads": "reads_snorna",
+    "rRNA Reads": "reads_rrna",
+    "mRNA Reads": "reads_mrna",
+}
+MICRORNAOME_OBS = {
+    "cell_tissue": "cell_tissue",
+    "organ": "organ",
+    "sample_category": "sample_category",
+    "sequencer": "platform",
+    "library_prep": "library_protocol",
+    "total_input_reads": "reads_total",
+    "filtered_miRNA_reads": "reads_mirna",
+}
+LGRC_OBS = {
+    "Pack_Years": "pack_years",
+    "FEV1_Percent": "fev1_percent",
+    "Flow_Cell": "flow_cell",
+    "Lane": "lane",
+    "Protocol": "library_protocol",
+    "Total_Reads": "reads_total",
+    "Mirna_Reads": "reads_mirna",
+}
+
+
+def read_mirome(path: Path | str, info: dict[str, Any]) -> ad.AnnData:
+    """Cellular microRNAome: the R data file of Patil et al. 2022 (miRge3 counts).
+
+    Parameters
+    ----------
+    path : path
+        ``data.rda`` with the frames ``expression_df`` (sRNAs x samples) and ``metadata``.
+    info : dict
+        Registry entry that goes to ``uns["srna"]``.
+
+    Returns
+    -------
+    AnnData, shape (2077, 2731)
+        Samples named by SRS accession; ``dataset_id`` is the SRP accession, ``tissue_group`` follows the
+        source's class (the rest class ``Other`` stays as it is and is left out by `labels.make_task`). The other
+        labels come from the cell type by `ontology.annotate_labels`, whose group is ``ontology_group`` here.
+
+    Raises
+    ------
+    InputError
+        When the file is no R data file or lacks a frame or a column.
+    """
+    frames = read_rda(path)
+    for frame in ("expression_df", "metadata"):
+        if frame not in frames:
+            raise InputError(
+                f"{path}: the frame {frame!r} is missing (found: {', '.join(frames)});"
+                " expected expression_df and metadata."
+            )
+    counts, metadata = frames["expression_df"].T, frames["metadata"]
+    lacking = [c for c in ("Sample", "SRA", "Class", "CellType") if c not in metadata]
+    if lacking:
+        raise InputError(f"{path}: metadata lacks the columns {', '.join(lacking)}; expected them for every sample.")
+    unknown = counts.index.difference(metadata["Sample"])
+    if len(unknown):
+        raise InputError(
+            f"{path}: metadata has no row for {len(unknown)} samples (first: {str(unknown[0])!r});"
+            " expected one for each."
+        )
+    obs = metadata.set_index("Sample").rename(columns=MIROME_OBS)
+    obs = obs[[c for c in MIROME_OBS.values() if c in obs]]
+    obs = obs.apply(plain)
+    labels = annotate_labels(obs, "mirome", "cell_type")
+    obs["tissue_group"] = obs["cell_class"]
+    for column in ANNOTATED:
+        values = labels[column].eq(True) if column in ("is_cell_line", "in_vitro_derived") else labels[column]
+        obs["ontology_group" if column == "tissue_group" else column] = (
+            values if values.notna().any() else values.astype(float)
+        )
+    return make_atlas(counts, obs.loc[counts.index], mature(counts.columns), info=info)
+
+
+def read_micrornaome(path: Path | str, info: dict[str, Any]) -> ad.AnnData:
+    """Human microRNAome: the R data file of McCall et al. 2017 (miRge counts).
+
+    Parameters
+    ----------
+    path : path
+        ``microRNAome.rda`` with one S4 object ``SummarizedExperiment``.
+    info : dict
+        Registry entry that goes to ``uns["srna"]``.
+
+    Returns
+    -------
+    AnnData, shape (1312, 2546)
+        Samples named as in the source: run accessions, or FANTOM5's DRS sample accessions; ``run`` and
+        ``sample_accession`` say which, for finding samples that another collection holds too. ``cell_tissue`` is
+        the source's label of all samples; ``tissue``, ``cell_type`` or ``cell_line`` repeats it by category.
+
+    Raises
+    ------
+    InputError
+        When the file is no such R data file.
+    """
+    counts, metadata = read_experiment(path)
+    lacking = [c for c in ("sample_id", "study_id", "flagged", *MICRORNAOME_OBS) if c not in metadata]
+    if lacking:
+        raise InputError(f"{path}: colData lacks the columns {', '.join(lacking)}; expected them for every sample.")
+    # names of the matrix are others (working titles of the authors), so position joins; the totals prove it
+    totals = counts.sum(axis=1).to_numpy()
+    published = metadata["filtered_miRNA_reads"].to_numpy()
+    if len(totals) != len(published) or (np.abs(totals - published) > 0.1 * published).any():
+        raise InputError(f"{path}: the sums of counts are not filtered_miRNA_reads; expected samples in one order.")
+    names = counts.index
+    metadata = metadata.set_index("sample_id")
+    counts.index = metadata.index
+    obs = metadata.rename(columns=MICRORNAOME_OBS)[list(MICRORNAOME_OBS.values())].apply(plain)
+    study = metadata["study_id"].astype(int).astype(str)
+    by_run = metadata.index.str.match(r"[SED]RR\d+$")
+    accession = pd.Series(metadata.index, index=metadata.index, dtype=object)
+    obs["dataset_id"] = "micrornaome-" + study
+    obs["source_name"] = np.asarray(names, dtype=object)
+    obs["run"] = accession.where(by_run)
+    obs["sample_accession"] = accession.where(~by_run)
+    obs["library_protocol"] = obs["library_protocol"].replace("unknown", np.nan)
+    for column, category in (("tissue", "tissue"), ("cell_type", "cell_type"), ("cell_line", "cancer_cell_line")):
+        obs[column] = obs["cell_tissue"].where(obs["sample_category"] == category)
+    obs["is_cell_line"] = obs["sample_category"] == "cancer_cell_line"
+    obs["flagged"] = metadata["flagged"].astype(bool)
+    return make_atlas(counts, obs, mature(counts.columns), info=info)
+
+
+def read_tissue_atlas2(path: Path | str, info: dict[str, Any]) -> ad.AnnData:
+    """Organs of six donors, miRNATissueAtlas2 (Keller et al. 2022), as the authors of miRTS keep it.
+
+    A miRNA with several loci is given as the mean over them, which is no whole number in about one cell of a
+    hundred. Those are rounded to the nearest whole number, halves up; a depth changes by less than ten reads.
+    ``uns["srna"]["rounded"]`` says how many cells.
+
+    Parameters
+    ----------
+    path : path
+        The table, sRNAs x samples; columns ``organ__subregion__donor[.replicate]``.
+    info : dict
+        Registry entry that goes to ``uns["srna"]``.
+
+    Returns
+    -------
+    AnnData, shape (185, 2267)
+        ``tissue`` is the organ and ``subregion`` the part of it, spelt as in the source.
+
+    Raises
+    ------
+    InputError
+        When the file is no such table.
+    """
+    table = read_table(path, index_col=0).T
+    parts = table.index.str.extract(r"^(?P<tissue>.+?)__(?P<subregion>.+)__(?P<donor_id>\d+)(?:\.(?P<replicate>\d+))?$")
+    parts.index = table.index
+    odd = parts.index[parts["donor_id"].isna()]
+    if len(odd):
+        raise InputError(f"{path}: the column {odd[0]!r} is unexpected; expected organ__subregion__donor[.replicate].")
+    parts["donor_id"] = "TA2-" + parts["donor_id"]
+    parts["replicate"] = parts["replicate"].fillna("0").astype(int)
+    parts["dataset_id"] = info.get("name", "tissue_atlas2")
+    parts["is_cell_line"] = False
+    try:
+        values = table.to_numpy(dtype=np.float64)
+    except ValueError as error:
+        raise InputError(f"{path}: the table holds text ({error}); expected numbers only.") from error
+    whole = np.floor(values + 0.5)
+    rounded = int((whole != values).sum() - np.isnan(values).sum())
+    counts = pd.DataFrame(whole, index=table.index, columns=table.columns)
+    return make_atlas(counts, parts, mature(counts.columns), info={**info, "rounded": rounded})
+
+
+def read_lgrc(
+    counts_path: Path | str, phenotypes_path: Path | str, info: dict[str, Any], *, loci: str = "sum"
+) -> ad.AnnData:
+    """Lungs with COPD or interstitial disease and controls: Lung Genomics Research Consortium.
+
+    Parameters
+    ----------
+    counts_path : path
+        Loci x samples, tab-separated; ``V4`` is the miRBase 18 name. Technical repeats (``_HiSeq`` and the like)
+        stay out.
+    phenotypes_path : path
+        One row per sample. Sex is coded 1 and 2, which the source does not explain: 1 is taken as male.
+    info : dict
+        Registry entry that goes to ``uns["srna"]``.
+    loci : str, default "sum"
+        What becomes of a miRNA with several loci: ``"sum"``, or ``"max"`` for the largest count of each sample.
+        The source counts a read at every locus that it maps to: with ``"max"`` a sample's total is its published
+        number of miRNA reads within two percent, with ``"sum"`` it is about a third more. Within this data set it
+        hardly matters; choose ``"max"`` to compare levels with other data sets.
+
+    Returns
+    -------
+    AnnData, shape (351, 1919)
+        ``diagnosis``, ``sex``, ``age_years``, ``flow_cell``, ``library_protocol`` and others in ``obs``.
+
+    Raises
+    ------
+    InputError
+        When a file is no such table, a sample has no counts, or `loci` is unknown.
+    """
+    if loci not in ("sum", "max"):
+        raise InputError(f"lgrc: unknown loci={loci!r}; expected 'sum' or 'max'.")
+    table = read_table(counts_path, ("V4",), sep="\t")
+    people = read_table(phenotypes_path, ("Disease", "Gender", "Age", *LGRC_OBS), sep="\t", index_col=0)
+    people.index = people.index.astype(str)
+    lacking = [name for name in people.index if name not in table]
+    if lacking:
+        raise InputError(f"{counts_path}: {len(lacking)} samples have no counts (first: {lacking[0]!r}); expected all.")
+    counts = table.groupby("V4", sort=False)[list(people.index)].agg(loci).T
+    obs = people[list(LGRC_OBS)].rename(columns=LGRC_OBS).apply(plain)
+    obs["dataset_id"] = info.get("name", "lgrc")
+    obs["donor_id"], obs["lobe"] = people.index.str[:8], people.index.str[8:]
+    obs["tissue"] = "lung"
+    obs["sex"] = coded(people["Gender"], {1: "male", 2: "female"}, phenotypes_path)
+    obs["age_years"] = people["Age"].astype(float)
+    obs["diagnosis"] = coded(people["Disease"], {0: "control", 1: "ILD", 2: "COPD"}, phenotypes_path)
+    obs["is_cell_line"] = False
+    counts.columns.name = None
+    return make_atlas(counts, obs, mature(counts.columns), info={**info, "loci": loci})
+
+
+def read_fetal_lung(counts_path: Path | str, metadata_path: Path | str, info: dict[str, Any]) -> ad.AnnData:
+    """Fetal lungs of 54 to 117 days, GEO GSE200153.
+
+    Parameters
+    ----------
+    counts_path : path
+        sRNAs x samples, tab-separated.
+    metadata_path : path
+        One row per sample: ``Sample, Age, SexMale, SmokeExposure, Run``.
+    info : dict
+        Registry entry that goes to ``uns["srna"]``.
+
+    Returns
+    -------
+    AnnData, shape (298, 899)
+        ``sex``, ``gestational_age_days``, ``smoke_exposure``, ``sequencing_run`` in ``obs``.
+
+    Raises
+    ------
+    InputError
+        When a file is no such table or their samples differ.
+    """
+    counts = read_table(counts_path, sep="\t", index_col=0).T
+    metadata = read_table(metadata_path, ("Sample", "Age", "SexMale", "SmokeExposure", "Run"), sep="\t")
+    metadata = metadata.set_index("Sample")
+    if sorted(counts.index) != sorted(metadata.index):
+        raise InputError(f"{metadata_path}: the samples are not those of {counts_path}; expected one row for each.")
+    metadata = metadata.loc[counts.index]
+    obs = pd.DataFrame({"dataset_id": info.get("name", "fetal_lung"), "donor_id": metadata.index}, index=counts.index)
+    obs["tissue"] = "lung"
+    obs["sex"] = coded(metadata["SexMale"], {0: "female", 1: "male"}, metadata_path)
+    obs["gestational_age_days"] = metadata["Age"].astype(float)
+    obs["smoke_exposure"] = metadata["SmokeExposure"] == 1
+    obs["sequencing_run"] = metadata["Run"].astype(object)
+    obs["is_cell_line"] = False
+    counts.columns.name = None
+    return make_atlas(counts, obs, mature(counts.columns), info=info)
+
+
+def mature(names: pd.Index) -> pd.DataFrame:
+    """Annotation of mature miRNAs: biotype and level, on these names."""
+    return pd.DataFrame({"biotype": "miRNA", "level": "mature"}, index=names)
+
+
+# study -> study that published the same libraries before, under other runs and samples: no accession says so, but
+# profiles that agree where even replicates never do (tests/test_open_atlas.py looks for them in the data)
+RESUBMITTED = {"SRP041494": "SRP014899"}
+SEQUENCERS = {"GA": "Genome Analyzer", "GA II": "Genome Analyzer II", "GA IIx": "Genome Analyzer IIx"}
+KEPT = (
+    "dataset_id", "collection", "source_dataset_id", "run", "sample_accession", "donor_id", "source_label",
+    "cell_class", "platform", "library_protocol", "flagged", "reads_total",
+)  # fmt: skip
+
+
+def read_open_atlas(
+    mirome: Path | str,
+    micrornaome: Path | str,
+    tissue_atlas2: Path | str,
+    info: dict[str, Any],
+    *,
+    common_features: bool = True,
+) -> ad.AnnData:
+    """Join the cellular microRNAome, what the human microRNAome adds to it, and the organs of six donors.
+
+    Counts are those of the sources, made by three pipelines (miRge3, miRge and that of miRNATissueAtlas2), so the
+    collection is a batch of its own: compare within it, or leave whole studies out.
+
+    Parameters
+    ----------
+    mirome, micrornaome, tissue_atlas2 : path
+        Files as `public.read_mirome`, `public.read_micrornaome` and `public.read_tissue_atlas2` take them.
+    info : dict
+        Registry entry that goes to ``uns["srna"]``.
+    common_features : bool, default True
+        Only the miRNAs that all three collections report, because which ones a sample has would tell its
+        collection, and with it its tissue. With ``False`` all of mirome are there; one that a collection does not
+        report is zero in ``X`` although nobody looked, ``var["common"]`` marks those that are safe, and
+        ``uns["srna"]["not_measured"]`` lists the others by collection.
+
+    Returns
+    -------
+    AnnData, shape (2884, 2101) or (2884, 2731)
+        Features are named as in mirome. A sample of both microRNAomes is kept as in mirome. In ``obs``:
+        ``dataset_id`` (one id per study, over all collections), ``collection``, ``source_dataset_id`` (the study's
+        id there), ``run``, ``sample_accession``, ``donor_id``, the label as written (``source_label``) and its
+        meaning (`ontology.annotate_labels`), ``cell_class`` (mirome), ``platform``, ``flagged`` (of poor quality
+        according to micrornaome, also where mirome's copy is kept; False where it did not look), ``reads_total``
+        and ``reads_unmapped_share`` (share of a sample's counts on features that were left out).
+
+        In ``uns["srna"]``: ``overlap`` (see `shared_samples`), ``studies`` (see `unified_studies`) and
+        ``harmonised`` (report of `features.harmonise` for each collection).
+
+    Raises
+    ------
+    InputError
+        When a file is not what its reader expects, or the two microRNAomes share no sample.
+    """
+    cells = read_mirome(mirome, {"name": "mirome"})
+    mixed = read_micrornaome(micrornaome, {"name": "micrornaome"})
+    organs = read_tissue_atlas2(tissue_atlas2, {"name": "tissue_atlas2"})
+    cells.obs["sample_accession"] = cells.obs_names.to_numpy(dtype=object)
+    overlap = shared_samples(cells.obs, mixed.obs)
+    if overlap.empty:
+        raise InputError(
+            f"{micrornaome}: no run or sample is also in {mirome}; expected collections that share samples."
+        )
+    studies = unified_studies(overlap)
+    flagged = overlap["removed"][mixed.obs.loc[overlap["removed"], "flagged"].to_numpy()]
+    cells.obs["flagged"] = cells.obs_names.isin(overlap.loc[flagged.index, "sample_id"])
+    mixed = mixed[~mixed.obs_names.isin(overlap["removed"])].copy()
+    organs.obs["label"] = organs.obs["tissue"] + "__" + organs.obs["subregion"]
+    parts, reports = {"mirome": cells}, []
+    for name, part in (("micrornaome", mixed), ("tissue_atlas2", organs)):
+        parts[name], report = harmonise(part, cells)
+        reports.append(report.assign(collection=name))
+    labels = {"mirome": "cell_type", "micrornaome": "cell_tissue", "tissue_atlas2": "label"}
+    obs = pd.concat([_described(parts[name].obs, name, label, studies) for name, label in labels.items()])
+    names = cells.var_names
+    reported = pd.DataFrame({name: names.isin(part.var_names) for name, part in parts.items()}, index=names)
+    everywhere = reported.all(axis=1)
+    features = names[everywhere] if common_features else names
+    counts = pd.DataFrame(
+        np.vstack([_on(part, features) for part in parts.values()]), index=obs.index, columns=features
+    )
+    totals = np.concatenate([_totals(part) for part in (cells, mixed, organs)])
+    obs["reads_unmapped_share"] = 1 - counts.sum(axis=1).to_numpy() / np.where(totals > 0, totals, 1)
+    obs.loc[totals == 0, "reads_unmapped_share"] = 0.0
+    var = annotate(
+        pd.DataFrame({"biotype": "miRNA", "level": "mature", "common": everywhere[features]}, index=features)
+    )
+    info = {
+        **info,
+        "common_features": common_features,
+        "overlap": overlap,
+        "studies": studies,
+        "harmonised": pd.concat(reports, ignore_index=True),
+    }
+    if not common_features:
+        row, column = np.nonzero(~reported.T.to_numpy())
+        info["not_measured"] = pd.DataFrame({"collection": reported.columns[row], "srna": names[column]})
+    return make_atlas(counts, obs, var, info=info)
+
+
+def shared_samples(kept: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
+    """Find the samples of one collection that another holds too.
+
+    Parameters
+    ----------
+    kept : DataFrame, shape (n_kept, ...)
+        Metadata with ``run, sample_accession, dataset_id``; index = sample names. Its copy is the one to keep.
+    other : DataFrame, shape (n_other, ...)
+        Likewise; either accession may be missing.
+
+    Returns
+    -------
+    DataFrame, one row per sample of `other` that is in `kept`
+        ``sample_id`` (in `kept`), ``removed`` (its name in `other`), ``by`` (``"run"`` or ``"sample"``, the accession
+        that says so), ``dataset_id`` and ``removed_dataset_id`` (the study's ids in the two).
+    """
+    parts = []
+    for by, column in (("run", "run"), ("sample", "sample_accession")):
+        where = pd.Series(kept.index, index=kept[column]).loc[lambda s: s.index.notna()]
+        found = other[column].dropna().map(where[~where.index.duplicated()]).dropna()
+        parts.append(pd.DataFrame({"sample_id": found.to_numpy(), "removed": found.index.to_numpy(), "by": by}))
+    table = pd.concat(parts, ignore_index=True).drop_duplicates("removed", ignore_index=True)
+    table["dataset_id"] = kept.loc[table["sample_id"], "dataset_id"].to_numpy()
+    table["removed_dataset_id"] = other.loc[table["removed"], "dataset_id"].to_numpy()
+    return table.astype(object)
+
+
+def unified_studies(overlap: pd.DataFrame) -> pd.DataFrame:
+    """Say which studies are one, by the majority of their shared samples and by `RESUBMITTED`.
+
+    Parameters
+    ----------
+    overlap : DataFrame
+        As from `shared_samples`.
+
+    Returns
+    -------
+    DataFrame, one row per study that takes another's id
+        ``source_dataset_id, dataset_id, by`` (``"accession"`` or ``"profile"``), ``shared`` (samples with a shared
+        accession) and ``agree`` (share of them that speak for this id). Of equal votes the first accession wins.
+    """
+    votes = overlap.groupby(["removed_dataset_id", "dataset_id"]).size().rename("votes").reset_index()
+    votes = votes.sort_values(["removed_dataset_id", "votes", "dataset_id"], ascending=[True, False, True])
+    best = votes.groupby("removed_dataset_id", as_index=False).first()
+    shared = votes.groupby("removed_dataset_id")["votes"].sum().to_numpy()
+    table = pd.DataFrame(
+        {
+            "source_dataset_id": best["removed_dataset_id"],
+            "dataset_id": best["dataset_id"].replace(RESUBMITTED),
+            "by": "accession",
+            "shared": shared,
+            "agree": best["votes"] / shared,
+        }
+    )
+    again = pd.DataFrame({"source_dataset_id": list(RESUBMITTED), "dataset_id": list(RESUBMITTED.values())})
+    return pd.concat([table, again.assign(by="profile", shared=0, agree=np.nan)], ignore_index=True)
+
+
+def _described(obs: pd.DataFrame, collection: str, label: str, studies: pd.DataFrame) -> pd.DataFrame:
+    """Metadata of one collection in the common columns."""
+    out = obs.rename(columns={label: "source_label", "dataset_id": "source_dataset_id"})
+    known = studies.set_index("source_dataset_id")["dataset_id"]
+    out["dataset_id"] = out["source_dataset_id"].map(known).fillna(out["source_dataset_id"])
+    out["collection"] = collection
+    if "flagged" not in out:
+        out["flagged"] = False
+    if "platform" in out:
+        out["platform"] = out["platform"].str.removeprefix("Illumina ").replace(SEQUENCERS)
+    out = out.reindex(columns=list(KEPT))
+    out["flagged"] = out["flagged"].astype(bool)
+    out = annotate_labels(out, collection, "source_label", strict=True)
+    out.attrs.clear()
+    return out
+
+
+def _on(part: ad.AnnData, features: pd.Index) -> np.ndarray:
+    """Counts on these features, zero where the collection does not report one."""
+    position = part.var_names.get_indexer(features)
+    values = np.zeros((part.n_obs, len(features)))
+    values[:, position >= 0] = sp.csc_matrix(part.X)[:, position[position >= 0]].toarray()
+    return values
+
+
+def _totals(part: ad.AnnData) -> np.ndarray:
+    return np.asarray(part.X.sum(axis=1), dtype=float).ravel()

@@ -1,0 +1,243 @@
+"""Named data sets: registry, files, cache of parsed atlases, and `load`."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import inspect
+import json
+from collections.abc import Callable
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import anndata as ad
+import pandas as pd
+
+from srna_lib.datasets.files import RAW, cache_dir, cached, cached_file, digest, fetch_file, mirrored_file, stored
+from srna_lib.datasets.public import (
+    read_fetal_lung,
+    read_lgrc,
+    read_micrornaome,
+    read_mirome,
+    read_open_atlas,
+    read_tissue_atlas2,
+)
+from srna_lib.datasets.tcga import read_tcga, read_tcga_trf
+from srna_lib.errors import InputError
+from srna_lib.io import load_file
+
+# called with the files in registry order and info=...; further keywords are options of `load`
+PARSERS: dict[str, Callable[..., ad.AnnData]] = {
+    "mirome": read_mirome,
+    "micrornaome": read_micrornaome,
+    "tissue_atlas2": read_tissue_atlas2,
+    "tcga": read_tcga,
+    "tcga_trf": read_tcga_trf,
+    "lgrc": read_lgrc,
+    "fetal_lung": read_fetal_lung,
+    "open_atlas": read_open_atlas,
+}
+# what a parsed atlas depends on besides its parser's module; a change of these makes the cache parse anew
+DEPENDS = {
+    "mirome": ("data/tissues.py", "resources/tissues.tsv"),
+    "open_atlas": ("data/tissues.py", "data/features.py", "data/mirna_names.py", "resources/tissues.tsv",
+                   "resources/mirna_names.tsv"),
+}  # fmt: skip
+COHORTS = "resources/tcga_cohorts.tsv"
+
+
+def registry() -> dict[str, dict[str, Any]]:
+    """Every known data set: title, citation, licence and files with SHA-256.
+
+    Returns
+    -------
+    dict
+        Name -> entry of ``resources/datasets.json``; one with ``parts`` (an atlas of several data sets) has their
+        files, each with the name of its ``dataset``.
+    """
+    text = resources.files("srna_lib").joinpath("resources/datasets.json").read_text(encoding="utf-8")
+    known = json.loads(text)
+    for described in known.values():
+        described["files"] += [{**file, "dataset": p} for p in described.get("parts", []) for file in known[p]["files"]]
+    return known
+
+
+def names() -> list[str]:
+    """Names that `load` knows."""
+    return [name for name, described in registry().items() if described.get("atlas", True)]
+
+
+def is_file(name: str) -> bool:
+    """Whether a data set is named by the path of an atlas (``.h5ad``) and not by a name of the registry."""
+    return name.endswith(".h5ad")
+
+
+def entry(name: str) -> dict[str, Any]:
+    """Registry entry of one data set, of other files that `fetch` brings, or what an atlas file states of itself.
+
+    Of an atlas, ``columns`` are those of `varying_columns`; for a registered one they are known before it is fetched.
+
+    Raises
+    ------
+    InputError
+        Unknown name, or an unusable file.
+    """
+    if is_file(name):
+        own = load_file(name)
+        return {**own.uns["srna"], "columns": varying_columns(own.obs), "files": []}
+    known = registry()
+    if name not in known:
+        close = difflib.get_close_matches(name, known, n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else "."
+        raise InputError(f"unknown data set {name!r}: expected one of {', '.join(known)}{hint}")
+    return known[name]
+
+
+def varying_columns(obs: pd.DataFrame) -> list[str]:
+    """Columns of ``obs`` with at least two different known values: those that something can be asked about."""
+    return [str(column) for column in obs if obs[column].nunique() > 1]
+
+
+def fetch(name: str, *, step: Callable[[Path], None] | None = None) -> list[Path]:
+    """Bring the files of a data set into the cache and verify each.
+
+    A file is looked for in the cache, then in the mirror that ``SRNA_DATA_MIRROR`` names (laid out as
+    ``owner/repository/commit/path``), then downloaded.
+
+    Parameters
+    ----------
+    name : str
+        Data set name.
+    step : callable, optional
+        Receives each file as soon as it is there and verified: for showing progress.
+
+    Returns
+    -------
+    list of Path
+        Verified local files, in registry order; empty for a simulated data set.
+
+    Raises
+    ------
+    InputError
+        Unknown name, no way to get a file, or a file whose SHA-256 is not the registered one. A cached
+        file with a wrong hash is removed, so that the next call fetches it afresh.
+    """
+    if is_file(name):
+        load_file(name)
+        return [Path(name)]
+    paths = []
+    for file in entry(name)["files"]:
+        paths.append(fetch_file(name, file))
+        if step:
+            step(paths[-1])
+    return paths
+
+
+def state(name: str) -> str:
+    """Say where the files of a data set are, without reading them.
+
+    Returns
+    -------
+    str
+        ``"simulated"``, ``"parsed"`` (an atlas is in the cache), ``"cached"``, ``"mirror"``, ``"partly"`` or
+        ``"not fetched"``.
+
+    Raises
+    ------
+    InputError
+        Unknown name.
+    """
+    described = entry(name)
+    if described["simulated"]:
+        return "simulated"
+    if name in PARSERS and stored(cache_dir() / name, *_keys(name, {})):
+        return "parsed"
+    here = [cached_file(name, file).is_file() for file in described["files"]]
+    if all(here):
+        return "cached"
+    mirrored = [copy is not None and copy.is_file() for copy in map(mirrored_file, described["files"])]
+    if all(a or b for a, b in zip(here, mirrored, strict=True)):
+        return "mirror"
+    return "partly" if any(here) or any(mirrored) else "not fetched"
+
+
+def options(name: str) -> dict[str, Any]:
+    """Options of `load` for one data set with their defaults.
+
+    Raises
+    ------
+    InputError
+        Unknown name.
+    """
+    entry(name)
+    found = inspect.signature(PARSERS[name]).parameters if name in PARSERS else {}
+    return {p.name: p.default for p in found.values() if p.kind is p.KEYWORD_ONLY and p.name != "info"}
+
+
+def load(name: str, *, seed: int = 0, **chosen: Any) -> ad.AnnData:
+    """Load a named data set into the atlas contract.
+
+    Files are fetched and parsed once; the parsed atlas is kept beside the downloads under a name that changes with
+    the hashes of the source files, the options, the parser and package versions.
+
+    Parameters
+    ----------
+    name : str
+        ``"demo"`` (simulated) or a real collection such as ``"mirome"``; see `names`. A path that ends in
+        ``.h5ad`` is read as your own atlas (`load_file`).
+    seed : int, default 0
+        Seed of a simulated atlas; without effect on real data.
+    **chosen
+        Options of the data set, see `options`: ``common_features`` of ``"tcga"`` (`tcga.read_tcga`), ``loci`` of
+        ``"lgrc"`` (`public.read_lgrc`).
+
+    Returns
+    -------
+    AnnData, shape (n_samples, n_srnas)
+        Checked atlas; ``uns["srna"]`` holds name, title, citation, licence, source files with SHA-256.
+
+    Raises
+    ------
+    InputError
+        As in `fetch`; or an option that the data set does not have.
+    """
+    if is_file(name):
+        return load_file(name)
+    described = entry(name)
+    if name not in names():
+        raise InputError(f"{name!r} holds no atlas: expected one of {', '.join(names())} (fetch brings its files).")
+    variant, key = _keys(name, chosen)
+    info = {
+        "name": name,
+        "title": described["title"],
+        "citation": described["citation"],
+        "licence": described["licence"],
+        "simulated": described["simulated"],
+        "sources": pd.DataFrame(
+            [{"url": RAW.format(**f), "sha256": f["sha256"]} for f in described["files"]],
+            columns=["url", "sha256"],
+        ),
+    }
+    if described["simulated"]:
+        from srna_lib.datasets.simulated import simulate_atlas
+
+        return simulate_atlas(seed=seed, info=info)
+    return cached(cache_dir() / name, variant, key, info, lambda: PARSERS[name](*fetch(name), info=info, **chosen))
+
+
+def _keys(name: str, chosen: dict[str, Any]) -> tuple[str, str]:
+    """Variant (options) and key (all that a parsed atlas depends on) of its file in the cache."""
+    known = options(name)
+    for option in chosen:
+        if option not in known:
+            raise InputError(f"{name!r} has no option {option!r}: expected {', '.join(known) or 'none'}.")
+    settled = {**known, **chosen}
+    variant = hashlib.sha256(json.dumps(settled, sort_keys=True, default=str).encode()).hexdigest()[:8]
+    here = Path(__file__).parent
+    code = [here.parent / "data" / "atlas.py", here / "files.py", here / "public.py"]
+    if name in PARSERS:
+        code.append(Path(inspect.getfile(PARSERS[name])))
+    code.extend(here.parent / used for used in (COHORTS, *DEPENDS.get(name, ())))
+    hashes = [file["sha256"] for file in entry(name)["files"]]
+    return f"atlas_{variant}", digest([name, hashes, variant], code)

@@ -1,0 +1,244 @@
+"""The Cancer Genome Atlas: miRNA counts of 33 cohorts with clinical data, and tRNA fragments of two of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+
+from srna_lib.data import make_atlas
+from srna_lib.datasets.public import UNREADABLE, coded, read_table
+from srna_lib.errors import InputError
+
+# GDC's code table of sample types: https://gdc.cancer.gov/resources-tcga-users/tcga-code-tables/sample-type-codes
+SAMPLE_TYPES = {
+    "01": "Primary Solid Tumor",
+    "02": "Recurrent Solid Tumor",
+    "03": "Primary Blood Derived Cancer - Peripheral Blood",
+    "05": "Additional - New Primary",
+    "06": "Metastatic",
+    "07": "Additional Metastatic",
+    "11": "Solid Tissue Normal",
+}
+NORMAL = "11"
+BARCODE = 28  # characters of an aliquot barcode; R appends more to repeated row names
+PATIENT = 12
+CLINICAL = {
+    "patient.gender": "sex",
+    "patient.days_to_birth": "days_to_birth",
+    "patient.age_at_initial_pathologic_diagnosis": "age_at_diagnosis",
+}
+
+
+def cohorts() -> pd.DataFrame:
+    """Organ of origin and project name of each cohort, index = cohort."""
+    with resources.files("srna_lib").joinpath("resources/tcga_cohorts.tsv").open(encoding="utf-8") as handle:
+        return pd.read_csv(handle, sep="\t", index_col="cohort")
+
+
+def read_tcga(*paths: Path | str, info: dict[str, Any], common_features: bool = True) -> ad.AnnData:
+    """Stem-loop counts of all cohorts, one row per aliquot.
+
+    Parameters
+    ----------
+    *paths : path
+        ``<cohort>.miRNASeq.rda`` of RTCGA.miRNASeq and ``<cohort>.clinical.rda`` of RTCGA.clinical, in any order.
+    info : dict
+        Registry entry that goes to ``uns["srna"]``.
+    common_features : bool, default True
+        Only the stem-loops that every cohort reports. COAD, LAML, OV and READ were counted against an older
+        miRBase, so which stem-loops a sample has tells its cohort. With ``False`` all stem-loops of any cohort are
+        there; one that a cohort does not report is zero in ``X`` although nobody looked, ``var["common"]`` marks
+        those that are safe, and ``uns["srna"]["not_measured"]`` lists the others by cohort. Never train across
+        cohorts on those.
+
+    Returns
+    -------
+    AnnData, shape (10893, 680) or (10893, 1071)
+        ``dataset_id`` is the cohort, ``donor_id`` the patient (some have several aliquots), ``tissue`` the organ
+        of origin also for metastases, which ``sample_type`` tells. Aliquots of one barcode (sequenced twice) get a
+        suffix and ``repeated_barcode``. Age is exact where the days since birth are known, else whole years at
+        diagnosis; ``age_source`` says which.
+
+    Raises
+    ------
+    InputError
+        When a file is no such R data file, or counts or clinical data of a cohort are missing.
+    """
+    counted, clinical = _by_cohort(paths, ".miRNASeq.rda"), _by_cohort(paths, ".clinical.rda")
+    if not counted or set(counted) != set(clinical):
+        odd = sorted(set(counted) ^ set(clinical)) or ["none found"]
+        raise InputError(
+            f"tcga: counts and clinical data are not of the same cohorts (first: {odd[0]}); expected both for each."
+        )
+    tables, metadata = {}, []
+    for cohort in sorted(counted):
+        tables[cohort], platform = _counts(counted[cohort])
+        metadata.append(_aliquots(tables[cohort].index, cohort, platform, _patients(clinical[cohort])))
+    obs = pd.concat(metadata)
+    reported = pd.DataFrame({cohort: True for cohort in tables}, index=_union(t.columns for t in tables.values()))
+    for cohort, table in tables.items():
+        reported[cohort] = reported.index.isin(table.columns)
+    everywhere = reported.all(axis=1)
+    features = reported.index[everywhere] if common_features else reported.index
+    values = np.zeros((len(obs), len(features)))
+    start = 0
+    for cohort in list(tables):
+        block = tables.pop(cohort).reindex(columns=features, fill_value=0)
+        values[start : start + len(block)] = block.to_numpy()
+        start += len(block)
+    counts = pd.DataFrame(values, index=obs.index, columns=features)
+    var = pd.DataFrame({"biotype": "miRNA", "level": "stem-loop", "common": everywhere[features]}, index=features)
+    info = {**info, "common_features": common_features}
+    if not common_features:
+        row, column = np.nonzero(~reported.T.to_numpy())
+        info["not_measured"] = pd.DataFrame({"cohort": reported.columns[row], "srna": reported.index[column]})
+    return make_atlas(counts, obs, var, info=info)
+
+
+def read_tcga_trf(
+    lihc: Path | str, kirp: Path | str, lihc_sheet: Path | str, kirp_sheet: Path | str, info: dict[str, Any]
+) -> ad.AnnData:
+    """Expression of tRNA fragments in LIHC and KIRP: no counts, but log-like and corrected for batches.
+
+    Parameters
+    ----------
+    lihc, kirp : path
+        Zip archives of one table each, fragments x samples; columns ``<patient>-Cancer`` or ``<patient>-Normal``.
+    lihc_sheet, kirp_sheet : path
+        Sample sheets with ``sample_id, participant_id, gender, age``.
+    info : dict
+        Registry entry that goes to ``uns["srna"]``; ``quantity`` becomes ``"normalised"``.
+
+    Returns
+    -------
+    AnnData, shape (718, 26744)
+        Joins to `read_tcga` by ``donor_id`` and ``tumour_normal``. The source says tumour or normal only; its
+        tumours are taken as primary in ``sample_type``, which nearly all tumours of the two cohorts are.
+
+    Raises
+    ------
+    InputError
+        When a file is no such table or the samples of table and sheet differ.
+    """
+    tables, metadata = [], []
+    for cohort, path, sheet_path in (("LIHC", lihc, lihc_sheet), ("KIRP", kirp, kirp_sheet)):
+        table = read_table(path, index_col=0).T
+        sheet = read_table(sheet_path, ("sample_id", "participant_id", "gender", "age"), na_values=["'--"])
+        sheet = sheet.set_index("sample_id")
+        if sorted(table.index) != sorted(sheet.index):
+            raise InputError(f"{sheet_path}: the samples are not those of {path}; expected one row for each.")
+        sheet = sheet.loc[table.index]
+        kind = pd.Series(table.index.str.rpartition("-").get_level_values(2), index=table.index, name="sample_id")
+        obs = pd.DataFrame({"dataset_id": cohort, "donor_id": sheet["participant_id"].astype(object)})
+        obs["tumour_normal"] = coded(kind, {"Cancer": "tumour", "Normal": "normal"}, path)
+        obs["sample_type"] = coded(kind, {"Cancer": SAMPLE_TYPES["01"], "Normal": SAMPLE_TYPES[NORMAL]}, path)
+        obs["sex"] = coded(sheet["gender"], {"male": "male", "female": "female"}, sheet_path)
+        obs["age_years"] = pd.to_numeric(sheet["age"], errors="coerce").astype(float)
+        obs["tissue"] = cohorts().loc[cohort, "tissue"]
+        obs["is_cell_line"] = False
+        tables.append(table)
+        metadata.append(obs)
+    if list(tables[0].columns) != list(tables[1].columns):
+        raise InputError(f"{kirp}: the fragments are not those of {lihc}; expected the same in the same order.")
+    counts = pd.concat(tables)
+    var = pd.DataFrame({"biotype": "tRF", "level": "fragment"}, index=counts.columns)
+    return make_atlas(counts, pd.concat(metadata), var, info={**info, "quantity": "normalised"})
+
+
+def _by_cohort(paths: Iterable[Path | str], ending: str) -> dict[str, Path]:
+    """Cohort -> file, of those files that end so."""
+    known = cohorts().index
+    found = {}
+    for path in map(Path, paths):
+        if path.name.endswith(ending):
+            cohort = path.name.removesuffix(ending)
+            if cohort not in known:
+                raise InputError(f"{path}: {cohort!r} is no TCGA cohort; expected one of {', '.join(known)}.")
+            found[cohort] = path
+    return found
+
+
+def _union(columns: Iterable[pd.Index]) -> pd.Index:
+    """All names, in order of first appearance."""
+    return pd.Index(dict.fromkeys(name for names in columns for name in names))
+
+
+def _counts(path: Path) -> tuple[pd.DataFrame, pd.Series]:
+    """Counts (aliquots x stem-loops) and sequencer of one cohort.
+
+    The file has three rows per aliquot: count, reads per million, and whether reads map elsewhere too.
+    """
+    frame = _read_frame(path)
+    lacking = [c for c in ("machine", "miRNA_ID") if c not in frame]
+    if lacking:
+        raise InputError(f"{path}: the columns {', '.join(lacking)} are missing; expected them for every aliquot.")
+    frame = frame[(frame["miRNA_ID"] == "read_count").to_numpy()]
+    platform = frame["machine"].astype(object)
+    try:
+        # text of the three kinds of row shares a column, so numbers come as categories of text
+        counts = frame.drop(columns=["machine", "miRNA_ID"]).apply(lambda c: pd.to_numeric(c.astype(object)))
+    except ValueError as error:
+        raise InputError(f"{path}: the read_count rows hold text ({error}); expected numbers only.") from error
+    return counts.astype(np.float64), platform
+
+
+def _patients(path: Path) -> pd.DataFrame:
+    """Sex and age of the patients of one cohort, index = patient barcode."""
+    frame = _read_frame(path)
+    barcode = "patient.bcr_patient_barcode"
+    if barcode not in frame:
+        raise InputError(f"{path}: the column {barcode} is missing; expected it for every patient.")
+    frame.index = pd.Index(frame[barcode].astype(str).str.upper(), name=None)
+    if frame.index.has_duplicates:
+        raise InputError(f"{path}: a patient stands there twice; expected one row each.")
+    # cohorts without an age at diagnosis lack the column
+    people = frame.reindex(columns=list(CLINICAL)).rename(columns=CLINICAL).astype(object).replace("", np.nan)
+    sex = coded(people["sex"], {"male": "male", "female": "female"}, path)
+    born = pd.to_numeric(people["days_to_birth"], errors="coerce")
+    at_diagnosis = pd.to_numeric(people["age_at_diagnosis"], errors="coerce")
+    source = np.where(born.notna(), "days_to_birth", "age_at_initial_pathologic_diagnosis").astype(object)
+    ages = (-born / 365.25).fillna(at_diagnosis).astype(float)
+    people = pd.DataFrame({"sex": sex, "age_years": ages, "age_source": source})
+    people["age_source"] = people["age_source"].where(ages.notna(), np.nan)
+    return people
+
+
+def _aliquots(rows: pd.Index, cohort: str, platform: pd.Series, patients: pd.DataFrame) -> pd.DataFrame:
+    """Describe the aliquots of one cohort; index = names made unique."""
+    barcode = pd.Series(rows.str[:BARCODE])
+    repeat = barcode.groupby(barcode).cumcount()
+    names = barcode.where(repeat == 0, barcode + "-repeat" + repeat.astype(str))
+    described = cohorts().loc[cohort]
+    obs = pd.DataFrame({"dataset_id": cohort, "donor_id": barcode.str[:PATIENT]})
+    obs["barcode"] = barcode
+    obs["repeated_barcode"] = barcode.duplicated(keep=False)
+    obs["sample_type_code"] = barcode.str[13:15]
+    obs["sample_type"] = coded(obs["sample_type_code"], SAMPLE_TYPES, f"tcga {cohort}")
+    obs["tumour_normal"] = np.where(obs["sample_type_code"] == NORMAL, "normal", "tumour")
+    obs["tissue"], obs["project"] = described["tissue"], described["project"]
+    obs["plate"] = barcode.str[21:25]
+    obs["platform"] = platform.to_numpy()
+    for column in patients.columns:
+        obs[column] = obs["donor_id"].map(patients[column])
+    obs["is_cell_line"] = False
+    return obs.set_axis(names)
+
+
+def _read_frame(path: Path) -> pd.DataFrame:
+    """Read the one data frame of an R data file; pyreadr, because text of these takes other readers minutes."""
+    import pyreadr
+
+    if not path.is_file():
+        raise InputError(f"{path}: there is no such file; expected an R data file (.rda).")
+    failures = (*UNREADABLE, pyreadr.PyreadrError, pyreadr.LibrdataError)
+    try:
+        (frame,) = pyreadr.read_r(str(path)).values()
+    except failures as error:
+        raise InputError(f"{path}: this is no R data file of one data frame ({error}); expected .rda.") from error
+    return frame

@@ -1,0 +1,289 @@
+"""Do probabilities mean what they say: reliability, calibration error, and calibration without labels of its own fold.
+
+A calibration map is fitted on out-of-fold predictions of the other folds alone. Random folds are refused: there a
+study, or a patient, is on both sides, and the map would learn the confidence of a model that has seen the neighbours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax, softmax
+from sklearn.isotonic import IsotonicRegression
+from sklearn.linear_model import LogisticRegression
+
+from srna_lib.errors import InputError
+from srna_lib.evaluate.bootstrap import Figures, bootstrap, interval, make_record
+from srna_lib.evaluate.metrics import IDENTITY, check_table, probabilities
+
+METHODS = {
+    "isotonic": "any rising curve (needs about a thousand samples)",
+    "sigmoid": "a slope and an intercept on the log odds (Platt)",
+    "temperature": "one number that sharpens or softens all classes (Guo et al. 2017)",
+}
+_CLIP = 1e-4  # forests say 0 and 1; their log odds must stay finite, and one such sample must not decide the slope
+
+
+def reliability_table(
+    predictions: pd.DataFrame,
+    *,
+    of: str | None = None,
+    n_bins: int = 10,
+    unit: str | None = "dataset_id",
+    n_boot: int = 1000,
+    seed: int = 0,
+    level: float = 0.95,
+) -> pd.DataFrame:
+    """Stated probability against observed frequency, in bins of equally many samples.
+
+    Parameters
+    ----------
+    predictions : DataFrame, one row per sample
+        Out-of-fold table of one task, model and scheme.
+    of : str, optional
+        Class whose probability is looked at. By default the confidence in the called class, against how often the
+        call is right.
+    n_bins : int, default 10
+        Bins; equal probabilities stay together, so a model of few distinct values has fewer.
+    unit : str or None, default "dataset_id"
+        What the bootstrap draws (`resampling.UNITS`); None for Wilson intervals, which take samples as independent.
+    n_boot, seed, level
+        As in `metrics.score`.
+
+    Returns
+    -------
+    DataFrame, one row per bin
+        ``task, model, features, scheme, of, bin, n_samples, lowest, highest, predicted`` (mean stated probability),
+        ``observed, ci_low, ci_high, interval`` (how it was made).
+
+    Raises
+    ------
+    InputError
+        Missing columns, several models, or no such class.
+    """
+    stated, happened = _stated(predictions, of)
+    bins = _bins(stated, n_bins)
+    n = bins.max() + 1
+    counts, rows = np.bincount(bins), []
+    bounds: list[tuple[float | None, float | None]]
+    if unit is None:
+        bounds = [_wilson(happened[bins == i].sum(), counts[i], level) for i in range(n)]
+    else:
+        hot = np.eye(n)[bins]
+
+        def measure(weights: np.ndarray) -> Figures:
+            with np.errstate(invalid="ignore", divide="ignore"):
+                share = ((weights * happened) @ hot) / (weights @ hot)
+            return {str(i): share[:, i] for i in range(n)}
+
+        draws = bootstrap(measure, predictions, unit=unit, n_boot=n_boot, seed=seed)[1]
+        bounds = [interval(draws[str(i)], level) for i in range(n)]
+    head = {k: predictions[k].iloc[0] for k in IDENTITY}
+    for i, (low, high) in enumerate(bounds):
+        inside = bins == i
+        rows.append(
+            {
+                **head,
+                "of": of or "called class",
+                "bin": i,
+                "n_samples": int(counts[i]),
+                "lowest": stated[inside].min(),
+                "highest": stated[inside].max(),
+                "predicted": stated[inside].mean(),
+                "observed": happened[inside].mean(),
+                "ci_low": low,
+                "ci_high": high,
+                "interval": "Wilson" if unit is None else f"bootstrap over {unit}",
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def calibration_error(
+    predictions: pd.DataFrame,
+    *,
+    dataset: str,
+    of: str | None = None,
+    n_bins: int = 10,
+    unit: str = "dataset_id",
+    n_boot: int = 1000,
+    seed: int = 0,
+    level: float = 0.95,
+) -> list[dict[str, Any]]:
+    """Expected calibration error, and how much of it a perfectly calibrated model would have by chance.
+
+    Parameters
+    ----------
+    predictions, of, n_bins, n_boot, seed, level
+        As in `reliability_table`.
+    dataset : str
+        Data set name, written into the records.
+    unit : str, default "dataset_id"
+        What the bootstrap draws.
+
+    Returns
+    -------
+    list of dict
+        Two records: ``ece``, the mean over bins, weighted by their samples, of the distance between stated
+        probability and observed frequency; and ``ece_chance``, its mean where outcomes are drawn from the stated
+        probabilities themselves, independently (with the interval of those draws): the smallest error that the
+        number of samples can tell from none.
+    """
+    stated, happened = _stated(predictions, of)
+    bins = _bins(stated, n_bins)
+    hot = np.eye(bins.max() + 1)[bins]
+
+    def error(weights: np.ndarray, outcome: np.ndarray) -> np.ndarray:
+        return np.abs((weights * (outcome - stated)) @ hot).sum(axis=1) / weights.sum(axis=1)
+
+    values, draws = bootstrap(lambda w: {"ece": error(w, happened)}, predictions, unit=unit, n_boot=n_boot, seed=seed)
+    rng, once = np.random.default_rng(seed), np.ones((1, len(stated)))
+    chance = np.array([error(once, rng.random(len(stated)) < stated)[0] for _ in range(min(n_boot, 200))])
+    options: dict[str, Any] = {"dataset": dataset, "seed": seed, "level": level}
+    return [
+        make_record(predictions, "ece", values["ece"], draws["ece"], **options),
+        make_record(predictions, "ece_chance", chance.mean() if len(chance) else np.nan, chance, **options),
+    ]
+
+
+def calibrate(predictions: pd.DataFrame, method: str = "isotonic", *, groups: str | None = None) -> pd.DataFrame:
+    """Calibrate the probabilities of each fold by a map fitted on the other folds' out-of-fold predictions.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        Out-of-fold tables of grouped schemes; several tasks and models may stand in it, each is calibrated by itself.
+    method : {"isotonic", "sigmoid", "temperature"}, default "isotonic"
+        One of `METHODS`. Of more than two classes, the first two calibrate each class against the rest and then divide
+        by the sum. Fewer samples ask for fewer parameters: isotonic, sigmoid, temperature, from most to least.
+    groups : str, optional
+        Column no value of which may be in two folds; default ``donor_id`` where the table has it, else ``dataset_id``.
+
+    Returns
+    -------
+    DataFrame
+        The same rows in the same order, with new ``p_<class>``, ``y_pred`` the likeliest class by them, and ``model``
+        renamed to ``<model> + <method>``.
+
+    Raises
+    ------
+    InputError
+        Unknown method, random folds, a single fold, or a group in two folds.
+
+    Notes
+    -----
+    No label of a fold enters the map of that fold. The models behind the other folds' predictions were, as always in
+    cross-validation, trained on it. Isotonic probabilities stay 1/(n + 2) away from 0 and 1 (n: samples of the fit),
+    since a frequency of 0 in n samples does not make an event impossible.
+    """
+    if method not in METHODS:
+        raise InputError(f"method={method!r}: expected one of {', '.join(METHODS)}.")
+    parts, rows = [], predictions.reset_index(drop=True)
+    for _, part in rows.groupby(list(IDENTITY), sort=False):
+        check_table(part, ["fold", "y_pred"])
+        _check_folds(part, groups)
+        classes, p = probabilities(part)
+        true, fold = pd.Index(classes).get_indexer(part["y_true"].astype(str)), part["fold"].to_numpy()
+        out = np.empty_like(p)
+        for name in pd.unique(fold):
+            inside = fold == name
+            out[inside] = _fit(method, p[~inside], true[~inside])(p[inside])
+        changed = part.assign(model=f"{part['model'].iloc[0]} + {method}", y_pred=np.array(classes)[out.argmax(axis=1)])
+        changed[[f"p_{c}" for c in classes]] = out
+        parts.append(changed)
+    return pd.concat(parts).sort_index().set_axis(predictions.index)
+
+
+def _check_folds(part: pd.DataFrame, groups: str | None) -> None:
+    scheme = str(part["scheme"].iloc[0])
+    if scheme.startswith("random"):
+        raise InputError(
+            f"calibration: the table is of scheme {scheme!r}, whose folds share studies and patients; expected grouped"
+            " folds."
+        )
+    if part["fold"].nunique() < 2:
+        raise InputError("calibration: the table has one fold; expected at least two, to fit on the others.")
+    column = groups or ("donor_id" if "donor_id" in part else "dataset_id")
+    if column not in part:
+        raise InputError(
+            f"calibration: the column {column!r} of groups is missing (found: {', '.join(map(str, part))})."
+        )
+    folds = part.groupby(column)["fold"].nunique()
+    if (folds > 1).any():
+        raise InputError(
+            f"calibration: {column} {folds.idxmax()!r} is in {folds.max()} folds; expected each in one, so that no"
+            " map is fitted on the group that it is applied to (of repeated folds, take one repeat)."
+        )
+
+
+def _stated(predictions: pd.DataFrame, of: str | None) -> tuple[np.ndarray, np.ndarray]:
+    """Probability of an event, and whether it happened (0 or 1), of each row."""
+    check_table(predictions, ["y_pred"])
+    classes, p = probabilities(predictions)
+    if of is not None and of not in classes:
+        raise InputError(f"out-of-fold table: no class {of!r}; expected one of {', '.join(classes)}.")
+    called = predictions["y_pred"].astype(str)
+    at = pd.Index(classes).get_indexer(called if of is None else [of] * len(p))
+    truth = predictions["y_true"].astype(str)
+    return p[np.arange(len(p)), at], (truth == (called if of is None else of)).to_numpy(dtype=float)
+
+
+def _bins(values: np.ndarray, n_bins: int) -> np.ndarray:
+    """Bin of each value, of about equal size; equal values are in one bin, and no bin is empty."""
+    edges = np.unique(np.quantile(values, np.linspace(0, 1, n_bins + 1)[1:-1]))
+    return np.unique(np.searchsorted(edges, values, side="left"), return_inverse=True)[1]
+
+
+def _wilson(successes: float, n: int, level: float) -> tuple[float, float]:
+    """Interval of a share (Wilson 1927)."""
+    from scipy.stats import norm
+
+    z, share = float(norm.ppf((1 + level) / 2)), successes / n
+    middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
+    return float(max(0, middle - half)), float(min(1, middle + half))
+
+
+def _fit(method: str, p: np.ndarray, true: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """Map from probabilities to calibrated ones, both of shape (n_samples, n_classes)."""
+    if method == "temperature":
+        logits = np.log(np.clip(p, _CLIP, None))
+
+        def loss(log_t: float) -> float:
+            return -float(log_softmax(logits / np.exp(log_t), axis=1)[np.arange(len(true)), true].mean())
+
+        temperature = np.exp(minimize_scalar(loss, bounds=(-4, 4), method="bounded").x)
+        return lambda q: softmax(np.log(np.clip(q, _CLIP, None)) / temperature, axis=1)
+    one = _isotonic if method == "isotonic" else _sigmoid
+    if p.shape[1] == 2:
+        curve = one(p[:, 1], true == 1)
+        return lambda q: np.stack([1 - curve(q[:, 1]), curve(q[:, 1])], axis=1)
+    curves = [one(p[:, k], true == k) for k in range(p.shape[1])]
+
+    def apply(q: np.ndarray) -> np.ndarray:
+        each = np.stack([curve(q[:, k]) for k, curve in enumerate(curves)], axis=1)
+        return each / each.sum(axis=1, keepdims=True)
+
+    return apply
+
+
+def _isotonic(p: np.ndarray, happened: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    edge = 1 / (len(p) + 2)
+    fitted = IsotonicRegression(y_min=edge, y_max=1 - edge, out_of_bounds="clip").fit(p, happened.astype(float))
+    return fitted.predict
+
+
+def _sigmoid(p: np.ndarray, happened: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    def odds(q: np.ndarray) -> np.ndarray:
+        q = np.clip(q, _CLIP, 1 - _CLIP)
+        return np.log(q / (1 - q))[:, None]
+
+    if happened.all() or not happened.any():  # nothing to fit: the rule of succession
+        rate = (happened.sum() + 1) / (len(happened) + 2)
+        return lambda q: np.full(len(q), rate)
+    fitted = LogisticRegression(C=np.inf).fit(odds(p), happened)
+    return lambda q: fitted.predict_proba(odds(q))[:, 1]

@@ -1,0 +1,290 @@
+"""Rankings of sRNAs: the best of each class, averages over runs, agreement, precision against a known truth.
+
+A table of scores has one row per class and one column per sRNA, larger is more important. Rank 1 is the most
+important sRNA; equal scores share their mean rank.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import combinations
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+from scipy.stats import rankdata
+
+from srna_lib.data import MADE_FROM
+from srna_lib.errors import InputError
+
+TOP = 300  # sRNAs per class in the paper's D1 lists
+
+
+def ranks(scores: pd.DataFrame) -> pd.DataFrame:
+    """Rank the sRNAs of each class.
+
+    Parameters
+    ----------
+    scores : DataFrame, shape (n_classes, n_srnas)
+        Larger is more important; NaN where an sRNA has no score (a filter dropped it).
+
+    Returns
+    -------
+    DataFrame, shape (n_classes, n_srnas)
+        1 is the best; sRNAs without a score share the last ranks.
+    """
+    values = np.where(scores.isna(), -np.inf, scores.to_numpy(dtype=float))
+    return pd.DataFrame(rankdata(-values, axis=1), index=scores.index, columns=scores.columns)
+
+
+def top_features(scores: pd.DataFrame, n: int = TOP) -> pd.DataFrame:
+    """List the best sRNAs of each class.
+
+    Parameters
+    ----------
+    scores : DataFrame, shape (n_classes, n_srnas)
+        From `explain.d1` or a rival.
+    n : int, default 300
+        How many per class (the paper's 300); all when there are fewer.
+
+    Returns
+    -------
+    DataFrame, n rows per class
+        ``class, rank, srna, score``; rank counts 1, 2, ... in order of the table where scores are equal.
+
+    Raises
+    ------
+    InputError
+        `n` below 1.
+    """
+    if n < 1:
+        raise InputError(f"n={n}: no list has so few sRNAs; expected at least 1.")
+    parts = []
+    for name, row in scores.iterrows():
+        best = row.dropna().sort_values(ascending=False, kind="stable").head(n)
+        parts.append(
+            pd.DataFrame({"class": name, "rank": range(1, len(best) + 1), "srna": best.index, "score": best.to_numpy()})
+        )
+    return pd.concat(parts, ignore_index=True)
+
+
+def across_classes(scores: pd.DataFrame) -> pd.Series:
+    """Importance of an sRNA for the whole task: its largest score in any class.
+
+    The largest and not the mean, because a marker of one class is a marker, however little it says of the others.
+
+    Parameters
+    ----------
+    scores : DataFrame, shape (n_classes, n_srnas)
+        Larger is more important.
+
+    Returns
+    -------
+    Series, shape (n_srnas,)
+    """
+    return scores.max(axis=0).rename("score")
+
+
+def rank_average(runs: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    """Average the ranks that several runs give, which keeps what they agree on.
+
+    Parameters
+    ----------
+    runs : iterable of DataFrame, each of shape (n_classes, n_srnas)
+        Scores, e.g. of networks that differ in their seed. An sRNA that a run lacks shares its last ranks.
+
+    Returns
+    -------
+    DataFrame, shape (n_classes, n_srnas)
+        Minus the mean rank, so that larger is more important, as in every table of scores.
+
+    Raises
+    ------
+    InputError
+        No run, or runs of different classes.
+
+    Notes
+    -----
+    A rank is the position of an sRNA in the sorted list, not the sRNA at a position: one ``argsort`` gives the
+    latter, and averaging those is a common mistake.
+    """
+    tables = _aligned(runs)
+    mean = np.mean([ranks(t).to_numpy() for t in tables], axis=0)
+    return pd.DataFrame(-mean, index=tables[0].index, columns=tables[0].columns)
+
+
+def agreement(runs: Mapping[str, pd.DataFrame], k: int = 20) -> pd.DataFrame:
+    """Compare the rankings of every two runs, class by class.
+
+    Parameters
+    ----------
+    runs : mapping of name to DataFrame, each of shape (n_classes, n_srnas)
+        Scores, e.g. of seeds, of folds or of methods; at least two.
+    k : int, default 20
+        Length of the lists whose overlap is measured. Overlap grows with `k`, by chance alone to ``k / n_srnas``.
+
+    Returns
+    -------
+    DataFrame, one row per pair and class
+        ``first, second, class, overlap, chance, spearman``: share of the first `k` that both lists name, what
+        random lists would share, and the rank correlation of all sRNAs (NaN where a ranking is constant). A class
+        that one of the two lacks (all its studies were in the fold left out) has no row for the pair.
+
+    Raises
+    ------
+    InputError
+        Fewer than two runs, two runs without a class in common, or `k` outside the number of sRNAs.
+    """
+    if len(runs) < 2:
+        raise InputError(f"{len(runs)} rankings cannot agree; expected at least two.")
+    union = list(dict.fromkeys(name for table in runs.values() for name in table.columns))
+    tables = {name: table.reindex(columns=union) for name, table in runs.items()}
+    n_srnas = len(union)
+    if not 1 <= k <= n_srnas:
+        raise InputError(f"k={k}: expected a length from 1 to the {n_srnas} sRNAs of the ranking.")
+    ranked = {name: ranks(table) for name, table in tables.items()}
+    rows = []
+    for a, b in combinations(tables, 2):
+        classes = [c for c in tables[a].index if c in tables[b].index]
+        if not classes:
+            raise InputError(f"the rankings {a!r} and {b!r} have no class in common; expected at least one.")
+        one, other = (ranked[name].loc[classes].to_numpy() for name in (a, b))
+        shared = (_first(one, k) & _first(other, k)).sum(axis=1) / k
+        rows += [
+            {"first": a, "second": b, "class": c, "overlap": s, "chance": k / n_srnas, "spearman": r}
+            for c, s, r in zip(classes, shared, _correlation(one, other), strict=True)
+        ]
+    return pd.DataFrame(rows)
+
+
+def agreement_matrix(pairs: pd.DataFrame, value: str = "overlap") -> pd.DataFrame:
+    """Mean agreement of every two runs over the classes, as a square table.
+
+    Parameters
+    ----------
+    pairs : DataFrame
+        From `agreement`.
+    value : {"overlap", "spearman"}
+        What is averaged.
+
+    Returns
+    -------
+    DataFrame, shape (n_runs, n_runs)
+        Symmetric, 1 on the diagonal.
+    """
+    names = list(dict.fromkeys([*pairs["first"], *pairs["second"]]))
+    means = pairs.groupby(["first", "second"])[value].mean().unstack().reindex(index=names, columns=names)
+    square = np.nan_to_num(means.to_numpy())
+    return pd.DataFrame(square + square.T + np.eye(len(names)), index=names, columns=names)
+
+
+def planted(atlas: ad.AnnData, task: str = "tissue_group") -> set[str]:
+    """Give the true biomarkers of a simulated atlas.
+
+    Parameters
+    ----------
+    atlas : AnnData
+        With ``uns["srna"]["truth"]`` (`simulate.simulate_atlas`); a real atlas has no such table.
+    task : str, default "tissue_group"
+        Label they were planted for.
+
+    Returns
+    -------
+    set of str
+        Empty where the atlas is real, or nothing was planted for this label.
+    """
+    truth = atlas.uns.get("srna", {}).get("truth")
+    return set() if truth is None else set(truth.loc[truth["task"] == _planted_as(task), "srna"])
+
+
+def strongest_planted(atlas: ad.AnnData, task: str, classes: Iterable[str], n: int = 3) -> pd.DataFrame:
+    """Give the strongest true markers of each class of a simulated atlas, in the shape of `literature.markers`.
+
+    Parameters
+    ----------
+    atlas : AnnData
+        As in `planted`.
+    task : str
+        Label they were planted for.
+    classes : iterable of str
+        Classes wanted.
+    n : int, default 3
+        Markers per class, those that rise most.
+
+    Returns
+    -------
+    DataFrame
+        ``list`` (class) and ``mirna`` (sRNA of any kind); no row where the atlas is real.
+    """
+    truth = atlas.uns.get("srna", {}).get("truth")
+    if truth is None:
+        return pd.DataFrame(columns=["list", "mirna"])
+    rising = truth[(truth["task"] == _planted_as(task)) & (truth["direction"] > 0) & truth["label"].isin(list(classes))]
+    best = rising.sort_values(["label", "log2_effect"], ascending=[True, False], kind="stable").groupby("label").head(n)
+    return best.rename(columns={"label": "list", "srna": "mirna"})[["list", "mirna"]].reset_index(drop=True)
+
+
+def precision_at_k(scores: pd.Series, truth: Iterable[str], k: int | None = None) -> float:
+    """Share of true biomarkers among the `k` best sRNAs.
+
+    Parameters
+    ----------
+    scores : Series, shape (n_srnas,)
+        Larger is more important; NaN where a filter dropped the sRNA, which then comes last.
+    truth : iterable of str
+        True biomarkers.
+    k : int, optional
+        Length of the list; the number of true biomarkers by default, so that 1 means that all were found.
+
+    Returns
+    -------
+    float, 0 to 1
+        A random ranking reaches the share of true biomarkers among all sRNAs.
+
+    Raises
+    ------
+    InputError
+        No true biomarker, or `k` below 1.
+    """
+    known = set(truth)
+    if not known:
+        raise InputError("precision at K: there is no true biomarker to find; expected at least one.")
+    k = len(known) if k is None else k
+    if k < 1:
+        raise InputError(f"precision at K: K={k}; expected at least 1.")
+    best = scores.dropna().sort_values(ascending=False, kind="stable").index[:k]
+    return sum(name in known for name in best) / k
+
+
+def _aligned(runs: Iterable[pd.DataFrame]) -> list[pd.DataFrame]:
+    """Runs on the union of their sRNAs, in one order of classes."""
+    tables: Sequence[pd.DataFrame] = list(runs)
+    if not tables:
+        raise InputError("there is no ranking to average; expected at least one.")
+    classes = tables[0].index
+    for table in tables[1:]:
+        if set(table.index) != set(classes):
+            names = ", ".join(sorted(map(str, set(table.index) ^ set(classes)))[:3])
+            raise InputError(f"rankings of different classes cannot be compared (not in all: {names}).")
+    union = list(dict.fromkeys(name for table in tables for name in table.columns))
+    return [table.reindex(index=classes, columns=union) for table in tables]
+
+
+def _first(ranked: np.ndarray, k: int) -> np.ndarray:
+    """Mask of exactly `k` sRNAs per class, ties cut in order of the table."""
+    order = np.argsort(ranked, axis=1, kind="stable")[:, :k]
+    mask = np.zeros(ranked.shape, dtype=bool)
+    np.put_along_axis(mask, order, True, axis=1)
+    return mask
+
+
+def _correlation(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Pearson correlation of ranks (so Spearman's) row by row; NaN where a row is constant."""
+    a, b = a - a.mean(axis=1, keepdims=True), b - b.mean(axis=1, keepdims=True)
+    norm = np.sqrt((a**2).sum(axis=1) * (b**2).sum(axis=1))
+    return np.divide((a * b).sum(axis=1), norm, out=np.full(len(a), np.nan), where=norm > 0)
+
+
+def _planted_as(label: str) -> str:
+    """Task of the truth table that a label asks for: intervals of age ask for age."""
+    return "age" if label in MADE_FROM else label

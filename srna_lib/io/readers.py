@@ -1,0 +1,367 @@
+"""Users' files -> atlas: the layout is found out, counts are demanded, metadata beside the file is joined."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+
+from srna_lib.data import BIOTYPES, check_atlas, make_atlas, match_names
+from srna_lib.errors import InputError, ReadError
+from srna_lib.io.h5ad import h5ad
+from srna_lib.io.sample_metadata import find, match, names_in, normalise, read_metadata
+from srna_lib.io.tables import Table, check_names, decode, judge, parse, parse_parquet, parse_text, share_of_srnas
+from srna_lib.io.tools import (
+    Parsed,
+    _first,
+    count_table,
+    detect_layout,
+    geo_series_matrix,
+    join,
+    mirdeep2,
+    mirge3,
+    mtx,
+    nfcore_smrnaseq,
+    oasis2,
+    srnabench,
+)
+from srna_lib.io.unpack import Source, load, short, stem
+
+TABLES: dict[str, Callable[[Table, set[str] | None], Parsed]] = {
+    "table": count_table,
+    "oasis2": oasis2,
+    "mirge3": mirge3,
+    "srnabench": srnabench,
+    "mirdeep2": mirdeep2,
+    "nfcore_smrnaseq": nfcore_smrnaseq,
+}
+FORMATS = {
+    "table": "CSV, TSV or parquet, either way round",
+    "h5ad": "AnnData",
+    "oasis2": "Oasis 2: a count file, a folder of them, or a table; sRNAs and contaminants",
+    "mirge3": "miRge3.0: miR.Counts.csv",
+    "srnabench": "sRNAbench: *.grouped, a folder of result folders, or *_minExpr*.mat",
+    "mirdeep2": "miRDeep2: miRNAs_expressed_all_samples_*.csv",
+    "nfcore_smrnaseq": "nf-core/smrnaseq: mature_counts.csv, mirna.tsv, joined_samples_mirtop.tsv",
+    "geo_series_matrix": "GEO series matrix, with its supplementary count table beside it",
+    "mtx": "10x-style folder: matrix.mtx, features.tsv, barcodes.tsv",
+}
+FOLDERS = {"oasis2": ("*_allspeciesCounts.txt*", "*ontaminant*", "*athogen*"),
+           "srnabench": ("*/mature_sense.grouped*", "mature_sense.grouped*")}  # fmt: skip
+
+
+def detect(path: str | Path) -> str:
+    """Name of the layout that a file or folder has.
+
+    Parameters
+    ----------
+    path : path
+        File or folder.
+
+    Returns
+    -------
+    str
+        Key of `FORMATS`.
+
+    Raises
+    ------
+    ReadError
+        When it is none of them, or cannot be opened.
+    """
+    return _open(Path(path))[0]
+
+
+def _open(path: Path) -> tuple[str, Source | None, Table | None]:
+    if path.is_dir():
+        if _first(path, ("matrix.mtx",)):
+            return "mtx", None, None
+        for name in FOLDERS:
+            if _members(path, name):
+                return name, None, None
+        raise ReadError(
+            f"{path}: the folder holds neither matrix.mtx, nor *_allspeciesCounts.txt (Oasis 2), nor"
+            " mature_sense.grouped (sRNAbench); expected one of them, or a file."
+        )
+    source = load(path)
+    if source.kind == "hdf5":
+        return "h5ad", source, None
+    if source.kind == "parquet":
+        return "table", source, parse_parquet(source)
+    text, _ = decode(source)
+    if text.startswith("%%MatrixMarket"):
+        return "mtx", source, None
+    if text.lstrip("\ufeff \n").startswith(("!Series_", "!Sample_")):
+        return "geo_series_matrix", source, None
+    table = parse(source)
+    return detect_layout(table), source, table
+
+
+def _members(folder: Path, name: str) -> list[Path]:
+    return sorted({p for pattern in FOLDERS[name] for p in folder.glob(pattern) if p.is_file()})
+
+
+def parse_path(path: Path, format: str | None, samples: set[str] | None) -> tuple[str, Parsed, list[tuple[str, str]]]:
+    """Read what a path holds.
+
+    Parameters
+    ----------
+    path : Path
+        File or folder.
+    format : str, optional
+        Key of `FORMATS`; without it the layout is detected.
+    samples : set of str, optional
+        Sample names that the metadata lists; they decide where names of sRNAs do not.
+
+    Returns
+    -------
+    format : str
+        Key of `FORMATS`.
+    parsed : Parsed
+        Content.
+    files : list of (str, str)
+        Name and SHA-256 of each file that counts came from.
+
+    Raises
+    ------
+    ReadError
+        Unknown format, or whatever the layout's parser finds.
+    """
+    if format is not None and format not in FORMATS:
+        raise ReadError(f"unknown format {short(format, 40)!r}; expected one of {', '.join(FORMATS)}.")
+    if path.is_dir() and format in FOLDERS and not _members(path, format):
+        raise ReadError(
+            f"{path}: no file of the format {format} is in the folder; expected {', '.join(FOLDERS[format])}."
+        )
+    if format in ("mtx", "geo_series_matrix"):
+        name, source, table = format, None, None
+    elif path.is_dir() and format in FOLDERS:
+        name, source, table = str(format), None, None
+    else:
+        name, source, table = _open(path)
+        name = format or name
+    if name == "mtx":
+        parsed, sha256 = mtx(path)
+        return name, parsed, [(path.name, sha256)]
+    if name == "geo_series_matrix":
+        parsed, sha256 = geo_series_matrix(path)
+        return name, parsed, [(path.name, sha256)]
+    if path.is_dir() and name in FOLDERS:
+        sources = [load(member) for member in _members(path, name)]
+        parts = [TABLES[name](parse(s), samples) for s in sources]
+        return name, join(parts, str(path)), [(Path(s.name).name, s.sha256) for s in sources]
+    if source is None:
+        raise ReadError(f"{path}: this is a folder; expected a file for the format {name}.")
+    if name == "h5ad":
+        if source.kind != "hdf5":
+            raise ReadError(f"{path}: this is no HDF5 file; expected an .h5ad file.")
+        return name, h5ad(source.data, str(path)), [(path.name, source.sha256)]
+    if table is None:
+        if source.kind == "hdf5":
+            raise ReadError(f"{path}: this is an HDF5 file; expected a table for the format {name}.")
+        table = parse_text(decode(source)[0], str(path))
+    return name, TABLES[name](table, samples), [(path.name, source.sha256)]
+
+
+__all__ = ["FORMATS", "describe", "detect", "read"]
+
+
+def read(
+    path: str | Path,
+    *,
+    format: str | None = None,
+    metadata: str | Path | None = None,
+    dataset_id: str | None = None,
+    allow_normalised: bool = False,
+    round_expected: bool = False,
+) -> ad.AnnData:
+    """Read a user's counts into the atlas contract.
+
+    Parameters
+    ----------
+    path : path
+        File or folder; gz, bz2, xz and single-member zip are read as they are.
+    format : str, optional
+        One of `FORMATS`. Give it where detection errs.
+    metadata : path, optional
+        Sample table. Without it ``<stem>.metadata.csv|tsv`` and then ``metadata.csv|tsv`` beside the file are taken.
+    dataset_id : str, optional
+        Study of all samples. Without it the metadata's study column counts, else the file's stem.
+    allow_normalised : bool, default False
+        Carry values that are no counts, with ``uns["srna"]["quantity"] = "normalised"``, instead of refusing them. Set
+        it to look at such data; most recipes need counts.
+    round_expected : bool, default False
+        Round expected counts (RSEM, shared reads) to whole ones instead of refusing them.
+
+    Returns
+    -------
+    AnnData, shape (n_samples, n_srnas)
+        Checked atlas. ``uns["srna"]["reading"]`` says what was understood; see `describe`.
+
+    Raises
+    ------
+    ReadError
+        Whatever is wrong with the file, in one sentence. Nothing else is raised.
+    """
+    path = Path(path)
+    try:
+        return _read(path, format, metadata, dataset_id, allow_normalised, round_expected)
+    except ReadError:
+        raise
+    except InputError as error:
+        raise ReadError(str(error)) from error
+    except Exception as error:  # the contract: a stranger's file leads to one sentence, never to a traceback
+        raise ReadError(
+            f"{short(str(path), 200)}: cannot be read ({type(error).__name__}: {short(str(error))}); expected a table"
+            " of counts (CSV, TSV, parquet, .h5ad or a known tool's output)."
+        ) from error
+
+
+def _read(
+    path: Path, format: str | None, metadata: str | Path | None, dataset_id: str | None, allow: bool, rounding: bool
+) -> ad.AnnData:
+    beside = Path(metadata) if metadata is not None else find(path)
+    told = None
+    if beside is not None:
+        told = read_metadata(beside)
+    name, parsed, files = parse_path(path, format, names_in(told) if told else None)
+    notes = parsed.notes
+    counts = parsed.counts.astype(np.float64)
+    counts.index, counts.columns = counts.index.astype(str), counts.columns.astype(str)
+    check_names(list(counts.index), "sample", str(path))
+    quantity, counts = _quantity(path, counts, parsed.normalised, allow, rounding, notes)
+    obs = normalise(parsed.obs.reindex(counts.index), notes)
+    if told is not None and beside is not None:
+        # a metadata.csv in the same folder may belong to other files; one that was named must fit
+        fits = bool(names_in(told) & set(counts.index))
+        if fits or metadata is not None or beside.name.startswith(f"{stem(path)}.metadata"):
+            found = normalise(match(told, list(counts.index), notes), notes)
+            obs = found.join(obs[[c for c in obs if c not in found]])
+        else:
+            notes.append(f"{beside.name} lies beside but lists none of the samples: left aside")
+    _study(path, obs, dataset_id, notes)
+    _say_species(parsed.var, notes)
+    info = _info(path, name, parsed, files, quantity, notes)
+    if quantity == "counts":
+        return make_atlas(counts, obs, parsed.var, info=info)
+    obs.index.name, var = "sample_id", parsed.var.copy()
+    var.index.name = "srna"
+    adata = ad.AnnData(X=sp.csr_matrix(counts.to_numpy()), obs=obs, var=var)
+    adata.uns["srna"] = info
+    return check_atlas(adata)
+
+
+def _quantity(
+    path: Path, counts: pd.DataFrame, normalised: str, allow: bool, rounding: bool, notes: list[str]
+) -> tuple[str, pd.DataFrame]:
+    verdict = judge(counts.to_numpy())
+    if verdict.kind == "broken":
+        raise ReadError(f"{path}: {verdict.found}; expected raw read counts, whole numbers from 0.")
+    if verdict.kind == "counts" and not normalised:
+        return "counts", counts
+    if verdict.kind == "expected" and rounding and not normalised:
+        notes.append(f"rounded: {verdict.found}")
+        return "counts", counts.round()
+    found = normalised or verdict.found
+    if allow:
+        notes.append(f"no counts: {found}")
+        return "normalised", counts
+    more = " (--round makes whole numbers of expected counts)" if verdict.kind == "expected" and not normalised else ""
+    raise ReadError(
+        f"{path}: {found}; expected raw read counts{more}, or --allow-normalised to carry the values as they are."
+    )
+
+
+def _study(path: Path, obs: pd.DataFrame, dataset_id: str | None, notes: list[str]) -> None:
+    """Fill ``dataset_id``: given, told by the metadata, or the file's name, which is said."""
+    if dataset_id is not None:
+        if not dataset_id.strip():
+            raise ReadError(f"{path}: the given dataset_id is empty; expected the name of a study.")
+        if "dataset_id" in obs and obs["dataset_id"].nunique() > 1:
+            notes.append(f"{obs['dataset_id'].nunique()} studies of the metadata replaced by the given one")
+        obs["dataset_id"] = dataset_id.strip()
+    elif "dataset_id" not in obs or obs["dataset_id"].isna().all():
+        obs["dataset_id"] = stem(path)
+        notes.append(f"no study column: all samples count as one study, {stem(path)!r}, after the file")
+    elif obs["dataset_id"].isna().any():
+        lost = obs.index[obs["dataset_id"].isna()]
+        raise ReadError(
+            f"{path}: the metadata has no study (dataset_id) for {len(lost)} samples (first"
+            f" {short(str(lost[0]), 40)!r}); expected one for each, or --dataset-id for all."
+        )
+
+
+def _say_species(var: pd.DataFrame, notes: list[str]) -> None:
+    if "species" in var:
+        sizes = var["species"].value_counts()
+        if len(sizes) > 1:
+            listed = ", ".join(f"{k} {v}" for k, v in sizes.head(5).items())
+            notes.append(f"names of {len(sizes)} species ({listed}): mixed samples, or reads mapped across species")
+
+
+def _info(
+    path: Path, name: str, parsed: Parsed, files: list[tuple[str, str]], quantity: str, notes: list[str]
+) -> dict[str, Any]:
+    made = {
+        "name": stem(path),
+        "title": f"User file {path.name}",
+        "citation": "none given",
+        "licence": "none given",
+        "simulated": False,
+        "sources": pd.DataFrame(files, columns=["url", "sha256"]),
+    }
+    beside = [n for n in notes if n.startswith("metadata ")]
+    reading = {
+        "file": path.name,
+        "format": name,
+        "metadata": beside[0] if beside else "none",
+        "notes": "\n".join(notes),
+    }
+    return {**made, **parsed.info, "quantity": quantity, "reading": reading}
+
+
+def describe(adata: ad.AnnData) -> str:
+    """What was understood of a file, for people.
+
+    Parameters
+    ----------
+    adata : AnnData, shape (n_samples, n_srnas)
+        Result of `read`.
+
+    Returns
+    -------
+    str
+        A few lines: format, size, biotypes, share of names that are known, studies, metadata, quantity, depth, notes.
+    """
+    info = adata.uns["srna"]
+    depth = np.asarray(adata.X.sum(axis=1)).ravel()
+    found = adata.var["biotype"].value_counts()
+    biotypes = ", ".join(f"{b} {found[b]}" for b in BIOTYPES if b in found)
+    told = [f"{c} ({int(adata.obs[c].notna().sum())})" for c in adata.obs if c != "dataset_id"]
+    lines = {
+        "format": f"{info['reading']['format']} ({FORMATS[info['reading']['format']]})",
+        "samples": f"{adata.n_obs} in {adata.obs['dataset_id'].nunique()} studies",
+        "sRNAs": f"{adata.n_vars} ({biotypes})",
+        "known names": _known(adata),
+        "metadata": f"{info['reading']['metadata']}; columns {', '.join(told) or 'none'}",
+        "quantity": info["quantity"],
+        "depth": f"median {np.median(depth):,.0f}, from {depth.min():,.0f} to {depth.max():,.0f} per sample",
+    }
+    if (depth == 0).any():
+        lines["no reads"] = f"{int((depth == 0).sum())} samples"
+    text = [f"{key + ':':<13}{value}" for key, value in lines.items()]
+    return "\n".join([*text, *(f"  - {note}" for note in str(info["reading"]["notes"]).split("\n") if note)])
+
+
+def _known(adata: ad.AnnData) -> str:
+    """How many names look like sRNAs, and how many of the miRNAs have a current name in human miRBase."""
+    text = f"{share_of_srnas(list(adata.var_names)):.1%} look like sRNAs"
+    mirnas = adata.var_names[(adata.var["biotype"] == "miRNA").to_numpy()]
+    if not len(mirnas):
+        return text
+    found = match_names(mirnas)["how"] != "unknown"
+    return f"{text}; {found.mean():.1%} of the miRNAs have a current name in human miRBase"

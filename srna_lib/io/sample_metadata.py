@@ -1,0 +1,203 @@
+"""Metadata of users' samples: the table beside the counts, matched by sample name, in the atlas's columns."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from srna_lib.errors import ReadError
+from srna_lib.io.tables import Table, decode, parse, parse_parquet
+from srna_lib.io.tools import geo_samples
+from srna_lib.io.unpack import COMPRESSED, load, short, stem
+
+# Per column of the atlas: other spellings, the better known first.
+ALIASES = {
+    "dataset_id": ("dataset", "data_set", "study", "study_id", "sra_study", "series", "gse", "bioproject", "project",
+                   "project_id", "cohort", "batch"),
+    "donor_id": ("donor", "patient", "patient_id", "subject", "subject_id", "individual", "participant"),
+    "tissue": ("organ", "tissue_type", "body_site", "organism_part", "source_name_ch1", "source_name"),
+    "tissue_group": (),
+    "cell_type": ("celltype",),
+    "cell_class": (),
+    "sex": ("gender",),
+    "age_years": ("age", "age_at_diagnosis", "age_(years)", "age_in_years", "age_at_sampling"),
+    "platform": ("instrument", "instrument_model", "sequencer", "platform_id"),
+    "library_protocol": ("library_preparation", "library_kit", "protocol"),
+}  # fmt: skip
+SAMPLE_COLUMNS = ("sample_id", "sample", "sample_name", "sampleid", "name", "id", "run", "srr", "gsm", "geo_accession",
+                  "barcode", "file", "filename")  # fmt: skip
+SEXES = {
+    "f": "female",
+    "female": "female",
+    "woman": "female",
+    "m": "male",
+    "male": "male",
+    "man": "male",
+}
+AGE = re.compile(r"(\d+(?:\.\d+)?)\s*(?:y|yr|yrs|year|years|y\.?o\.?|years? old)?", re.IGNORECASE)
+
+
+def find(path: Path) -> Path | None:
+    """Metadata that lies beside a count file: ``<stem>.metadata.csv|tsv``, else ``metadata.csv|tsv``.
+
+    Parameters
+    ----------
+    path : Path
+        Count file or folder; a folder is looked into as well.
+    """
+    own = [path.parent / f"{stem(path)}.metadata{e}" for e in (".csv", ".tsv", ".txt")]
+    folder = path if path.is_dir() else path.parent
+    shared = [folder / f"metadata{e}" for e in (".csv", ".tsv", ".txt")]
+    candidates = [p.with_name(p.name + s) for p in (*own, *shared) for s in ("", *COMPRESSED)]
+    return next((p for p in candidates if p.is_file() and p != path), None)
+
+
+def read_metadata(path: Path) -> Table:
+    """Metadata file as a table; a GEO series matrix gives its sample table."""
+    source = load(path)
+    if source.kind == "parquet":
+        return parse_parquet(source)
+    if source.kind == "text":
+        text, _ = decode(source)
+        if text.lstrip().startswith("!Series_"):
+            frame, series = geo_samples(text, source.name)
+            frame = frame.assign(dataset_id=series.get("geo_accession", stem(path))).reset_index(names="geo_accession")
+            columns = [str(c) for c in frame.columns]
+            return Table(source.name, columns, frame.set_axis(range(frame.shape[1]), axis=1))
+    return parse(source)
+
+
+def names_in(table: Table) -> set[str]:
+    """Every text of a metadata table that could be a sample name."""
+    return {t for i in _candidates(table) for t in _texts(table, i)}
+
+
+def match(table: Table, samples: list[str], notes: list[str]) -> pd.DataFrame:
+    """Rows of a metadata table for the samples of a count table.
+
+    The column that holds most of the sample names is taken as theirs.
+
+    Parameters
+    ----------
+    table : Table
+        Metadata.
+    samples : list of str
+        Sample names of the counts.
+    notes : list of str
+        Receives how many matched.
+
+    Returns
+    -------
+    DataFrame, shape (n_samples, ...)
+        In the order of `samples`, NaN where a sample has no row.
+
+    Raises
+    ------
+    ReadError
+        When no column holds any of the names, or a sample has two different rows.
+    """
+    wanted = set(samples)
+    hits = {i: len(wanted & set(_texts(table, i))) for i in _candidates(table)}
+    # a column that is called so wins: samples named 1, 2, 3 would also be found among ages
+    named = {i: n for i, n in hits.items() if n and table.columns[i].lower() in SAMPLE_COLUMNS}
+    best = max(named or hits, key=lambda i: (hits[i], -i), default=0)
+    if not hits or hits[best] == 0:
+        raise ReadError(
+            f"{table.name}: none of its columns ({', '.join(short(c, 20) for c in table.columns[:6])}) holds a sample"
+            f" name of the counts (first {short(samples[0], 40)!r}); expected a column of sample names."
+        )
+    texts = _texts(table, best)
+    others = [i for i in range(len(table.columns)) if i != best]
+    frame = table.frame[others].set_axis([table.columns[i] or f"column_{i + 1}" for i in others], axis=1)
+    frame = frame.loc[:, ~frame.columns.duplicated()].set_axis(texts)
+    frame = frame[frame.index.isin(list(wanted))]
+    frame = frame[~frame.reset_index().duplicated().to_numpy()]
+    if not frame.index.is_unique:
+        twice = frame.index[frame.index.duplicated()][0]
+        raise ReadError(
+            f"{table.name}: sample {short(twice, 40)!r} has two rows that differ; expected one row per sample."
+        )
+    notes.append(
+        f"metadata {Path(table.name).name}: {hits[best]} of {len(samples)} samples found by column"
+        f" {short(table.columns[best], 30) or 'one'!r}, {len(set(texts) - wanted)} rows of other samples left aside"
+    )
+    return frame.reindex(samples)
+
+
+def normalise(obs: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
+    """Columns and values of sample metadata as the atlas has them.
+
+    Parameters
+    ----------
+    obs : DataFrame, shape (n_samples, ...)
+        As the user wrote it.
+    notes : list of str
+        Receives what was renamed and what could not be understood.
+
+    Returns
+    -------
+    DataFrame, shape (n_samples, ...)
+        Lower-case names with underscores, aliases renamed, ``sex`` as female or male, ``age_years`` as numbers, text or
+        float columns only, unknown values NaN.
+    """
+    plain = [
+        re.sub(r"[\s/.-]+", "_", str(c).strip().lower()).strip("_") or f"column_{i + 1}" for i, c in enumerate(obs)
+    ]
+    obs = obs.set_axis(plain, axis=1)
+    obs = obs.loc[:, ~obs.columns.duplicated()]
+    for column, aliases in ALIASES.items():
+        found = next((a for a in aliases if a in obs), None)
+        if column not in obs and found:
+            obs = obs.rename(columns={found: column})
+            notes.append(f"column {found} read as {column}")
+    obs = obs.apply(_plain) if obs.shape[1] else obs
+    if "sex" in obs:
+        obs["sex"] = _understood(obs["sex"], lambda t: SEXES.get(t.lower()), "sex", "female or male", notes)
+    if "age_years" in obs and not pd.api.types.is_numeric_dtype(obs["age_years"]):
+
+        def years(text: str) -> float | None:
+            found = AGE.fullmatch(text)
+            return float(found.group(1)) if found else None
+
+        obs["age_years"] = _understood(obs["age_years"], years, "age_years", "years", notes).astype(float)
+    for column in ("dataset_id", "donor_id"):
+        if column in obs:
+            obs[column] = obs[column].map(_as_name, na_action="ignore").astype(object)
+    return obs
+
+
+def _understood(values: pd.Series, reading: object, column: str, expected: str, notes: list[str]) -> pd.Series:
+    assert callable(reading)
+    texts = values.map(_as_name, na_action="ignore")
+    known = texts.map(reading, na_action="ignore").astype(object)
+    lost = texts[texts.notna() & known.isna()]
+    if len(lost):
+        notes.append(
+            f"{column}: {len(lost)} values are not {expected} (first {short(str(lost.iloc[0]), 20)!r}) unknown"
+        )
+    return known.where(known.notna(), np.nan)
+
+
+def _as_name(value: object) -> str:
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value).strip()
+
+
+def _plain(column: pd.Series) -> pd.Series:
+    """Give a column a type that .h5ad can hold: float for numbers, bool, or text."""
+    if pd.api.types.is_bool_dtype(column):
+        return column
+    if pd.api.types.is_numeric_dtype(column):
+        return column.astype(float)
+    return column.astype(object).map(lambda v: str(v).strip(), na_action="ignore").where(column.notna(), np.nan)
+
+
+def _candidates(table: Table) -> list[int]:
+    named = [i for i, c in enumerate(table.columns) if c.lower() in SAMPLE_COLUMNS]
+    return [*named, *(i for i in range(len(table.columns)) if i not in named)][:200]
+
+
+def _texts(table: Table, column: int) -> list[str]:
+    return ["" if pd.isna(v) else _as_name(v) for v in table.frame[column]]

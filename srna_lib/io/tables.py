@@ -1,0 +1,492 @@
+"""Text or parquet of unknown making -> one rectangular table, with names on both axes that can be right."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import re
+from collections import Counter
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from srna_lib.errors import ReadError
+from srna_lib.io.unpack import MAX_BYTES, Source, short
+
+MAX_COLUMNS = 200_000  # the largest catalogue, all sRNAs of the SEA export as columns, has about 40,000
+MAX_CELLS = 250_000_000  # 2 GB as float64
+SNIFF_LINES = 60
+MISSING = ("", "NA", "N/A", "NaN", "nan", "NULL", "null", "None", "#N/A", "n/a", "'--")
+DELIMITERS = {"\t": "tab", ";": "semicolon", ",": "comma", "|": "bar", " ": "white space"}
+WAYS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
+        (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Table:
+    """A rectangular table whose header is kept apart, so that repeated names stay visible.
+
+    Attributes
+    ----------
+    name : str
+        File that it came from.
+    columns : list of str
+        Header, one name per column; ``""`` where the file has none.
+    frame : DataFrame, shape (n_rows, n_columns)
+        Cells; columns are numbered. Columns of numbers are numeric, others hold text; missing is NaN.
+    delimiter : str
+        What parted the cells; ``""`` for parquet.
+    notes : tuple of str
+        What was mended on the way.
+    """
+
+    name: str
+    columns: list[str]
+    frame: pd.DataFrame
+    delimiter: str = ""
+    notes: tuple[str, ...] = ()
+
+
+def decode(source: Source) -> tuple[str, list[str]]:
+    r"""Text of a file: UTF-8, UTF-16 or UTF-32 with or without mark, else Latin-1.
+
+    Parameters
+    ----------
+    source : Source
+        The file.
+
+    Returns
+    -------
+    text : str
+        With ``\n`` line ends.
+    notes : list of str
+        The encoding where it is not UTF-8.
+
+    Raises
+    ------
+    ReadError
+        When the bytes are no text.
+    """
+    data, notes = source.data, []
+    encoding = next((way for mark, way in WAYS if data.startswith(mark)), "") or _unmarked(data)
+    try:
+        text = data.decode(encoding)
+    except UnicodeDecodeError as error:
+        if encoding != "utf-8":
+            raise ReadError(
+                f"{source.name}: the bytes are no valid {encoding} (at byte {error.start}); expected UTF-8 text."
+            ) from error
+        # every byte means something in Latin-1; the control characters below tell text from noise
+        text, encoding = data.decode("latin-1"), "latin-1"
+    if encoding not in ("utf-8", "utf-8-sig"):
+        notes.append(f"the text is {encoding}, not UTF-8")
+    text = text.replace("\r\n", "\n").replace("\r", "\n").rstrip("\x1a")
+    odd = re.search(r"[\x00-\x08\x0b\x0e-\x1f\x7f]", text)
+    if odd:
+        line = text.count("\n", 0, odd.start()) + 1
+        raise ReadError(
+            f"{source.name}: line {line} holds the control character {odd.group()!r}, so this is binary data or a"
+            " damaged file; expected a text table."
+        )
+    return text, notes
+
+
+def _unmarked(data: bytes) -> str:
+    """UTF-16 without a mark shows as a zero in every second byte of plain names and numbers."""
+    head = np.frombuffer(data[:4096], dtype=np.uint8)
+    if head.size >= 4 and len(data) % 2 == 0:
+        for first, way in ((1, "utf-16-le"), (0, "utf-16-be")):
+            if (head[first::2] == 0).mean() > 0.9 and (head[1 - first :: 2] != 0).all():
+                return way
+    return "utf-8"
+
+
+def parse(source: Source) -> Table:
+    """One table from a text file; for parquet see `table_parquet`.
+
+    Parameters
+    ----------
+    source : Source
+        The file.
+
+    Returns
+    -------
+    Table
+        At least one row and two columns.
+
+    Raises
+    ------
+    ReadError
+        No delimiter, no header, no rows, ragged rows, open quotes, too large, or no text at all.
+    """
+    if source.kind != "text":
+        raise ReadError(f"{source.name}: this is an {source.kind.upper()} file; expected a text table.")
+    text, notes = decode(source)
+    table = parse_text(text, source.name)
+    return replace(table, notes=(*source.notes, *notes, *table.notes))
+
+
+def parse_text(text: str, name: str) -> Table:
+    """One table from decoded text; see `parse`."""
+    lines = [line for line in text.lstrip("\ufeff").split("\n") if line.strip()]
+    forced = re.fullmatch(r'"?sep=(.)"?', lines[0]) if lines else None
+    if forced:
+        lines = lines[1:]
+    if not lines:
+        raise ReadError(f"{name}: there is no line of text in it; expected a table of counts.")
+    notes: list[str] = []
+    delimiter = forced.group(1) if forced else _delimiter(lines, name)
+    lines = _uncomment(lines, delimiter, notes)
+    if delimiter == " ":
+        lines = [re.sub(r'("[^"]*")|[ \t]+', lambda m: m.group(1) or "\t", line.strip()) for line in lines]
+        delimiter = "\t"
+    header, widths = _widths(lines, delimiter, name)
+    if len(widths) == 0:
+        raise ReadError(f"{name}: there is a header of {len(header)} columns and no row; expected rows of counts.")
+    width, header = _square(header, widths, lines, delimiter, name, notes)
+    if width < 2:
+        raise ReadError(
+            f"{name}: one column only (first line {short(lines[0], 40)!r}), so no tab, comma, semicolon or space parts"
+            " the cells; expected a column of names and columns of counts."
+        )
+    if width > MAX_COLUMNS or width * len(widths) > MAX_CELLS:
+        raise ReadError(
+            f"{name}: {len(widths)} rows x {width} columns; expected at most {MAX_COLUMNS} columns, {MAX_CELLS} cells."
+        )
+    frame = _cells(lines, width, delimiter, name)
+    if len(header) > width:  # a trailing delimiter in the header alone, or in all lines
+        header = header[:width]
+    return _drop_empty(Table(name, [h.strip() for h in header], frame, delimiter, tuple(notes)))
+
+
+def _delimiter(lines: list[str], name: str) -> str:
+    """The first character, in order of how seldom it stands inside names, that parts most lines alike."""
+    sample = [re.sub(r'"[^"]*"', "", line) for line in lines[:SNIFF_LINES]]
+    body = [line for line in sample if not line.startswith(("#", "!"))] or sample
+    for candidate in DELIMITERS:
+        counts = Counter(len(li.split()) - 1 if candidate == " " else li.count(candidate) for li in body)
+        number, lines_alike = max(counts.items(), key=lambda item: (item[1], item[0]))
+        if number > 0 and lines_alike >= 0.6 * len(body):
+            return candidate
+    spread = {what: Counter(li.count(c) for li in body) for c, what in DELIMITERS.items() if c != " "}
+    seen = {what: counts for what, counts in spread.items() if max(counts) > 0}
+    if seen:
+        what, counts = max(seen.items(), key=lambda item: max(item[1]))
+        raise ReadError(
+            f"{name}: the lines have from {min(counts) + 1} to {max(counts) + 1} cells ({what} delimited), so rows are"
+            " ragged or the delimiter varies; expected the same number in every line."
+        )
+    raise ReadError(
+        f"{name}: no tab, comma, semicolon or space parts the lines (first line {short(lines[0], 40)!r});"
+        " expected a column of names and columns of counts."
+    )
+
+
+def _uncomment(lines: list[str], delimiter: str, notes: list[str]) -> list[str]:
+    """Leave out leading comments; a last comment that is as wide as the first row is the header (miRDeep2)."""
+    first = next((i for i, line in enumerate(lines) if not line.startswith("#")), len(lines))
+    if first == 0:
+        return lines
+
+    def width(line: str) -> int:
+        return len(line.split()) if delimiter == " " else line.count(delimiter) + 1
+
+    keep = first
+    if first == len(lines) or (width(lines[first - 1]) >= 2 and width(lines[first - 1]) == width(lines[first])):
+        keep = first - 1
+    if keep:
+        notes.append(f"{keep} comment lines left out")
+    return lines[keep:]
+
+
+def _widths(lines: list[str], delimiter: str, name: str) -> tuple[list[str], np.ndarray]:
+    """Header, and number of cells of every row below it."""
+    try:
+        if not any('"' in line for line in lines):
+            return lines[0].split(delimiter), np.array([li.count(delimiter) + 1 for li in lines[1:]], dtype=int)
+        rows = csv.reader(io.StringIO("\n".join(lines)), delimiter=delimiter, strict=True)
+        header = next(rows)
+        return header, np.array([len(row) for row in rows], dtype=int)
+    except csv.Error as error:
+        raise ReadError(
+            f"{name}: the quotes do not match ({short(str(error))}); expected each opened quote to be closed."
+        ) from error
+
+
+def _square(
+    header: list[str], widths: np.ndarray, lines: list[str], delimiter: str, name: str, notes: list[str]
+) -> tuple[int, list[str]]:
+    """Reconcile the header with the rows: R leaves out the first name, some tools end lines with a delimiter."""
+    width = int(np.bincount(widths).argmax())
+    if (widths != width).any():
+        at = int(np.argmax(widths != width))
+        raise ReadError(
+            f"{name}: row {at + 1} has {widths[at]} cells where most have {width} ({int((widths != width).sum())} such"
+            " rows); expected the same number in every row."
+        )
+    if len(header) == width:
+        return width, header
+    if len(header) == width - 1:
+        if all(line.rstrip().endswith(delimiter) for line in lines[1:]) and delimiter != "\t":
+            notes.append("a delimiter at the end of every row left out")
+            return width, [*header, ""]
+        return width, ["", *header]
+    if len(header) == width + 1 and not header[-1].strip():
+        return width, header[:-1]
+    raise ReadError(
+        f"{name}: the header names {len(header)} columns and the rows have {width} cells; expected as many, or one name"
+        " less where the first column has none."
+    )
+
+
+def _cells(lines: list[str], width: int, delimiter: str, name: str) -> pd.DataFrame:
+    try:
+        frame = pd.read_csv(
+            io.StringIO("\n".join(lines)),
+            sep=delimiter,
+            header=None,
+            skiprows=1,
+            names=range(width),
+            dtype={0: str},
+            na_values=list(MISSING),
+            keep_default_na=False,
+            index_col=False,
+            float_precision="round_trip",
+            low_memory=False,
+        )
+        frame[0] = frame[0].str.strip()
+        return frame
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError, OverflowError) as error:
+        raise ReadError(
+            f"{name}: no rectangular table ({short(str(error))}); expected rows of equal length."
+        ) from error
+
+
+def _drop_empty(table: Table) -> Table:
+    """Leave out columns with neither a name nor a cell (Excel saves them), and rows without a cell."""
+    empty = [i for i, c in enumerate(table.columns) if not c and i > 0 and table.frame[i].isna().all()]
+    blank = table.frame.isna().all(axis=1).to_numpy()
+    if not empty and not blank.any():
+        return table
+    kept = [i for i in range(len(table.columns)) if i not in set(empty)]
+    frame = table.frame.loc[~blank, kept].reset_index(drop=True)
+    frame.columns = range(len(kept))
+    if len(kept) < 2 or frame.empty:
+        raise ReadError(f"{table.name}: the cells are empty; expected a column of names and columns of counts.")
+    notes = [f"{len(empty)} empty columns without a name left out"] if empty else []
+    notes += [f"{int(blank.sum())} empty rows left out"] if blank.any() else []
+    return replace(table, columns=[table.columns[i] for i in kept], frame=frame, notes=(*table.notes, *notes))
+
+
+def parse_parquet(source: Source) -> Table:
+    """One table from a parquet file.
+
+    Parameters
+    ----------
+    source : Source
+        The file; a saved pandas index, or else the first column of text, becomes the first column.
+
+    Returns
+    -------
+    Table
+        At least one row and two columns.
+
+    Raises
+    ------
+    ReadError
+        Damaged or too large.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        file = pq.ParquetFile(pa.BufferReader(source.data))
+        shape = file.metadata.num_rows, file.metadata.num_columns
+        if shape[1] > MAX_COLUMNS or shape[0] * shape[1] > MAX_CELLS:
+            raise ReadError(
+                f"{source.name}: {shape[0]} rows x {shape[1]} columns; expected at most {MAX_COLUMNS} columns and"
+                f" {MAX_CELLS} cells."
+            )
+        size = sum(file.metadata.row_group(i).total_byte_size for i in range(file.metadata.num_row_groups))
+        if size > MAX_BYTES:
+            raise ReadError(f"{source.name}: unfolds to {size} bytes; expected at most {MAX_BYTES}.")
+        # the pandas metadata of a stranger's file is not followed: it only renames columns
+        frame = file.read().to_pandas(ignore_metadata=True)
+    except (pa.ArrowException, OSError, ValueError, NotImplementedError) as error:
+        if isinstance(error, ReadError):
+            raise
+        raise ReadError(
+            f"{source.name}: damaged parquet data ({short(str(error))}); expected a whole parquet file."
+        ) from error
+    columns = ["" if str(c).startswith("__index_level_") else str(c) for c in frame.columns]
+    if "" in columns:  # pandas writes its index last
+        order = [columns.index(""), *(i for i in range(len(columns)) if i != columns.index(""))]
+        columns, frame = [columns[i] for i in order], frame.iloc[:, order]
+    text = [i for i, dtype in enumerate(frame.dtypes) if not pd.api.types.is_numeric_dtype(dtype)]
+    if text and text[0] != 0 and "" not in columns:  # a named index, or names that stand further right
+        order = [text[0], *(i for i in range(len(columns)) if i != text[0])]
+        columns, frame = [columns[i] for i in order], frame.iloc[:, order]
+    frame.columns = range(frame.shape[1])
+    if frame.shape[1] < 2 or frame.empty:
+        raise ReadError(f"{source.name}: {shape[0]} rows x {shape[1]} columns; expected names and counts.")
+    frame[0] = frame[0].astype(object).where(frame[0].isna(), frame[0].astype(str))
+    return Table(source.name, columns, frame, "", source.notes)
+
+
+# Order matters: the first that matches wins.
+BIOTYPE_NAMES = (
+    ("miRNA", r"(?:[a-z]{3,5}[-_. ])?(?:novel[-_. ]?)?(?:pre[-_])?(?:mir[-_. ]?\d|let[-_. ]?7|bantam)"),
+    ("miRNA", r"[a-z]{3}-(?:lin|let|lsy)-\d"),
+    ("miRNA", r"mi(?:mat)?\d{7}"),
+    ("piRNA", r"(?:[a-z]{3}[-_])?pi(?:r|rna)[-_.]?(?:[a-z]{3}[-_])?\d|pi-[a-z]{3}-\d"),
+    ("snoRNA", r"(?:[a-z]{3}[-_])?(?:snor[ad]?\d|snord|snora|scarna|sno[-_]?(?:rna|u)|hbii-|aca\d|u\d+[-_]snorna)"),
+    ("snRNA", r"(?:rnu\d|rnvu|rn7sk|snrna|u(?:1|2|4|5|6|7|11|12|4atac|6atac)(?:$|[- ]))"),
+    ("tRF", r"(?:[a-z]{3}[-_])?(?:trf[-_ ]|trf$|trna|mt-t[a-z]\d?$|tsrna|tirna|nm-trna)"),
+    ("other", r"(?:rrna|rn5s|rn18s|rn28s|rn45s|rn7sl|rny\d|y_?rna|vtrna|misc_?rna)"),
+    ("other", r"(?:5|5-8|5\.8|12|16|18|28|45)s[-_ ]?r"),
+    ("other", r"ens[a-z]*[gt]\d{11}"),
+    # whole words only: plasma and macrophages are samples, not organisms
+    ("contaminant", r".*(?:\b[a-z]*virus\b|\b(?!macro)[a-z]*phage\b|viridae|viroid)"),
+    ("contaminant", r"[a-z]*(?:bacteri|bacter |coccus |bacillus |plasma |plasmodium|monas )"),
+)  # fmt: skip
+PATTERNS = tuple((biotype, re.compile(pattern, re.IGNORECASE)) for biotype, pattern in BIOTYPE_NAMES)
+SPECIES = re.compile(r"([A-Za-z][a-z]{2})[-_](?:mir|let|miR|Mir|Let|MIR|LET)[-_]?\d")
+MONTHS = "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"
+MANGLED = re.compile(
+    rf"\d{{1,4}}[-/ ](?:{MONTHS})(?:[-/ ]\d+)?|(?:{MONTHS})[-/ ]\d{{1,4}}|\d{{4}}-\d\d-\d\d(?: \d\d:.*)?"
+    r"|\d{1,2}/\d{1,2}/\d{2,4}|#(?:name\?|ref!|value!|div/0!|num!|null!)|\d\.\d+e\+\d+", re.IGNORECASE
+)  # fmt: skip
+
+
+def guess_biotype(name: str) -> str:
+    """Biotype that a name suggests.
+
+    Parameters
+    ----------
+    name : str
+        Name of an sRNA, in any catalogue's spelling.
+
+    Returns
+    -------
+    str
+        One of `atlas.BIOTYPES`, or ``""`` when the name says nothing. A guess: catalogues share prefixes.
+    """
+    return next((biotype for biotype, pattern in PATTERNS if pattern.match(name)), "")
+
+
+def share_of_srnas(names: list[str]) -> float:
+    """Share of names that look like sRNAs, of at most 2000 taken evenly; 0 for none."""
+    taken = names[:: max(1, len(names) // 2000)]
+    return sum(bool(guess_biotype(n)) for n in taken) / len(taken) if taken else 0.0
+
+
+def annotate(counts: pd.DataFrame, biotype: str = "") -> pd.DataFrame:
+    """Annotation of the sRNAs of a count table: ``biotype`` and, where names carry it, ``species``.
+
+    Parameters
+    ----------
+    counts : DataFrame, shape (n_samples, n_srnas)
+        Columns are sRNA names.
+    biotype : str
+        Known biotype of all of them; without it names decide, and unknown ones are ``"other"``.
+
+    Returns
+    -------
+    DataFrame, shape (n_srnas, 1 or 2)
+        Index = columns of `counts`.
+    """
+    names = [str(n) for n in counts.columns]
+    var = pd.DataFrame({"biotype": [biotype or guess_biotype(n) or "other" for n in names]}, index=counts.columns)
+    found = [SPECIES.match(n) for n in names]
+    if any(found):
+        var["species"] = pd.Series([m.group(1).lower() if m else np.nan for m in found], index=var.index, dtype=object)
+    return var
+
+
+def check_names(names: list[str], axis: str, file: str) -> None:
+    """Refuse names that are missing, repeated (samples) or mangled by a spreadsheet (sRNAs)."""
+    missing = [i for i, n in enumerate(names) if not n.strip()]
+    if missing:
+        raise ReadError(
+            f"{file}: {axis} number {missing[0] + 1} has no name ({len(missing)} such); expected a name for each."
+        )
+    if axis == "sample":
+        twice = [n for n, times in Counter(names).items() if times > 1]
+        if twice:
+            raise ReadError(
+                f"{file}: {len(twice)} sample names appear more than once (first {short(twice[0], 40)!r}); expected"
+                " each once."
+            )
+        return
+    mangled = [n for n in names if MANGLED.fullmatch(n.strip())]
+    if mangled:
+        raise ReadError(
+            f"{file}: {len(mangled)} {axis} names were turned into dates, numbers or errors by a spreadsheet (first"
+            f" {short(mangled[0], 30)!r}); expected the names as the tool wrote them."
+        )
+
+
+LARGEST = 1e12  # no library has a million million reads; beyond 2**53 whole numbers are no longer exact
+MILLION = (0.99e6, 1.01e6)
+LOG_LARGEST = 35.0  # log2 of the largest library is below 35
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """What a matrix holds.
+
+    Attributes
+    ----------
+    kind : str
+        ``"counts"``, ``"normalised"``, ``"expected"`` (fractions of counts) or ``"broken"`` (never readable).
+    found : str
+        What was seen, as the middle of a sentence.
+    """
+
+    kind: str
+    found: str = ""
+
+
+def judge(values: np.ndarray) -> Quantity:
+    """Judge a matrix by its values.
+
+    Parameters
+    ----------
+    values : array, shape (n_samples, n_srnas)
+        No missing values.
+
+    Returns
+    -------
+    Quantity
+        Rows that all sum to a million are RPM even when rounded; whole numbers otherwise are counts; fractions up
+        to 35 are a log scale; negative values are a log scale or differences; other fractions are expected counts.
+    """
+    if values.size == 0:
+        return Quantity("broken", f"the table has {values.shape[0]} samples and {values.shape[1]} sRNAs")
+    if not np.isfinite(values).all():
+        return Quantity("broken", f"{int((~np.isfinite(values)).sum())} values are infinite or missing")
+    sums, largest = values.sum(axis=1), float(values.max())
+    if largest > LARGEST:
+        return Quantity("broken", f"the largest value is {largest:g}, more reads than any library has")
+    fraction = float((values != np.floor(values)).mean())
+    if (values < 0).any():
+        kind = "normalised" if fraction else "broken"
+        what = "log ratios or centred values" if fraction else "no counts"
+        return Quantity(
+            kind, f"{int((values < 0).sum())} values are negative (smallest {values.min():g}), so these are {what}"
+        )
+    if ((sums > MILLION[0]) & (sums < MILLION[1])).all() and values.shape[1] > 1:
+        return Quantity("normalised", "every sample sums to a million, so these are reads per million (RPM, CPM, TPM)")
+    if not fraction:
+        return Quantity("counts")
+    if largest <= LOG_LARGEST:
+        return Quantity(
+            "normalised", f"{fraction:.0%} of the values are fractions and none is above {largest:g}, a log scale"
+        )
+    return Quantity(
+        "expected",
+        f"{fraction:.0%} of the values are fractions (largest {largest:g}), as expected counts (RSEM, shared reads)"
+        " or normalised values have them",
+    )

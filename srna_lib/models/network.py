@@ -1,0 +1,372 @@
+"""The dense network as a scikit-learn classifier: keras on JAX, one compiled training program per shape.
+
+A fresh keras model per fold spends most of its time in compilation. Here the compiled training program is kept
+per shape, and a new `fit` only resets the weights, the optimizer and the dropout seed. To meet the same shape in
+every fold, samples and features are padded (the pad is never drawn, its weights stay zero).
+"""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+from itertools import pairwise
+from numbers import Integral, Real
+from typing import Any, NamedTuple
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.preprocessing import LabelEncoder
+from sklearn.utils import check_random_state
+from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+
+class Program(NamedTuple):
+    """A compiled training program and what starts it.
+
+    Attributes
+    ----------
+    put : callable
+        Arrays -> the same arrays on the device.
+    initial_state : callable
+        (generator, true number of features) -> new weights, dropout seed and optimizer moments.
+    epoch : callable
+        (state, X, y, weight, order, steps) -> (state after one epoch, mean loss). The state given is used up.
+    """
+
+    put: Any
+    initial_state: Any
+    epoch: Any
+
+
+def import_keras() -> Any:
+    """Import keras on its JAX backend.
+
+    Raises
+    ------
+    RuntimeError
+        When keras was imported before with another backend.
+    """
+    os.environ.setdefault("KERAS_BACKEND", "jax")
+    import keras
+
+    if keras.backend.backend() != "jax":
+        raise RuntimeError(
+            f"keras runs on {keras.backend.backend()!r}; expected 'jax': unset KERAS_BACKEND and start Python again."
+        )
+    return keras
+
+
+def clear_programs() -> None:
+    """Forget every compiled training program (for benchmarks and tests)."""
+    compile_training.cache_clear()
+
+
+def build(keras: Any, n_features: int, hidden: tuple, dropout: tuple, n_classes: int) -> Any:
+    """Lay out the network: dense ReLU layers with dropout, then linear outputs.
+
+    Parameters
+    ----------
+    keras : module
+        From `import_keras`.
+    n_features, n_classes : int
+        Inputs and outputs.
+    hidden, dropout : tuple
+        Units of each hidden layer and the share dropped after it.
+
+    Returns
+    -------
+    keras.Sequential
+        Input (n, n_features), output logits (n, n_classes).
+    """
+    model = keras.Sequential([keras.Input((n_features,), name="srnas")])
+    for i, (units, share) in enumerate(zip(hidden, dropout, strict=True), start=1):
+        model.add(keras.layers.Dense(units, activation="relu", name=f"dense_{i}"))
+        model.add(keras.layers.Dropout(share, name=f"dropout_{i}"))
+    model.add(keras.layers.Dense(n_classes, name="logits"))
+    return model
+
+
+@lru_cache(maxsize=32)
+def compile_training(
+    n_features: int,
+    hidden: tuple,
+    dropout: tuple,
+    n_classes: int,
+    rows: int,
+    batch: int,
+    learning_rate: float,
+) -> Program:
+    """Build and compile the training of one epoch for one shape.
+
+    Parameters
+    ----------
+    n_features, rows : int
+        Shape of the padded training set: (rows, n_features).
+    hidden, dropout, n_classes
+        As in `build`.
+    batch : int
+        Samples per step.
+    learning_rate : float
+        Step size of Adam.
+
+    Returns
+    -------
+    Program
+        Kept in memory: the same arguments give the same program without compiling again.
+    """
+    keras = import_keras()
+    import jax
+    import jax.numpy as jnp
+
+    model = build(keras, n_features, hidden, dropout, n_classes)
+    optimizer = keras.optimizers.Adam(learning_rate=learning_rate)
+    optimizer.build(model.trainable_variables)
+    units = (*hidden, n_classes)
+
+    def initial_state(rng: np.random.Generator, true_features: int) -> tuple:
+        # Glorot uniform and zero biases (keras's defaults), with the true number of inputs, not the padded
+        sizes = (true_features, *units)
+        weights = []
+        for fan_in, fan_out in pairwise(sizes):
+            limit = np.sqrt(6 / (fan_in + fan_out))
+            kernel = rng.uniform(-limit, limit, (fan_in, fan_out)).astype(np.float32)
+            weights += [kernel, np.zeros(fan_out, np.float32)]
+        weights[0] = np.pad(weights[0], ((0, n_features - true_features), (0, 0)))
+        seeds = [rng.integers(0, 2**31, v.shape).astype(v.dtype) for v in model.non_trainable_variables]
+        moments = [np.zeros(v.shape, v.dtype) for v in optimizer.variables]
+        moments[1] = np.asarray(learning_rate, dtype=moments[1].dtype)  # [iteration, learning rate, moments ...]
+        return jax.device_put((weights, seeds, moments))
+
+    def step(state: tuple, X: Any, y: Any, weight: Any) -> tuple:
+        trainable, seeds, moments = state
+
+        def loss_of(trainable: Any) -> tuple:
+            logits, new_seeds = model.stateless_call(trainable, seeds, X, training=True)
+            entropy = -jnp.take_along_axis(jax.nn.log_softmax(logits), y[:, None], axis=1)[:, 0]
+            return (weight * entropy).mean(), new_seeds
+
+        (loss, seeds), gradient = jax.value_and_grad(loss_of, has_aux=True)(trainable)
+        trainable, moments = optimizer.stateless_apply(moments, gradient, trainable)
+        return (trainable, seeds, moments), loss
+
+    def epoch(state: tuple, X: Any, y: Any, weight: Any, order: Any, steps: Any) -> tuple:
+        def body(i: Any, carry: tuple) -> tuple:
+            state, total = carry
+            state, loss = step(state, X[order[i]], y[order[i]], weight[order[i]])
+            return state, total + loss
+
+        state, total = jax.lax.fori_loop(0, steps, body, (state, jnp.float32(0)))
+        return state, total / steps
+
+    return Program(
+        put=lambda *arrays: jax.device_put(arrays),
+        initial_state=initial_state,
+        epoch=jax.jit(epoch, donate_argnums=(0,)),
+    )
+
+
+def round_up(value: int, multiple: int) -> int:
+    """Smallest multiple that is not below a value."""
+    return -(-value // multiple) * multiple
+
+
+PAD_SAMPLES = 256  # training sets are padded to multiples of these, so that folds share one program
+PAD_FEATURES = 64
+
+
+class DenseNetClassifier(ClassifierMixin, BaseEstimator):
+    """Dense ReLU network with dropout and softmax output; the defaults are the paper's.
+
+    Parameters
+    ----------
+    hidden : tuple of int, default (1000, 250, 250)
+        Units of the hidden layers.
+    dropout : tuple of float, default (0.5, 0.4, 0.4)
+        Share of units dropped after each hidden layer while training; as long as `hidden`.
+    epochs : int, default 50
+        Passes over the training samples. More lowers the training loss; on unseen studies fewer often do
+        as well.
+    batch_size : int, default 30
+        Samples per step; the last batch of an epoch is topped up with samples drawn again. Larger batches
+        train faster (fewer optimizer steps) and a little worse.
+    learning_rate : float, default 0.001
+        Step size of Adam.
+    class_weight : dict, "balanced" or None, default None
+        Weight of a class in the loss; "balanced" lets small classes count as much as large ones.
+    random_state : int, RandomState or None, default None
+        Seed of the initial weights, the batches and dropout. The same seed gives the same network.
+
+    Attributes
+    ----------
+    classes_ : array, shape (n_classes,)
+        Class labels in the order of the outputs.
+    weights_ : list of array
+        Kernel (n_in, n_out) and bias (n_out,) of each dense layer, first to last, float32.
+    loss_curve_ : array, shape (epochs,)
+        Mean training loss (cross-entropy, nats) per epoch.
+
+    References
+    ----------
+    Fiosina, Fiosins, Bonn 2020, J Comput Biol 27(2):234-247, section 2.3.1.
+    """
+
+    def __init__(
+        self,
+        hidden: tuple[int, ...] = (1000, 250, 250),
+        dropout: tuple[float, ...] = (0.5, 0.4, 0.4),
+        epochs: int = 50,
+        batch_size: int = 30,
+        learning_rate: float = 1e-3,
+        class_weight: dict[Any, float] | str | None = None,
+        random_state: Any = None,
+    ) -> None:
+        self.hidden = hidden
+        self.dropout = dropout
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.class_weight = class_weight
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> DenseNetClassifier:
+        """Train the network from new initial weights.
+
+        Parameters
+        ----------
+        X : array or DataFrame, shape (n_samples, n_features)
+            Model input, scaled (e.g. MinMax or z-score).
+        y : array, shape (n_samples,)
+            Class labels.
+        sample_weight : array, shape (n_samples,), optional
+            Weight of each sample in the loss, e.g. one over the size of its study.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            One class only, or a parameter out of range.
+        """
+        self._check_parameters()
+        X, y = validate_data(self, X, y, dtype=np.float32)
+        check_classification_targets(y)
+        encoder = LabelEncoder().fit(y)
+        self.classes_ = encoder.classes_
+        if len(self.classes_) < 2:
+            raise ValueError(
+                f"The training samples have one class only ({self.classes_[0]!r}); expected at least 2 classes."
+            )
+        weight = _check_sample_weight(sample_weight, X, dtype=np.float32)
+        weight = weight * compute_sample_weight(self.class_weight, y).astype(np.float32)
+        # integers only: the seed must not depend on how often a RandomState was asked before
+        rng = np.random.default_rng(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
+        self._train(X, encoder.transform(y).astype(np.int32), weight / weight.mean(), rng)
+        return self
+
+    def logits(self, X: Any) -> np.ndarray:
+        """Compute the outputs before the softmax.
+
+        Parameters
+        ----------
+        X : array or DataFrame, shape (n_samples, n_features)
+            Model input, scaled as in training.
+
+        Returns
+        -------
+        array, shape (n_samples, n_classes), float32
+        """
+        check_is_fitted(self, "weights_")
+        layer = validate_data(self, X, dtype=np.float32, reset=False)
+        for kernel, bias in zip(self.weights_[:-2:2], self.weights_[1:-2:2], strict=True):
+            layer = np.maximum(layer @ kernel + bias, 0)
+        return layer @ self.weights_[-2] + self.weights_[-1]
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Probability of each class (softmax of `logits`).
+
+        Parameters
+        ----------
+        X : array or DataFrame, shape (n_samples, n_features)
+            Model input, scaled as in training.
+
+        Returns
+        -------
+        array, shape (n_samples, n_classes), rows sum to 1
+        """
+        logits = self.logits(X).astype(np.float64)
+        exps = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return exps / exps.sum(axis=1, keepdims=True)
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Most probable class of each sample.
+
+        Parameters
+        ----------
+        X : array or DataFrame, shape (n_samples, n_features)
+            Model input, scaled as in training.
+
+        Returns
+        -------
+        array, shape (n_samples,)
+        """
+        logits = self.logits(X)
+        return self.classes_[logits.argmax(axis=1)]
+
+    def to_keras(self) -> Any:
+        """Give the trained network as a plain ``keras.Sequential`` with softmax output.
+
+        Returns
+        -------
+        keras.Sequential
+            Input (n, n_features), output (n, n_classes); can be saved as ``.keras``.
+        """
+        check_is_fitted(self, "weights_")
+        keras = import_keras()
+        model = build(keras, self.n_features_in_, tuple(self.hidden), tuple(self.dropout), len(self.classes_))
+        model.set_weights(self.weights_)
+        model.add(keras.layers.Softmax(name="softmax"))
+        return model
+
+    def _check_parameters(self) -> None:
+        if len(self.hidden) != len(self.dropout):
+            raise ValueError(f"hidden has {len(self.hidden)} layers and dropout {len(self.dropout)}; expected as many.")
+        for name, value, kind, low in (
+            ("epochs", self.epochs, Integral, 1),
+            ("batch_size", self.batch_size, Integral, 1),
+            ("learning_rate", self.learning_rate, Real, 0),
+        ):
+            if not isinstance(value, kind) or value < low:
+                raise ValueError(f"{name} is {value!r}; expected a number of at least {low}.")
+
+    def _train(self, X: np.ndarray, y: np.ndarray, weight: np.ndarray, rng: np.random.Generator) -> None:
+        n, n_features = X.shape
+        batch = min(self.batch_size, n)
+        rows, columns = round_up(n, PAD_SAMPLES), round_up(n_features, PAD_FEATURES)
+        program = compile_training(
+            columns,
+            tuple(self.hidden),
+            tuple(self.dropout),
+            len(self.classes_),
+            rows,
+            batch,
+            float(self.learning_rate),
+        )
+        X = np.pad(X, ((0, rows - n), (0, columns - n_features)))
+        y, weight = np.pad(y, (0, rows - n)), np.pad(weight, (0, rows - n))
+        data = program.put(X, y, weight)
+        state = program.initial_state(rng, n_features)
+        steps, losses = -(-n // batch), []
+        for _ in range(self.epochs):
+            order = np.zeros((-(-rows // batch), batch), dtype=np.int32)
+            drawn = np.concatenate([rng.permutation(n), rng.integers(0, n, steps * batch - n)])
+            order[:steps] = drawn.reshape(steps, batch)
+            state, loss = program.epoch(state, *data, order, steps)
+            losses.append(loss)
+        weights = [np.array(w) for w in state[0]]
+        weights[0] = weights[0][:n_features]
+        self.weights_ = weights
+        self.loss_curve_ = np.array([float(loss) for loss in losses])

@@ -1,0 +1,358 @@
+"""scikit-learn transformers from raw counts to model input.
+
+Each is fitted on training samples only (put it into a ``Pipeline``), accepts a DataFrame or an array, and keeps
+feature names through ``get_feature_names_out``. MinMax and z-score are scikit-learn's own ``MinMaxScaler``
+and ``StandardScaler``.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+from scipy.stats import rankdata, trim_mean
+from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
+from sklearn.feature_selection import SelectorMixin
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+
+class _SampleWise(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+    """Base of transformers that look at one sample at a time and so learn nothing but the feature names."""
+
+    def fit(self, X: Any, y: Any = None) -> _SampleWise:
+        """Remember the feature names.
+
+        Parameters
+        ----------
+        X : array or DataFrame, shape (n_samples, n_features)
+            Raw counts.
+        y : ignored
+
+        Returns
+        -------
+        self
+        """
+        validate_data(self, X, dtype=np.float64, ensure_non_negative=True)
+        return self
+
+    def transform(self, X: Any) -> Any:
+        """Transform each sample on its own.
+
+        Parameters
+        ----------
+        X : array or DataFrame, shape (n_samples, n_features)
+            Raw counts.
+
+        Returns
+        -------
+        array, shape (n_samples, n_features)
+        """
+        check_is_fitted(self, "n_features_in_")
+        values = validate_data(self, X, dtype=np.float64, ensure_non_negative=True, reset=False)
+        return self._per_sample(values)
+
+    def _per_sample(self, values: np.ndarray) -> np.ndarray:
+        raise NotImplementedError
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.positive_only = True
+        tags.requires_fit = True
+        return tags
+
+
+class ReadsPerMillion(_SampleWise):
+    """Reads per million: counts divided by the library's sum, times 10^6 (the paper's normalisation).
+
+    The sum runs over the features given, so put this step before any filter. A sample without a single read
+    stays zero.
+    """
+
+    def _per_sample(self, values: np.ndarray) -> np.ndarray:
+        return 1e6 * values / _library_size(values)
+
+
+class LogCPM(_SampleWise):
+    """log2(CPM + prior): counts per million on a log scale, where a ratio is a difference.
+
+    Parameters
+    ----------
+    prior : float, default 1.0
+        Added to the CPM, in reads per million. Raise it when shallow libraries make low counts noisy.
+    """
+
+    def __init__(self, prior: float = 1.0) -> None:
+        self.prior = prior
+
+    def _per_sample(self, values: np.ndarray) -> np.ndarray:
+        return np.log2(1e6 * values / _library_size(values) + self.prior)
+
+
+class SampleRanks(_SampleWise):
+    """Rank of each sRNA within its sample, as a share in (0, 1]; ties get their mean rank.
+
+    Ranks ignore any monotone distortion of a library (depth, dynamic range), which makes them a strong baseline
+    across studies.
+    """
+
+    def _per_sample(self, values: np.ndarray) -> np.ndarray:
+        return rankdata(values, axis=1) / values.shape[1]
+
+
+class Presence(_SampleWise):
+    """1 where an sRNA is expressed in the sample, 0 elsewhere.
+
+    Parameters
+    ----------
+    min_rpm : float, default 1.0
+        Expressed means at least this many reads per million (and at least one read). Raise it to ignore
+        background.
+    """
+
+    def __init__(self, min_rpm: float = 1.0) -> None:
+        self.min_rpm = min_rpm
+
+    def _per_sample(self, values: np.ndarray) -> np.ndarray:
+        return ((values > 0) & (1e6 * values / _library_size(values) >= self.min_rpm)).astype(np.float64)
+
+
+class ZeroFilter(SelectorMixin, BaseEstimator):
+    """Drop features that are zero in too many training samples.
+
+    Parameters
+    ----------
+    max_zero_share : float, default 0.3
+        A feature stays when at most this share of the training samples has no read of it. The paper used
+        0.3; 0.9 keeps every feature present in 10 % of the samples, and with it the markers of small classes.
+
+    Attributes
+    ----------
+    zero_share_ : array, shape (n_features,)
+        Share of training samples without the feature.
+    """
+
+    def __init__(self, max_zero_share: float = 0.3) -> None:
+        self.max_zero_share = max_zero_share
+
+    def fit(self, X: Any, y: Any = None) -> ZeroFilter:
+        """Count zeros in the training samples.
+
+        Parameters
+        ----------
+        X : array or DataFrame, shape (n_samples, n_features)
+            Counts, RPM or anything where zero means absent.
+        y : ignored
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            When no feature would stay, or `max_zero_share` is not within 0 to 1.
+        """
+        if not 0 <= self.max_zero_share <= 1:
+            raise ValueError(f"max_zero_share is {self.max_zero_share}; expected a share from 0 to 1.")
+        values = validate_data(self, X, dtype=np.float64)
+        self.zero_share_ = (values == 0).mean(axis=0)
+        if not (self.zero_share_ <= self.max_zero_share).any():
+            raise ValueError(
+                f"no feature is zero in at most {self.max_zero_share:.0%} of the {len(values)} training samples"
+                f" (lowest share of zeros: {self.zero_share_.min():.0%}); raise max_zero_share."
+            )
+        return self
+
+    def _get_support_mask(self) -> np.ndarray:
+        check_is_fitted(self, "zero_share_")
+        return self.zero_share_ <= self.max_zero_share
+
+
+def feature_names(pipeline: Any, X: pd.DataFrame) -> np.ndarray:
+    """Names of the features that reach the final estimator of a fitted pipeline.
+
+    Parameters
+    ----------
+    pipeline : Pipeline
+        Fitted; its last step is the classifier.
+    X : DataFrame, shape (n_samples, n_features)
+        Counts with the names of the training data.
+
+    Returns
+    -------
+    array of str, shape (n_model_features,)
+    """
+    return pipeline[:-1].get_feature_names_out(np.asarray(X.columns, dtype=object))
+
+
+def _library_size(values: np.ndarray) -> np.ndarray:
+    size = values.sum(axis=1, keepdims=True)
+    return np.where(size > 0, size, 1.0)
+
+
+MIN_GROUP = 5  # training samples that a cohort needs for figures of its own
+
+
+def association(z: np.ndarray, targets: np.ndarray, cohorts: np.ndarray) -> np.ndarray:
+    """Association of each feature with the targets: root mean square of t, over all samples and within cohorts.
+
+    Parameters
+    ----------
+    z : array, shape (n_samples, n_features)
+        Features.
+    targets : array, shape (n_samples, n_targets)
+        Targets; an average is taken over them.
+    cohorts : array, shape (n_samples,)
+        Cohort of each sample; those below `MIN_GROUP` samples count in the whole only.
+
+    Returns
+    -------
+    array, shape (n_features,)
+        Positive: nothing is shut out, an association of zero is a small weight.
+    """
+
+    def squared(rows: np.ndarray) -> np.ndarray:
+        x, y = z[rows] - z[rows].mean(axis=0), targets[rows] - targets[rows].mean(axis=0)
+        norms = np.sqrt(np.square(x).sum(axis=0)[:, None] * np.square(y).sum(axis=0)[None, :])
+        r = np.divide(x.T @ y, norms, out=np.zeros(norms.shape), where=norms > 0)
+        return len(x) * np.square(r).mean(axis=1)
+
+    names, sizes = np.unique(cohorts, return_counts=True)
+    within = [squared(cohorts == c) for c in names[sizes >= MIN_GROUP]]
+    return np.sqrt(squared(np.ones(len(z), dtype=bool)) + (np.mean(within, axis=0) if within else 0.0)) + 1e-3
+
+
+class RelevanceWeights(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+    """Multiply each z-scored feature by a power of its association with the target.
+
+    For distance-based models, which otherwise listen to every feature alike. The mean squared norm of a training
+    sample becomes 1, so that a kernel width means the same whatever the number of features.
+
+    Parameters
+    ----------
+    power : float, default 0.5
+        0 leaves all features alike; 1 trusts the associations more.
+
+    Attributes
+    ----------
+    weights_ : array, shape (n_features,)
+        Factors.
+    """
+
+    def __init__(self, power: float = 0.5) -> None:
+        self.power = power
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Measure associations in the training samples.
+
+        Parameters
+        ----------
+        X : array or DataFrame, shape (n_samples, n_features)
+            z-scores.
+        y : array, shape (n_samples,)
+            A numeric target.
+
+        Returns
+        -------
+        self
+        """
+        values, target = validate_data(self, X, y, dtype=np.float64, y_numeric=True)
+        weights = association(values, target[:, None], np.zeros(len(values))) ** self.power
+        self.weights_ = weights / np.sqrt((weights**2 * values.var(axis=0)).sum() or 1.0)
+        return self
+
+    def transform(self, X: Any) -> np.ndarray:
+        """Weight the features.
+
+        Parameters
+        ----------
+        X : array or DataFrame, shape (n_samples, n_features)
+            z-scores.
+
+        Returns
+        -------
+        array, shape (n_samples, n_features)
+        """
+        check_is_fitted(self, "weights_")
+        return validate_data(self, X, dtype=np.float64, reset=False) * self.weights_
+
+
+class TrimmedMeanLog(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+    """log2 counts less the trimmed mean of their ratios to a reference profile.
+
+    In a tissue whose most abundant sRNAs change, reads per million move every other sRNA the opposite way. The
+    trimmed mean asks what the bulk of the sRNAs does instead. The reference is the mean log profile of the training
+    samples over the sRNAs that the most of them express.
+
+    Parameters
+    ----------
+    trim : float, default 0.3
+        Share of ratios cut off at either end. Higher resists more change and is noisier.
+    prior : float, default 0.5
+        Added to counts, in reads.
+
+    Attributes
+    ----------
+    steady_ : array of bool, shape (n_features,)
+        sRNAs that the ratios are taken of.
+    reference_ : array, shape (n_steady,)
+        Their mean log2 count in the training samples.
+
+    References
+    ----------
+    Robinson and Oshlack 2010, Genome Biology 11:R25 (TMM); here unweighted, against a mean profile.
+    """
+
+    def __init__(self, trim: float = 0.3, prior: float = 0.5) -> None:
+        self.trim = trim
+        self.prior = prior
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Choose steady sRNAs and their reference profile in the training samples.
+
+        Parameters
+        ----------
+        X : array or DataFrame, shape (n_samples, n_features)
+            Counts.
+        y : ignored
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            Negative counts, or `trim` outside 0 to one half.
+        """
+        if not 0 <= self.trim < 0.5:
+            raise ValueError(f"trim is {self.trim}; expected a share from 0 to below one half.")
+        values = self._counts(X, reset=True)
+        present = (values > 0).mean(axis=0)
+        self.steady_ = present >= present.max()
+        self.reference_ = np.log2(values[:, self.steady_] + self.prior).mean(axis=0)
+        return self
+
+    def transform(self, X: Any) -> np.ndarray:
+        """Scale samples.
+
+        Parameters
+        ----------
+        X : array or DataFrame, shape (n_samples, n_features)
+            Counts.
+
+        Returns
+        -------
+        array, shape (n_samples, n_features)
+            log2 scale; 0 is the reference library's size.
+        """
+        check_is_fitted(self, "reference_")
+        log = np.log2(self._counts(X, reset=False) + self.prior)
+        return log - trim_mean(log[:, self.steady_] - self.reference_, self.trim, axis=1)[:, None]
+
+    def _counts(self, X: Any, *, reset: bool) -> np.ndarray:
+        values = validate_data(self, X, dtype=np.float64, reset=reset)
+        if (values < 0).any():
+            raise ValueError(f"X holds a negative value ({values.min():g}); expected counts.")
+        return values

@@ -1,0 +1,313 @@
+"""The ``srna`` command."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+import srna_lib
+from srna_lib import datasets, io
+from srna_lib.datasets import RAW, cache_dir, is_file, load, options, registry
+from srna_lib.errors import InputError
+from srna_lib.io import read, write_h5ad
+
+convert_app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+
+
+@convert_app.command()
+def convert(
+    input: Annotated[Path, typer.Argument(metavar="INPUT", help="Count file or folder.")],
+    out: Annotated[Path, typer.Option("--out", metavar="ATLAS.h5ad", help="Atlas to write.")],
+    format: Annotated[str | None, typer.Option("--format", help="Layout, where detection errs.")] = None,
+    metadata: Annotated[
+        Path | None,
+        typer.Option("--metadata", help="Sample table.", show_default="STEM.metadata.csv or metadata.csv beside INPUT"),
+    ] = None,
+    dataset_id: Annotated[
+        str | None,
+        typer.Option("--dataset-id", metavar="NAME", help="Study of all samples.", show_default="as the metadata say"),
+    ] = None,
+    allow_normalised: Annotated[
+        bool, typer.Option("--allow-normalised", help="Carry values that are no counts.")
+    ] = False,
+    round_expected: Annotated[bool, typer.Option("--round", help="Round expected counts to whole ones.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing ATLAS.h5ad.")] = False,
+) -> None:
+    """Read counts of any known layout, say what was understood, and write an atlas."""
+    try:
+        pass
+
+        _check_target(input, out, force)
+        adata = read(
+            input,
+            format=format,
+            metadata=metadata,
+            dataset_id=dataset_id,
+            allow_normalised=allow_normalised,
+            round_expected=round_expected,
+        )
+        typer.echo(io.describe(adata))
+        try:
+            write_h5ad(adata, out)
+        except OSError as error:
+            why = error.strerror or error
+            raise InputError(f"{out}: cannot be written ({why}); expected a writable path.") from error
+        typer.echo(f"written: {out}")
+    except InputError as error:
+        typer.echo(f"srna: error: {error}", err=True)
+        raise typer.Exit(2) from error
+    except KeyboardInterrupt as error:
+        typer.echo("srna: interrupted; nothing was written", err=True)
+        raise typer.Exit(130) from error
+
+
+def _check_target(source: Path, out: Path, force: bool) -> None:
+    """Refuse a target that would be lost or misread, before the long work."""
+    if out.suffix != ".h5ad":
+        raise InputError(f"{out}: the output ends in {out.suffix or 'nothing'!r}; expected a name that ends in .h5ad.")
+    if out.is_dir():
+        raise InputError(f"{out}: the output is a folder; expected the name of a file.")
+    if out.exists() and source.exists() and out.samefile(source):
+        raise InputError(f"{out}: the output is the input itself; expected another name.")
+    if out.exists() and not force:
+        raise InputError(f"{out}: the output exists already; expected another name, or --force to replace it.")
+
+
+datasets_app = typer.Typer(
+    help="Public data sets: list, fetch, describe.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+LABELS = (
+    "dataset_id", "donor_id", "tissue_top", "tissue_group", "tissue", "lineage", "cell_class", "cell_type", "cell_line",
+    "is_cell_line", "sample_category", "sample_type", "tumour_normal", "diagnosis", "sex", "platform", "flagged",
+)  # fmt: skip
+NUMBERS = ("age_years", "gestational_age_days")
+PREDICTED = (
+    "tissue_top", "tissue_group", "tissue", "lineage", "cell_class", "cell_type", "cell_line", "sample_category",
+    "tumour_normal", "diagnosis", "sex", *NUMBERS,
+)  # fmt: skip
+SHOWN = 8  # most frequent values of a label
+
+
+@datasets_app.command("list")
+def list_() -> None:
+    """List the data sets: size, licence, whether they are here, and the labels that a model can be asked for."""
+    pass
+
+    rows = [("name", "samples x features", "state", "labels", "title", "licence")]
+    for name, entry in registry().items():
+        labels = ", ".join(_labels(entry, PREDICTED)) or "-"
+        rows.append((name, _shape(entry), datasets.state(name), labels, entry["title"], entry["licence"]))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        typer.echo("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
+
+
+@datasets_app.command()
+def fetch(
+    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Data sets, as `srna datasets list` names.")],
+) -> None:
+    """Bring the files of data sets into the cache and verify each."""
+    pass
+
+    for name in names:
+        datasets.entry(name)  # every name is known before anything is downloaded
+    for name in names:
+        files = datasets.entry(name)["files"]
+        if not files:
+            typer.echo(f"{name}: simulated, there is nothing to fetch")
+            continue
+        with typer.progressbar(length=sum(f["bytes"] for f in files), label=name) as bar:
+            datasets.fetch(name, step=_advance(bar))
+        total = sum(f["bytes"] for f in files)
+        typer.echo(f"{name}: {len(files)} files, {_size(total)}, verified in {cache_dir() / name}")
+
+
+@datasets_app.command()
+def describe(name: Annotated[str, typer.Argument(metavar="NAME", help="Data set, or an atlas (.h5ad).")]) -> None:
+    """Describe a data set: citation, licence, files with SHA-256 and, when it is here, its labels."""
+    pass
+
+    own = is_file(name)
+    entry, state = datasets.entry(name), "a file of yours" if own else datasets.state(name)
+    about = {
+        "title": entry["title"],
+        "citation": entry["citation"],
+        "licence": entry["licence"],
+        "simulated": "yes" if entry["simulated"] else "no",
+        "samples x features": _shape(entry),
+        "state": state,
+        "options": ", ".join(f"{k}={v!r}" for k, v in options(name).items()) or "none",
+    }
+    typer.echo(name)
+    for key, text in about.items():
+        typer.echo(f"  {key}: {text}")
+    typer.echo(f"  files: {len(entry['files']) or 'none'}")
+    for file in entry["files"]:
+        typer.echo(f"    {RAW.format(**file)}")
+        typer.echo(f"      {_size(file['bytes'])}, SHA-256 {file['sha256']}")
+    if not own and name not in datasets.names():
+        return
+    if state in ("not fetched", "partly"):
+        labels = ", ".join(_labels(entry, (*LABELS, *NUMBERS))) or "none"
+        typer.echo(f"  labels: {labels}; how many samples have them is known once the files are here")
+        typer.echo(f"    (srna datasets fetch {name})")
+        return
+    _describe_labels(load(name))
+
+
+def _describe_labels(atlas: Any) -> None:
+    typer.echo(f"  quantity: {atlas.uns['srna']['quantity']}")
+    typer.echo(f"  found: {atlas.n_obs} samples x {atlas.n_vars} features")
+    for column in (c for c in LABELS if c in atlas.obs):
+        sizes = atlas.obs[column].value_counts()
+        shown = ": " + ", ".join(f"{value} {n}" for value, n in sizes.iloc[:SHOWN].items())
+        more = f", and {len(sizes) - SHOWN} more" if len(sizes) > SHOWN else ""
+        if column == "donor_id":  # names of people tell nothing, their number does
+            shown = more = ""
+        typer.echo(f"    {column}: {int(sizes.sum())} of {atlas.n_obs} samples, {len(sizes)} values{shown}{more}")
+    for column in NUMBERS:
+        if column in atlas.obs and atlas.obs[column].notna().any():
+            values = atlas.obs[column].dropna()
+            span = f"{values.min():.0f} to {values.max():.0f}, median {values.median():.0f}"
+            typer.echo(f"    {column}: {len(values)} of {atlas.n_obs} samples, {span}")
+
+
+def _advance(bar: Any) -> Any:
+    def step(path: Path) -> None:
+        bar.update(path.stat().st_size)
+
+    return step
+
+
+def _labels(entry: dict[str, Any], wanted: tuple[str, ...]) -> list[str]:
+    """Those of the wanted labels that a data set has, with at least two different values."""
+    return [label for label in wanted if label in entry.get("columns", ())]
+
+
+def _shape(entry: dict[str, Any]) -> str:
+    return f"{entry['samples']} x {entry['features']}" if "samples" in entry else "-"
+
+
+def _size(n: int) -> str:
+    return f"{n / 1e6:.1f} MB" if n >= 1e5 else f"{n / 1e3:.1f} kB"
+
+
+app = typer.Typer(
+    help="Metadata prediction for small-RNA sequencing samples.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+app.add_typer(datasets_app, name="datasets")
+app.command("convert")(convert)
+
+
+def main() -> None:
+    """Entry point of ``srna``: bad input is one sentence and exit code 2, whichever command it meets."""
+    try:
+        app(prog_name="srna")
+    except InputError as error:
+        typer.echo(f"srna: error: {error}", err=True)
+        sys.exit(2)
+
+
+@contextmanager
+def _plain_errors() -> Iterator[None]:
+    """Say what a user got wrong in one sentence (exit code 2), and an interruption in one line (130)."""
+    try:
+        yield
+    except InputError as error:
+        typer.echo(f"srna: error: {error}", err=True)
+        raise typer.Exit(2) from error
+    except KeyboardInterrupt as error:
+        typer.echo("srna: interrupted; the same command goes on where it stopped", err=True)
+        raise typer.Exit(130) from error
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"srna {srna_lib.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def run(
+    notebooks: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="NOTEBOOK", help="Number (01, 2), stem or file name; none for all."),
+    ] = None,
+    dataset: Annotated[str, typer.Option(help="Data set (demo, mirome) or your own atlas.h5ad.")] = "demo",
+    profile: Annotated[str, typer.Option(help="Size of the run: smoke, demo or full.")] = "demo",
+    out: Annotated[Path | None, typer.Option(help="Report folder.", show_default="reports/DATASET")] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Parallel workers inside a notebook.")] = 2,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of splits, models, simulation.")] = 0,
+    parameter: Annotated[
+        list[str] | None,
+        typer.Option("--parameter", "-p", metavar="NAME=VALUE", help="Further notebook parameter; repeatable."),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Run again what is already done.")] = False,
+    notebooks_dir: Annotated[
+        Path | None, typer.Option("--notebooks", metavar="DIR", help="Folder of the notebooks.")
+    ] = None,
+) -> None:
+    """Run notebooks on a data set and write a report that opens without network.
+
+    Without NOTEBOOK, those that need a label which the data set does not have are left out, and the report says why.
+    """
+    with _plain_errors():
+        extra = _pairs(parameter or [])
+        from srna_lib.report.run import run_notebooks
+
+        report = run_notebooks(
+            notebooks or [],
+            dataset=dataset,
+            profile=profile,
+            out=out,
+            jobs=jobs,
+            seed=seed,
+            parameters=extra,
+            force=force,
+            notebooks_dir=notebooks_dir,
+            say=typer.echo,
+        )
+        typer.echo(f"report: {report.index}")
+        if report.failed:
+            raise typer.Exit(2 if report.bad_input else 1)
+
+
+def _pairs(texts: list[str]) -> dict[str, str]:
+    """Split NAME=VALUE."""
+    pairs: dict[str, str] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name.isidentifier():
+            raise InputError(f"-p {text!r}: expected NAME=VALUE such as -p min_class_size=15.")
+        if name in pairs:
+            raise InputError(f"-p {text!r}: parameter {name!r} is given twice; expected it once.")
+        pairs[name] = value
+    return pairs
+
+
+if __name__ == "__main__":
+    main()
