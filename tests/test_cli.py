@@ -168,7 +168,7 @@ def test_what_is_wrong_is_said_before_anything_is_written(tmp_path, monkeypatch,
 
 def test_the_entry_point_ends_the_process_with_the_code(tmp_path):
     (tmp_path / "01_a.ipynb").write_text(NOTEBOOK)
-    start = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from srna_lib.cli import main; main()"
+    start = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from srna_lib.report.cli import main; main()"
     words = [sys.executable, "-c", start, "run", "--notebooks", str(tmp_path), "--dataset", "nothing"]
     done = subprocess.run(words, capture_output=True, text=True)
     assert done.returncode == 2
@@ -178,7 +178,7 @@ def test_the_entry_point_ends_the_process_with_the_code(tmp_path):
 
 def test_importing_the_command_line_loads_no_heavy_package():
     probe = (
-        "import sys; sys.path.insert(0, sys.argv[1]); import srna_lib.cli;"
+        "import sys; sys.path.insert(0, sys.argv[1]); import srna_lib.report.cli;"
         f"print([name for name in {HEAVY} if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", probe, str(ROOT)], capture_output=True, text=True, check=True)

@@ -73,8 +73,8 @@ def test_padding_does_not_change_what_is_learned(blobs, monkeypatch):
     X, y = blobs
     model = DenseNetClassifier(hidden=(16,), dropout=(0.0,), epochs=4, random_state=0)
     padded = clone(model).fit(X, y)
-    monkeypatch.setattr("srna_lib.networks.PAD_SAMPLES", 1)
-    monkeypatch.setattr("srna_lib.networks.PAD_FEATURES", 1)
+    monkeypatch.setattr("srna_lib.models.network.PAD_SAMPLES", 1)
+    monkeypatch.setattr("srna_lib.models.network.PAD_FEATURES", 1)
     exact = clone(model).fit(X, y)
     assert padded.weights_[0].shape == exact.weights_[0].shape == (8, 16)
     np.testing.assert_allclose(padded.logits(X), exact.logits(X), rtol=1e-4, atol=1e-4)

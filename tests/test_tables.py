@@ -246,10 +246,10 @@ def test_damaged_and_large_parquet(tmp_path, monkeypatch):
         parse_parquet(load(put(tmp_path, "b.parquet", data[:-30] + b"x" * 30)))
     with pytest.raises(ReadError, match="PARQUET file"):
         parse(load(tmp_path / "a.parquet"))
-    monkeypatch.setattr("srna_lib.table_parquet.MAX_BYTES", 10)
+    monkeypatch.setattr("srna_lib.io.tables.MAX_BYTES", 10)
     with pytest.raises(ReadError, match="unfolds to"):
         parse_parquet(load(tmp_path / "a.parquet"))
-    monkeypatch.setattr("srna_lib.table_parquet.MAX_CELLS", 1)
+    monkeypatch.setattr("srna_lib.io.tables.MAX_CELLS", 1)
     with pytest.raises(ReadError, match="expected at most"):
         parse_parquet(load(tmp_path / "a.parquet"))
 
