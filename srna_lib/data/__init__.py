@@ -1,4 +1,4 @@
-"""Door of data."""
+"""Door of data: the contract, tasks, names of sRNAs and of tissues."""
 
 from srna_lib.data.atlas import BIOTYPES, check_atlas, counts_frame, make_atlas
 from srna_lib.data.features import annotate, harmonise, shared_names, to_stem_loop
@@ -27,40 +27,3 @@ from srna_lib.data.task import (
     without_absent,
 )
 from srna_lib.data.tissues import ANNOTATED, annotate_labels
-
-__all__ = [
-    "AGE_CUTS",
-    "ANNOTATED",
-    "BIOTYPES",
-    "CONTEXT",
-    "MADE_FROM",
-    "NORMALISED",
-    "Task",
-    "add_age_intervals",
-    "annotate",
-    "annotate_labels",
-    "check_atlas",
-    "choose_cohorts",
-    "cohort_table",
-    "counts_frame",
-    "design",
-    "feature_tasks",
-    "hairpins",
-    "harmonise",
-    "join_names",
-    "make_atlas",
-    "make_quantity_task",
-    "make_task",
-    "match_names",
-    "metadata_only",
-    "permute",
-    "refusal",
-    "select",
-    "shared_names",
-    "subsample",
-    "to_stem_loop",
-    "with_context",
-    "with_every_class",
-    "with_label",
-    "without_absent",
-]

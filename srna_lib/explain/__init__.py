@@ -1,4 +1,4 @@
-"""Door of explain."""
+"""Door of explain: DeepLIFT, baseline methods, rankings, gaps, sets."""
 
 from srna_lib.explain.class_scores import class_scores, d1, expression, overall_ranking, ranking, study_scores
 from srna_lib.explain.deeplift import RULES, class_means, contributions, model_space, reference_input
@@ -35,50 +35,3 @@ from srna_lib.explain.rankings import (
     top_features,
 )
 from srna_lib.explain.single_samples import HeldOut, held_out, steps_between
-
-__all__ = [
-    "COLLECTIONS",
-    "ORDERS",
-    "RULES",
-    "TOP",
-    "HeldOut",
-    "OracleTask",
-    "across_classes",
-    "agreement",
-    "agreement_matrix",
-    "available",
-    "class_means",
-    "class_scores",
-    "compare_lists",
-    "contributions",
-    "d1",
-    "expression",
-    "fold_weights",
-    "forest_gini",
-    "forest_permutation",
-    "gap_tables",
-    "global_importance",
-    "gradient_x_input",
-    "held_out",
-    "integrated_gradients",
-    "linear_weights",
-    "list_ranks",
-    "load_sets",
-    "markers",
-    "mean_scores",
-    "model_space",
-    "over_representation_by_class",
-    "overall_ranking",
-    "paper_lists",
-    "planted",
-    "precision_at_k",
-    "rank_average",
-    "ranking",
-    "reference_input",
-    "run_tasks",
-    "sex_linked_enrichment",
-    "steps_between",
-    "strongest_planted",
-    "study_scores",
-    "top_features",
-]

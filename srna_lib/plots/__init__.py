@@ -1,4 +1,4 @@
-"""Door of plots."""
+"""Door of plots: tidy tables in, plotly figures out."""
 
 from srna_lib.plots.atlas import depth, embedding_pair, filter_curve, neighbours, people, study_class_heatmap, zeros
 from srna_lib.plots.explain import (
@@ -34,47 +34,3 @@ from srna_lib.plots.performance import (
     setup,
 )
 from srna_lib.plots.stability import coverage, firmness_by_class, flip_curves, flip_matrix, score_worth, share_left
-
-__all__ = [
-    "agreement_heatmap",
-    "caption",
-    "class_heatmaps",
-    "class_rankings",
-    "clustered",
-    "confusion",
-    "coverage",
-    "coverage_curve",
-    "depth",
-    "embedding_pair",
-    "explained",
-    "filter_curve",
-    "firmness_by_class",
-    "flip_curves",
-    "flip_matrix",
-    "forest",
-    "gains",
-    "gap_curves",
-    "marker_ranks",
-    "marker_zeros",
-    "metric_bars",
-    "neighbours",
-    "null_distribution",
-    "paper_comparison",
-    "people",
-    "per_class",
-    "per_study",
-    "predicted_against_true",
-    "reliability",
-    "sample_browser",
-    "sample_heatmap",
-    "score_worth",
-    "set_dots",
-    "setup",
-    "share_left",
-    "short",
-    "study_class_heatmap",
-    "truth_bars",
-    "waterfall",
-    "weights",
-    "zeros",
-]
