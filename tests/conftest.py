@@ -105,7 +105,7 @@ def empty_cache(tmp_path, monkeypatch) -> Path:
 
     monkeypatch.setenv("SRNA_DATA_DIR", str(tmp_path / "cache"))
     monkeypatch.delenv("SRNA_DATA_MIRROR", raising=False)
-    monkeypatch.setattr(registry, "registry", lambda: {"demo": {**TOY, "simulated": True, "files": []}, "toy": TOY})
+    monkeypatch.setattr(registry, "registered", lambda: {"demo": {**TOY, "simulated": True, "files": []}, "toy": TOY})
     monkeypatch.setattr(pooch.HTTPDownloader, "__call__", refuse_with(requests.ConnectionError("no route")))
     return tmp_path / "cache"
 

@@ -45,7 +45,7 @@ def toy(tmp_path, monkeypatch, counts, obs):
         "title": "Maps",
     }
     known = {"demo": {**TOY, "simulated": True, "files": []}, "toy": TOY, "maps": maps}
-    monkeypatch.setattr(registry, "registry", lambda: known)
+    monkeypatch.setattr(registry, "registered", lambda: known)
     obs = obs.assign(sex=["female", "male"] * 3, donor_id=[f"p{i}" for i in range(6)], cell_type=list("abcdef"))
     monkeypatch.setitem(registry.PARSERS, "toy", lambda *paths, info: make_atlas(counts, obs, info=info))
     return folder
@@ -73,7 +73,7 @@ def test_list(toy):
 def test_list_of_the_real_registry():
     result = invoke("list")
     assert result.exit_code == 0
-    assert len(result.stdout.splitlines()) == len(registry.registry()) + 1
+    assert len(result.stdout.splitlines()) == len(registry.registered()) + 1
     assert "10893 x 680" in result.stdout
 
 

@@ -22,7 +22,7 @@ from srna_lib.errors import InputError
 
 def test_registry_is_complete():
     assert {"demo", *registry.PARSERS} <= set(registry.names())
-    for name, entry in registry.registry().items():
+    for name, entry in registry.registered().items():
         for field in ("title", "citation", "licence"):
             assert isinstance(entry[field], str) and entry[field].strip(), f"{name}: {field}"
         assert isinstance(entry["simulated"], bool)
@@ -40,13 +40,13 @@ def test_registry_is_complete():
 
 def test_every_data_set_stands_in_the_readme_of_the_data_folder():
     text = (Path(__file__).parent.parent / "data" / "README.md").read_text(encoding="utf-8")
-    for name, entry in registry.registry().items():
+    for name, entry in registry.registered().items():
         (row,) = [line for line in text.splitlines() if line.startswith(f"| `{name}` |")]
         assert f"| {entry['licence']} |" in row
 
 
 def test_registry_matches_the_mirror(mirror):
-    for entry in registry.registry().values():
+    for entry in registry.registered().values():
         for file in entry["files"]:
             content = (mirror / file["repository"] / file["commit"] / file["path"]).read_bytes()
             assert (len(content), hashlib.sha256(content).hexdigest()) == (file["bytes"], file["sha256"])
@@ -60,7 +60,7 @@ def test_registry_matches_the_mirror(mirror):
 def test_unknown_name(call, name, hint):
     with pytest.raises(InputError) as caught:
         call(name)
-    assert str(caught.value) == f"unknown data set {name!r}: expected one of {', '.join(registry.registry())}{hint}"
+    assert str(caught.value) == f"unknown data set {name!r}: expected one of {', '.join(registry.registered())}{hint}"
 
 
 def test_simulated_data_have_no_file(empty_cache):
@@ -69,7 +69,7 @@ def test_simulated_data_have_no_file(empty_cache):
 
 
 def test_truncated_copy_of_the_real_file(mirror, tmp_path, monkeypatch):
-    file = registry.registry()["mirome"]["files"][0]
+    file = registry.registered()["mirome"]["files"][0]
     place = Path(file["repository"]) / file["commit"] / file["path"]
     copy = tmp_path / "mirror" / place
     copy.parent.mkdir(parents=True)
@@ -114,7 +114,7 @@ def test_files_reach_the_parser_in_the_order_of_the_registry(empty_cache, tmp_pa
         copy.write_bytes(content)
         files.append(file)
     monkeypatch.setenv("SRNA_DATA_MIRROR", str(tmp_path / "mirror"))
-    monkeypatch.setattr(registry, "registry", lambda: {"toy": {**TOY, "files": files}})
+    monkeypatch.setattr(registry, "registered", lambda: {"toy": {**TOY, "files": files}})
     given: list[str] = []
 
     def parse(*paths, info):
@@ -146,7 +146,7 @@ def test_another_source_file_is_parsed_again(toy_mirror, parser, monkeypatch):
     registry.load("toy")
     toy_mirror.write_bytes(b"new")
     file = {**FILE, "bytes": 3, "sha256": hashlib.sha256(b"new").hexdigest()}
-    monkeypatch.setattr(registry, "registry", lambda: {"toy": {**TOY, "files": [file]}})
+    monkeypatch.setattr(registry, "registered", lambda: {"toy": {**TOY, "files": [file]}})
     registry.load("toy")
     assert [path.read_bytes() for path, *_ in parser] == [CONTENT, b"new"]
 
@@ -185,7 +185,7 @@ def test_unknown_option(toy_mirror, parser, name, known):
 
 
 def test_files_that_are_no_atlas(empty_cache, monkeypatch):
-    monkeypatch.setattr(registry, "registry", lambda: {"toy": TOY, "maps": {**TOY, "atlas": False}})
+    monkeypatch.setattr(registry, "registered", lambda: {"toy": TOY, "maps": {**TOY, "atlas": False}})
     assert registry.names() == ["toy"]
     with pytest.raises(InputError, match=r"^'maps' holds no atlas: expected one of toy \(fetch brings its files\)\.$"):
         registry.load("maps")
@@ -203,7 +203,7 @@ def test_state(toy_mirror, empty_cache, parser, monkeypatch):
     shutil.rmtree(empty_cache)
     assert registry.state("toy") == "not fetched"
     other = {**FILE, "path": "other.rda", "sha256": "0" * 64}
-    monkeypatch.setattr(registry, "registry", lambda: {"toy": {**TOY, "files": [FILE, other]}})
+    monkeypatch.setattr(registry, "registered", lambda: {"toy": {**TOY, "files": [FILE, other]}})
     toy_mirror.write_bytes(CONTENT)
     assert registry.state("toy") == "partly"
 
@@ -218,7 +218,7 @@ def test_load_hands_the_seed_to_the_simulator(empty_cache, monkeypatch):
 
 def test_load_of_the_original_says_where_it_is_from(mirome):
     info = mirome.uns["srna"]
-    file = registry.registry()["mirome"]["files"][0]
+    file = registry.registered()["mirome"]["files"][0]
     assert info["name"] == "mirome" and info["simulated"] is False and info["quantity"] == "counts"
     assert info["licence"] == "GPL-3" and "Halushka" in info["citation"]
     (source,) = info["sources"].to_dict("records")
@@ -239,7 +239,7 @@ def test_registry_is_laid_out_by_its_script():
 
 def test_registry_file_is_plain_json():
     text = (Path(registry.__file__).parent / "resources" / "datasets.json").read_text(encoding="utf-8")
-    written, known = json.loads(text), registry.registry()
+    written, known = json.loads(text), registry.registered()
     assert list(written) == list(known)
     for name, entry in written.items():
         assert entry == {**known[name], "files": entry["files"]}

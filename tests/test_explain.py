@@ -9,7 +9,7 @@ from test_attributions import SMALL, counts
 
 from srna_lib.errors import InputError
 from srna_lib.explain import deeplift
-from srna_lib.explain.class_scores import (
+from srna_lib.explain.scores import (
     StudyScores,
     class_scores,
     d1,

@@ -253,7 +253,7 @@ def test_memory_of_a_first_load(mirror, tmp_path, monkeypatch):
 
 
 def test_sources_are_those_of_the_parts(atlas):
-    entries = registry.registry()
+    entries = registry.registered()
     hashes = [f["sha256"] for part in COLLECTIONS for f in entries[part]["files"]]
     assert atlas.uns["srna"]["sources"]["sha256"].tolist() == hashes
 

@@ -304,7 +304,8 @@ def test_interrupted_run_ends_with_130_and_goes_on(tmp_path):
     save(source, "02_b", code(wait))
     # A test runner in the background ignores SIGINT, and its children would too.
     start = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);from srna_lib.report.cli import main; main()"
-    child = subprocess.Popen(
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
+        "from srna_lib.report.cli import main; main()"
         [sys.executable, "-c", start, "run", "--out", str(out), "--notebooks", str(source)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip

@@ -47,7 +47,7 @@ DEPENDS = {
 COHORTS = "resources/tcga_cohorts.tsv"
 
 
-def registry() -> dict[str, dict[str, Any]]:
+def registered() -> dict[str, dict[str, Any]]:
     """Every known data set: title, citation, licence and files with SHA-256.
 
     Returns
@@ -65,7 +65,7 @@ def registry() -> dict[str, dict[str, Any]]:
 
 def names() -> list[str]:
     """Names that `load` knows."""
-    return [name for name, described in registry().items() if described.get("atlas", True)]
+    return [name for name, described in registered().items() if described.get("atlas", True)]
 
 
 def is_file(name: str) -> bool:
@@ -86,7 +86,7 @@ def entry(name: str) -> dict[str, Any]:
     if is_file(name):
         own = load_file(name)
         return {**own.uns["srna"], "columns": varying_columns(own.obs), "files": []}
-    known = registry()
+    known = registered()
     if name not in known:
         close = difflib.get_close_matches(name, known, n=1)
         hint = f"; did you mean {close[0]!r}?" if close else "."

@@ -1,6 +1,6 @@
 """Door of explain: DeepLIFT, baseline methods, rankings, gaps, sets."""
 
-from srna_lib.explain.class_scores import class_scores, d1, expression, overall_ranking, ranking, study_scores
+from srna_lib.explain.scores import class_scores, d1, expression, overall_ranking, ranking, study_scores
 from srna_lib.explain.deeplift import RULES, class_means, contributions, model_space, reference_input
 from srna_lib.explain.enrichment import (
     COLLECTIONS,

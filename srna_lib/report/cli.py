@@ -12,7 +12,7 @@ import typer
 
 import srna_lib
 from srna_lib import datasets, io
-from srna_lib.datasets import RAW, cache_dir, is_file, load, options, registry
+from srna_lib.datasets import RAW, cache_dir, is_file, load, options, registered
 from srna_lib.errors import InputError
 from srna_lib.io import read, write_h5ad
 
@@ -103,7 +103,7 @@ def list_() -> None:
     pass
 
     rows = [("name", "samples x features", "state", "labels", "title", "licence")]
-    for name, entry in registry().items():
+    for name, entry in registered().items():
         labels = ", ".join(_labels(entry, PREDICTED)) or "-"
         rows.append((name, _shape(entry), datasets.state(name), labels, entry["title"], entry["licence"]))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
