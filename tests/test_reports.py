@@ -303,9 +303,11 @@ def test_interrupted_run_ends_with_130_and_goes_on(tmp_path):
     wait = f"import time, pathlib\npathlib.Path({str(tmp_path / 'on')!r}).touch()\ntime.sleep(60)"
     save(source, "02_b", code(wait))
     # A test runner in the background ignores SIGINT, and its children would too.
-    start = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);from srna_lib.report.cli import main; main()"
+    start = (
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
         "from srna_lib.report.cli import main; main()"
+    )
+    child = subprocess.Popen(
         [sys.executable, "-c", start, "run", "--out", str(out), "--notebooks", str(source)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip

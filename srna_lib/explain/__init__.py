@@ -1,6 +1,5 @@
 """Door of explain: DeepLIFT, baseline methods, rankings, gaps, sets."""
 
-from srna_lib.explain.scores import class_scores, d1, expression, overall_ranking, ranking, study_scores
 from srna_lib.explain.deeplift import RULES, class_means, contributions, model_space, reference_input
 from srna_lib.explain.enrichment import (
     COLLECTIONS,
@@ -34,4 +33,5 @@ from srna_lib.explain.rankings import (
     strongest_planted,
     top_features,
 )
+from srna_lib.explain.scores import class_scores, d1, expression, overall_ranking, ranking, study_scores
 from srna_lib.explain.single_samples import HeldOut, held_out, steps_between

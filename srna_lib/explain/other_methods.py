@@ -20,8 +20,8 @@ from sklearn.pipeline import Pipeline
 from srna_lib.data import CONTEXT, Task, annotate, with_context
 from srna_lib.errors import InputError
 from srna_lib.evaluate import Profile, Split, build_recipe, fit_fold
-from srna_lib.explain.scores import d1
 from srna_lib.explain.deeplift import model_space, reference_input
+from srna_lib.explain.scores import d1
 from srna_lib.models import CONDITIONED, DenseNetClassifier, feature_names
 
 Layers = list[tuple[np.ndarray, np.ndarray]]
