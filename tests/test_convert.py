@@ -57,7 +57,7 @@ def test_options_reach_the_reader(counts_file, tmp_path, monkeypatch):
         return made
 
     made = readers.read(counts_file)
-    monkeypatch.setattr(readers, "read", record)
+    monkeypatch.setattr(cli.io, "read", record)
     words = "--format mirge3 --metadata m.csv --dataset-id D --allow-normalised --round"
     assert convert(counts_file, "--out", tmp_path / "a.h5ad", *words.split()).exit_code == 0
     assert seen == {

@@ -25,7 +25,7 @@ from srna_lib.datasets.public import (
 )
 from srna_lib.datasets.tcga import read_tcga, read_tcga_trf
 from srna_lib.errors import InputError
-from srna_lib.io import load_file
+from srna_lib.io import read_h5ad
 
 # called with the files in registry order and info=...; further keywords are options of `load`
 PARSERS: dict[str, Callable[..., ad.AnnData]] = {
@@ -84,7 +84,7 @@ def entry(name: str) -> dict[str, Any]:
         Unknown name, or an unusable file.
     """
     if is_file(name):
-        own = load_file(name)
+        own = read_h5ad(name)
         return {**own.uns["srna"], "columns": varying_columns(own.obs), "files": []}
     known = registered()
     if name not in known:
@@ -124,7 +124,7 @@ def fetch(name: str, *, step: Callable[[Path], None] | None = None) -> list[Path
         file with a wrong hash is removed, so that the next call fetches it afresh.
     """
     if is_file(name):
-        load_file(name)
+        read_h5ad(name)
         return [Path(name)]
     paths = []
     for file in entry(name)["files"]:
@@ -185,7 +185,7 @@ def load(name: str, *, seed: int = 0, **chosen: Any) -> ad.AnnData:
     ----------
     name : str
         ``"demo"`` (simulated) or a real collection such as ``"mirome"``; see `names`. A path that ends in
-        ``.h5ad`` is read as your own atlas (`load_file`).
+        ``.h5ad`` is read as your own atlas (`read_h5ad`).
     seed : int, default 0
         Seed of a simulated atlas; without effect on real data.
     **chosen
@@ -203,7 +203,7 @@ def load(name: str, *, seed: int = 0, **chosen: Any) -> ad.AnnData:
         As in `fetch`; or an option that the data set does not have.
     """
     if is_file(name):
-        return load_file(name)
+        return read_h5ad(name)
     described = entry(name)
     if name not in names():
         raise InputError(f"{name!r} holds no atlas: expected one of {', '.join(names())} (fetch brings its files).")

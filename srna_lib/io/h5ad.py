@@ -1,12 +1,12 @@
-"""``.h5ad`` files: looked through link by link before anything is read, never executed; and written."""
+"""``.h5ad`` files: every link, type, size and index is looked at before use, and nothing in them is executed."""
 
 from __future__ import annotations
 
-import hashlib
 import io
 import math
+import os
 import re
-import warnings
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -15,48 +15,29 @@ import h5py
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
+from scipy.sparse.csgraph import connected_components
 
-from srna_lib.data import check_atlas
-from srna_lib.errors import InputError, ReadError
-from srna_lib.io.tables import MAX_CELLS, annotate, check_names, share_of_srnas
+from srna_lib.errors import ReadError
+from srna_lib.io.tables import MAX_CELLS, MAX_COLUMNS, annotate, check_names, share_of_srnas
 from srna_lib.io.tools import Parsed
 from srna_lib.io.unpack import MAX_BYTES, short
 
 MAX_OBJECTS = 100_000
 MAX_DEPTH = 40
+TEXT_BYTES = 64  # of a Python string in an array; the file says 16
 PICKLE = re.compile(rb"\x80[\x02-\x05].*\.", re.DOTALL)
+OPAQUE = {"O": "object", "V": "opaque or compound", "M": "opaque", "m": "opaque"}
 
 
-def h5ad(data: bytes, name: str) -> Parsed:
-    """AnnData file: samples in ``obs``, sRNAs in ``var``, counts in ``X`` or ``layers["counts"]``.
+def parse_h5ad(data: bytes, name: str) -> Parsed:
+    """AnnData of version 0.8 or later: samples in ``obs``, counts in ``X`` or ``layers["counts"]``.
 
-    The layout is that of anndata 0.8 and later (``anndata/docs/fileformat-prose.md``: attributes ``encoding-type`` and
-    ``encoding-version``). Before anndata reads it, every link and dataset is looked at: files with external or
-    soft links, data kept in other files, virtual datasets, references, opaque, compound or object payloads, or
-    pickled bytes are refused.
-
-    Parameters
-    ----------
-    data : bytes
-        Content of the file.
-    name : str
-        The file.
-
-    Returns
-    -------
-    Parsed
-        ``info`` is ``uns["srna"]`` where the file is one of our own.
-
-    Raises
-    ------
-    ReadError
-        Not AnnData, damaged, too large, or with any of the above.
+    Links, data in other files, objects and pickles are refused before anything is read. ``info`` is ``uns["srna"]``.
     """
     try:
         # one handle for the look and for the reading, so that nothing can be exchanged in between
         with h5py.File(io.BytesIO(data), "r") as file:
             _inspect(file, name)
-            _looks_like_anndata(file, name)
             return _read(file, name)
     except ReadError:
         raise
@@ -67,31 +48,8 @@ def h5ad(data: bytes, name: str) -> Parsed:
         ) from error
 
 
-def check_file(path: Path) -> None:
-    """Look through an ``.h5ad`` file before anything reads it.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-
-    Raises
-    ------
-    ReadError
-        No HDF5, no AnnData, or a payload that could run code or reach outside the file (pickles, objects, links).
-    """
-    try:
-        with h5py.File(path, "r") as file:
-            _inspect(file, str(path))
-            _looks_like_anndata(file, str(path))
-    except ReadError:
-        raise
-    except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
-        reason = str(error).partition("\n")[0]
-        raise ReadError(f"{path}: this is no readable AnnData file ({reason}); expected .h5ad.") from error
-
-
 def _inspect(file: h5py.File, name: str) -> None:
+    """Walk through all links, types and sizes."""
     total, seen, waiting = 0, set(), [("", file, 0)]
     while waiting:
         path, node, depth = waiting.pop()
@@ -102,7 +60,7 @@ def _inspect(file: h5py.File, name: str) -> None:
         if len(seen) > MAX_OBJECTS or depth > MAX_DEPTH:
             raise ReadError(f"{name}: more than {MAX_OBJECTS} objects or {MAX_DEPTH} levels; expected an AnnData file.")
         for key in node.attrs:
-            _check_type(node.attrs.get_id(key).dtype, f"{path or '/'} (attribute {short(key, 30)})", name)
+            _check_type(node.attrs.get_id(key), f"{path or '/'} (attribute {short(key, 30)})", name)
         if isinstance(node, h5py.Dataset):
             total += _check_dataset(node, path, name)
             if total > MAX_BYTES:
@@ -122,13 +80,20 @@ def _inspect(file: h5py.File, name: str) -> None:
 
 
 def _check_dataset(node: h5py.Dataset, path: str, name: str) -> int:
+    """Bytes that an array takes in memory, all of which must be stored in this file."""
     if node.is_virtual or node.external:
         raise ReadError(f"{name}: {path} keeps its data in another file; expected a file that holds all its data.")
-    _check_type(node.dtype, path, name)
-    size = math.prod(node.shape or ()) * node.dtype.itemsize
+    _check_type(node.id, path, name)
+    is_text = h5py.check_string_dtype(node.dtype) is not None
+    size = math.prod(node.shape or ()) * max(node.dtype.itemsize, TEXT_BYTES if is_text else 1)
     if size > MAX_BYTES:
         raise ReadError(f"{name}: {path} unfolds to {size} bytes; expected at most {MAX_BYTES}.")
-    if node.shape is not None and node.dtype.kind in "SOu" and 0 < size <= MAX_BYTES:
+    if size:
+        wanted = math.prod(-(-n // c) for n, c in zip(node.shape, node.chunks, strict=True)) if node.chunks else 1
+        stored = node.id.get_num_chunks() if node.chunks else int(node.id.get_storage_size() > 0)
+        if stored != wanted:
+            raise ReadError(f"{name}: {path} has {stored} of {wanted} stored pieces; expected a whole file.")
+    if size and node.dtype.kind in "SOu":
         raw = node[()] if node.ndim == 0 else node[: 2**16] if node.dtype == np.uint8 and node.ndim == 1 else b""
         start = raw.tobytes() if isinstance(raw, np.ndarray) else raw if isinstance(raw, bytes) else b""
         if PICKLE.match(start):
@@ -136,19 +101,21 @@ def _check_dataset(node: h5py.Dataset, path: str, name: str) -> int:
     return size
 
 
-def _check_type(dtype: np.dtype, path: str, name: str) -> None:
+def _check_type(node: Any, path: str, name: str) -> None:
+    """Let numbers and text pass, in the forms that numpy has."""
+    dtype = node.dtype
     if h5py.check_string_dtype(dtype) is not None or h5py.check_enum_dtype(dtype) is not None:
         return
-    if dtype.kind in "biufSc":
-        return
-    kinds = {"O": "object", "V": "opaque or compound", "M": "opaque", "m": "opaque"}
-    raise ReadError(
-        f"{name}: {path} holds {kinds.get(dtype.kind, 'unknown')} data, which may be a pickled Python object; expected"
-        " numbers and text only, as anndata writes them."
-    )
+    if dtype.kind not in "biufSc":
+        raise ReadError(
+            f"{name}: {path} holds {OPAQUE.get(dtype.kind, 'unknown')} data, which may be a pickled Python object;"
+            " expected numbers and text only, as anndata writes them."
+        )
+    if not node.get_type().equal(h5py.h5t.py_create(dtype)):
+        raise ReadError(f"{name}: {path} holds numbers of no usual form; expected integers or IEEE 754 floats.")
 
 
-def _looks_like_anndata(file: h5py.File, name: str) -> None:
+def _read(file: h5py.File, name: str) -> Parsed:
     if file.attrs.get("encoding-type") != "anndata" or not {"X", "obs", "var"} <= set(file):
         listed = ", ".join(short(k, 20) for k in list(file)[:6]) or "nothing"
         raise ReadError(f"{name}: this HDF5 file holds {listed} and is no AnnData; expected X, obs and var.")
@@ -158,25 +125,14 @@ def _looks_like_anndata(file: h5py.File, name: str) -> None:
                 f"{name}: {key} says nothing of its encoding (anndata before 0.8 wrote so); expected the file written"
                 " again by anndata 0.8 or later."
             )
-
-
-def _read(file: h5py.File, name: str) -> Parsed:
-    import anndata as ad
-
+    shape = (_length(file["obs"], "obs", name), _length(file["var"], "var", name))
+    if math.prod(shape) > MAX_CELLS:
+        raise ReadError(f"{name}: {shape[0]} samples x {shape[1]} sRNAs; expected at most {MAX_CELLS} cells.")
     obs, var = ad.io.read_elem(file["obs"]), ad.io.read_elem(file["var"])
-    if not isinstance(obs, pd.DataFrame) or not isinstance(var, pd.DataFrame):
-        raise ReadError(f"{name}: obs or var is no table; expected the tables of an AnnData file.")
-    if len(obs) * len(var) > MAX_CELLS:
-        raise ReadError(f"{name}: {len(obs)} samples x {len(var)} sRNAs; expected at most {MAX_CELLS} cells.")
-    values, notes = _dense(file["X"], ad), []
-    layers = file.get("layers", {})
-    if "counts" in layers and not _whole(values):
-        values = _dense(layers["counts"], ad)
+    values, notes = _matrix(file["X"], shape, f"{name}: X"), []
+    if "layers/counts" in file and not _whole(values):
+        values = _matrix(file["layers/counts"], shape, f"{name}: layers['counts']")
         notes.append("X is normalised: layers['counts'] taken")
-    if values.shape != (len(obs), len(var)):
-        raise ReadError(
-            f"{name}: X is {values.shape} where obs and var have {(len(obs), len(var))}; expected them alike."
-        )
     obs.index, var.index = obs.index.astype(str), var.index.astype(str)
     if share_of_srnas(list(obs.index)) > share_of_srnas(list(var.index)):
         notes.append("sRNAs stood in obs: turned round")
@@ -190,25 +146,89 @@ def _read(file: h5py.File, name: str) -> Parsed:
     if "biotype" not in var:
         guessed = annotate(counts)
         var = var.drop(columns=[c for c in guessed if c in var]).join(guessed)
-    info: Any = ad.io.read_elem(file["uns/srna"]) if "uns/srna" in file else {}
-    info = info if isinstance(info, dict) else {}
-    normalised = ""
-    if str(info.get("quantity", "counts")) != "counts":
-        normalised = f"uns['srna']['quantity'] says {short(str(info['quantity']), 20)!r}"
+    info = _info(file["uns/srna"]) if "uns/srna" in file else {}
+    stated = info.get("quantity", "counts")
+    normalised = "" if stated == "counts" else f"uns['srna']['quantity'] says {short(str(stated), 20)!r}"
     return Parsed(counts, obs=obs, var=var, notes=notes, normalised=normalised, info=info)
 
 
-def _dense(node: Any, ad: Any) -> np.ndarray:
-    values = ad.io.read_elem(node)
-    return np.asarray(values.toarray() if sp.issparse(values) else values, dtype=np.float64)
+def _length(group: h5py.Group, axis: str, name: str) -> int:
+    """Rows of obs or var, the same in each column, before any of them is read."""
+    if not isinstance(group, h5py.Group) or group.attrs["encoding-type"] != "dataframe":
+        raise ReadError(f"{name}: {axis} is no table; expected the tables of an AnnData file.")
+    columns = {key: group[key] for key in [group.attrs["_index"], *group.attrs["column-order"]]}
+    arrays = {key: c if isinstance(c, h5py.Dataset) else c.get("codes", c.get("values")) for key, c in columns.items()}
+    shapes = {None if array is None else array.shape for array in arrays.values()}
+    shape = shapes.pop()
+    if shapes or shape is None or len(shape) != 1 or shape[0] > MAX_COLUMNS:
+        raise ReadError(
+            f"{name}: the columns of {axis} are no lists of one length; expected as many values in each, at most"
+            f" {MAX_COLUMNS}."
+        )
+    return int(shape[0])
+
+
+def _info(group: h5py.Group) -> dict[str, Any]:
+    """What ``uns["srna"]`` says; matrices do not belong there and are not read."""
+    members = group.items() if isinstance(group, h5py.Group) else ()
+    return {key: ad.io.read_elem(node) for key, node in members if "matrix" not in node.attrs.get("encoding-type", "")}
+
+
+def _matrix(node: h5py.Group | h5py.Dataset, shape: tuple[int, int], what: str) -> np.ndarray:
+    """Dense values of an array or sparse group, after the full check of the format that scipy leaves out."""
+    kind = node.attrs.get("encoding-type")
+    if kind == "array" and isinstance(node, h5py.Dataset):
+        _expect(node.shape == shape, f"{what} is {node.shape} where obs and var have {shape}; expected them alike")
+        _expect(node.dtype.kind in "biuf", f"{what} holds text; expected numbers")
+        return node[()].astype(np.float64)
+    _expect(
+        kind in ("csr_matrix", "csc_matrix") and isinstance(node, h5py.Group),
+        f"{what} has the damaged or unknown encoding {short(str(kind), 30)!r}; expected an array, CSR or CSC",
+    )
+    stated = tuple(int(n) for n in node.attrs["shape"])
+    _expect(stated == shape, f"{what} is {stated} where obs and var have {shape}; expected them alike")
+    arrays = data, indices, indptr = node["data"], node["indices"], node["indptr"]
+    major, minor = shape if kind == "csr_matrix" else shape[::-1]
+    whole = all(a.ndim == 1 for a in arrays) and data.shape == indices.shape and indptr.shape == (major + 1,)
+    _expect(whole, f"{what} has data, indices and indptr of lengths that do not fit; expected a sparse matrix")
+    kinds = data.dtype.kind in "biuf" and indices.dtype.kind in "iu" and indptr.dtype.kind in "iu"
+    _expect(kinds, f"{what} has data or indices of the wrong type; expected numbers and whole numbers")
+    values, places, starts = data[()].astype(np.float64), indices[()].astype(np.int64), indptr[()].astype(np.int64)
+    steps = np.diff(starts)
+    ends = starts[0] == 0 and starts[-1] == len(values) and (steps >= 0).all()
+    _expect(ends, f"{what} has an indptr that does not rise from 0 to {len(values)}; expected a sparse matrix")
+    inside = ((places >= 0) & (places < minor)).all()
+    _expect(inside, f"{what} has indices outside 0 to {minor - 1}; expected a sparse matrix")
+    rows = np.repeat(np.arange(major), steps)
+    _check_order(rows, places, minor, what)
+    make = sp.csr_matrix if kind == "csr_matrix" else sp.csc_matrix
+    return make((values, places, starts), shape=shape).toarray()
+
+
+def _check_order(rows: np.ndarray, places: np.ndarray, minor: int, what: str) -> None:
+    """Refuse repeated cells, and an order that differs between rows: a damaged indptr moves reads to a neighbour so."""
+    within = rows[1:] == rows[:-1]
+    before, after = places[:-1][within], places[1:][within]
+    if (before < after).all():
+        return
+    cells = rows * minor + places
+    _expect(len(np.unique(cells)) == len(cells), f"{what} gives a cell twice; expected each once")
+    follows = sp.coo_matrix((np.ones(len(before), dtype=bool), (before, after)), shape=(minor, minor)).tocsr()
+    n, _ = connected_components(follows, connection="strong")
+    _expect(n == minor, f"{what} has its indices in an order that differs between rows; expected sorted indices")
+
+
+def _expect(holds: bool, otherwise: str) -> None:
+    if not holds:
+        raise ReadError(f"{otherwise}.")
 
 
 def _whole(values: np.ndarray) -> bool:
     return bool(np.isfinite(values).all() and (values >= 0).all() and (values == np.floor(values)).all())
 
 
-def write_h5ad(adata: Any, out: Path) -> None:
-    """Write an atlas beside its place, then rename it, so that nobody finds half a file.
+def write_h5ad(adata: ad.AnnData, out: Path) -> None:
+    """Write an atlas in a folder of its own, then move it to its place, so that nobody finds half a file.
 
     Parameters
     ----------
@@ -217,57 +237,8 @@ def write_h5ad(adata: Any, out: Path) -> None:
     out : Path
         Target; missing folders are made, an existing file is replaced.
     """
-    import os
-
     out.parent.mkdir(parents=True, exist_ok=True)
-    partial = out.with_name(out.name + ".part")
-    try:
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name[:40]}.") as folder:
+        partial = Path(folder) / "atlas.h5ad"
         adata.write_h5ad(partial, compression="gzip")
         os.replace(partial, out)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def load_file(path: Path | str) -> ad.AnnData:
-    """Read an atlas of your own and hold it against the contract.
-
-    Parameters
-    ----------
-    path : path
-        An ``.h5ad`` file with raw counts in ``X`` and ``dataset_id`` in ``obs``.
-
-    Returns
-    -------
-    AnnData, shape (n_samples, n_srnas)
-        Checked; what the file does not say of itself (title, citation, licence, biotype) is filled with "not
-        stated", or for the biotype with ``miRNA`` where the name says so and ``other`` elsewhere.
-
-    Raises
-    ------
-    InputError
-        No such file, no AnnData file, or what `atlas.check_atlas` refuses.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise InputError(f"{path}: there is no such file; expected an atlas (.h5ad) or the name of a data set.")
-    check_file(path)
-    try:
-        with warnings.catch_warnings():
-            # check_atlas refuses them, with a sentence
-            warnings.filterwarnings("ignore", message=".*names are not unique")
-            atlas = ad.read_h5ad(path)
-    except (OSError, KeyError, ValueError, TypeError, AttributeError) as error:
-        reason = str(error).partition("\n")[0]
-        raise InputError(f"{path}: this is no readable AnnData file ({reason}); expected .h5ad.") from error
-    if atlas.X is None:
-        raise InputError(f"{path}: X is missing; expected raw counts, samples x sRNAs.")
-    sources = pd.DataFrame({"url": [path.name], "sha256": [hashlib.sha256(path.read_bytes()).hexdigest()]})
-    stated = {k: v for k, v in dict(atlas.uns.get("srna", {})).items() if k != "sources"}
-    filled = dict.fromkeys(("citation", "licence"), "not stated")
-    about = {"title": path.stem, "simulated": False, **filled, **stated, "name": path.stem, "sources": sources}
-    about["simulated"] = bool(about["simulated"])
-    atlas.uns["srna"] = about
-    if "biotype" not in atlas.var:
-        mirna = atlas.var_names.str.contains(r"miR-|mir-|let-", regex=True)
-        atlas.var["biotype"] = np.where(mirna, "miRNA", "other")
-    return check_atlas(atlas, source=str(path))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,9 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from srna_lib.data import BIOTYPES, check_atlas, make_atlas, match_names
+from srna_lib.data import BIOTYPES, check_atlas, match_names
 from srna_lib.errors import InputError, ReadError
-from srna_lib.io.h5ad import h5ad
+from srna_lib.io.h5ad import parse_h5ad
 from srna_lib.io.sample_metadata import find, match, names_in, normalise, read_metadata
 from srna_lib.io.tables import Table, check_names, decode, judge, parse, parse_parquet, parse_text, share_of_srnas
 from srna_lib.io.tools import (
@@ -139,6 +140,8 @@ def parse_path(path: Path, format: str | None, samples: set[str] | None) -> tupl
         )
     if format in ("mtx", "geo_series_matrix"):
         name, source, table = format, None, None
+    elif format == "h5ad" and path.is_file():
+        name, source, table = format, load(path), None
     elif path.is_dir() and format in FOLDERS:
         name, source, table = str(format), None, None
     else:
@@ -159,7 +162,7 @@ def parse_path(path: Path, format: str | None, samples: set[str] | None) -> tupl
     if name == "h5ad":
         if source.kind != "hdf5":
             raise ReadError(f"{path}: this is no HDF5 file; expected an .h5ad file.")
-        return name, h5ad(source.data, str(path)), [(path.name, source.sha256)]
+        return name, parse_h5ad(source.data, str(path)), [(path.name, source.sha256)]
     if table is None:
         if source.kind == "hdf5":
             raise ReadError(f"{path}: this is an HDF5 file; expected a table for the format {name}.")
@@ -208,51 +211,79 @@ def read(
         Whatever is wrong with the file, in one sentence. Nothing else is raised.
     """
     path = Path(path)
+    with _one_sentence(path):
+        beside = Path(metadata) if metadata is not None else find(path)
+        told = None if beside is None else read_metadata(beside)
+        name, parsed, files = parse_path(path, format, None if told is None else names_in(told))
+        counts, notes = parsed.counts, parsed.notes
+        check_names(list(counts.index), "sample", str(path))
+        quantity, counts = _quantity(path, counts, parsed.normalised, allow_normalised, round_expected, notes)
+        obs = normalise(parsed.obs.reindex(counts.index), notes)
+        if told is not None and beside is not None:
+            # a metadata.csv in the same folder may belong to other files; one that was named must fit
+            fits = bool(names_in(told) & set(counts.index))
+            if fits or metadata is not None or beside.name.startswith(f"{stem(path)}.metadata"):
+                joined = normalise(match(told, list(counts.index), notes), notes)
+                obs = joined.join(obs[[c for c in obs if c not in joined]])
+            else:
+                notes.append(f"{beside.name} lies beside but lists none of the samples: left aside")
+        _study(path, obs, dataset_id, notes)
+        return _atlas(path, parsed, counts, obs, {**_info(path, name, parsed.info, files, notes), "quantity": quantity})
+
+
+def read_h5ad(path: str | Path) -> ad.AnnData:
+    """Read an atlas of your own, as ``--dataset mine.h5ad`` does.
+
+    Parameters
+    ----------
+    path : path
+        An ``.h5ad`` file with ``dataset_id`` in ``obs``; raw counts, unless ``uns["srna"]["quantity"]`` says otherwise.
+
+    Returns
+    -------
+    AnnData, shape (n_samples, n_srnas)
+        As from `read`; nothing but the file itself is looked at.
+
+    Raises
+    ------
+    InputError
+        No such file, no AnnData file, or what `check_atlas` refuses.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: there is no such file; expected an atlas (.h5ad) or the name of a data set.")
+    with _one_sentence(path):
+        name, parsed, files = parse_path(path, "h5ad", None)
+        info = _info(path, name, parsed.info, files, parsed.notes)
+        return _atlas(path, parsed, parsed.counts, normalise(parsed.obs, parsed.notes), {"quantity": "counts", **info})
+
+
+@contextmanager
+def _one_sentence(path: Path) -> Iterator[None]:
+    """Turn whatever a stranger's file leads to into one sentence."""
     try:
-        return _read(path, format, metadata, dataset_id, allow_normalised, round_expected)
+        yield
     except ReadError:
         raise
     except InputError as error:
         raise ReadError(str(error)) from error
-    except Exception as error:  # the contract: a stranger's file leads to one sentence, never to a traceback
+    except Exception as error:
         raise ReadError(
             f"{short(str(path), 200)}: cannot be read ({type(error).__name__}: {short(str(error))}); expected a table"
             " of counts (CSV, TSV, parquet, .h5ad or a known tool's output)."
         ) from error
 
 
-def _read(
-    path: Path, format: str | None, metadata: str | Path | None, dataset_id: str | None, allow: bool, rounding: bool
-) -> ad.AnnData:
-    beside = Path(metadata) if metadata is not None else find(path)
-    told = None
-    if beside is not None:
-        told = read_metadata(beside)
-    name, parsed, files = parse_path(path, format, names_in(told) if told else None)
-    notes = parsed.notes
-    counts = parsed.counts.astype(np.float64)
-    counts.index, counts.columns = counts.index.astype(str), counts.columns.astype(str)
-    check_names(list(counts.index), "sample", str(path))
-    quantity, counts = _quantity(path, counts, parsed.normalised, allow, rounding, notes)
-    obs = normalise(parsed.obs.reindex(counts.index), notes)
-    if told is not None and beside is not None:
-        # a metadata.csv in the same folder may belong to other files; one that was named must fit
-        fits = bool(names_in(told) & set(counts.index))
-        if fits or metadata is not None or beside.name.startswith(f"{stem(path)}.metadata"):
-            found = normalise(match(told, list(counts.index), notes), notes)
-            obs = found.join(obs[[c for c in obs if c not in found]])
-        else:
-            notes.append(f"{beside.name} lies beside but lists none of the samples: left aside")
-    _study(path, obs, dataset_id, notes)
-    _say_species(parsed.var, notes)
-    info = _info(path, name, parsed, files, quantity, notes)
-    if quantity == "counts":
-        return make_atlas(counts, obs, parsed.var, info=info)
-    obs.index.name, var = "sample_id", parsed.var.copy()
-    var.index.name = "srna"
+def _atlas(path: Path, parsed: Parsed, counts: pd.DataFrame, obs: pd.DataFrame, info: dict[str, Any]) -> ad.AnnData:
+    var = parsed.var.rename(columns={"srna": "srna_name"})  # anndata writes no column that is called as the index
+    if "species" in var and (sizes := var["species"].value_counts()).size > 1:
+        listed = ", ".join(f"{k} {v}" for k, v in sizes.head(5).items())
+        parsed.notes.append(f"names of {len(sizes)} species ({listed}): mixed samples, or reads mapped across species")
+    info["reading"]["notes"] = "\n".join(parsed.notes)
+    obs.index.name, var.index.name = "sample_id", "srna"
     adata = ad.AnnData(X=sp.csr_matrix(counts.to_numpy()), obs=obs, var=var)
     adata.uns["srna"] = info
-    return check_atlas(adata)
+    return check_atlas(adata, source=str(path))
 
 
 def _quantity(
@@ -285,8 +316,8 @@ def _study(path: Path, obs: pd.DataFrame, dataset_id: str | None, notes: list[st
             notes.append(f"{obs['dataset_id'].nunique()} studies of the metadata replaced by the given one")
         obs["dataset_id"] = dataset_id.strip()
     elif "dataset_id" not in obs or obs["dataset_id"].isna().all():
-        obs["dataset_id"] = stem(path)
-        notes.append(f"no study column: all samples count as one study, {stem(path)!r}, after the file")
+        obs["dataset_id"] = short(stem(path), 200)
+        notes.append(f"no study column: all samples count as one study, {short(stem(path), 200)!r}, after the file")
     elif obs["dataset_id"].isna().any():
         lost = obs.index[obs["dataset_id"].isna()]
         raise ReadError(
@@ -295,33 +326,21 @@ def _study(path: Path, obs: pd.DataFrame, dataset_id: str | None, notes: list[st
         )
 
 
-def _say_species(var: pd.DataFrame, notes: list[str]) -> None:
-    if "species" in var:
-        sizes = var["species"].value_counts()
-        if len(sizes) > 1:
-            listed = ", ".join(f"{k} {v}" for k, v in sizes.head(5).items())
-            notes.append(f"names of {len(sizes)} species ({listed}): mixed samples, or reads mapped across species")
-
-
 def _info(
-    path: Path, name: str, parsed: Parsed, files: list[tuple[str, str]], quantity: str, notes: list[str]
+    path: Path, name: str, stated: dict[str, Any], files: list[tuple[str, str]], notes: list[str]
 ) -> dict[str, Any]:
-    made = {
-        "name": stem(path),
-        "title": f"User file {path.name}",
-        "citation": "none given",
-        "licence": "none given",
-        "simulated": False,
-        "sources": pd.DataFrame(files, columns=["url", "sha256"]),
-    }
+    """``uns["srna"]``: what the file states of itself, filled up, and where it was read."""
     beside = [n for n in notes if n.startswith("metadata ")]
-    reading = {
-        "file": path.name,
-        "format": name,
-        "metadata": beside[0] if beside else "none",
-        "notes": "\n".join(notes),
+    return {
+        "title": short(stem(path), 200),
+        "citation": "not stated",
+        "licence": "not stated",
+        **stated,
+        "simulated": bool(stated.get("simulated", False)),
+        "name": short(stem(path), 200),
+        "sources": pd.DataFrame([(short(file, 200), sha256) for file, sha256 in files], columns=["url", "sha256"]),
+        "reading": {"file": short(path.name, 200), "format": name, "metadata": beside[0] if beside else "none"},
     }
-    return {**made, **parsed.info, "quantity": quantity, "reading": reading}
 
 
 def describe(adata: ad.AnnData) -> str:

@@ -166,7 +166,13 @@ def normalise(obs: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
     for column in ("dataset_id", "donor_id"):
         if column in obs:
             obs[column] = obs[column].map(_as_name, na_action="ignore").astype(object)
-    return obs
+    if "sample_id" in obs:  # anndata writes no column that is called as the index
+        notes.append("column sample_id, beside the one that names the samples, kept as sample_name")
+        obs = obs.drop(columns="sample_name", errors="ignore").rename(columns={"sample_id": "sample_name"})
+    unknown = [c for c in obs if obs[c].dtype == object and obs[c].isna().all()]  # .h5ad cannot hold them
+    if unknown:
+        notes.append(f"columns without a known value left out: {', '.join(short(c, 20) for c in unknown[:8])}")
+    return obs.drop(columns=unknown)
 
 
 def _understood(values: pd.Series, reading: object, column: str, expected: str, notes: list[str]) -> pd.Series:

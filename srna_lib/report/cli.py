@@ -14,7 +14,6 @@ import srna_lib
 from srna_lib import datasets, io
 from srna_lib.datasets import RAW, cache_dir, is_file, load, options, registered
 from srna_lib.errors import InputError
-from srna_lib.io import read, write_h5ad
 
 convert_app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
@@ -40,10 +39,8 @@ def convert(
 ) -> None:
     """Read counts of any known layout, say what was understood, and write an atlas."""
     try:
-        pass
-
         _check_target(input, out, force)
-        adata = read(
+        adata = io.read(
             input,
             format=format,
             metadata=metadata,
@@ -53,10 +50,12 @@ def convert(
         )
         typer.echo(io.describe(adata))
         try:
-            write_h5ad(adata, out)
+            io.write_h5ad(adata, out)
         except OSError as error:
             why = error.strerror or error
             raise InputError(f"{out}: cannot be written ({why}); expected a writable path.") from error
+        except (TypeError, ValueError, KeyError) as error:
+            raise InputError(f"{out}: cannot be written ({error}); expected values that .h5ad can hold.") from error
         typer.echo(f"written: {out}")
     except InputError as error:
         typer.echo(f"srna: error: {error}", err=True)
@@ -216,6 +215,7 @@ app.command("convert")(convert)
 
 def main() -> None:
     """Entry point of ``srna``: bad input is one sentence and exit code 2, whichever command it meets."""
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[attr-defined]  # names of any script, any locale
     try:
         app(prog_name="srna")
     except InputError as error:
