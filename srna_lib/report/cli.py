@@ -215,7 +215,7 @@ app.command("convert")(convert)
 
 def main() -> None:
     """Entry point of ``srna``: bad input is one sentence and exit code 2, whichever command it meets."""
-    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[attr-defined]  # names of any script, any locale
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # names of any script, any locale
     try:
         app(prog_name="srna")
     except InputError as error:
