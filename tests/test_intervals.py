@@ -13,6 +13,7 @@ from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.model_selection import GroupKFold
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from srna_lib.errors import InputError
 from srna_lib.models.intervals import LEVELS, IntervalRegressor
 from srna_lib.models.pooled import PartialPoolingRegressor
 
@@ -179,7 +180,8 @@ def test_levels_are_shares(levels):
 
 
 def test_fewer_donors_than_folds():
-    with pytest.raises(ValueError, match="n_splits=5 greater than the number of groups: 3"):
+    sentence = r"need at least 5 donors, one for each inner fold; the training set has 3 \(n_samples=9\)\.$"
+    with pytest.raises(InputError, match=sentence):
         IntervalRegressor(Ridge()).fit(np.zeros((9, 1)), np.arange(9.0), groups=list("aaabbbccc"))
 
 

@@ -115,6 +115,13 @@ def test_unknown_recipe_or_parameter():
         quantity_recipe("ridge", regressor__colour="red")
 
 
+@pytest.mark.parametrize("name", list(QUANTITY_RECIPES))
+def test_a_constant_target_is_predicted_without_an_error(data, name):
+    X = seen(name, data[0])[:60]
+    model = quantity_recipe(name, **QUICK.get(name, {})).fit(X, np.full(60, 40.0))
+    np.testing.assert_allclose(model.predict(X), 40.0)
+
+
 def test_counts_that_are_none(data):
     X, age = data
     bad = seen("ridge", X).copy()

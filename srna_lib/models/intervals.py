@@ -11,6 +11,7 @@ from sklearn.model_selection import GroupKFold
 from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d, has_fit_parameter, validate_data
 
 from srna_lib.data import CONTEXT
+from srna_lib.errors import InputError
 
 LEVELS = (0.5, 0.8, 0.9)
 
@@ -26,11 +27,11 @@ class IntervalRegressor(RegressorMixin, BaseEstimator):
     estimator : regressor
         Point prediction.
     levels : tuple of float, default (0.5, 0.8, 0.9)
-        Stated coverages.
+        Nominal coverages.
     n_splits : int, default 5
         Inner folds; more is slower and brings the inner models closer to the final one.
     by : str, default "dataset_id"
-        Context variable whose values may have widths of their own.
+        Covariate whose values may have widths of their own.
     min_residuals : int, default 100
         Residuals that such a value needs; the others share one width. Lower is more local and less certain.
 
@@ -54,44 +55,26 @@ class IntervalRegressor(RegressorMixin, BaseEstimator):
         by: str = "dataset_id",
         min_residuals: int = 100,
     ) -> None:
-        self.estimator = estimator
-        self.levels = levels
-        self.n_splits = n_splits
-        self.by = by
-        self.min_residuals = min_residuals
+        self.estimator, self.levels, self.n_splits = estimator, levels, n_splits
+        self.by, self.min_residuals = by, min_residuals
 
     def fit(self, X: Any, y: Any, groups: Any = None) -> Self:
-        """Fit the regressor, and its inner folds for the residuals.
-
-        Parameters
-        ----------
-        X : array or DataFrame, shape (n_samples, n_features)
-            Model input.
-        y : array, shape (n_samples,)
-            Target.
-        groups : array, shape (n_samples,), optional
-            Donor of each sample, kept together in the inner folds. Default: each its own.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        ValueError
-            A level outside 0 to 1, or fewer donors than inner folds.
-        """
+        """Fit the regressor, and its inner folds for the residuals; `groups` is the donor of each sample."""
         if not all(0 < level < 1 for level in self.levels):
             raise ValueError(f"levels is {self.levels}; expected shares between 0 and 1.")
         X, y = _checked(self, X, y, fitting=True)
-        people = np.arange(len(y)) if groups is None else pd.factorize(np.asarray(groups))[0]
-        predicted = np.empty(len(y))
-        for train, test in GroupKFold(self.n_splits, shuffle=True, random_state=0).split(y, y, people):
-            predicted[test] = self._fitted(_rows(X, train), y[train], people[train]).predict(_rows(X, test))
-        self.residuals_ = y - predicted
-        self.estimator_ = self._fitted(X, y, people)
-        cohorts = self._cohorts(X)
-        errors = np.abs(self.residuals_)
+        donors = np.arange(len(y)) if groups is None else pd.factorize(np.asarray(groups))[0]
+        if donors.max() + 1 < self.n_splits:
+            raise InputError(
+                f"prediction intervals need at least {self.n_splits} donors, one for each inner fold; the training set"
+                f" has {donors.max() + 1} (n_samples={len(y)})."
+            )
+        self.residuals_ = np.empty(len(y))
+        for train, test in GroupKFold(self.n_splits, shuffle=True, random_state=0).split(y, y, donors):
+            inner = self._fitted(_rows(X, train), y[train], donors[train])
+            self.residuals_[test] = y[test] - inner.predict(_rows(X, test))
+        self.estimator_ = self._fitted(X, y, donors)
+        cohorts, errors = self._cohorts(X), np.abs(self.residuals_)
         self.widths_: dict[str | None, dict[float, float]] = {None: self._quantiles(errors)}
         for cohort in set(cohorts) - {None}:
             if (cohorts == cohort).sum() >= self.min_residuals:
@@ -99,60 +82,37 @@ class IntervalRegressor(RegressorMixin, BaseEstimator):
         return self
 
     def predict(self, X: Any) -> np.ndarray:
-        """Predict the target.
-
-        Parameters
-        ----------
-        X : array or DataFrame
-            As in `fit`.
-
-        Returns
-        -------
-        array, shape (n_samples,)
-        """
+        """Predicted target of each sample."""
         check_is_fitted(self, "estimator_")
         return self.estimator_.predict(_checked(self, X))
 
     def predict_interval(self, X: Any) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-        """Lower and upper bound at each level.
-
-        Parameters
-        ----------
-        X : array or DataFrame
-            As in `fit`.
-
-        Returns
-        -------
-        dict
-            Level as text, e.g. ``"0.9"`` -> (low, high), each of shape (n_samples,).
-        """
-        centre = self.predict(X)
-        cohorts = self._cohorts(X)
-        out = {}
+        """Level as text, e.g. ``"0.9"`` -> (low, high), each of shape (n_samples,)."""
+        centre, cohorts = self.predict(X), self._cohorts(X)
+        bounds = {}
         for level in self.levels:
             width = np.array([self.widths_.get(c, self.widths_[None])[level] for c in cohorts])
-            out[f"{level:g}"] = (centre - width, centre + width)
-        return out
+            bounds[f"{level:g}"] = (centre - width, centre + width)
+        return bounds
 
-    def _fitted(self, X: Any, y: np.ndarray, people: np.ndarray) -> Any:
-        extra = {"groups": people} if has_fit_parameter(self.estimator, "groups") else {}
+    def _fitted(self, X: Any, y: np.ndarray, donors: np.ndarray) -> Any:
+        extra = {"groups": donors} if has_fit_parameter(self.estimator, "groups") else {}
         return clone(self.estimator).fit(X, y, **extra)
 
     def _quantiles(self, errors: np.ndarray) -> dict[float, float]:
-        """Conformal quantiles: of n residuals the ceil(level (n + 1))-th smallest; the largest where n is too few."""
+        """Conformal quantiles: of n residuals the ceil(level (n + 1))-th smallest; the largest where n is too small."""
         ordered, n = np.sort(errors), len(errors)
         ranks = {level: min(n, int(np.ceil(level * (n + 1) - 1e-9))) for level in self.levels}
         return {level: float(ordered[rank - 1]) for level, rank in ranks.items()}
 
     def _cohorts(self, X: Any) -> np.ndarray:
-        none = np.full(len(X), None, dtype=object)
-        if not isinstance(X, pd.DataFrame):
-            return none
+        """Cohort of each sample; None where the input names none."""
+        cohorts = np.full(len(X), None, dtype=object)
         prefix = f"{CONTEXT}{self.by}="
-        columns = [c for c in X.columns if str(c).startswith(prefix)]
-        for column in columns:
-            none[(X[column] != 0).to_numpy()] = column.removeprefix(prefix)
-        return none
+        for column in X if isinstance(X, pd.DataFrame) else ():
+            if str(column).startswith(prefix):
+                cohorts[(X[column] != 0).to_numpy()] = column.removeprefix(prefix)
+        return cohorts
 
 
 def _checked(model: Any, X: Any, y: Any = None, fitting: bool = False) -> Any:

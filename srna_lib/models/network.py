@@ -1,17 +1,18 @@
 """The dense network as a scikit-learn classifier: keras on JAX, one compiled training program per shape.
 
-A fresh keras model per fold spends most of its time in compilation. Here the compiled training program is kept
-per shape, and a new `fit` only resets the weights, the optimizer and the dropout seed. To meet the same shape in
-every fold, samples and features are padded (the pad is never drawn, its weights stay zero).
+A fresh keras model per fold spends most of its time in compilation. Here a new `fit` only resets the weights, the
+optimizer and the dropout seed. To meet the same shape in every fold, samples and features are padded (the pad is never
+sampled, its weights stay zero).
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from functools import lru_cache
 from itertools import pairwise
 from numbers import Integral, Real
-from typing import Any, NamedTuple
+from typing import Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
@@ -22,32 +23,8 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 
-class Program(NamedTuple):
-    """A compiled training program and what starts it.
-
-    Attributes
-    ----------
-    put : callable
-        Arrays -> the same arrays on the device.
-    initial_state : callable
-        (generator, true number of features) -> new weights, dropout seed and optimizer moments.
-    epoch : callable
-        (state, X, y, weight, order, steps) -> (state after one epoch, mean loss). The state given is used up.
-    """
-
-    put: Any
-    initial_state: Any
-    epoch: Any
-
-
 def import_keras() -> Any:
-    """Import keras on its JAX backend.
-
-    Raises
-    ------
-    RuntimeError
-        When keras was imported before with another backend.
-    """
+    """Keras on its JAX backend; refused where it was imported before with another."""
     os.environ.setdefault("KERAS_BACKEND", "jax")
     import keras
 
@@ -64,22 +41,7 @@ def clear_programs() -> None:
 
 
 def build(keras: Any, n_features: int, hidden: tuple, dropout: tuple, n_classes: int) -> Any:
-    """Lay out the network: dense ReLU layers with dropout, then linear outputs.
-
-    Parameters
-    ----------
-    keras : module
-        From `import_keras`.
-    n_features, n_classes : int
-        Inputs and outputs.
-    hidden, dropout : tuple
-        Units of each hidden layer and the share dropped after it.
-
-    Returns
-    -------
-    keras.Sequential
-        Input (n, n_features), output logits (n, n_classes).
-    """
+    """Lay out dense ReLU layers with dropout, then linear outputs (logits)."""
     model = keras.Sequential([keras.Input((n_features,), name="srnas")])
     for i, (units, share) in enumerate(zip(hidden, dropout, strict=True), start=1):
         model.add(keras.layers.Dense(units, activation="relu", name=f"dense_{i}"))
@@ -90,31 +52,12 @@ def build(keras: Any, n_features: int, hidden: tuple, dropout: tuple, n_classes:
 
 @lru_cache(maxsize=32)
 def compile_training(
-    n_features: int,
-    hidden: tuple,
-    dropout: tuple,
-    n_classes: int,
-    rows: int,
-    batch: int,
-    learning_rate: float,
-) -> Program:
-    """Build and compile the training of one epoch for one shape.
+    n_features: int, hidden: tuple, dropout: tuple, n_classes: int, learning_rate: float
+) -> tuple[Callable, Callable]:
+    """Compile the training of one epoch for one shape of network; jax keeps it per number of samples.
 
-    Parameters
-    ----------
-    n_features, rows : int
-        Shape of the padded training set: (rows, n_features).
-    hidden, dropout, n_classes
-        As in `build`.
-    batch : int
-        Samples per step.
-    learning_rate : float
-        Step size of Adam.
-
-    Returns
-    -------
-    Program
-        Kept in memory: the same arguments give the same program without compiling again.
+    Returns two functions: (generator, true number of features) -> state of weights, dropout seed and optimizer moments;
+    (state, X, y, weight, order, steps) -> (state after one epoch, mean loss), where the state given is used up.
     """
     keras = import_keras()
     import jax
@@ -123,13 +66,11 @@ def compile_training(
     model = build(keras, n_features, hidden, dropout, n_classes)
     optimizer = keras.optimizers.Adam(learning_rate=learning_rate)
     optimizer.build(model.trainable_variables)
-    units = (*hidden, n_classes)
 
     def initial_state(rng: np.random.Generator, true_features: int) -> tuple:
         # Glorot uniform and zero biases (keras's defaults), with the true number of inputs, not the padded
-        sizes = (true_features, *units)
         weights = []
-        for fan_in, fan_out in pairwise(sizes):
+        for fan_in, fan_out in pairwise((true_features, *hidden, n_classes)):
             limit = np.sqrt(6 / (fan_in + fan_out))
             kernel = rng.uniform(-limit, limit, (fan_in, fan_out)).astype(np.float32)
             weights += [kernel, np.zeros(fan_out, np.float32)]
@@ -160,16 +101,7 @@ def compile_training(
         state, total = jax.lax.fori_loop(0, steps, body, (state, jnp.float32(0)))
         return state, total / steps
 
-    return Program(
-        put=lambda *arrays: jax.device_put(arrays),
-        initial_state=initial_state,
-        epoch=jax.jit(epoch, donate_argnums=(0,)),
-    )
-
-
-def round_up(value: int, multiple: int) -> int:
-    """Smallest multiple that is not below a value."""
-    return -(-value // multiple) * multiple
+    return initial_state, jax.jit(epoch, donate_argnums=(0,))
 
 
 PAD_SAMPLES = 256  # training sets are padded to multiples of these, so that folds share one program
@@ -181,16 +113,13 @@ class DenseNetClassifier(ClassifierMixin, BaseEstimator):
 
     Parameters
     ----------
-    hidden : tuple of int, default (1000, 250, 250)
-        Units of the hidden layers.
-    dropout : tuple of float, default (0.5, 0.4, 0.4)
-        Share of units dropped after each hidden layer while training; as long as `hidden`.
+    hidden, dropout : tuple, default (1000, 250, 250) and (0.5, 0.4, 0.4)
+        Units of each hidden layer, and share of them dropped after it while training.
     epochs : int, default 50
-        Passes over the training samples. More lowers the training loss; on unseen studies fewer often do
-        as well.
+        Passes over the training samples. More lowers the training loss; on unseen studies fewer often do as well.
     batch_size : int, default 30
-        Samples per step; the last batch of an epoch is topped up with samples drawn again. Larger batches
-        train faster (fewer optimizer steps) and a little worse.
+        Samples per step; the last batch of an epoch is topped up with samples of others. Larger batches train faster
+        (fewer optimizer steps) and a little worse.
     learning_rate : float, default 0.001
         Step size of Adam.
     class_weight : dict, "balanced" or None, default None
@@ -222,35 +151,11 @@ class DenseNetClassifier(ClassifierMixin, BaseEstimator):
         class_weight: dict[Any, float] | str | None = None,
         random_state: Any = None,
     ) -> None:
-        self.hidden = hidden
-        self.dropout = dropout
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.class_weight = class_weight
-        self.random_state = random_state
+        self.hidden, self.dropout, self.epochs, self.batch_size = hidden, dropout, epochs, batch_size
+        self.learning_rate, self.class_weight, self.random_state = learning_rate, class_weight, random_state
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> DenseNetClassifier:
-        """Train the network from new initial weights.
-
-        Parameters
-        ----------
-        X : array or DataFrame, shape (n_samples, n_features)
-            Model input, scaled (e.g. MinMax or z-score).
-        y : array, shape (n_samples,)
-            Class labels.
-        sample_weight : array, shape (n_samples,), optional
-            Weight of each sample in the loss, e.g. one over the size of its study.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        ValueError
-            One class only, or a parameter out of range.
-        """
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Train from new weights on scaled input; `sample_weight`, shape (n_samples,), counts in the loss."""
         self._check_parameters()
         X, y = validate_data(self, X, y, dtype=np.float32)
         check_classification_targets(y)
@@ -268,17 +173,7 @@ class DenseNetClassifier(ClassifierMixin, BaseEstimator):
         return self
 
     def logits(self, X: Any) -> np.ndarray:
-        """Compute the outputs before the softmax.
-
-        Parameters
-        ----------
-        X : array or DataFrame, shape (n_samples, n_features)
-            Model input, scaled as in training.
-
-        Returns
-        -------
-        array, shape (n_samples, n_classes), float32
-        """
+        """Outputs before the softmax, shape (n_samples, n_classes), float32."""
         check_is_fitted(self, "weights_")
         layer = validate_data(self, X, dtype=np.float32, reset=False)
         for kernel, bias in zip(self.weights_[:-2:2], self.weights_[1:-2:2], strict=True):
@@ -286,44 +181,18 @@ class DenseNetClassifier(ClassifierMixin, BaseEstimator):
         return layer @ self.weights_[-2] + self.weights_[-1]
 
     def predict_proba(self, X: Any) -> np.ndarray:
-        """Probability of each class (softmax of `logits`).
-
-        Parameters
-        ----------
-        X : array or DataFrame, shape (n_samples, n_features)
-            Model input, scaled as in training.
-
-        Returns
-        -------
-        array, shape (n_samples, n_classes), rows sum to 1
-        """
+        """Probability of each class (softmax of `logits`), shape (n_samples, n_classes)."""
         logits = self.logits(X).astype(np.float64)
         exps = np.exp(logits - logits.max(axis=1, keepdims=True))
         return exps / exps.sum(axis=1, keepdims=True)
 
     def predict(self, X: Any) -> np.ndarray:
-        """Most probable class of each sample.
-
-        Parameters
-        ----------
-        X : array or DataFrame, shape (n_samples, n_features)
-            Model input, scaled as in training.
-
-        Returns
-        -------
-        array, shape (n_samples,)
-        """
-        logits = self.logits(X)
-        return self.classes_[logits.argmax(axis=1)]
+        """Most probable class of each sample."""
+        best = self.logits(X).argmax(axis=1)
+        return self.classes_[best]
 
     def to_keras(self) -> Any:
-        """Give the trained network as a plain ``keras.Sequential`` with softmax output.
-
-        Returns
-        -------
-        keras.Sequential
-            Input (n, n_features), output (n, n_classes); can be saved as ``.keras``.
-        """
+        """The trained network as a plain ``keras.Sequential`` with softmax output; can be saved as ``.keras``."""
         check_is_fitted(self, "weights_")
         keras = import_keras()
         model = build(keras, self.n_features_in_, tuple(self.hidden), tuple(self.dropout), len(self.classes_))
@@ -343,30 +212,25 @@ class DenseNetClassifier(ClassifierMixin, BaseEstimator):
                 raise ValueError(f"{name} is {value!r}; expected a number of at least {low}.")
 
     def _train(self, X: np.ndarray, y: np.ndarray, weight: np.ndarray, rng: np.random.Generator) -> None:
+        import_keras()
+        import jax
+
         n, n_features = X.shape
         batch = min(self.batch_size, n)
-        rows, columns = round_up(n, PAD_SAMPLES), round_up(n_features, PAD_FEATURES)
-        program = compile_training(
-            columns,
-            tuple(self.hidden),
-            tuple(self.dropout),
-            len(self.classes_),
-            rows,
-            batch,
-            float(self.learning_rate),
+        rows = -(-n // PAD_SAMPLES) * PAD_SAMPLES
+        columns = -(-n_features // PAD_FEATURES) * PAD_FEATURES
+        initial_state, epoch = compile_training(
+            columns, tuple(self.hidden), tuple(self.dropout), len(self.classes_), float(self.learning_rate)
         )
         X = np.pad(X, ((0, rows - n), (0, columns - n_features)))
-        y, weight = np.pad(y, (0, rows - n)), np.pad(weight, (0, rows - n))
-        data = program.put(X, y, weight)
-        state = program.initial_state(rng, n_features)
-        steps, losses = -(-n // batch), []
+        data = jax.device_put((X, np.pad(y, (0, rows - n)), np.pad(weight, (0, rows - n))))
+        state, steps, losses = initial_state(rng, n_features), -(-n // batch), []
         for _ in range(self.epochs):
             order = np.zeros((-(-rows // batch), batch), dtype=np.int32)
-            drawn = np.concatenate([rng.permutation(n), rng.integers(0, n, steps * batch - n)])
-            order[:steps] = drawn.reshape(steps, batch)
-            state, loss = program.epoch(state, *data, order, steps)
+            samples = np.concatenate([rng.permutation(n), rng.integers(0, n, steps * batch - n)])
+            order[:steps] = samples.reshape(steps, batch)
+            state, loss = epoch(state, *data, order, steps)
             losses.append(loss)
-        weights = [np.array(w) for w in state[0]]
-        weights[0] = weights[0][:n_features]
-        self.weights_ = weights
+        self.weights_ = [np.array(w) for w in state[0]]
+        self.weights_[0] = self.weights_[0][:n_features]
         self.loss_curve_ = np.array([float(loss) for loss in losses])

@@ -1,8 +1,7 @@
 """scikit-learn transformers from raw counts to model input.
 
 Each is fitted on training samples only (put it into a ``Pipeline``), accepts a DataFrame or an array, and keeps
-feature names through ``get_feature_names_out``. MinMax and z-score are scikit-learn's own ``MinMaxScaler``
-and ``StandardScaler``.
+feature names through ``get_feature_names_out``.
 """
 
 from __future__ import annotations
@@ -16,41 +15,22 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.feature_selection import SelectorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+MIN_GROUP = 5  # training samples that a cohort needs for numbers of its own
+MIN_STEADY = 20  # sRNAs that a trimmed mean rests on, where there are as many
+
 
 class _SampleWise(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     """Base of transformers that look at one sample at a time and so learn nothing but the feature names."""
 
-    def fit(self, X: Any, y: Any = None) -> _SampleWise:
-        """Remember the feature names.
-
-        Parameters
-        ----------
-        X : array or DataFrame, shape (n_samples, n_features)
-            Raw counts.
-        y : ignored
-
-        Returns
-        -------
-        self
-        """
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Remember the feature names."""
         validate_data(self, X, dtype=np.float64, ensure_non_negative=True)
         return self
 
     def transform(self, X: Any) -> Any:
-        """Transform each sample on its own.
-
-        Parameters
-        ----------
-        X : array or DataFrame, shape (n_samples, n_features)
-            Raw counts.
-
-        Returns
-        -------
-        array, shape (n_samples, n_features)
-        """
+        """Transform each sample on its own."""
         check_is_fitted(self, "n_features_in_")
-        values = validate_data(self, X, dtype=np.float64, ensure_non_negative=True, reset=False)
-        return self._per_sample(values)
+        return self._per_sample(validate_data(self, X, dtype=np.float64, ensure_non_negative=True, reset=False))
 
     def _per_sample(self, values: np.ndarray) -> np.ndarray:
         raise NotImplementedError
@@ -62,15 +42,19 @@ class _SampleWise(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         return tags
 
 
+def _reads_per_million(values: np.ndarray) -> np.ndarray:
+    size = values.sum(axis=1, keepdims=True)
+    return 1e6 * values / np.where(size > 0, size, 1.0)
+
+
 class ReadsPerMillion(_SampleWise):
     """Reads per million: counts divided by the library's sum, times 10^6 (the paper's normalisation).
 
-    The sum runs over the features given, so put this step before any filter. A sample without a single read
-    stays zero.
+    The sum runs over the features given, so put this step before any filter. A sample without a read stays zero.
     """
 
     def _per_sample(self, values: np.ndarray) -> np.ndarray:
-        return 1e6 * values / _library_size(values)
+        return _reads_per_million(values)
 
 
 class LogCPM(_SampleWise):
@@ -80,20 +64,25 @@ class LogCPM(_SampleWise):
     ----------
     prior : float, default 1.0
         Added to the CPM, in reads per million. Raise it when shallow libraries make low counts noisy.
+
+    Examples
+    --------
+    >>> LogCPM().fit_transform([[1, 3], [2, 2]]).round(1)
+    array([[17.9, 19.5],
+           [18.9, 18.9]])
     """
 
     def __init__(self, prior: float = 1.0) -> None:
         self.prior = prior
 
     def _per_sample(self, values: np.ndarray) -> np.ndarray:
-        return np.log2(1e6 * values / _library_size(values) + self.prior)
+        return np.log2(_reads_per_million(values) + self.prior)
 
 
 class SampleRanks(_SampleWise):
     """Rank of each sRNA within its sample, as a share in (0, 1]; ties get their mean rank.
 
-    Ranks ignore any monotone distortion of a library (depth, dynamic range), which makes them a strong baseline
-    across studies.
+    Ranks ignore any monotone distortion of a library (depth, dynamic range): a strong baseline across studies.
     """
 
     def _per_sample(self, values: np.ndarray) -> np.ndarray:
@@ -106,15 +95,14 @@ class Presence(_SampleWise):
     Parameters
     ----------
     min_rpm : float, default 1.0
-        Expressed means at least this many reads per million (and at least one read). Raise it to ignore
-        background.
+        Expressed means at least this many reads per million (and at least one read). Raise it to ignore background.
     """
 
     def __init__(self, min_rpm: float = 1.0) -> None:
         self.min_rpm = min_rpm
 
     def _per_sample(self, values: np.ndarray) -> np.ndarray:
-        return ((values > 0) & (1e6 * values / _library_size(values) >= self.min_rpm)).astype(np.float64)
+        return ((values > 0) & (_reads_per_million(values) >= self.min_rpm)).astype(np.float64)
 
 
 class ZeroFilter(SelectorMixin, BaseEstimator):
@@ -123,8 +111,8 @@ class ZeroFilter(SelectorMixin, BaseEstimator):
     Parameters
     ----------
     max_zero_share : float, default 0.3
-        A feature stays when at most this share of the training samples has no read of it. The paper used
-        0.3; 0.9 keeps every feature present in 10 % of the samples, and with it the markers of small classes.
+        A feature stays when at most this share of the training samples has no read of it. The paper used 0.3; 0.9
+        keeps every feature present in 10 % of the samples, and with it the markers of small classes.
 
     Attributes
     ----------
@@ -135,24 +123,8 @@ class ZeroFilter(SelectorMixin, BaseEstimator):
     def __init__(self, max_zero_share: float = 0.3) -> None:
         self.max_zero_share = max_zero_share
 
-    def fit(self, X: Any, y: Any = None) -> ZeroFilter:
-        """Count zeros in the training samples.
-
-        Parameters
-        ----------
-        X : array or DataFrame, shape (n_samples, n_features)
-            Counts, RPM or anything where zero means absent.
-        y : ignored
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        ValueError
-            When no feature would stay, or `max_zero_share` is not within 0 to 1.
-        """
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Count zeros in the training samples; a filter that leaves nothing is refused."""
         if not 0 <= self.max_zero_share <= 1:
             raise ValueError(f"max_zero_share is {self.max_zero_share}; expected a share from 0 to 1.")
         values = validate_data(self, X, dtype=np.float64)
@@ -170,46 +142,15 @@ class ZeroFilter(SelectorMixin, BaseEstimator):
 
 
 def feature_names(pipeline: Any, X: pd.DataFrame) -> np.ndarray:
-    """Names of the features that reach the final estimator of a fitted pipeline.
-
-    Parameters
-    ----------
-    pipeline : Pipeline
-        Fitted; its last step is the classifier.
-    X : DataFrame, shape (n_samples, n_features)
-        Counts with the names of the training data.
-
-    Returns
-    -------
-    array of str, shape (n_model_features,)
-    """
+    """Names of the features of `X` that reach the final estimator of a fitted pipeline."""
     return pipeline[:-1].get_feature_names_out(np.asarray(X.columns, dtype=object))
 
 
-def _library_size(values: np.ndarray) -> np.ndarray:
-    size = values.sum(axis=1, keepdims=True)
-    return np.where(size > 0, size, 1.0)
-
-
-MIN_GROUP = 5  # training samples that a cohort needs for figures of its own
-
-
 def association(z: np.ndarray, targets: np.ndarray, cohorts: np.ndarray) -> np.ndarray:
-    """Association of each feature with the targets: root mean square of t, over all samples and within cohorts.
+    """Association of features (n, d) with targets (n, t): root mean square of t, over all samples and within cohorts.
 
-    Parameters
-    ----------
-    z : array, shape (n_samples, n_features)
-        Features.
-    targets : array, shape (n_samples, n_targets)
-        Targets; an average is taken over them.
-    cohorts : array, shape (n_samples,)
-        Cohort of each sample; those below `MIN_GROUP` samples count in the whole only.
-
-    Returns
-    -------
-    array, shape (n_features,)
-        Positive: nothing is shut out, an association of zero is a small weight.
+    Positive, shape (d,): nothing is shut out, an association of zero is a small weight. Cohorts below `MIN_GROUP`
+    samples count in the whole only.
     """
 
     def squared(rows: np.ndarray) -> np.ndarray:
@@ -233,47 +174,20 @@ class RelevanceWeights(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     ----------
     power : float, default 0.5
         0 leaves all features alike; 1 trusts the associations more.
-
-    Attributes
-    ----------
-    weights_ : array, shape (n_features,)
-        Factors.
     """
 
     def __init__(self, power: float = 0.5) -> None:
         self.power = power
 
     def fit(self, X: Any, y: Any) -> Self:
-        """Measure associations in the training samples.
-
-        Parameters
-        ----------
-        X : array or DataFrame, shape (n_samples, n_features)
-            z-scores.
-        y : array, shape (n_samples,)
-            A numeric target.
-
-        Returns
-        -------
-        self
-        """
+        """Measure associations of z-scores with a numeric target in the training samples."""
         values, target = validate_data(self, X, y, dtype=np.float64, y_numeric=True)
         weights = association(values, target[:, None], np.zeros(len(values))) ** self.power
         self.weights_ = weights / np.sqrt((weights**2 * values.var(axis=0)).sum() or 1.0)
         return self
 
     def transform(self, X: Any) -> np.ndarray:
-        """Weight the features.
-
-        Parameters
-        ----------
-        X : array or DataFrame, shape (n_samples, n_features)
-            z-scores.
-
-        Returns
-        -------
-        array, shape (n_samples, n_features)
-        """
+        """Weight the features."""
         check_is_fitted(self, "weights_")
         return validate_data(self, X, dtype=np.float64, reset=False) * self.weights_
 
@@ -281,9 +195,9 @@ class RelevanceWeights(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 class TrimmedMeanLog(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     """log2 counts less the trimmed mean of their ratios to a reference profile.
 
-    In a tissue whose most abundant sRNAs change, reads per million move every other sRNA the opposite way. The
-    trimmed mean asks what the bulk of the sRNAs does instead. The reference is the mean log profile of the training
-    samples over the sRNAs that the most of them express.
+    In a tissue whose most abundant sRNAs change, reads per million move every other sRNA the opposite way. The trimmed
+    mean asks what the bulk of the sRNAs does instead. The reference is the mean log profile of the training samples
+    over the sRNAs that the most of them express (the `MIN_STEADY` most common ones at least, and their equals).
 
     Parameters
     ----------
@@ -291,13 +205,6 @@ class TrimmedMeanLog(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         Share of ratios cut off at either end. Higher resists more change and is noisier.
     prior : float, default 0.5
         Added to counts, in reads.
-
-    Attributes
-    ----------
-    steady_ : array of bool, shape (n_features,)
-        sRNAs that the ratios are taken of.
-    reference_ : array, shape (n_steady,)
-        Their mean log2 count in the training samples.
 
     References
     ----------
@@ -309,50 +216,17 @@ class TrimmedMeanLog(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         self.prior = prior
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Choose steady sRNAs and their reference profile in the training samples.
-
-        Parameters
-        ----------
-        X : array or DataFrame, shape (n_samples, n_features)
-            Counts.
-        y : ignored
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        ValueError
-            Negative counts, or `trim` outside 0 to one half.
-        """
+        """Choose steady sRNAs and their reference profile in the training samples."""
         if not 0 <= self.trim < 0.5:
             raise ValueError(f"trim is {self.trim}; expected a share from 0 to below one half.")
-        values = self._counts(X, reset=True)
+        values = validate_data(self, X, dtype=np.float64, ensure_non_negative=True)
         present = (values > 0).mean(axis=0)
-        self.steady_ = present >= present.max()
+        self.steady_ = present >= np.sort(present)[-min(MIN_STEADY, len(present))]
         self.reference_ = np.log2(values[:, self.steady_] + self.prior).mean(axis=0)
         return self
 
     def transform(self, X: Any) -> np.ndarray:
-        """Scale samples.
-
-        Parameters
-        ----------
-        X : array or DataFrame, shape (n_samples, n_features)
-            Counts.
-
-        Returns
-        -------
-        array, shape (n_samples, n_features)
-            log2 scale; 0 is the reference library's size.
-        """
+        """Scale samples: log2, where 0 is the reference library's size."""
         check_is_fitted(self, "reference_")
-        log = np.log2(self._counts(X, reset=False) + self.prior)
+        log = np.log2(validate_data(self, X, dtype=np.float64, ensure_non_negative=True, reset=False) + self.prior)
         return log - trim_mean(log[:, self.steady_] - self.reference_, self.trim, axis=1)[:, None]
-
-    def _counts(self, X: Any, *, reset: bool) -> np.ndarray:
-        values = validate_data(self, X, dtype=np.float64, reset=reset)
-        if (values < 0).any():
-            raise ValueError(f"X holds a negative value ({values.min():g}); expected counts.")
-        return values

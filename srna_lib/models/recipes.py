@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from imblearn.ensemble import BalancedRandomForestClassifier
@@ -20,7 +20,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from srna_lib.data import CONTEXT, NORMALISED
 from srna_lib.errors import InputError
-from srna_lib.models.intervals import LEVELS, IntervalRegressor
+from srna_lib.models.intervals import IntervalRegressor
 from srna_lib.models.network import DenseNetClassifier
 from srna_lib.models.pooled import PartialPoolingClassifier, PartialPoolingRegressor
 from srna_lib.models.preprocess import LogCPM, ReadsPerMillion, RelevanceWeights, TrimmedMeanLog, ZeroFilter
@@ -39,7 +39,18 @@ RECIPES = {
     "ordinal": "partial pooling with ordered classes: one threshold between each pair of neighbours",
     "metadata": "logistic regression on study, tissue, platform and depth: not a single sRNA",
 }
-# recipes that read context columns beside the sRNAs
+QUANTITY_RECIPES = {
+    "ridge": "linear baseline: log2 CPM, z-score, ridge regression, penalty by generalised cross-validation",
+    "forest": "regression forest of 300 trees on the paper's features (RPM, zero filter)",
+    "kernel": "kernel ridge, Gaussian kernel on log2 CPM z-scores weighted by their association with the target",
+    "kernel_tmm": "the same with library sizes by the trimmed mean of ratios, sRNAs present in 90 % of the samples",
+    "tissue_input": "ridge, centred within tissue (cohort): all tissues share their weights",
+    "per_tissue": "ridge, centred within tissue: every tissue has weights of its own",
+    "partial_pooling": "ridge, centred within tissue: shared weights, and smaller ones of each tissue's own",
+    "metadata": "ridge on study, tissue, platform and depth: not a single sRNA",
+    "mean": "always the mean of the training samples",
+}
+# recipes that read columns of covariates beside the sRNAs
 CONDITIONED = ("tissue_input", "per_tissue", "partial_pooling", "pooled_kernel", "ordinal")
 _POOLING = {"tissue_input": (1.0, 0.0), "per_tissue": (0.0, 1.0), "partial_pooling": (1.0, 0.15)}
 
@@ -57,7 +68,6 @@ class TwoStageForest(ClassifierMixin, BaseEstimator):
         Trees of the second forest.
     balanced : bool, default True
         Each tree sees as many samples of every class as the smallest class has (the paper's down-sampling).
-        False leaves class sizes as they are.
     n_jobs : int, default 1
         Threads; 1 where folds already run in parallel.
     random_state : int or None, default None
@@ -65,8 +75,6 @@ class TwoStageForest(ClassifierMixin, BaseEstimator):
 
     Attributes
     ----------
-    classes_ : array, shape (n_classes,)
-        Class labels.
     selected_ : array of int, shape (n_kept,)
         Positions of the features kept, in input order.
     forest_ : classifier
@@ -88,27 +96,11 @@ class TwoStageForest(ClassifierMixin, BaseEstimator):
         n_jobs: int = 1,
         random_state: int | None = None,
     ) -> None:
-        self.n_select_trees = n_select_trees
-        self.n_features_kept = n_features_kept
-        self.n_trees = n_trees
-        self.balanced = balanced
-        self.n_jobs = n_jobs
-        self.random_state = random_state
+        self.n_select_trees, self.n_features_kept, self.n_trees = n_select_trees, n_features_kept, n_trees
+        self.balanced, self.n_jobs, self.random_state = balanced, n_jobs, random_state
 
-    def fit(self, X: Any, y: Any) -> TwoStageForest:
-        """Fit both forests.
-
-        Parameters
-        ----------
-        X : array or DataFrame, shape (n_samples, n_features)
-            Model input.
-        y : array, shape (n_samples,)
-            Class labels.
-
-        Returns
-        -------
-        self
-        """
+    def fit(self, X: Any, y: Any) -> Self:
+        """Fit both forests."""
         X, y = validate_data(self, X, y, dtype=np.float32)
         check_classification_targets(y)
         self.classes_ = np.unique(y)
@@ -125,46 +117,26 @@ class TwoStageForest(ClassifierMixin, BaseEstimator):
         return self
 
     def predict_proba(self, X: Any) -> np.ndarray:
-        """Mean class probability over the trees of the second forest.
-
-        Parameters
-        ----------
-        X : array or DataFrame, shape (n_samples, n_features)
-            Model input.
-
-        Returns
-        -------
-        array, shape (n_samples, n_classes)
-        """
+        """Mean class probability over the trees of the second forest, shape (n_samples, n_classes)."""
         check_is_fitted(self, "forest_")
         X = validate_data(self, X, dtype=np.float32, reset=False)
         return self.forest_.predict_proba(X[:, self.selected_])
 
     def predict(self, X: Any) -> np.ndarray:
-        """Most probable class of each sample.
-
-        Parameters
-        ----------
-        X : array or DataFrame, shape (n_samples, n_features)
-            Model input.
-
-        Returns
-        -------
-        array, shape (n_samples,)
-        """
-        check_is_fitted(self, "forest_")
-        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+        """Most probable class of each sample."""
+        best = self.predict_proba(X).argmax(axis=1)
+        return self.classes_[best]
 
     def _forest(self, trees: int) -> Any:
         common = {"n_estimators": trees, "n_jobs": self.n_jobs, "random_state": self.random_state}
         if not self.balanced:
             return RandomForestClassifier(**common)
-        # drawing with replacement and no further bootstrap: R randomForest's sampsize with strata
+        # with replacement and no further bootstrap: R randomForest's sampsize with strata
         return BalancedRandomForestClassifier(**common, sampling_strategy="all", replacement=True, bootstrap=False)
 
 
 def recipe(name: str, *, seed: int = 0, joined: bool = False, **parameters: Any) -> Pipeline:
-    """Build a named recipe.
+    """Build a named recipe, from raw counts to a class.
 
     Parameters
     ----------
@@ -173,7 +145,7 @@ def recipe(name: str, *, seed: int = 0, joined: bool = False, **parameters: Any)
     seed : int, default 0
         Seed of everything random in it.
     joined : bool, default False
-        The input has ``normalised:`` columns beside counts (`joint.joined_tasks`): they skip the normalisation.
+        The input has ``normalised:`` columns beside counts: they skip the normalisation.
     **parameters
         Changes in scikit-learn's notation, e.g. ``classifier__epochs=5`` or ``zeros__max_zero_share=0.5``.
 
@@ -186,107 +158,28 @@ def recipe(name: str, *, seed: int = 0, joined: bool = False, **parameters: Any)
     ------
     InputError
         Unknown recipe or parameter.
+
+    Examples
+    --------
+    >>> list(recipe("logistic").named_steps)
+    ['log_cpm', 'zeros', 'scale', 'classifier']
     """
     if name not in RECIPES:
         close = difflib.get_close_matches(name, RECIPES, n=1)
         hint = f"; did you mean {close[0]!r}?" if close else "."
         raise InputError(f"unknown recipe {name!r}: expected one of {', '.join(RECIPES)}{hint}")
-    steps = _class_steps(name, seed)
-    if joined:
-        first, step = steps[0]
-        steps[0] = (first, select_columns(step, other=NORMALISED))
-    pipeline = Pipeline(steps)
-    try:
-        return pipeline.set_params(**parameters)
-    except ValueError as error:
-        raise InputError(f"recipe {name!r}: {str(error).splitlines()[0]}") from error
-
-
-def _class_steps(name: str, seed: int) -> list[tuple[str, Any]]:
-    paper = [("rpm", ReadsPerMillion()), ("zeros", ZeroFilter(0.3))]
-    log = [("log_cpm", LogCPM()), ("scale", StandardScaler())]
-    present = ("zeros", ZeroFilter(0.9))
-    if name == "dl_paper":
-        return [*paper, ("scale", MinMaxScaler()), ("classifier", DenseNetClassifier(random_state=seed))]
-    if name == "rf_paper":
-        return [*paper, ("classifier", TwoStageForest(random_state=seed))]
-    if name == "rf_plain":
-        return [*paper, ("classifier", RandomForestClassifier(500, random_state=seed))]
-    if name == "logistic":
-        linear = LogisticRegression(C=0.01, class_weight="balanced", max_iter=500, tol=1e-3)
-        return [("log_cpm", LogCPM()), present, ("scale", StandardScaler()), ("classifier", linear)]
-    if name == "dl_log":
-        network = DenseNetClassifier(
-            hidden=(1000, 250, 250),
-            dropout=(0.5, 0.4, 0.4),
-            epochs=30,
-            batch_size=128,
-            class_weight="balanced",
-            random_state=seed,
-        )
-        return [("log_cpm", LogCPM()), present, ("scale", StandardScaler()), ("classifier", network)]
-    if name in CONDITIONED:
-        shared, own = _POOLING.get(name, _POOLING["partial_pooling"])
-        kernel: dict[str, Any] = {"gamma": 0.05, "alpha": 0.05} if name == "pooled_kernel" else {}
-        profile = Pipeline([("log_cpm", LogCPM()), ("zeros", ZeroFilter(0.2))])
-        return [
-            ("profile", select_columns(profile, other=CONTEXT)),
-            ("classifier", PartialPoolingClassifier(shared, own, ordinal=name == "ordinal", **kernel)),
-        ]
-    if name == "metadata":
-        return [("scale", StandardScaler()), ("classifier", LogisticRegression(C=0.1, max_iter=1000))]
-    return [*log[:1], ("classifier", DummyClassifier(strategy="most_frequent"))]
-
-
-def select_columns(step: Any, *, other: str) -> ColumnTransformer:
-    """Apply a transformer to the columns whose name lacks a prefix, and pass the others on as they are.
-
-    Parameters
-    ----------
-    step : transformer
-        For the columns without the prefix.
-    other : str
-        The prefix: `labels.CONTEXT` or `labels.NORMALISED`.
-
-    Returns
-    -------
-    ColumnTransformer
-        From DataFrame to DataFrame.
-    """
-    parts = [
-        ("srna", step, make_column_selector(f"^(?!{other})")),
-        ("other", "passthrough", make_column_selector(f"^{other}")),
-    ]
-    return ColumnTransformer(parts, verbose_feature_names_out=False).set_output(transform="pandas")
-
-
-QUANTITY_RECIPES = {
-    "ridge": "linear baseline: log2 CPM, z-score, ridge regression, penalty by generalised cross-validation",
-    "forest": "regression forest of 300 trees on the paper's features (RPM, zero filter)",
-    "kernel": "kernel ridge, Gaussian kernel on log2 CPM z-scores weighted by their association with the target",
-    "kernel_tmm": "the same with library sizes by the trimmed mean of ratios, sRNAs present in 90 % of the samples",
-    "tissue_input": "ridge, centred within tissue (cohort): all tissues share their weights",
-    "per_tissue": "ridge, centred within tissue: every tissue has weights of its own",
-    "partial_pooling": "ridge, centred within tissue: shared weights, and smaller ones of each tissue's own",
-    "metadata": "ridge on study, tissue, platform and depth: not a single sRNA",
-    "mean": "always the mean of the training samples",
-}
-_POOLING_QUANTITY = {"tissue_input": (1.0, 0.0), "per_tissue": (0.0, 1.0), "partial_pooling": (1.0, 0.15)}
+    return _pipeline(name, _class_steps(name, seed), joined, parameters)
 
 
 def quantity_recipe(name: str, *, seed: int = 0, joined: bool = False, **parameters: Any) -> Pipeline:
-    """Build a named recipe for a quantity.
+    """Build a named recipe, from raw counts to a quantity with prediction intervals.
 
     Parameters
     ----------
     name : str
         One of `QUANTITY_RECIPES`.
-    seed : int, default 0
-        Seed of everything random in it.
-    joined : bool, default False
-        As in `models.recipe`.
-    **parameters
-        Changes in scikit-learn's notation, e.g. ``regressor__levels=(0.9,)``.
+    seed, joined, **parameters
+        As in `recipe`.
 
     Returns
     -------
@@ -297,46 +190,87 @@ def quantity_recipe(name: str, *, seed: int = 0, joined: bool = False, **paramet
     ------
     InputError
         Unknown recipe or parameter.
+
+    Examples
+    --------
+    >>> quantity_recipe("ridge")["regressor"].levels
+    (0.5, 0.8, 0.9)
     """
     if name not in QUANTITY_RECIPES:
         raise InputError(f"unknown recipe {name!r} for a quantity: expected one of {', '.join(QUANTITY_RECIPES)}.")
-    steps = _quantity_steps(name, seed)
+    *steps, model = _quantity_steps(name, seed)
+    return _pipeline(name, [*steps, ("regressor", IntervalRegressor(model))], joined, parameters)
+
+
+def _pipeline(name: str, steps: list[tuple[str, Any]], joined: bool, parameters: dict[str, Any]) -> Pipeline:
     if joined:
         steps[0] = (steps[0][0], select_columns(steps[0][1], other=NORMALISED))
-    regressor = IntervalRegressor(steps.pop()[1], levels=LEVELS)
     try:
-        return Pipeline([*steps, ("regressor", regressor)]).set_params(**parameters)
+        return Pipeline(steps).set_params(**parameters)
     except ValueError as error:
         raise InputError(f"recipe {name!r}: {str(error).splitlines()[0]}") from error
 
 
-def _quantity_steps(name: str, seed: int) -> list[tuple[str, Any]]:
+def select_columns(step: Any, *, other: str) -> ColumnTransformer:
+    """Apply a transformer to the columns whose name lacks a prefix, and pass the others on as they are."""
+    columns = [
+        ("srna", step, make_column_selector(f"^(?!{other})")),
+        ("other", "passthrough", make_column_selector(f"^{other}")),
+    ]
+    return ColumnTransformer(columns, verbose_feature_names_out=False).set_output(transform="pandas")
+
+
+def _pooled_profile() -> ColumnTransformer:
+    return select_columns(Pipeline([("log_cpm", LogCPM()), ("zeros", ZeroFilter(0.2))]), other=CONTEXT)
+
+
+def _class_steps(name: str, seed: int) -> list[tuple[str, Any]]:
+    paper = [("rpm", ReadsPerMillion()), ("zeros", ZeroFilter(0.3))]
+    log = [("log_cpm", LogCPM()), ("zeros", ZeroFilter(0.9)), ("scale", StandardScaler())]
+    if name == "dl_paper":
+        return [*paper, ("scale", MinMaxScaler()), ("classifier", DenseNetClassifier(random_state=seed))]
+    if name == "rf_paper":
+        return [*paper, ("classifier", TwoStageForest(random_state=seed))]
+    if name == "rf_plain":
+        return [*paper, ("classifier", RandomForestClassifier(500, random_state=seed))]
+    if name == "logistic":
+        linear = LogisticRegression(C=0.01, class_weight="balanced", max_iter=500, tol=1e-3)
+        return [*log, ("classifier", linear)]
+    if name == "dl_log":
+        network = DenseNetClassifier(epochs=30, batch_size=128, class_weight="balanced", random_state=seed)
+        return [*log, ("classifier", network)]
+    if name in CONDITIONED:
+        shared, own = _POOLING.get(name, _POOLING["partial_pooling"])
+        kernel: dict[str, Any] = {"gamma": 0.05, "alpha": 0.05} if name == "pooled_kernel" else {}
+        pooled = PartialPoolingClassifier(shared, own, ordinal=name == "ordinal", **kernel)
+        return [("profile", _pooled_profile()), ("classifier", pooled)]
+    if name == "metadata":
+        return [("scale", StandardScaler()), ("classifier", LogisticRegression(C=0.1, max_iter=1000))]
+    return [("log_cpm", LogCPM()), ("classifier", DummyClassifier(strategy="most_frequent"))]
+
+
+def _smooth(power: float, gamma: float) -> Pipeline:
+    """Kernel ridge behind weights that look at the target, so they belong inside the folds of the intervals."""
+    ridge = KernelRidge(alpha=0.02, kernel="rbf", gamma=gamma)
+    scaled = TransformedTargetRegressor(ridge, transformer=StandardScaler())
+    return Pipeline([("relevance", RelevanceWeights(power)), ("ridge", scaled)])
+
+
+def _quantity_steps(name: str, seed: int) -> list[Any]:
+    """Named steps, and the regressor by itself."""
     log = [("log_cpm", LogCPM()), ("zeros", ZeroFilter(0.2)), ("scale", StandardScaler())]
     if name == "ridge":
-        return [*log, ("model", RidgeCV(np.logspace(1, 6, 11)))]
+        return [*log, RidgeCV(np.logspace(1, 6, 11))]
     if name == "kernel":
-        ridge = KernelRidge(alpha=0.02, kernel="rbf", gamma=0.05)
-        smooth = TransformedTargetRegressor(ridge, transformer=StandardScaler())
-        # the weights look at the target, so they belong inside the folds of the intervals
-        return [*log, ("model", Pipeline([("relevance", RelevanceWeights()), ("ridge", smooth)]))]
+        return [*log, _smooth(0.5, 0.05)]
     if name == "kernel_tmm":
-        ridge = KernelRidge(alpha=0.02, kernel="rbf", gamma=0.03)
-        smooth = TransformedTargetRegressor(ridge, transformer=StandardScaler())
-        return [
-            ("log_tmm", Pipeline([("present", ZeroFilter(0.1)), ("log", TrimmedMeanLog())])),
-            ("scale", StandardScaler()),
-            ("model", Pipeline([("relevance", RelevanceWeights(1.0)), ("ridge", smooth)])),
-        ]
+        tmm = Pipeline([("present", ZeroFilter(0.1)), ("log", TrimmedMeanLog())])
+        return [("log_tmm", tmm), ("scale", StandardScaler()), _smooth(1.0, 0.03)]
     if name == "forest":
         forest = RandomForestRegressor(300, max_features=1 / 3, min_samples_leaf=3, random_state=seed)
-        return [("rpm", ReadsPerMillion()), ("zeros", ZeroFilter(0.3)), ("model", forest)]
-    if name in _POOLING_QUANTITY:
-        shared, own = _POOLING_QUANTITY[name]
-        profile = Pipeline([("log_cpm", LogCPM()), ("zeros", ZeroFilter(0.2))])
-        return [
-            ("profile", select_columns(profile, other=CONTEXT)),
-            ("model", PartialPoolingRegressor(shared=shared, own=own)),
-        ]
+        return [("rpm", ReadsPerMillion()), ("zeros", ZeroFilter(0.3)), forest]
+    if name in _POOLING:
+        return [("profile", _pooled_profile()), PartialPoolingRegressor(*_POOLING[name])]
     if name == "metadata":
-        return [("scale", StandardScaler()), ("model", Ridge(10.0))]
-    return [("log_cpm", LogCPM()), ("model", DummyRegressor())]
+        return [("scale", StandardScaler()), Ridge(10.0)]
+    return [("log_cpm", LogCPM()), DummyRegressor()]
