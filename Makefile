@@ -1,6 +1,7 @@
 # make reports [DATASET=demo|mirome] [PROFILE=smoke|demo|full] [JOBS=2]   rendered notebooks below reports/
 # make test      lint, types, unit tests, notebooks in profile smoke
 # make lab       the notebooks in JupyterLab
+# make course    the notebooks without the exercises' solutions, for students, below course/
 # make figures   the README's figures and tables from docs/results
 PYTHON ?= python3
 DATASET ?= demo
@@ -9,7 +10,7 @@ JOBS ?= 2
 OUT ?= reports/$(DATASET)
 BIN = .venv/bin
 
-.PHONY: reports test lint lab figures lock sync check-pages clean
+.PHONY: reports test lint lab course figures lock sync check-pages clean
 
 reports: .venv/.ready
 	$(BIN)/srna run --dataset $(DATASET) --profile $(PROFILE) --jobs $(JOBS) --out $(OUT)
@@ -25,6 +26,9 @@ lint: .venv/.ready
 
 lab: .venv/.ready
 	$(BIN)/jupyter lab --notebook-dir=notebooks
+
+course: .venv/.ready
+	$(BIN)/python scripts/make_course.py
 
 figures: .venv/.ready
 	$(BIN)/python scripts/make_figures.py

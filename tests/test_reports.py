@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+from html.parser import HTMLParser
 from pathlib import Path
 
 import nbformat
+import pandas as pd
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
@@ -160,7 +165,7 @@ def test_page_has_figures_once_with_library_once_and_no_network(run):
     assert 'src="http' not in body
     assert BANNER in body
     assert 'href="index.html"' in body
-    assert EVIL not in page.replace("<script>{", "")
+    assert EVIL not in page
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in body
 
 
@@ -599,25 +604,103 @@ def test_outputs_are_escaped_and_terminal_codes_are_gone():
     assert "&lt;i&gt;" in shown(new_output("execute_result", data={"text/plain": "<i>"}))
 
 
-def test_computed_markdown_keeps_tables_and_loses_scripts():
+HOSTILE = (
+    EVIL,
+    "<img src=x onerror=alert(1)>",
+    "<svg onload=alert(1)></svg>",
+    '<a href="javascript:alert(1)" target="_blank">x</a>',
+    '<a href="https://evil.invalid/?all=data">x</a>',
+    '<meta http-equiv="refresh" content="0;url=https://evil.invalid/">',
+    '<iframe srcdoc="<script>alert(1)</script>"></iframe>',
+    '<form action="https://evil.invalid"><button>x</button></form>',
+    "<style>@import 'https://evil.invalid/x.css';</style>",
+    '<td style="background:url(https://evil.invalid/x.png)">x</td>',
+    "[x](javascript:alert(1)) ![x](https://evil.invalid/x.png) <https://evil.invalid>",
+)
+
+
+class Elements(HTMLParser):
+    """Everything on a page that could run, load or lead anywhere."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.found: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        for name, value in attrs:
+            if name.startswith("on") or name in ("href", "src", "srcdoc", "action", "target") or "url(" in str(value):
+                self.found.append(f"{tag} {name}={value}")
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.parametrize("kind", ["text/html", "text/markdown", "text/plain", report_page.PLOTLY, "name of a column"])
+def test_nothing_active_comes_out_of_a_name(name, kind):
+    """Tables whose cells are not escaped, computed markdown, text, and figures."""
+    data = {kind: name}
+    if kind == report_page.PLOTLY:
+        data = {kind: {"data": [{"type": "bar", "x": [name], "y": [1]}], "layout": {"title": {"text": name}}}}
+    if kind == "name of a column":
+        data = {"text/html": pd.DataFrame({name: [1]}, index=[name]).style.highlight_max().to_html()}
+    body = shown(new_output("display_data", data=data)).partition("<script>document.")[0]
+    elements = Elements(body)
+    assert elements.found == []
+    active = {"script", "img", "svg", "meta", "iframe", "form", "button", "input", "link", "base", "a"} & elements.tags
+    assert active == ({"script"} if kind == report_page.PLOTLY else set())  # the figure's block of data
+    figure = "".join(re.findall(r'<script type="application/json">(.*?)</script>', body, re.DOTALL))
+    assert "<" not in figure and not re.search(r"(?i)u003c/?a\b", figure)
+    assert "@import" not in "".join(re.findall(r"<style>(.*?)</style>", body, re.DOTALL))
+
+
+def test_the_policy_names_our_scripts_and_allows_nothing_else():
+    page = page_of(new_code_cell("1", outputs=[new_output("display_data", data={report_page.PLOTLY: {"data": []}})]))
+    (policy,) = re.findall(r'http-equiv="Content-Security-Policy" content="([^"]+)"', page)
+    rules = dict(rule.strip().split(" ", 1) for rule in policy.split(";"))
+    scripts = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
+    ours = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in scripts]
+    assert len(ours) == 2  # plotly.js, and what draws and unfolds
+    assert rules["script-src"].split() == [f"'sha256-{text}'" for text in ours]
+    assert {rules[name] for name in ("default-src", "base-uri", "form-action")} == {"'none'"}
+    assert page == page_of(
+        new_code_cell("1", outputs=[new_output("display_data", data={report_page.PLOTLY: {"data": []}})])
+    )
+
+
+def test_tables_keep_their_shape_and_colours():
+    table = pd.DataFrame({"a": [1, 2]}, index=["x", "y"]).style.highlight_max(color="yellow")
+    body = shown(new_output("display_data", data={"text/html": table.to_html()}))
+    (cell,) = re.findall(r"<style>#(T_\w+) \{\s*background-color: yellow;\s*\}</style>", body)
+    assert f'<td id="{cell}" class="data row1 col0">2</td>' in body
+    plain = shown(new_output("display_data", data={"text/html": pd.DataFrame({"a": [1]})._repr_html_()}))
+    assert '<table class="dataframe">' in plain and '<tr style="text-align:right">' in plain
+
+
+def test_computed_markdown_keeps_tables():
     body = shown(new_output("display_data", data={"text/markdown": f"**bold** {EVIL}\n\n|a|\n|-|\n|1|"}))
     assert "<strong>bold</strong>" in body
     assert "<table>" in body
     assert EVIL not in body
 
 
-def test_prose_keeps_html_but_nothing_active():
-    page = page_of(prose(f'# A {EVIL}\n\n<details><summary>s</summary>x</details>\n\n<b onclick="x()">b</b>'))
+def test_prose_keeps_html_and_links_but_nothing_active():
+    page = page_of(
+        prose(f'# A {EVIL}\n\n<details><summary>s</summary>x</details>\n\n<b onclick="x()">b</b>'),
+        prose("[doi](https://doi.org/1) [page](01_a.html) [here](#a) [bad](javascript:x) [data](data:text/html,x)"),
+    )
     assert "<details><summary>s</summary>" in page
     assert EVIL not in page
     assert "<b onclick" not in page
+    main = page[page.index("<main>") :]
+    assert re.findall(r'<a href="([^"]*)"', main) == ["https://doi.org/1", "01_a.html", "#a"]
 
 
-def test_pictures_are_embedded_and_those_of_the_network_become_links(tmp_path):
+def test_pictures_are_embedded_and_those_of_the_network_are_left_out(tmp_path):
     (tmp_path / "p.svg").write_text("<svg/>")
     page = page_of(prose("![own](p.svg)\n\n![far](https://example.org/x.png)"), folder=tmp_path)
     assert 'src="data:image/svg+xml;base64,' in page
-    assert '<a href="https://example.org/x.png">far</a>' in page
+    assert "https://example.org" not in page
 
 
 def test_picture_outputs():
@@ -673,8 +756,8 @@ def test_page_title_data_set_and_parameters_are_escaped_on_the_index():
 
 
 def test_errors_are_described_for_people():
-    assert report_page.describe_error("InputError", "a.", ["\x1b[31mlong"]) == {"title": "a.", "body": ""}
-    assert report_page.describe_error("KeyError", "'a'", ["\x1b[31mlong\x1b[0m"]) == {
+    assert report_page.describe_error("InputError", "a.", "\x1b[31mlong") == {"title": "a.", "body": ""}
+    assert report_page.describe_error("KeyError", "'a'", "\x1b[31mlong\x1b[0m") == {
         "title": "KeyError: 'a'", "body": "long"}  # fmt: skip
 
 

@@ -1,20 +1,27 @@
-"""Executed notebooks -> self-contained HTML pages and the index."""
+"""Executed notebooks -> self-contained HTML pages and the index.
+
+Names from data reach a page inside HTML, markdown and figures. All three pass an allow-list, and the page's policy
+names our own scripts by their hash, so that nothing else runs, loads anything or leads away from the page.
+"""
 
 from __future__ import annotations
 
 import base64
 import functools
+import hashlib
+import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import jinja2
-from markupsafe import Markup, escape
+import nh3
+from markupsafe import Markup
 from nbconvert.filters.ansi import strip_ansi
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
-from nbconvert.preprocessors.sanitize import SanitizeHTML
+from nbconvert.preprocessors import CoalesceStreamsPreprocessor
 from nbformat import NotebookNode
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
@@ -23,221 +30,125 @@ from pygments.lexers import get_lexer_by_name
 from srna_lib.report.results import BANNER
 
 PLOTLY = "application/vnd.plotly.v1+json"
-CONFIG = {"responsive": True, "displaylogo": False}
-IMAGES = ("image/png", "image/jpeg")
-# Raw HTML that prose may not hold: what runs or loads something.
-ACTIVE = re.compile(r"(?i)</?\s*(script|iframe|object|embed|link|meta|base|form)\b|[\s\"'/]on\w+\s*=|javascript:")
-# Markup that computed markdown (a table, a sentence with numbers) may hold; anything else is shown as text.
-TAGS = ["p", "br", "hr", "em", "strong", "b", "i", "del", "sub", "sup", "code", "pre", "span", "div", "a",
-        "ul", "ol", "li", "dl", "dt", "dd", "blockquote", "h1", "h2", "h3", "h4", "h5", "h6", "details",
-        "summary", "table", "thead", "tbody", "tr", "th", "td"]  # fmt: skip
-
-
-class Figures:
-    """Turns plotly JSON into divs and counts them, which also numbers their ids."""
-
-    def __init__(self) -> None:
-        self.count = 0
-
-    def div(self, figure: Mapping[str, Any]) -> Markup:
-        """Markup of one figure; needs plotly.js on the page."""
-        import plotly.io as pio
-
-        self.count += 1
-        parts = {key: figure[key] for key in ("data", "layout", "frames") if figure.get(key)}
-        html = pio.to_html(
-            parts,
-            config=CONFIG,
-            include_plotlyjs=False,
-            full_html=False,
-            validate=False,
-            default_height="450px",
-            div_id=f"figure-{self.count}",
-        )
-        return Markup(html)
-
-
-class _Renderer(IPythonRenderer):
-    """Markdown to HTML with unique heading ids; pictures from the network become links."""
-
-    def __init__(self, folder: Path | None) -> None:
-        super().__init__(escape=False, embed_images=folder is not None, path=str(folder or ""))
-        self.toc: list[tuple[str, str]] = []
-        self.used: set[str] = set()
-
-    def heading(self, text: str, level: int, **attrs: Any) -> str:
-        label = re.sub(r"<[^>]+>", "", text)
-        slug = re.sub(r"[^\w]+", "-", Markup(label).unescape()).strip("-").lower() or "section"
-        anchor, n = slug, 2
-        while anchor in self.used:
-            anchor, n = f"{slug}-{n}", n + 1
-        self.used.add(anchor)
-        if level == 2:
-            self.toc.append((anchor, Markup(label).unescape()))
-        return f'<h{level} id="{anchor}">{text}</h{level}>\n'
-
-    def block_html(self, html: str) -> str:
-        return _tame(super().block_html(html))
-
-    def inline_html(self, html: str) -> str:
-        return _tame(super().inline_html(html))
-
-    def image(self, text: str, url: str, title: str | None = None) -> str:
-        if re.match(r"(?i)(https?:)?//", url):
-            return str(self.link(text or url, url, title))
-        return str(super().image(text, url, title))
-
-
-class Markdown:
-    """Markdown of one page: prose as its author wrote it, computed markdown with foreign tags escaped."""
-
-    def __init__(self, folder: Path | None) -> None:
-        self._renderer = _Renderer(folder)
-        self._sanitizer = SanitizeHTML(tags=TAGS)
-
-    @property
-    def toc(self) -> list[tuple[str, str]]:
-        """Anchor and text of each second-level heading so far."""
-        return self._renderer.toc
-
-    def prose(self, cell: NotebookNode) -> Markup:
-        """Markup of a markdown cell, as its author wrote it save for scripts."""
-        self._renderer.attachments = cell.get("attachments", {})
-        return Markup(MarkdownWithMath(renderer=self._renderer).render(cell.source))
-
-    def computed(self, source: str) -> Markup:
-        """Markup of markdown that code wrote: it may hold names from data, so foreign tags are escaped."""
-        # Headings of outputs get no ids: their text is data, and the table of contents belongs to the author.
-        renderer = IPythonRenderer(escape=False, exclude_anchor_links=True)
-        return Markup(self._sanitizer.sanitize_html_tags(MarkdownWithMath(renderer=renderer).render(source)))
-
-
-def cell_block(
-    cell: NotebookNode, given: Mapping[str, Any], figures: Figures, markdown: Markdown
-) -> dict[str, Any] | None:
-    """Describe what a cell shows on the page.
-
-    Parameters
-    ----------
-    cell : NotebookNode
-        Executed cell. Tags that matter: remove-cell, remove-input, exercise, solution, injected-parameters.
-    given : mapping
-        Parameters of the run, shown in place of papermill's injected cell.
-    figures : Figures
-        Counts the figures of the page.
-    markdown : Markdown
-        Renders the prose of the page.
-
-    Returns
-    -------
-    dict or None
-        ``group`` (plain, exercise, solution), ``kind`` (prose, parameters, code), ``body`` and, for code,
-        ``outputs``; None for nothing.
-    """
-    tags = set(cell.metadata.get("tags", []))
-    group = "solution" if "solution" in tags else "exercise" if "exercise" in tags else "plain"
-    if "remove-cell" in tags:
-        return None
-    if cell.cell_type == "markdown":
-        return {"group": group, "kind": "prose", "body": markdown.prose(cell)}
-    if cell.cell_type != "code":
-        return None
-    if "injected-parameters" in tags and given:
-        return {"group": group, "kind": "parameters", "body": {k: repr(v) for k, v in given.items()}}
-    hidden = "remove-input" in tags or not cell.source.strip()
-    outputs = [_output(output, figures, markdown) for output in _merged(cell.get("outputs", []))]
-    return {
-        "group": group,
-        "kind": "code",
-        "body": "" if hidden else _highlight(cell.source),
-        "outputs": [out for out in outputs if out],
-    }
-
-
-def _output(output: Mapping[str, Any], figures: Figures, markdown: Markdown) -> dict[str, Any] | None:
-    if output["output_type"] == "stream":
-        body = plain(output["text"]).strip("\n")
-        if not body:
-            return None
-        kind = "stderr" if output["name"] == "stderr" else "text"
-        return {"kind": kind, "body": body, "lines": body.count("\n") + 1}
-    if output["output_type"] == "error":
-        return {"kind": "error", **describe_error(output["ename"], output["evalue"], output["traceback"])}
-    data = output["data"]
-    if PLOTLY in data:
-        return {"kind": "figure", "body": figures.div(data[PLOTLY])}
-    if "text/html" in data:
-        return {"kind": "html", "body": Markup(data["text/html"])}
-    if "image/svg+xml" in data:
-        return {"kind": "image", "body": _data_url("image/svg+xml", data["image/svg+xml"]), "alt": "figure"}
-    for kind in IMAGES:
-        if kind in data:
-            return {
-                "kind": "image",
-                "body": f"data:{kind};base64,{''.join(data[kind].split())}",
-                "alt": "figure",
-            }
-    if "text/markdown" in data:
-        return {"kind": "html", "body": markdown.computed(data["text/markdown"])}
-    return {"kind": "text", "body": plain(data["text/plain"])} if "text/plain" in data else None
-
-
-def _tame(html: str) -> str:
-    """Show raw HTML that could run something as text."""
-    return str(escape(html)) if ACTIVE.search(html) else html
-
-
-def plain(text: str) -> str:
-    """Return terminal text without colours and with overwritten lines (progress bars) in their last state."""
-    lines = strip_ansi(text).replace("\r\n", "\n").split("\n")
-    return "\n".join(line.rstrip("\r").rsplit("\r", 1)[-1] for line in lines)
-
-
-def describe_error(name: str, message: str, traceback: Sequence[str] | str) -> dict[str, str]:
-    """Text of an exception for people: an InputError is its one sentence, anything else has a traceback.
-
-    Parameters
-    ----------
-    name, message : str
-        Class and text of the exception.
-    traceback : str or sequence of str
-        Lines as IPython prints them, colours included.
-
-    Returns
-    -------
-    dict
-        ``title`` and ``body``; the body is empty for an InputError.
-    """
-    if name == "InputError":
-        return {"title": plain(message), "body": ""}
-    lines = traceback if isinstance(traceback, str) else "\n".join(traceback)
-    return {"title": plain(f"{name}: {message}" if message else name), "body": plain(lines)}
-
-
-def _merged(outputs: Sequence[NotebookNode]) -> list[dict[str, Any]]:
-    """Join neighbouring pieces of one stream."""
-    merged: list[dict[str, Any]] = []
-    for output in outputs:
-        last = merged[-1] if merged else {}
-        if output["output_type"] == "stream" == last.get("output_type") and output["name"] == last["name"]:
-            last["text"] += output["text"]
-        else:
-            merged.append(dict(output))
-    return merged
-
-
-def _highlight(source: str) -> Markup:
-    return Markup(highlight(source, get_lexer_by_name("ipython3"), HtmlFormatter()))
-
-
-def _data_url(kind: str, text: str) -> str:
-    return f"data:{kind};base64,{base64.b64encode(text.encode()).decode()}"
-
-
+IMAGES = ("image/svg+xml", "image/png", "image/jpeg")
+# What text, tables and computed markdown may hold; prose may hold links and embedded pictures as well.
+TAGS = {
+    "p", "br", "hr", "em", "strong", "b", "i", "del", "sub", "sup", "code", "pre", "span", "div", "ul", "ol", "li",
+    "dl", "dt", "dd", "blockquote", "h1", "h2", "h3", "h4", "h5", "h6", "details", "summary", "table", "caption",
+    "colgroup", "col", "thead", "tbody", "tfoot", "tr", "th", "td",
+}  # fmt: skip
+ATTRIBUTES = {
+    "*": {"class", "id", "style", "title"},
+    "a": {"href"},
+    "img": {"src", "alt"},
+    "ol": {"start"},
+    "th": {"colspan", "rowspan", "scope"},
+    "td": {"colspan", "rowspan"},
+}
+ADDRESSES = {"href": re.compile(r"(?i)#|https?://|[\w./-]+([?#]|$)"), "src": re.compile("data:image/")}
+LOOKS = {"text-align", "color", "background-color", "font-weight"}
+# The leading style sheet of pandas' Styler, and its rules: cells by id, plain properties.
+STYLES = re.compile(r"\s*<style[^>]*>(.*?)</style>", re.DOTALL)
+RULE = re.compile(r"#T_[\w\s#.,:>-]*\{[\w\s:;#.,%()-]*\}")
 FAVICON = (
     "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E"
     "%3Cpath fill='%230b6e75' d='M1 9h3v6H1zM6 5h3v10H6zM11 1h3v14h-3z'/%3E%3C/svg%3E"
 )
+
+
+def clean(html: str, *more: str) -> Markup:
+    """Keep what is on the allow-list (and more tags) of a piece of HTML, the colours of pandas' tables included."""
+    styles = STYLES.match(html)
+    rules = "\n".join(RULE.findall(styles.group(1))) if styles else ""
+    kept = nh3.clean(
+        html,
+        tags=TAGS | set(more),
+        attributes=ATTRIBUTES,
+        attribute_filter=_safe_address,
+        url_schemes={"http", "https", "data"},
+        filter_style_properties=LOOKS,
+    )
+    return Markup(f"<style>{rules}</style>{kept}" if rules else kept)
+
+
+def _safe_address(tag: str, name: str, value: str) -> str | None:
+    return value if name not in ADDRESSES or ADDRESSES[name].match(value) else None
+
+
+class _Prose(IPythonRenderer):
+    """Markdown of a page's author: headings with unique ids, pictures embedded."""
+
+    def __init__(self, folder: Path | None) -> None:
+        super().__init__(escape=False, embed_images=folder is not None, path=str(folder or ""))
+        self.headings: dict[str, tuple[int, str]] = {}
+
+    def heading(self, text: str, level: int, **attrs: Any) -> str:
+        label = Markup(text).striptags()
+        slug = re.sub(r"\W+", "-", label).strip("-").lower() or "section"
+        names = [slug, *(f"{slug}-{n}" for n in range(2, len(self.headings) + 2))]
+        anchor = next(name for name in names if name not in self.headings)
+        self.headings[anchor] = level, label
+        return f'<h{level} id="{anchor}">{text}</h{level}>\n'
+
+    def html(self, cell: NotebookNode) -> Markup:
+        """Markup of a markdown cell."""
+        self.attachments = cell.get("attachments", {})
+        return clean(MarkdownWithMath(renderer=self).render(cell.source), "a", "img")
+
+
+def figure_json(figure: Mapping[str, Any]) -> Markup:
+    """JSON of a figure for a data block of the page; links in its texts are shown as text."""
+    text = json.dumps({key: figure[key] for key in ("data", "layout", "frames") if figure.get(key)})
+    return Markup(re.sub(r"(?i)<(?=\s*/?\s*a\b)", "&lt;", text).replace("<", "\\u003c"))
+
+
+def _block(cell: NotebookNode, given: Mapping[str, Any], prose: _Prose) -> dict[str, Any] | None:
+    """Describe what a cell shows: ``group`` (plain, exercise, solution), ``kind``, ``body`` and ``outputs``."""
+    tags = set(cell.metadata.get("tags", []))
+    group = "solution" if "solution" in tags else "exercise" if "exercise" in tags else "plain"
+    if "remove-cell" in tags or cell.cell_type == "raw" or "answer" in tags:
+        return None
+    if cell.cell_type == "markdown":
+        return {"group": group, "kind": "prose", "body": prose.html(cell)}
+    if "injected-parameters" in tags and given:
+        return {"group": group, "kind": "parameters", "body": {k: repr(v) for k, v in given.items()}}
+    hidden = "remove-input" in tags or not cell.source.strip()
+    body = "" if hidden else Markup(highlight(cell.source, get_lexer_by_name("ipython3"), HtmlFormatter()))
+    outputs = [shown for output in cell.outputs if (shown := _output(output))]
+    return {"group": group, "kind": "code", "body": body, "outputs": outputs}
+
+
+def _output(output: NotebookNode) -> dict[str, Any] | None:
+    """Describe what an output shows, or None for nothing."""
+    if output.output_type == "stream":
+        body = strip_ansi(output.text).strip("\n")
+        kind = "stderr" if output.name == "stderr" else "text"
+        return {"kind": kind, "body": body, "lines": body.count("\n") + 1} if body else None
+    if output.output_type == "error":
+        return {"kind": "error", **describe_error(output.ename, output.evalue, "\n".join(output.traceback))}
+    data = output.data
+    if PLOTLY in data:
+        height = data[PLOTLY].get("layout", {}).get("height") or 450
+        return {"kind": "figure", "body": figure_json(data[PLOTLY]), "height": height}
+    if "text/html" in data:
+        return {"kind": "html", "body": clean(data["text/html"])}
+    for kind in IMAGES:
+        if kind in data:
+            is_text = kind == "image/svg+xml"
+            encoded = base64.b64encode(data[kind].encode()).decode() if is_text else "".join(data[kind].split())
+            return {"kind": "image", "body": f"data:{kind};base64,{encoded}"}
+    if "text/markdown" in data:
+        # No ids for its headings: their text is data, and the table of contents belongs to the author.
+        renderer = IPythonRenderer(escape=False, exclude_anchor_links=True)
+        return {"kind": "html", "body": clean(MarkdownWithMath(renderer=renderer).render(data["text/markdown"]))}
+    return {"kind": "text", "body": strip_ansi(data["text/plain"])} if "text/plain" in data else None
+
+
+def describe_error(name: str, message: str, traceback: str) -> dict[str, str]:
+    """Title and body of an exception for people: an InputError is its one sentence, anything else has a traceback."""
+    if name == "InputError":
+        return {"title": strip_ansi(message), "body": ""}
+    return {"title": strip_ansi(f"{name}: {message}" if message else name), "body": strip_ansi(traceback)}
 
 
 def notebook_page(
@@ -251,46 +162,19 @@ def notebook_page(
     error: Mapping[str, str] | None = None,
     folder: Path | None = None,
 ) -> str:
-    """Render one executed notebook.
+    """Render one executed notebook; after a failure (`error`) only the cells up to it are shown.
 
-    Parameters
-    ----------
-    nb : NotebookNode
-        Executed notebook (format 4). After a failure only the cells up to it are shown.
-    stem : str
-        File name without suffix, shared by page and executed notebook.
-    title : str
-        Text of the browser's tab; escaped.
-    about : str
-        One line under the page's head: data set, profile, when, how long; escaped.
-    versions : str
-        One line at the page's foot; escaped.
-    simulated : bool
-        Whether the page carries the banner.
-    error : mapping, optional
-        ``sentence`` and ``traceback`` of a failed run (see `srna_lib.reports`).
-    folder : Path, optional
-        Where images that the prose names by relative path are found; they are embedded.
-
-    Returns
-    -------
-    str
-        A page without any reference to the network; plotly.js is embedded once if there is a figure.
+    ``about`` stands under the head, ``versions`` at the foot; pictures that prose names are looked for in ``folder``.
     """
-    cells = list(nb.cells)
-    shown = cells[: _last_started(cells) + 1] if error else cells
-    figures = Figures()
-    markdown = Markdown(folder)
+    nb, _ = CoalesceStreamsPreprocessor().preprocess(nb, {})
+    # Papermill stamps each cell that it begins.
+    begun = [i for i, cell in enumerate(nb.cells) if cell.metadata.get("papermill", {}).get("start_time")]
+    shown = nb.cells[: max(begun, default=-1) + 1] if error else nb.cells
+    prose = _Prose(folder)
     given = nb.metadata.get("papermill", {}).get("parameters", {})
-    blocks = [block for cell in shown if (block := cell_block(cell, given, figures, markdown))]
-    groups: list[dict[str, Any]] = []
-    for kind, members in groupby(blocks, key=lambda block: block["group"]):
-        if kind == "plain":
-            groups += [{"kind": kind, "blocks": [block], "toc": False} for block in members]
-        else:
-            groups.append({"kind": kind, "blocks": list(members), "toc": False})
-    if len(markdown.toc) > 2 and groups:
-        groups[0]["toc"] = True
+    blocks = [block for cell in shown if (block := _block(cell, given, prose))]
+    groups = [(kind, list(members)) for kind, members in groupby(blocks, key=lambda block: block["group"])]
+    outputs = [out["kind"] for block in blocks for out in block.get("outputs", ())]
     return _render(
         "notebook.html.j2",
         title=title,
@@ -299,75 +183,27 @@ def notebook_page(
         versions=versions,
         simulated=simulated,
         failure=error["sentence"] if error else "",
-        has_error=any(out["kind"] == "error" for block in blocks for out in block.get("outputs", ())),
-        not_run=sum(cell.cell_type == "code" for cell in cells[len(shown) :]),
+        has_error="error" in outputs,
+        not_run=sum(cell.cell_type == "code" for cell in nb.cells[len(shown) :]),
         groups=groups,
-        toc=markdown.toc,
-        has_figures=figures.count > 0,
+        toc=[(anchor, label) for anchor, (level, label) in prose.headings.items() if level == 2],
+        has_figures="figure" in outputs,
     )
 
 
-def index_page(
-    cards: Sequence[Mapping[str, Any]],
-    *,
-    title: str,
-    datasets: Iterable[Mapping[str, str]],
-    summary: str,
-    versions: str,
-    simulated: bool,
-) -> str:
-    """Render the page that links to all notebooks.
-
-    Parameters
-    ----------
-    cards : sequence of mappings
-        One per notebook: ``stem, notebook, title, status, seconds, dataset, settings`` (texts), ``numbers``
-        (name -> text), ``figure`` (plotly JSON as a dict, or None), ``error`` (None, or ``sentence`` and
-        ``traceback``); optionally ``reason``, why it does not apply and has no page. Everything is escaped.
-    title : str
-        Heading and text of the browser's tab.
-    datasets : iterable of mappings
-        ``title, citation, licence`` of each data set on the page.
-    summary : str
-        One line: how many notebooks ran, and when.
-    versions : str
-        One line at the page's foot.
-    simulated : bool
-        Whether the page carries the banner.
-
-    Returns
-    -------
-    str
-        A page without any reference to the network.
-    """
-    figures = Figures()
-    drawn = [dict(card, figure=figures.div(card["figure"]) if card.get("figure") else None) for card in cards]
-    return _render(
-        "index.html.j2",
-        title=title,
-        datasets=list(datasets),
-        summary=summary,
-        versions=versions,
-        simulated=simulated,
-        cards=drawn,
-        has_figures=figures.count > 0,
-    )
+def index_page(cards: Sequence[Mapping[str, Any]], **values: Any) -> str:
+    """Render the page that links to all notebooks: cards as `run.card_of` makes them, and the head's texts."""
+    drawn = [{**card, "figure": figure_json(card["figure"]) if card["figure"] else ""} for card in cards]
+    return _render("index.html.j2", cards=drawn, has_figures=any(card["figure"] for card in drawn), **values)
 
 
 def notebook_title(nb: NotebookNode, default: str) -> str:
     """First markdown heading of a notebook as plain text, else the default."""
     for cell in nb.cells:
-        if cell.cell_type == "markdown":
-            found = re.search(r"^#{1,3}\s+(.+?)\s*#*$", cell.source, flags=re.MULTILINE)
-            if found:
-                return re.sub(r"[*`]", "", found.group(1))
+        found = re.search(r"^#{1,3}\s+(.+?)\s*#*$", cell.source, flags=re.MULTILINE)
+        if cell.cell_type == "markdown" and found:
+            return re.sub(r"[*`]", "", found.group(1))
     return default
-
-
-def _last_started(cells: Sequence[NotebookNode]) -> int:
-    """Index of the last cell that papermill began (it stamps each one)."""
-    begun = [i for i, cell in enumerate(cells) if cell.metadata.get("papermill", {}).get("start_time")]
-    return begun[-1] if begun else -1
 
 
 @functools.cache
@@ -382,16 +218,19 @@ def _environment() -> jinja2.Environment:
 
 
 def _render(template: str, *, has_figures: bool, **values: Any) -> str:
+    """Fill a template; its policy allows the scripts that it gets here and no other."""
     from plotly.offline import get_plotlyjs
 
     environment = _environment()
     assert environment.loader is not None
-    style = environment.loader.get_source(environment, "style.css")[0]
+    style, script = (environment.loader.get_source(environment, name)[0] for name in ("style.css", "page.js"))
+    scripts = {"plotlyjs": get_plotlyjs() if has_figures else "", "script": script}
+    digests = [hashlib.sha256(text.encode()).digest() for text in scripts.values() if text]
     return environment.get_template(template).render(
         css=Markup(style + HtmlFormatter().get_style_defs(".highlight")),
         favicon=FAVICON,
         banner=BANNER,
-        has_figures=has_figures,
-        plotlyjs=Markup(get_plotlyjs()) if has_figures else "",
+        hashes=Markup(" ".join(f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests)),
+        **{name: Markup(text) for name, text in scripts.items()},
         **values,
     )

@@ -671,7 +671,7 @@ def _run_one(path: Path, folder: Path, given: dict[str, Any], digest: str, simul
                     kernel_manager_class=ThisInterpreter,
                 )
         except papermill.PapermillExecutionError as failure:
-            described = describe_error(failure.ename, failure.evalue, failure.traceback)
+            described = describe_error(failure.ename, failure.evalue, "\n".join(failure.traceback))
             error = {"name": failure.ename, "sentence": described["title"], "traceback": described["body"]}
         except Exception as failure:  # the kernel died or did not start: this notebook failed, not the run
             described = describe_error(type(failure).__name__, str(failure), "")
