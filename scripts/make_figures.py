@@ -1,6 +1,6 @@
-"""Write the README's tables and figures from ``docs/results``: ``python scripts/make_figures.py [--check | --tables]``.
+"""Write the tables and figures of README and docs from ``docs/results``: ``make_figures.py [--check | --tables]``.
 
-``--check`` writes nothing and leaves with exit code 1 when a table in README.md differs from its source; ``--tables``
+``--check`` writes nothing and leaves with exit code 1 when a table differs from its source; ``--tables``
 leaves the figures as they are (they need a Chrome, through kaleido).
 """
 
@@ -33,6 +33,7 @@ PEOPLE = {  # task -> notebook, and metric -> column title
     "age_4": ("04_age", _CALLS),
     "age_years": ("04_age", {"mae": "MAE, years", "r2": "R2", "coverage:0.9": "coverage of the 90 % interval"}),
 }
+PAGES = ("README.md", "docs/results.md")
 
 
 def read(dataset: str, notebook: str) -> list[dict[str, Any]]:
@@ -164,7 +165,7 @@ def interval(record: dict[str, Any]) -> str:
 
 
 def blocks() -> dict[str, str]:
-    """Every generated block of README.md by name."""
+    """Every generated block of the pages by name."""
     made = {"run mirome": run_line("mirome"), "labels mirome": label_table("mirome"), "run tcga": run_line("tcga")}
     for task, (notebook, metrics) in PEOPLE.items():
         made[f"{task} tcga"] = people_table(notebook, task, metrics)
@@ -175,20 +176,21 @@ def blocks() -> dict[str, str]:
     return made
 
 
-def fill(text: str) -> str:
-    """Replace what stands between ``<!-- name -->`` and ``<!-- /name -->`` by the generated block."""
+def filled(pages: dict[Path, str]) -> dict[Path, str]:
+    """The pages, with what stands between ``<!-- name -->`` and ``<!-- /name -->`` replaced by the generated block."""
     for name, block in blocks().items():
         pattern = re.compile(rf"(<!-- {re.escape(name)} -->\n).*?(<!-- /{re.escape(name)} -->)", re.DOTALL)
-        if not pattern.search(text):
-            sys.exit(f"README.md: the place of the block {name!r} is missing; expected <!-- {name} --> markers.")
-        text = pattern.sub(lambda m, block=block: m.group(1) + block + "\n" + m.group(2), text)  # type: ignore[misc]
-    return text
+        if not any(pattern.search(text) for text in pages.values()):
+            sys.exit(f"the place of the block {name!r} is missing; expected <!-- {name} --> in one of {PAGES}.")
+        pages = {
+            path: pattern.sub(lambda m, block=block: f"{m[1]}{block}\n{m[2]}", text)  # type: ignore[misc]
+            for path, text in pages.items()
+        }
+    return pages
 
 
 def figures() -> None:
     """Draw the accuracy of all recipes as SVG."""
-    pass
-
     records = [r for r in read("mirome", "02_tissue") if r["task"] == "tissue_group" and r["model"] != "dummy"]
     random = next(r for r in records if r["scheme"] == "random_5fold")
     plots.setup()
@@ -243,14 +245,14 @@ def write(figure: Any, name: str, *, height: int) -> None:
 
 def main(arguments: list[str]) -> None:
     """Write, or check, the generated parts."""
-    readme = ROOT / "README.md"
-    text = readme.read_text()
-    filled = fill(text)
+    before = {ROOT / page: (ROOT / page).read_text(encoding="utf-8") for page in PAGES}
+    after = filled(before)
     if "--check" in arguments:
-        if filled != text:
-            sys.exit("README.md differs from docs/results: run `make figures`.")
+        if stale := [path.name for path in after if after[path] != before[path]]:
+            sys.exit(f"{', '.join(stale)}: differs from docs/results; run `make figures`.")
         return
-    readme.write_text(filled)
+    for path, text in after.items():
+        path.write_text(text, encoding="utf-8")
     if "--tables" not in arguments:
         figures()
         marker_figure()

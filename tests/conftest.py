@@ -37,8 +37,6 @@ def mirror() -> Path:
 @pytest.fixture(scope="session")
 def real(mirror, tmp_path_factory):
     """Load a real data set; parsed once per session; not to be changed."""
-    pass
-
     folder = tmp_path_factory.mktemp("cache")
     loaded: dict = {}
 
@@ -101,8 +99,6 @@ def info() -> dict:
 @pytest.fixture
 def empty_cache(tmp_path, monkeypatch) -> Path:
     """An empty cache, no mirror, a registry of one data set, and a network that refuses."""
-    pass
-
     monkeypatch.setenv("SRNA_DATA_DIR", str(tmp_path / "cache"))
     monkeypatch.delenv("SRNA_DATA_MIRROR", raising=False)
     monkeypatch.setattr(registry, "registered", lambda: {"demo": {**TOY, "simulated": True, "files": []}, "toy": TOY})

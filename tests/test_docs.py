@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "scripts"))
 
 
-def test_readme_tables_are_those_of_the_results():
+def test_tables_are_those_of_the_results():
     run = subprocess.run(
         [sys.executable, ROOT / "scripts/make_figures.py", "--check"], capture_output=True, text=True, check=False
     )
@@ -49,15 +49,15 @@ def test_another_result_would_be_noticed(tmp_path, monkeypatch):
     record["value"] += 0.001
     (tmp_path / "mirome/02_tissue.json").write_text(json.dumps(records))
     monkeypatch.setattr(make_figures, "RESULTS", tmp_path)
-    text = (ROOT / "README.md").read_text()
-    assert make_figures.fill(text) != text
+    pages = {ROOT / page: (ROOT / page).read_text() for page in make_figures.PAGES}
+    assert make_figures.filled(pages) != pages
 
 
 def test_a_missing_place_is_named():
     import make_figures
 
     with pytest.raises(SystemExit, match="the place of the block 'run mirome' is missing"):
-        make_figures.fill("nothing here")
+        make_figures.filled({ROOT / "README.md": "nothing here"})
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "docs/results").glob("*/[0-9]*.json")), ids=lambda p: p.stem)

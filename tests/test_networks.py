@@ -141,8 +141,6 @@ def test_one_class_is_refused(blobs):
 
 
 def test_other_backend_is_refused(monkeypatch):
-    pass
-
     keras = models_network.import_keras()
     monkeypatch.setattr(keras.backend, "backend", lambda: "torch")
     with pytest.raises(RuntimeError, match="expected 'jax'"):

@@ -84,8 +84,6 @@ def test_verdict_needs_every_gain_above_zero():
 
 
 def test_one_undecided_gain_is_enough_to_stay_silent(monkeypatch):
-    pass
-
     def gains(first, second, *, metrics, unit, **options):
         low = -0.01 if unit == "dataset_id" else 0.02
         verdict = PREDICTABLE if low > 0 else NOT_PREDICTABLE
