@@ -74,7 +74,7 @@ def changes(node: Any) -> list[tuple[str, ast.AST]]:
         ]
         if name == "clip":
             module = isinstance(copy.func, ast.Attribute) and getattr(copy.func.value, "id", "") == "np"
-            return [("clip", copy.args[0] if module else copy.func.value)]
+            return [("clip", copy.args[0] if module else getattr(copy.func, "value", copy))]
         if name in NAMES and isinstance(copy.func, ast.Attribute):
             copy.func.attr = NAMES[name]
             return [("direction", copy)]
