@@ -112,6 +112,7 @@ def test_finished_folds_come_from_the_cache(task, splits, tmp_path, monkeypatch)
 
 def test_folds_travel_to_other_processes(task, splits, monkeypatch):
     """What `fold_cache.map_folds` sends must survive pickling (that it is run there is tested there)."""
+
     def numbered(work, split, i):
         return i, pickle.loads(pickle.dumps(work))(pickle.loads(pickle.dumps(split)))
 
