@@ -1,13 +1,22 @@
 """Door of explore: tables and maps of an atlas."""
 
-from srna_lib.explore.embedding import embed, neighbour_share, principal_components, silhouettes, variance_explained
+from srna_lib.explore.embedding import (
+    embed,
+    neighbour_share,
+    principal_components,
+    share_records,
+    silhouettes,
+    variance_explained,
+)
 from srna_lib.explore.tables import (
     biotype_table,
     class_table,
+    depth_facts,
     duplicate_profiles,
     filter_effect,
     lost_markers,
     people,
+    prepare,
     readable,
     sample_table,
     shared_studies,

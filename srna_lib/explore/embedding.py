@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 from sklearn.decomposition import PCA
 from sklearn.metrics import pairwise_distances, silhouette_samples
-from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 
 from srna_lib.errors import InputError
+from srna_lib.explore.tables import is_counts
 from srna_lib.models import LogCPM
 
 SHARES = {
@@ -36,22 +37,25 @@ def principal_components(
     n_components : int, default 50
         Components kept, fewer when there are fewer samples or sRNAs. More keeps finer differences and noise.
     transformer : scikit-learn transformer, optional
-        What turns counts into features, `preprocess.LogCPM` by default; e.g. `preprocess.SampleRanks`.
+        What turns counts into features, e.g. `SampleRanks()`. By default `LogCPM()`; values that are no counts stay.
     seed : int, default 0
         Of the randomised singular value decomposition.
 
     Returns
     -------
     DataFrame, shape (n_samples, n_components)
-        Columns ``PC1`` ..., index of `X`; ``attrs["explained_variance_ratio"]`` is a list.
+        Columns ``PC1`` ..., index of `X`; ``attrs["scale"]`` names the features they were made from.
     """
     n = min(n_components, len(X) - 1, X.shape[1])
     if n < 1:
         raise InputError(f"principal components need at least 2 samples and 1 sRNA, found {X.shape[0]} x {X.shape[1]}.")
-    pipeline = make_pipeline(transformer or LogCPM(), PCA(n, random_state=seed))
-    values = pipeline.fit_transform(X)
-    pcs = pd.DataFrame(values, index=X.index, columns=[f"PC{i + 1}" for i in range(n)])
-    pcs.attrs["explained_variance_ratio"] = pipeline[-1].explained_variance_ratio_.tolist()
+    counted = is_counts(X)
+    values = (transformer or (LogCPM() if counted else FunctionTransformer())).fit_transform(X)
+    pcs = pd.DataFrame(
+        PCA(n, random_state=seed).fit_transform(values), index=X.index, columns=[f"PC{i + 1}" for i in range(n)]
+    )
+    if transformer is None:
+        pcs.attrs["scale"] = "log2 CPM" if counted else "normalised values"
     return pcs
 
 
@@ -215,6 +219,14 @@ def neighbour_share(
         rows.append(row | {"n_samples": int(ok.sum()), "n_datasets": len(np.unique(s[ok]))})
     first = ["metric", "share", "candidates", "k", "observed", "ci_low", "ci_high", "chance", "ceiling"]
     return pd.DataFrame(rows, columns=[*first, "n_samples", "n_datasets"])
+
+
+def share_records(shares: pd.DataFrame, *, task: str, dataset: str, features: str, seed: int) -> list[dict[str, Any]]:
+    """Records of `neighbour_share` tables below each other, whose column ``model`` names what was looked at."""
+    head = {"task": task, "dataset": dataset, "features": features, "scheme": "none", "seed": seed}
+    fields = ["model", "metric", "value", "ci_low", "ci_high", "n_samples", "n_datasets"]
+    rows = shares.dropna(subset="observed").rename(columns={"observed": "value"})[fields]
+    return [{**head, **row} for row in rows.to_dict("records")]
 
 
 def silhouettes(

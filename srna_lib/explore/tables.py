@@ -41,7 +41,7 @@ def summarise(adata: ad.AnnData, label: str = "tissue_group") -> pd.DataFrame:
         f"samples without {label}": int(labels.isna().sum()),
         "sRNAs": adata.n_vars,
         "biotypes": adata.var["biotype"].nunique(),
-        "reads": float(reads.sum()),
+        "reads": reads.sum(),
         "median reads of a sample": float(np.median(reads)),
         "zeros, share of all counts": 1 - adata.X.astype(bool).sum() / (adata.n_obs * adata.n_vars),
     }
@@ -77,6 +77,26 @@ def sample_table(adata: ad.AnnData, label: str = "tissue_group") -> pd.DataFrame
         index=adata.obs_names,
     )
     return table
+
+
+def depth_facts(samples: pd.DataFrame) -> pd.Series:
+    """Say how much the depth of samples differs.
+
+    Parameters
+    ----------
+    samples : DataFrame, shape (n_samples, ...)
+        From `sample_table`.
+
+    Returns
+    -------
+    Series
+        ``low, high`` (reads; nine samples in ten lie between), ``class_factor`` (largest median of a class over the
+        smallest) and ``detected`` (rank correlation of depth and number of sRNAs detected). NaN without counts.
+    """
+    low, high = samples["reads"].quantile([0.05, 0.95])
+    medians = samples.groupby("class")["reads"].median()
+    detected = samples["reads"].corr(samples["n_detected"], method="spearman")
+    return pd.Series({"low": low, "high": high, "class_factor": medians.max() / medians.min(), "detected": detected})
 
 
 def study_table(adata: ad.AnnData, label: str = "tissue_group") -> pd.DataFrame:
@@ -204,7 +224,8 @@ def filter_effect(
     -------
     DataFrame
         One row per threshold: ``max_zero_share, n_features, share_features, share_reads`` (mean over
-        samples of the share of the sample's reads that stays) and ``n_lost_markers``.
+        samples of the share of the sample's reads that stays; NaN where values are no counts) and
+        ``n_lost_markers``.
 
     Raises
     ------
@@ -214,6 +235,8 @@ def filter_effect(
     if any(not 0 <= t <= 1 for t in thresholds):
         raise InputError(f"thresholds {list(thresholds)}: expected shares of zeros from 0 to 1.")
     values, zeros = counts.to_numpy(dtype=float), zero_share(counts).to_numpy()
+    if not is_counts(counts):
+        values = np.full_like(values, np.nan)
     size = values.sum(axis=1, keepdims=True)
     relative = (values / np.where(size > 0, size, 1)).mean(axis=0)
     best = None if y is None else (counts == 0).groupby(y.to_numpy()).mean().min(axis=0).to_numpy()
@@ -259,10 +282,26 @@ def lost_markers(counts: pd.DataFrame, y: pd.Series, max_zero_share: float = 0.3
     return table.loc[order].reset_index()
 
 
-def readable(table: pd.DataFrame, formats: Mapping[str, str]) -> pd.DataFrame:
-    """Copy a table for display: columns printed by format strings (``"{:.0%}"``), one row of headings."""
-    printed = table.assign(**{column: table[column].map(text.format) for column, text in formats.items()})
-    return printed if table.index.nlevels > 1 else printed.rename_axis(index=None, columns=table.index.name)
+def readable(table: pd.DataFrame, formats: Mapping[str, str] | None = None) -> pd.DataFrame:
+    """Copy a table for display: columns printed by format strings (``"{:.0%}"``), unknown values left empty.
+
+    Its first column names the rows; a table without rows says so.
+    """
+    if table.empty:
+        return pd.DataFrame({"": ["none in this data set"]})
+    named = table.set_index(table.columns[0]) if isinstance(table.index, pd.RangeIndex) else table
+    printed = named.assign(
+        **{
+            column: [text.format(value) if pd.notna(value) else "" for value in named[column]]
+            for column, text in (formats or {}).items()
+        }
+    )
+    return printed if named.index.nlevels > 1 else printed.rename_axis(index=None, columns=named.index.name)
+
+
+def is_counts(values: pd.DataFrame) -> bool:
+    """Whether all values are whole numbers, as raw counts are."""
+    return bool((values.to_numpy() % 1 == 0).all())
 
 
 def _labels(adata: ad.AnnData, label: str) -> pd.Series:
@@ -273,12 +312,36 @@ def _labels(adata: ad.AnnData, label: str) -> pd.Series:
 
 
 def _reads(adata: ad.AnnData) -> np.ndarray:
-    return np.asarray(adata.X.sum(axis=1)).ravel()
+    """Reads of each sample; NaN where the values of the atlas are no counts."""
+    counted = adata.uns["srna"].get("quantity", "counts") == "counts"
+    return np.asarray(adata.X.sum(axis=1), dtype=float).ravel() if counted else np.full(adata.n_obs, np.nan)
 
 
 LABELS = ("tissue_group", "tissue", "cell_tissue", "cell_class", "diagnosis", "tumour_normal", "sex")
 BATCHES = ("flow_cell", "sequencing_run", "plate", "donor_id")
 AGES = ("age_years", "gestational_age_days")
+
+
+def prepare(adata: ad.AnnData, label: str, *, min_class_size: int = 15) -> tuple[ad.AnnData, str, str]:
+    """Choose what stands for class and for study where the data set lacks the label, or is a single study.
+
+    Returns
+    -------
+    atlas : AnnData
+        `adata`, or a copy whose ``dataset_id`` is the batch (`usable_batch`) within the one study.
+    label : str
+        From `usable_label`.
+    note : str
+        Markdown that says what was chosen; empty where it is what was asked for.
+    """
+    usable, batch, notes = usable_label(adata, label, min_class_size=min_class_size), usable_batch(adata), []
+    if usable != label:
+        notes.append(f"`{label}` has no two classes that are large enough: **the class is `{usable}` from here on.**")
+    if batch != "dataset_id":
+        notes.append(f"This data set is a single study: **where it says study from here on, read `{batch}`.**")
+        adata = adata.copy()
+        adata.obs["dataset_id"] = adata.obs[batch].astype(object).fillna("unknown").astype(str)
+    return adata, usable, "\n\n".join(notes)
 
 
 def usable_label(adata: ad.AnnData, wanted: str = "tissue_group", *, min_class_size: int = 15) -> str:
@@ -349,7 +412,7 @@ def people(adata: ad.AnnData, by: str = "tissue_group") -> pd.DataFrame:
     -------
     DataFrame, one row per group
         ``group, n_samples, female, male, sex_known, age_known``: shares of its samples; age is ``age_years`` or
-        ``gestational_age_days``. Largest group first.
+        ``gestational_age_days``; ``one_sex``: whether all known are of one. Largest group first.
 
     Raises
     ------
@@ -369,24 +432,21 @@ def people(adata: ad.AnnData, by: str = "tissue_group") -> pd.DataFrame:
     grouped = known.astype(float).groupby(obs[by].astype(object).to_numpy())
     table = grouped.mean()
     table.insert(0, "n_samples", grouped.size())
+    table["one_sex"] = (table["sex_known"] > 0) & (table[["female", "male"]].max(axis=1) == table["sex_known"])
     table = table.rename_axis("group").reset_index()
     return table.sort_values(["n_samples", "group"], ascending=[False, True], ignore_index=True)
 
 
-def shared_studies(overlap: pd.DataFrame) -> pd.DataFrame:
-    """Summarise which studies brought the samples that two collections share.
-
-    Parameters
-    ----------
-    overlap : DataFrame
-        ``uns["srna"]["overlap"]`` of the open atlas, as from `open_atlas.shared_samples`.
+def shared_studies(adata: ad.AnnData) -> pd.DataFrame:
+    """Count the samples that were left out because a joined collection holds them too, most first.
 
     Returns
     -------
     DataFrame
         ``dataset_id, removed_dataset_id`` (its id in the other collection), ``by`` (the accession that tells) and
-        ``removed`` (samples), most first.
+        ``removed`` (samples); no rows where nothing was joined.
     """
     keys = ["dataset_id", "removed_dataset_id", "by"]
+    overlap = adata.uns["srna"].get("overlap", pd.DataFrame(columns=[*keys, "removed"]))
     table = overlap.groupby(keys)["removed"].size().reset_index()
     return table.sort_values(["removed", *keys], ascending=[False, True, True, True], ignore_index=True)

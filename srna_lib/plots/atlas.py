@@ -9,7 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from srna_lib.plots.base import PALETTE, as_table, decorate, panel_titles, safe, styles
+from srna_lib.plots.base import PALETTE, as_table, decorate, panel_titles, safe, styles, unrecorded
 
 
 def study_class_heatmap(table: pd.DataFrame, *, title: str = "", caption: str = "") -> go.Figure:
@@ -96,6 +96,8 @@ def people(table: pd.DataFrame, *, title: str = "", caption: str = "") -> go.Fig
         Missing columns or no rows.
     """
     table = as_table(table, ["group", "n_samples", "female", "male", "sex_known", "age_known"])
+    if not table[["sex_known", "age_known"]].any(axis=None):
+        return unrecorded(title)
     y = [f"{safe(g)} ({n})" for g, n in zip(table["group"], table["n_samples"], strict=True)]
     fig = go.Figure()
     for column, color in (("female", PALETTE[0]), ("male", PALETTE[1])):
@@ -132,6 +134,8 @@ def depth(df: pd.DataFrame, *, title: str = "", caption: str = "") -> go.Figure:
     """
     table = as_table(df.rename_axis("sample").reset_index(), ["class", "reads", "dataset_id"])
     table = table[table["class"].notna() & (table["reads"] > 0)]
+    if table.empty:  # of values that are no counts
+        return unrecorded(title)
     medians = table.groupby("class")["reads"].median().sort_values(ascending=False, kind="stable")
     fig = go.Figure()
     for name in medians.index:

@@ -161,6 +161,14 @@ def decorate(fig: go.Figure, title: str, caption: str = "", *, height: int = 450
     return fig
 
 
+def unrecorded(title: str) -> go.Figure:
+    """Place of a figure whose table is empty: it says that the data set does not record what would be drawn."""
+    fig = go.Figure()
+    fig.add_annotation(text="Not recorded in this data set.", showarrow=False, x=0, xref="paper", xanchor="left")
+    fig.update_xaxes(visible=False).update_yaxes(visible=False)
+    return decorate(fig, title, height=20)
+
+
 def as_table(records: Sequence[Mapping[str, Any]] | pd.DataFrame, columns: Iterable[str]) -> pd.DataFrame:
     """Make a table of records, after a check that the columns which a figure needs are there.
 

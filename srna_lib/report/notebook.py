@@ -3,30 +3,40 @@
 from __future__ import annotations
 
 import html
-from typing import Any
+import re
+from typing import TYPE_CHECKING, Any
 
 import anndata as ad
+import pandas as pd
 
 from srna_lib.data import with_label
 from srna_lib.datasets import load
-from srna_lib.report.results import banner_html
+from srna_lib.report.results import banner_html, write_card, write_results
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+NAN = r"\bnan\b"
+UNKNOWN = "*Not recorded in this data set.*"
 
 
 def say(text: str) -> None:
-    """Show a sentence of markdown; its numbers come from variables.
+    """Show markdown whose numbers come from variables; blocks with a number that is not known here (nan) say that.
 
     Parameters
     ----------
     text : str
-        Markdown.
+        Markdown; blocks are separated by empty lines. Nothing is shown for an empty text.
     """
     from IPython.display import Markdown, display
 
-    display(Markdown(text))
+    blocks = [UNKNOWN if re.search(NAN, block) else block for block in text.strip().split("\n\n")]
+    if text:
+        display(Markdown("\n\n".join(blocks)))
 
 
 def open_dataset(name: str, *, profile: str, seed: int = 0, label: str = "") -> tuple[ad.AnnData, dict[str, Any]]:
-    """Load a data set and introduce it: banner where it is simulated, title, citation, and what a smoke run is worth.
+    """Open a notebook: set figures up, load the data set and introduce it.
 
     Parameters
     ----------
@@ -47,6 +57,9 @@ def open_dataset(name: str, *, profile: str, seed: int = 0, label: str = "") -> 
     """
     from IPython.display import HTML, display
 
+    from srna_lib.plots import setup
+
+    setup()
     atlas = with_label(load(name, seed=seed), label)
     info = atlas.uns["srna"]
     if info["simulated"]:
@@ -55,3 +68,42 @@ def open_dataset(name: str, *, profile: str, seed: int = 0, label: str = "") -> 
     if profile == "smoke":
         say("**A smoke run:** few samples and small models, to see that everything works. Quote none of its figures.")
     return atlas, info
+
+
+def close(
+    out: str,
+    notebook: str,
+    *,
+    title: str,
+    info: dict[str, Any],
+    records: list[dict[str, Any]],
+    numbers: dict[str, str],
+    figure: go.Figure,
+    parameters: dict[str, Any],
+    predictions: pd.DataFrame | None = None,
+) -> None:
+    """Close a notebook: write its records, its predictions and the card that the index shows below ``<out>/results``.
+
+    Parameters
+    ----------
+    out, notebook : str
+        Report folder; stem of the notebook, which names the files.
+    title : str
+        The question that the notebook asks.
+    info : dict
+        From `open_dataset`.
+    records : list of dict
+        Each with the fields of `RECORD_FIELDS`.
+    numbers : dict of str
+        Label -> figure as text, computed in the notebook; what is not known here (nan) becomes "no answer".
+    figure : plotly.graph_objects.Figure
+        Headline figure.
+    parameters : dict
+        Of the run, beside its data set.
+    predictions : DataFrame, optional
+        Out-of-fold table.
+    """
+    write_results(out, notebook, records, predictions)
+    parameters = {"dataset": info["name"], **parameters}
+    told = {name: "no answer" if re.search(NAN, text) else text for name, text in numbers.items()}
+    write_card(out, notebook, title=title, key_numbers=told, figure=figure, atlas_info=info, parameters=parameters)
