@@ -68,8 +68,21 @@ def test_people_without_sex_or_with_gestational_age():
 def test_shared_studies_are_counted_most_first():
     overlap = pd.DataFrame({"dataset_id": ["P1", "P2", "P2"], "removed_dataset_id": ["m1", "m2", "m2"],
                             "by": ["run", "sample", "sample"], "removed": ["a", "b", "c"]})  # fmt: skip
-    table = tables.shared_studies(overlap)
+    joined = atlas({})
+    assert tables.shared_studies(joined).empty  # nothing was joined
+    joined.uns["srna"]["overlap"] = overlap
+    table = tables.shared_studies(joined)
     assert table["removed"].tolist() == [2, 1] and table["dataset_id"].tolist() == ["P2", "P1"]
+
+
+def test_prepare_says_what_stands_for_class_and_study():
+    flow = ["f1"] * 6 + ["f2"] * 5 + [np.nan]
+    single = atlas({"diagnosis": HALVES, "flow_cell": flow})
+    prepared, label, note = tables.prepare(single, "tissue_group", min_class_size=5)
+    assert label == "diagnosis" and "the class is `diagnosis`" in note and "read `flow_cell`" in note
+    assert prepared.obs["dataset_id"].tolist() == [*flow[:11], "unknown"] and set(single.obs["dataset_id"]) == {"P"}
+    both = atlas({"tissue_group": HALVES, "dataset_id": HALVES})
+    assert tables.prepare(both, "tissue_group", min_class_size=5) == (both, "tissue_group", "")
 
 
 @pytest.mark.parametrize(

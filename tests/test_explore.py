@@ -130,3 +130,23 @@ def test_readable_formats_and_leaves_the_source_alone():
     table = pd.DataFrame({"share": [0.123]}, index=pd.Index(["x"], name="class"))
     shown = tables.readable(table, {"share": "{:.0%}"})
     assert shown.loc["x", "share"] == "12%" and shown.columns.name == "class" and table.loc["x", "share"] == 0.123
+
+
+def test_values_that_are_no_counts_have_no_reads(tiny):
+    tiny.uns["srna"]["quantity"] = "normalised"
+    assert tables.sample_table(tiny)["reads"].isna().all() and "reads" not in tables.summarise(tiny).index
+    assert tables.biotype_table(tiny)["share_of_reads"].isna().all()
+    table = tables.filter_effect(pd.DataFrame({"a": [0.5, 1], "b": [0, 1]}), [0, 1])
+    assert table["share_reads"].isna().all() and table["n_features"].tolist() == [1, 2]
+
+
+def test_depth_facts_by_hand(tiny):
+    facts = tables.depth_facts(tables.sample_table(tiny))
+    assert (facts["low"], facts["high"]) == pytest.approx((10, 36)) and facts["class_factor"] == 2  # 20 over 10
+    assert facts["detected"] == pytest.approx(2.5 / 60**0.5)  # of ranks 2, 5, 2, 4, 2 and 2, 4.5, 4.5, 2, 2
+
+
+def test_readable_leaves_unknown_values_empty_and_says_where_there_is_nothing():
+    table = pd.DataFrame({"class": ["x", "y"], "share": [0.25, np.nan]})
+    assert tables.readable(table, {"share": "{:.0%}"})["share"].to_dict() == {"x": "25%", "y": ""}
+    assert tables.readable(table[:0]).to_numpy().tolist() == [["none in this data set"]]

@@ -290,6 +290,13 @@ def test_people_stacks_sexes_and_marks_ages():
     assert list(fig.data[0].y) == ["x (4)", f"{SAFE} (1)"]
 
 
+def test_figures_say_where_nothing_is_recorded():
+    unknown = PEOPLE.assign(female=0.0, male=0.0, sex_known=0.0, age_known=0.0)
+    for fig in (atlas.people(unknown, title="Who?"), atlas.depth(SAMPLES.assign(reads=np.nan), title="How deep?")):
+        assert not fig.data and fig.layout.annotations[0].text == "Not recorded in this data set."
+        assert fig.layout.title.text in ("Who?", "How deep?")
+
+
 def test_depth_sorts_classes_and_leaves_the_unlabelled_out():
     fig = atlas.depth(SAMPLES)
     assert [t.name for t in fig.data] == ["x (2)", "y (1)"] and fig.layout.xaxis.type == "log"

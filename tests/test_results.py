@@ -14,7 +14,8 @@ import pytest
 
 import srna_lib
 from srna_lib.evaluate.metrics import score_classes
-from srna_lib.report import results
+from srna_lib.report import close, results, say
+from srna_lib.report.notebook import answered
 from srna_lib.report.results import RECORD_FIELDS, banner_html, versions, write_card, write_results, write_text
 
 RECORD = {
@@ -188,3 +189,26 @@ def test_versions():
     for name in ("numpy", "scikit-learn", "keras", "jax"):
         assert got[name] == importlib.metadata.version(name)
     assert json.loads(json.dumps(got)) == got
+
+
+def test_close_writes_all_that_a_notebook_leaves_and_has_no_answer_where_a_number_is_unknown(
+    tmp_path, info, predictions
+):
+    numbers = {"Accuracy": f"{0.5:.0%}", "of men": f"{np.nan:.0%} of them"}
+    given = {"title": "Which?", "info": info, "figure": go.Figure(), "parameters": {"seed": 0}}
+    close(str(tmp_path), "02_tissue", records=[RECORD], numbers=numbers, predictions=predictions, **given)
+    assert {p.name for p in (tmp_path / "results").iterdir()} == {
+        f"02_tissue.{end}" for end in ("json", "parquet", "card.json", "figure.json")
+    }
+    got = strict(tmp_path / "results" / "02_tissue.card.json")
+    assert got["key_numbers"] == {"Accuracy": "50%", "of men": "no answer"}
+    assert got["parameters"] == {"dataset": "toy", "seed": 0}
+
+
+def test_say_answers_where_a_number_is_unknown(capsys):
+    say(f"It is {1.5:.1f}, not nanometres.\n\nThe share is {np.nan:.0%}.")
+    say("")
+    assert capsys.readouterr().out.count("Markdown") == 1
+    assert answered(f"It is {1.5:.1f}, not nanometres.\n\nThe share is {np.nan:.0%}.") == (
+        "It is 1.5, not nanometres.\n\n*Not recorded in this data set.*"
+    )

@@ -30,9 +30,13 @@ def say(text: str) -> None:
     """
     from IPython.display import Markdown, display
 
-    blocks = [UNKNOWN if re.search(NAN, block) else block for block in text.strip().split("\n\n")]
     if text:
-        display(Markdown("\n\n".join(blocks)))
+        display(Markdown(answered(text)))
+
+
+def answered(text: str) -> str:
+    """Text whose blocks with an unknown number say so."""
+    return "\n\n".join(UNKNOWN if re.search(NAN, block) else block for block in text.strip().split("\n\n"))
 
 
 def open_dataset(name: str, *, profile: str, seed: int = 0, label: str = "") -> tuple[ad.AnnData, dict[str, Any]]:
