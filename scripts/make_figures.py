@@ -190,44 +190,20 @@ def filled(pages: dict[Path, str]) -> dict[Path, str]:
 
 
 def figures() -> None:
-    """Draw the accuracy of all recipes as SVG."""
+    """Draw the metrics of all recipes, and the ranks of known markers under two references, as SVG."""
+    plots.setup()
     records = [r for r in read("mirome", "02_tissue") if r["task"] == "tissue_group" and r["model"] != "dummy"]
     random = next(r for r in records if r["scheme"] == "random_5fold")
-    plots.setup()
-    figure = plots.metric_bars(
-        records,
-        metric=list(METRICS),
-        title="Tissue group from small RNAs, cellular microRNAome",
-        caption=plots.caption(
-            random["n_samples"], random["n_datasets"], extra="95 % intervals: bootstrap over studies"
-        ),
-        labels=SCHEMES | METRICS,
-    )
+    about = plots.caption(random["n_samples"], random["n_datasets"], extra="95 % intervals: bootstrap over studies")
+    title, labels = "Tissue group from small RNAs, cellular microRNAome", SCHEMES | METRICS
+    figure = plots.metrics(records, metric=list(METRICS), title=title, caption=about, labels=labels)
     write(figure, "tissue_mirome.svg", height=460)
-
-
-def marker_figure() -> None:
-    """Draw the ranks of known markers under two references as SVG."""
-    pass
-    from srna_lib.plots import marker_ranks
-
-    records = [r for r in read("mirome", "05_explainability") if r["metric"].startswith("rank:")]
-    table = pd.DataFrame(
-        {
-            "class": [r["metric"].split(":")[1] for r in records],
-            "srna": [r["metric"].split(":")[2] for r in records],
-            "rank": [r["value"] for r in records],
-            "reference": [r["model"].partition(", ")[2] for r in records],
-        }
-    )
-    plots.setup()
-    figure = marker_ranks(
-        table,
-        title="Known markers by DeepLIFT (D1): the reference decides the story",
-        caption=plots.caption(
-            records[0]["n_samples"], records[0]["n_datasets"], extra="cellular microRNAome, network dl_log"
-        ),
-    )
+    ranks = pd.DataFrame(r for r in read("mirome", "05_explainability") if r["metric"].startswith("rank:"))
+    ranks[["class", "srna"]] = ranks["metric"].str.split(":", expand=True)[[1, 2]]
+    ranks["reference"] = ranks["model"].str.partition(", ")[2]
+    about = plots.caption(*ranks.loc[0, ["n_samples", "n_datasets"]], extra="cellular microRNAome, network dl_log")
+    title = "Known markers by DeepLIFT (D1): the reference decides the story"
+    figure = plots.marker_ranks(ranks.rename(columns={"value": "rank"}), title=title, caption=about)
     write(figure, "markers_mirome.svg", height=560)
 
 
@@ -255,7 +231,6 @@ def main(arguments: list[str]) -> None:
         path.write_text(text, encoding="utf-8")
     if "--tables" not in arguments:
         figures()
-        marker_figure()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Figures of flips: traces, texts and escaping."""
+"""Figures of flips: what is marked, what is drawn, and in which order."""
 
 from __future__ import annotations
 
@@ -6,100 +6,72 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from figures import BOLD, DETECTION, FLIPS, HELD, IMG, PATH, SAFE, SAFE_BOLD, STEPS
+from srna_lib import plots
 from srna_lib.errors import InputError
-from srna_lib.plots import stability
-
-EVIL, SAFE = "<b>x</b>", "&lt;b&gt;x&lt;/b&gt;"
-
-
-def pairs() -> pd.DataFrame:
-    base = {"n_samples": 7, "mean_low": 1.0, "mean_high": 9.0, "median": 4.0, "share": 0.1, "reads": 0.2}
-    rows = [
-        {"own": "A", "other": EVIL, "mean": 3.0, "censored": 0.0},
-        {"own": "A", "other": "C", "mean": 200.0, "censored": 0.8},
-        {"own": EVIL, "other": "A", "mean": np.nan, "censored": 1.0},
-        {"own": EVIL, "other": "C", "mean": 12.5, "censored": 0.5},
-    ]
-    return pd.DataFrame([{**base, **r} for r in rows])
-
-
-def curve() -> pd.DataFrame:
-    p = np.linspace(0.9, 0.1, 30)
-    table = pd.DataFrame({"step": range(30), "srna": [None, *[f"r{i}" for i in range(28)], EVIL], "reads": 0.0})
-    table["predicted"] = np.where(p > 0.5, "A", EVIL)
-    return table.assign(**{"p_A": p, f"p_{EVIL}": 1 - p})
 
 
 def test_matrix_marks_minorities_and_what_never_comes():
-    fig = stability.flip_matrix(pairs(), classes=["A", EVIL, "C"], title=EVIL)
-    heat = fig.data[0]
-    assert list(heat.x) == ["A", SAFE, "C"] and list(heat.y) == ["A (7)", f"{SAFE} (7)"]
+    (heat,) = plots.flip_matrix(FLIPS, classes=["A", IMG, BOLD]).data
+    assert list(heat.x) == ["A", SAFE, SAFE_BOLD] and list(heat.y) == ["A (7)", f"{SAFE} (7)"]
     assert np.array(heat.text).tolist() == [["", "3", "(200)"], ["×", "", "12.5"]]
     np.testing.assert_allclose(heat.z[0][1:], np.log10([3, 200]))
     assert np.isnan(heat.z[0][0]) and np.isnan(heat.z[1][0])
     assert "no path flips" in heat.customdata[1][0] and "80% of the paths" in heat.customdata[0][2]
-    assert SAFE in fig.layout.title.text and EVIL not in fig.to_json()
 
 
 def test_a_share_is_drawn_in_per_cent():
-    heat = stability.flip_matrix(pairs(), "share").data[0]
-    assert np.array(heat.text)[0, 1] in ("10", "(10)")
+    (heat,) = plots.flip_matrix(FLIPS, "share", classes=["A", IMG, BOLD]).data
+    assert np.array(heat.text)[0, 2] == "(10)"
     assert np.nanmax(np.array(heat.z, float)) == pytest.approx(0.1)
 
 
 def test_curves_mark_the_flip_and_name_the_srna():
-    fig = stability.flip_curves({"one": curve(), EVIL: curve().iloc[:3]}, classes=["A", EVIL])
-    flip = int(np.flatnonzero(curve()["predicted"] == EVIL)[0])
+    fig = plots.flip_curves({"one": PATH, IMG: PATH.iloc[:3]}, classes=["A", IMG])
+    flip = int(np.flatnonzero(PATH["predicted"] == IMG)[0])
     assert [s.x0 for s in fig.layout.shapes] == [flip], "the second curve never flips"
-    texts = [a.text for a in fig.layout.annotations]
-    assert f"r{flip - 1}" in texts and f"<b>{SAFE}</b>" in texts
+    assert {f"r{flip - 1}", "<b>one</b>", f"<b>{SAFE}</b>"} == {a.text for a in fig.layout.annotations}
     assert max(fig.data[0].x) >= flip
     assert sum(t.showlegend for t in fig.data) == 2
+    assert "step 1: r0<br>87.2%" in [text for t in fig.data for (text,) in t.customdata]
     with pytest.raises(InputError, match="there is no curve"):
-        stability.flip_curves({}, classes=["A"])
+        plots.flip_curves({}, classes=["A"])
+
+
+def test_a_class_keeps_its_colour_in_every_panel_and_figure():
+    fig = plots.flip_curves({"one": PATH, "two": PATH.iloc[::-1]}, classes=["A", "B", IMG])
+    assert len({(t.name, t.line.color) for t in fig.data}) == 2
+    assert {t.line.color for t in plots.flip_curves({"x": PATH}, classes=["A", "B", IMG]).data} == {
+        t.line.color for t in fig.data
+    }
 
 
 def test_long_names_of_samples_stand_in_a_line_of_their_own():
-    names = {"TCGA-G8-6909-01A-11R-2212-13: A (right)": curve(), "b: A (wrong)": curve()}
-    long = stability.flip_curves(names, classes=["A", EVIL])
-    plain = stability.flip_curves({"a": curve()}, classes=["A", EVIL])
+    names = {"TCGA-G8-6909-01A-11R-2212-13: A (right)": PATH, "b: A (wrong)": PATH}
+    long, plain = (plots.flip_curves(curves, classes=["A", IMG]) for curves in (names, {"a": PATH}))
     assert "<b>TCGA-G8-6909-01A-11R-2212-13:<br>A (right)</b>" in [a.text for a in long.layout.annotations]
     assert long.layout.margin.t > plain.layout.margin.t
 
 
-def test_lines_of_orders_and_of_coverage():
-    left = pd.DataFrame({"order": ["a", "a", "b", "b"], "step": [0, 5, 0, 5], "share": [1, 0.5, 1, 0.9]})
-    fig = stability.share_left(left)
-    assert [t.name for t in fig.data] == ["a", "b"] and list(fig.data[0].x) == [5], "no step 0 on a log scale"
-    cover = pd.DataFrame({"name": [EVIL, EVIL], "coverage": [0.5, 1.0], "accuracy": [0.9, 0.8]})
-    assert stability.coverage(cover).data[0].name == SAFE
+def test_lines_of_orders_leave_out_step_0_of_a_log_scale():
+    drawn = {t.name: (list(t.x), list(t.y)) for t in plots.unflipped(HELD).data}
+    assert drawn == {SAFE_BOLD: ([5], [0.5]), SAFE: ([5], [0.9])}
 
 
-def test_boxes_of_right_and_wrong_calls():
-    table = pd.DataFrame({"y_pred": ["A", "A", EVIL], "wrong": [False, True, False], "steps": [3, 1, 9]})
-    fig = stability.firmness_by_class(table.assign(sample_id=list("xyz")))
-    assert [(t.name, list(t.x)) for t in fig.data] == [("right", [3, 9]), ("wrong", [1])]
-    assert fig.data[0].marker.symbol != fig.data[1].marker.symbol
-    assert list(fig.layout.yaxis.categoryarray) == ["A", SAFE]
+def test_boxes_of_correct_and_wrong_predictions():
+    fig = plots.steps_by_class(STEPS)
+    assert {t.name: sorted(t.x) for t in fig.data} == {"correct": [3, 9], "wrong": [1]}
+    assert len({t.marker.symbol for t in fig.data}) == 2
+    assert list(fig.layout.yaxis.categoryarray)[::-1] == [SAFE, "A"]
 
 
-def test_score_worth_draws_chance_and_intervals():
-    table = pd.DataFrame({"name": ["s"], "auroc": [0.8], "ci_low": [0.7], "ci_high": [0.85]})
-    fig = stability.score_worth(table)
+def test_error_detection_draws_chance_level_and_intervals():
+    fig = plots.error_detection(DETECTION)
     assert fig.data[0].error_x.array[0] == pytest.approx(0.05) and fig.layout.shapes[0].x0 == 0.5
     assert fig.layout.xaxis.range[0] < 0.5
 
 
-@pytest.mark.parametrize(
-    "draw",
-    [
-        stability.flip_matrix,
-        stability.share_left,
-        stability.coverage,
-        stability.firmness_by_class,
-        stability.score_worth,
-    ],
-)
+@pytest.mark.parametrize("draw", [plots.flip_matrix, plots.unflipped, plots.steps_by_class, plots.error_detection])
 def test_a_table_without_its_columns_is_refused(draw):
     with pytest.raises(InputError, match="are missing"):
         draw(pd.DataFrame({"a": [1]}))

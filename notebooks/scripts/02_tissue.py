@@ -139,7 +139,7 @@ fine_records = evaluate.class_records(fine_predictions, **scoring)
 
 # %%
 counts = "; ".join(f"at least {m}: {len(t.y)} samples, {len(t.classes)} classes" for m, t in fine_tasks.items())
-plots.metric_bars(
+plots.metrics(
     fine_records,
     x="task",
     color="model",
@@ -179,7 +179,7 @@ evaluate.records_table(grouped_records + unseen_records, ["balanced_accuracy", "
 # %%
 labels = {"random_5fold": "random folds", "grouped_kfold": "grouped by study", "one_dataset_out": "one dataset out"}
 labels |= {"accuracy_per_dataset": "mean over studies", "balanced_accuracy": "balanced accuracy"}
-headline = plots.metric_bars(
+headline = plots.metrics(
     records,
     metric=["accuracy", "balanced_accuracy", "accuracy_per_dataset"],
     title=f"Tissue from small RNAs, {info['title']}",
@@ -233,7 +233,7 @@ wide = gaps.pivot(index="pair", columns="scheme", values="points")
 wide.reindex(columns=gaps["scheme"].unique(), index=gaps["pair"].unique())
 
 # %%
-plots.metric_bars(
+plots.metrics(
     gaps.rename(columns={"difference": "value"}).assign(metric="difference in accuracy"),
     x="pair",
     metric="difference in accuracy",
@@ -280,7 +280,7 @@ else:
 
 # %%
 if renamed_records:
-    figure = plots.metric_bars(
+    figure = plots.metrics(
         renamed_records,
         color="task",
         metric=list(evaluate.METRICS),

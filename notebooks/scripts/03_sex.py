@@ -113,7 +113,7 @@ say(", ".join(f"{f}: {t.X.shape[1]} features" for f, t in tasks.items()) + f"; {
 labels = {"random_5fold": "random folds (optimistic)", "grouped_kfold": "grouped by study"}
 labels |= {"patient_kfold": "grouped by patient", "row": "figure", "dataset": "direction", **evaluate.FIGURES}
 drawn, areas = "studies" if plan.unit == "dataset_id" else "patients", {"tickformat": ".2f", "title_text": ""}
-plots.metric_bars(
+plots.metrics(
     [r | {"model": f"{r['model']}, {r['features']}"} for r in six_records],
     metric=["accuracy", "balanced_accuracy", "auc"],
     title=f"Three models on {len(tasks)} feature sets, {info['title']}",
@@ -169,7 +169,7 @@ judged = "auc_within" if any(r["metric"] == "auc_within" for r in usable) else "
 winner = evaluate.best(usable, judged)
 best_model, trivial, blind = winner["model"], find(records, "dummy"), find(records, "metadata", "auc")
 caption = plots.caption(len(main.y), main.groups.nunique(), SCHEMES[plan.scheme])
-headline = plots.metric_bars(
+headline = plots.metrics(
     [r for r in records if r["model"] != "dummy" and r["value"] is not None],
     metric=["auc", *(["auc_within"] if judged == "auc_within" else []), "balanced_accuracy"],
     title=f"{label.capitalize()} from small RNAs, {info['title']}",
@@ -388,7 +388,7 @@ if len(ext):
         ext_records += evaluate.score_all(part, unit="donor_id", **scoring | {"dataset": way})
     note = plots.caption(ext["sample_id"].nunique(), scheme="external", extra="95 % intervals over patients")
     look = {"title": "Carried to another collection", "caption": note, "labels": labels}
-    fig = plots.metric_bars(ext_records, x="dataset", color="model", metric=["auc", "accuracy"], **look)
+    fig = plots.metrics(ext_records, x="dataset", color="model", metric=["auc", "accuracy"], **look)
     display(fig.update_yaxes(areas))
     farthest = max((r for r in ext_records if r["metric"] == "auc"), key=lambda r: r["value"])
     say(f"What arrives best: `{farthest['model']}`, {farthest['dataset']}: AUC {farthest['value']:.3f}.")

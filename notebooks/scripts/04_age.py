@@ -133,7 +133,7 @@ labels |= {"patient_kfold": "grouped by patient", "one_dataset_out": "one data s
 labels |= {"balanced_accuracy": "balanced accuracy", "auc_within": "AUC, mean within data sets"}
 labels |= {"r2_within": "R2, mean within data sets", "spearman": "rank correlation"}
 labels |= {"spearman_within": "rank correlation, mean within data sets"}
-plots.metric_bars(
+plots.metrics(
     [r | {"model": f"{r['model']}, {r['features']}"} for r in six_records if r["task"] == "age_2"],
     metric=["accuracy", "balanced_accuracy", "auc"],
     title=f"Two intervals of age, three models, {len(tasks)} feature sets, {info['title']}",
@@ -180,7 +180,7 @@ usable = [r for r in records if r["value"] is not None and r["model"] in names[r
 inner = {r["task"] for r in usable if r["metric"] == "auc_within"}
 judged = {t: "auc_within" if t in inner else "auc" for t in main}
 winner = {t: evaluate.best([r for r in usable if r["task"] == t], judged[t]) for t in main}
-headline = plots.metric_bars(
+headline = plots.metrics(
     [r for r in records if r["value"] is not None],
     color="task",
     metric=["accuracy", "auc", *(["auc_within"] if inner else [])],

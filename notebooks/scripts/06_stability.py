@@ -227,7 +227,7 @@ say(
 # %%
 compared = order_table(walked, "stability", **counting)
 display(readable(compared, "mean", "ratio").style.hide().format(precision=3, na_rep="–"))
-plots.share_left(
+plots.unflipped(
     share_left(walked),
     title="Paths that have not flipped, by order of silencing",
     caption=f"{compared['n_paths'].iloc[0]} paths (samples that walked in all orders), random folds, masking {masking}",
@@ -275,7 +275,7 @@ columns = ["end", "sample_id", "dataset_id", "y_true", "y_pred", "steps", "share
 ends[columns].style.hide().format(precision=3, na_rep="–")
 
 # %%
-plots.firmness_by_class(
+plots.steps_by_class(
     firm,
     title="Steps to flip, per predicted class",
     caption=plots.caption(len(firm), task.groups.nunique(), "random folds", extra=f"order {order}, masking {masking}"),
@@ -295,7 +295,7 @@ unseen = firmness(unseen_flips)
 worth = auroc_table(unseen, **counting)
 worth_seen = auroc_table(firm, **counting)
 unseen_caption = plots.caption(len(unseen), unseen["dataset_id"].nunique(), "one dataset out")
-plots.score_worth(
+plots.error_detection(
     worth,
     title="Which score tells the wrong calls in studies never seen?",
     caption=f"{unseen_caption}; {unseen['wrong'].sum()} wrong calls; 95 % intervals: bootstrap over studies",
@@ -303,8 +303,9 @@ plots.score_worth(
 
 # %%
 trials = ["p_max", "steps", "share", "reads"]
-plots.coverage(
+plots.coverage_curve(
     accuracy_at_coverage(unseen, {c: SCORES[c] for c in trials}),
+    "name",
     title="Accuracy when only the firmest calls are kept",
     caption=unseen_caption,
 )
@@ -368,7 +369,7 @@ shown.assign(what=shown["source"].map(SOURCES)).style.hide().format(precision=3,
 
 # %%
 quarters = by_firmness(changes, unseen, **counting)
-plots.metric_bars(
+plots.metrics(
     quarters,
     x="quarter",
     color="source",

@@ -1,6 +1,12 @@
-"""Door of plots: tidy tables in, plotly figures out."""
+"""Figures: tidy tables in, plotly out.
+
+Every figure takes its table first, then ``title`` and ``caption`` (plain text) and, where values have printed names,
+``labels`` (value or column name -> printed name). What comes from data is escaped. A table without rows or without a
+column that the figure needs is refused with `InputError`.
+"""
 
 from srna_lib.plots.atlas import depth, embedding_pair, filter_curve, neighbours, people, study_class_heatmap, zeros
+from srna_lib.plots.base import caption, setup, short
 from srna_lib.plots.explain import (
     agreement_heatmap,
     class_heatmaps,
@@ -13,24 +19,21 @@ from srna_lib.plots.explain import (
     sample_browser,
     sample_heatmap,
     set_dots,
-    short,
     truth_bars,
     waterfall,
     weights,
 )
 from srna_lib.plots.performance import (
-    caption,
     confusion,
     coverage_curve,
     forest,
     gains,
-    metric_bars,
+    metrics,
     null_distribution,
     paper_comparison,
     per_class,
     per_study,
     predicted_against_true,
     reliability,
-    setup,
 )
-from srna_lib.plots.stability import coverage, firmness_by_class, flip_curves, flip_matrix, score_worth, share_left
+from srna_lib.plots.stability import error_detection, flip_curves, flip_matrix, steps_by_class, unflipped

@@ -1,4 +1,4 @@
-"""Figures about an atlas: studies and classes, depth, zeros, and maps of samples."""
+"""Figures about an atlas: studies and classes, sex and age, depth, zeros, and maps of samples."""
 
 from __future__ import annotations
 
@@ -6,436 +6,199 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+import plotly.express as px
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
-from srna_lib.plots.base import PALETTE, as_table, decorate, panel_titles, safe, styles, unrecorded
+from srna_lib.plots.base import (
+    GREY,
+    PALETTE,
+    REFERENCE,
+    as_table,
+    decorate,
+    dots,
+    draw,
+    facts,
+    heatmap,
+    mark,
+    panels,
+    safe,
+    styles,
+    unrecorded,
+)
+
+MAX_LEGEND = 24
 
 
 def study_class_heatmap(table: pd.DataFrame, *, title: str = "", caption: str = "") -> go.Figure:
     """Draw which study brings how many samples of which class; white where it brings none.
 
-    Parameters
-    ----------
-    table : DataFrame, shape (n_studies, n_classes)
-        Counts, as from `explore.study_class_counts`; classes keep their order. Studies of one class come first,
-        class by class, so that they form a staircase; those of several classes stand to the right of a line.
-    title, caption : str
-        Plain text.
-
-    Returns
-    -------
-    Figure
-        One heatmap on a logarithmic colour scale; studies to the right, classes downwards.
-
-    Raises
-    ------
-    InputError
-        Empty table.
+    `table` holds counts (studies x classes). Studies of one class come first, class by class, so that they form a
+    staircase; those of several classes stand to the right of a line.
     """
     table = as_table(table.reset_index(names="study"), ["study"]).set_index("study")
     first, several = table.to_numpy().argmax(axis=1), (table > 0).sum(axis=1).to_numpy() > 1
-    order = np.lexsort((-table.max(axis=1).to_numpy(), first, several))
-    counts = table.to_numpy(dtype=float)[order].T
+    table = table.iloc[np.lexsort((-table.max(axis=1).to_numpy(), first, several))].T
+    counts = table.to_numpy(dtype=float)
     logs = np.log10(counts, out=np.full_like(counts, np.nan), where=counts > 0)
+    z = pd.DataFrame(logs, [f"{c} ({n})" for c, n in table.sum(axis=1).items()], table.columns)
     top = max(1.0, float(np.nanmax(logs)))
+    axes = f"{len(several)} studies (hover for the accession)", "class (samples)"
+    shades = ["#8FBBDD", "#3B7FB8", "#08306B"]  # a lone sample shows in a thin column
+    hover = "study %{x}<br>%{y}<br>%{customdata:d} samples"
+    fig = heatmap(z, hover=hover, axes=axes, value="samples", data=counts, scale=shades, limits=(0, top))
     ticks = [v for v in (1, 3, 10, 30, 100, 300, 1000) if np.log10(v) <= top]
-    fig = go.Figure(
-        go.Heatmap(
-            z=logs,
-            x=[safe(s) for s in table.index[order]],
-            y=[f"{safe(c)} ({int(n)})" for c, n in zip(table.columns, counts.sum(axis=1), strict=True)],
-            xgap=1 if len(table) <= 80 else 0,
-            ygap=1,
-            customdata=counts,
-            hovertemplate="study %{x}<br>%{y}<br>%{customdata:d} samples<extra></extra>",
-            hoverongaps=False,
-            colorscale=[[0, "#8FBBDD"], [0.5, "#3B7FB8"], [1, "#08306B"]],  # a lone sample shows in a thin column
-            zmin=0,
-            zmax=top,
-            colorbar={
-                "title": {"text": "samples"},
-                "tickvals": np.log10(ticks),
-                "ticktext": list(map(str, ticks)),
-            },
-        )
-    )
-    fig.update_xaxes(title_text=f"{len(table)} studies (hover for the accession)", showticklabels=False, ticks="")
-    fig.update_xaxes(type="category", showgrid=False)
-    fig.update_yaxes(title_text="class (samples)", autorange="reversed", gridcolor="#F0F0F0", type="category")
-    parted = bool(several.any() and not several.all())
-    if parted:
-        edge = int((~several).sum())
-        fig.add_vline(x=edge - 0.5, line={"color": "#B03A00", "width": 1.5, "dash": "dash"})
-        for x, anchor, text in ((-0.5, "left", f"{edge} studies of one class"),
-                                (len(table) - 0.5, "right", f"{several.sum()} of several")):  # fmt: skip
-            place = {"x": x, "xanchor": anchor, "y": 1, "yref": "paper", "yanchor": "bottom", "showarrow": False}
-            fig.add_annotation(text=text, font={"color": "#B03A00"}, **place)
-    height = max(220, (28 if table.shape[1] <= 30 else 16) * table.shape[1] + 60)
-    return decorate(fig, title, caption, height=height, panels=parted)
+    fig.update_layout(coloraxis_colorbar={"tickvals": np.log10(ticks), "ticktext": list(map(str, ticks))})
+    fig.update_traces(xgap=1 if len(several) <= 80 else 0)
+    fig.update_xaxes(showticklabels=False, ticks="")
+    edge, n = int((~several).sum()), len(several)
+    both = 0 < edge < n
+    if both:
+        fig.add_vline(x=edge - 0.5, line=REFERENCE)
+        place = {"y": 1, "yref": "paper", "yanchor": "bottom", "showarrow": False}
+        fig.add_annotation(x=-0.5, xanchor="left", text=f"{edge} studies of one class", **place)
+        fig.add_annotation(x=n - 0.5, xanchor="right", text=f"{n - edge} of several", **place)
+    height = (28 if len(table) <= 30 else 16) * len(table) + 60
+    return decorate(fig, title, caption, height=max(220, height), above="text" if both else "")
 
 
 def people(table: pd.DataFrame, *, title: str = "", caption: str = "") -> go.Figure:
-    """Draw of how many samples of each group sex and age are known.
+    """Draw of which share of the samples of each group sex and age are known; the rest of a bar is unknown.
 
-    Parameters
-    ----------
-    table : DataFrame
-        As from `coverage.people`: ``group, n_samples, female, male, sex_known, age_known``.
-    title, caption : str
-        Plain text.
-
-    Returns
-    -------
-    Figure
-        Bars of women and men, the rest unknown, and a diamond at the share with an age.
-
-    Raises
-    ------
-    InputError
-        Missing columns or no rows.
+    `table` holds ``group, n_samples, female, male, sex_known, age_known``, as from `srna_lib.explore.people`.
     """
     table = as_table(table, ["group", "n_samples", "female", "male", "sex_known", "age_known"])
     if not table[["sex_known", "age_known"]].any(axis=None):
         return unrecorded(title)
-    y = [f"{safe(g)} ({n})" for g, n in zip(table["group"], table["n_samples"], strict=True)]
-    fig = go.Figure()
-    for column, color in (("female", PALETTE[0]), ("male", PALETTE[1])):
-        hover = f"%{{y}}<br>{column}: %{{x:.0%}}<extra></extra>"
-        fig.add_bar(x=table[column], y=y, name=column, orientation="h", marker_color=color, hovertemplate=hover)
-    marker = {"size": 10, "symbol": "diamond", "color": "#333333", "line": {"width": 1, "color": "white"}}
-    hover = "%{y}<br>age known: %{x:.0%}<extra></extra>"
-    fig.add_scatter(x=table["age_known"], y=y, mode="markers", name="age known", marker=marker, hovertemplate=hover)
-    fig.update_xaxes(title_text="share of the samples (%)", tickformat=".0%", range=[-0.02, 1.04])
-    fig.update_yaxes(title_text="class (samples)", autorange="reversed", type="category")
-    fig.update_layout(barmode="stack", legend={"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom"})
-    return decorate(fig, title, caption, height=max(200, 26 * len(table) + 60), panels=True)
+    table["row"] = [f"{g} ({n})" for g, n in zip(table["group"], table["n_samples"], strict=True)]
+    look = {"female": (PALETTE[0], "circle"), "male": (PALETTE[1], "circle"), "age known": ("#333333", "diamond")}
+    titles = {"share": "share of the samples (%)", "row": "class (samples)"}
+    sexes = table.melt("row", ["female", "male"], "what", "share")
+    ages = table[["row"]].assign(what="age known", share=table["age_known"])
+    hover = "{row}<br>{what}: {share:.0%}"
+    fig = draw(px.bar, sexes, "share", "row", "what", hover=hover, titles=titles, look=look)
+    diamonds = draw(px.scatter, ages, "share", "row", "what", hover=hover, look=look)
+    fig.add_traces(diamonds.update_traces(marker={"size": 10, "line": {"width": 1, "color": "white"}}).data)
+    fig.update_xaxes(tickformat=".0%", range=[-0.02, 1.04])
+    return decorate(fig, title, caption, height=max(200, 26 * len(table) + 60), above="legend")
 
 
-def depth(df: pd.DataFrame, *, title: str = "", caption: str = "") -> go.Figure:
-    """Draw the reads of every sample by class, on a logarithmic axis, deepest class first.
+def depth(table: pd.DataFrame, *, title: str = "", caption: str = "") -> go.Figure:
+    """Draw the reads of every sample by class on a logarithmic axis, deepest class first.
 
-    Parameters
-    ----------
-    df : DataFrame, shape (n_samples, ...)
-        Columns ``class, reads, dataset_id``, as from `explore.sample_table`; unlabelled samples are left out.
-    title, caption : str
-        Plain text.
-
-    Returns
-    -------
-    Figure
-        One box with all its samples per class.
-
-    Raises
-    ------
-    InputError
-        Missing columns or no rows.
+    `table` (index: samples) holds ``class, reads, dataset_id``; samples without class are left out.
     """
-    table = as_table(df.rename_axis("sample").reset_index(), ["class", "reads", "dataset_id"])
+    table = as_table(table.rename_axis("sample").reset_index(), ["class", "reads", "dataset_id"])
     table = table[table["class"].notna() & (table["reads"] > 0)]
     if table.empty:  # of values that are no counts
         return unrecorded(title)
-    medians = table.groupby("class")["reads"].median().sort_values(ascending=False, kind="stable")
-    fig = go.Figure()
-    for name in medians.index:
-        part = table[table["class"] == name]
-        fig.add_trace(
-            go.Box(
-                x=part["reads"],
-                name=f"{safe(name)} ({len(part)})",
-                boxpoints="all",
-                pointpos=0,
-                jitter=0.7,
-                whiskerwidth=0,
-                fillcolor="rgba(255,255,255,0.6)",
-                line={"color": "#333333", "width": 1.2},
-                marker={"size": 3.5, "opacity": 0.55, "color": PALETTE[0]},
-                hovertext=[
-                    f"{safe(s)}<br>study {safe(d)}" for s, d in zip(part["sample"], part["dataset_id"], strict=True)
-                ],
-                hoveron="points",
-                showlegend=False,
-            )
-        )
-    fig.update_xaxes(title_text="reads in the sample (logarithmic)", type="log", dtick=1, exponentformat="power")
-    fig.update_yaxes(title_text="class (samples)", autorange="reversed", showgrid=False)
+    groups = table.groupby("class")["reads"]
+    medians, sizes = groups.median().sort_values(ascending=False, kind="stable"), groups.size()
+    table = table.sort_values("class", key=lambda c: c.map(medians.index.get_loc), kind="stable")
+    table = table.assign(row=[f"{c} ({sizes[c]})" for c in table["class"]])
+    titles = {"reads": "reads in the sample (logarithmic)", "row": "class (samples)"}
+    hover = "{sample}<br>study {dataset_id}<br>{reads:.0f} reads"
+    fig = draw(px.box, table, "reads", "row", hover=hover, titles=titles, points="all")
+    fig.update_traces(pointpos=0, jitter=0.7, whiskerwidth=0, fillcolor="rgba(255,255,255,0.6)", hoveron="points")
+    marker = {"size": 3.5, "opacity": 0.55, "color": PALETTE[0]}
+    fig.update_traces(line={"color": "#333333", "width": 1.2}, marker=marker)
+    fig.update_xaxes(type="log", dtick=1, exponentformat="power")
     return decorate(fig, title, caption, height=max(240, 34 * len(medians) + 60))
 
 
 def zeros(
     shares: pd.Series, thresholds: Sequence[float] = (0.3, 0.9), *, title: str = "", caption: str = ""
 ) -> go.Figure:
-    """Draw in how many samples each sRNA is absent, with the thresholds of filters.
-
-    Parameters
-    ----------
-    shares : Series, shape (n_srnas,)
-        Share of samples without a read, as from `explore.zero_share`.
-    thresholds : sequence of float, default (0.3, 0.9)
-        Vertical lines; what lies to the right of one is dropped by that filter.
-    title, caption : str
-        Plain text.
-
-    Returns
-    -------
-    Figure
-        One histogram.
-    """
+    """Draw in which share of the samples (0 to 1) each sRNA is absent; a filter drops what is right of its line."""
     counts, edges = np.histogram(shares, bins=np.linspace(0, 1, 41))
-    fig = go.Figure(
-        go.Bar(
-            x=(edges[:-1] + edges[1:]) / 2,
-            y=counts,
-            width=np.diff(edges),
-            marker={"color": PALETTE[0], "line": {"width": 0.5, "color": "white"}},
-            customdata=np.stack([edges[:-1], edges[1:]], axis=1),
-            hovertemplate="zeros in %{customdata[0]:.1%} to %{customdata[1]:.1%}<br>%{y}<extra></extra>",
-        )
-    )
-    _lines(fig, thresholds)
-    fig.update_xaxes(title_text="share of samples without a read (%)", tickformat=".0%", range=[0, 1.005])
-    fig.update_yaxes(title_text="number of sRNAs")
-    return decorate(fig, title, caption, height=340, panels=True)
+    table = pd.DataFrame({"count": counts, "low": edges[:-1], "high": edges[1:], "x": (edges[:-1] + edges[1:]) / 2})
+    titles = {"x": "share of samples without a read (%)", "count": "number of sRNAs"}
+    fig = draw(px.bar, table, "x", "count", hover="zeros in {low:.1%} to {high:.1%}<br>{count} sRNAs", titles=titles)
+    fig.update_traces(marker_line={"width": 0.5, "color": "white"}).update_layout(bargap=0)
+    fig.update_xaxes(tickformat=".0%", range=[0, 1.005])
+    for threshold in thresholds:
+        mark(fig, threshold, f"{threshold:.0%}")
+    return decorate(fig, title, caption, height=340, above="text")
 
 
 def filter_curve(
     table: pd.DataFrame, thresholds: Sequence[float] = (0.3, 0.9), *, title: str = "", caption: str = ""
 ) -> go.Figure:
-    """Draw what a filter on zeros keeps, against how strict it is.
+    """Draw what a filter on zeros keeps of the reads and of the sRNAs, against how strict it is.
 
-    Parameters
-    ----------
-    table : DataFrame
-        As from `explore.filter_effect`: ``max_zero_share, n_features, share_features, share_reads``.
-    thresholds : sequence of float, default (0.3, 0.9)
-        Vertical lines.
-    title, caption : str
-        Plain text.
-
-    Returns
-    -------
-    Figure
-        One line for reads and one for sRNAs.
-
-    Raises
-    ------
-    InputError
-        Missing columns or no rows.
+    `table` is as from `srna_lib.explore.filter_effect`: ``max_zero_share, n_features, share_features, share_reads``.
     """
     table = as_table(table, ["max_zero_share", "n_features", "share_features", "share_reads"])
-    table = table.sort_values("max_zero_share")
-    fig = go.Figure()
-    for i, (column, name) in enumerate((("share_reads", "reads"), ("share_features", "sRNAs"))):
-        fig.add_trace(
-            go.Scatter(
-                x=table["max_zero_share"],
-                y=table[column],
-                mode="lines+markers",
-                name=name,
-                line={"color": PALETTE[i], "width": 2.5},
-                marker={"symbol": ("circle", "diamond")[i], "size": 7},
-                customdata=table["n_features"],
-                hovertemplate="zeros in at most %{x:.0%}<br>%{y:.1%} of "
-                + name
-                + " stay<br>%{customdata} sRNAs<extra></extra>",
-            )
-        )
-    _lines(fig, thresholds)
-    fig.update_xaxes(title_text="highest share of zeros that an sRNA may have (%)", tickformat=".0%")
-    fig.update_yaxes(title_text="share that stays (%)", tickformat=".0%", range=[-0.02, 1.05])
-    fig.update_layout(legend_title_text="share of")
-    return decorate(fig, title, caption, height=340, panels=True)
-
-
-def _lines(fig: go.Figure, thresholds: Sequence[float]) -> None:
+    table = table.sort_values("max_zero_share").rename(columns={"share_reads": "reads", "share_features": "sRNAs"})
+    table = table.melt(["max_zero_share", "n_features"], ["reads", "sRNAs"], "kind", "kept")
+    hover = "zeros in at most {max_zero_share:.0%}<br>{kept:.1%} of {kind} stay<br>{n_features} sRNAs"
+    titles = {"max_zero_share": "highest share of zeros that an sRNA may have (%)", "kept": "share that stays (%)"}
+    look = {"reads": (PALETTE[0], "circle"), "sRNAs": (PALETTE[1], "diamond")}
+    titles["kind"] = "share of"
+    axes = "max_zero_share", "kept", "kind"
+    fig = draw(px.line, table, *axes, hover=hover, titles=titles, look=look, markers=True)
+    fig.update_traces(line_width=2.5, marker_size=7)
+    fig.update_xaxes(tickformat=".0%").update_yaxes(tickformat=".0%", range=[-0.02, 1.05])
     for threshold in thresholds:
-        fig.add_vline(
-            x=threshold,
-            line={"dash": "dash", "color": "#B03A00", "width": 1.5},
-            annotation={
-                "text": f"{threshold:.0%}",
-                "font": {"color": "#B03A00"},
-                "yanchor": "bottom",
-                "y": 1,
-            },
-            annotation_position="top",
-        )
-
-
-MAX_LEGEND = 24
-
-
-def embedding(
-    df: pd.DataFrame,
-    color: str = "tissue_group",
-    *,
-    hover: Sequence[str] = (),
-    axis: str = "map",
-    title: str = "",
-    caption: str = "",
-) -> go.Figure:
-    """Draw a map of samples.
-
-    Parameters
-    ----------
-    df : DataFrame, shape (n_samples, ...)
-        Columns ``x, y`` and the columns named by `color` and `hover`; index = sample names.
-    color : str, default "tissue_group"
-        Column that is coloured. Beyond 24 values colours and symbols repeat and the legend is left out:
-        hover tells.
-    hover : sequence of str
-        More columns to show on hover.
-    axis : str, default "map"
-        Name of the axes, e.g. "openTSNE".
-    title, caption : str
-        Plain text.
-
-    Returns
-    -------
-    Figure
-        One trace per value of `color`, or a single one beyond 24 values.
-
-    Raises
-    ------
-    InputError
-        Missing columns or no rows.
-    """
-    table = as_table(df.rename_axis("sample").reset_index(), ["x", "y", color, *hover])
-    fig = go.Figure(_traces(table, color, hover, legend=True))
-    fig.update_xaxes(title_text=f"{safe(axis)} 1 (arbitrary units)", showgrid=False)
-    fig.update_yaxes(title_text=f"{safe(axis)} 2 (arbitrary units)", showgrid=False)
-    fig.update_layout(legend_title_text=safe(color))
-    return decorate(fig, title, caption, height=560)
+        mark(fig, threshold, f"{threshold:.0%}")
+    return decorate(fig, title, caption, height=340, above="text")
 
 
 def embedding_pair(
-    df: pd.DataFrame,
-    left: str = "tissue_group",
-    right: str = "dataset_id",
-    *,
-    hover: Sequence[str] = (),
-    axis: str = "map",
-    names: tuple[str, str] | None = None,
-    title: str = "",
-    caption: str = "",
-) -> go.Figure:
-    """Draw the same map twice, coloured by two columns; zooming into one zooms into the other.
+    table: pd.DataFrame, left: str = "tissue_group", right: str = "dataset_id", *, axis: str = "map",
+    names: tuple[str, str] | None = None, title: str = "", caption: str = "",
+) -> go.Figure:  # fmt: skip
+    """Draw the same map of samples twice, coloured by two columns; zooming into one zooms into the other.
 
     Parameters
     ----------
-    df : DataFrame, shape (n_samples, ...)
-        Columns ``x, y``, `left`, `right` and those of `hover`; index = sample names.
+    table : DataFrame, shape (n_samples, ...)
+        Columns ``x, y``, `left` and `right`; index = sample names.
     left, right : str, default "tissue_group" and "dataset_id"
-        Columns that are coloured. The left one gets the legend, below the panels.
-    hover, axis, title, caption
-        As in `embedding`.
+        Columns that are coloured. The left one has the legend, up to 24 values: beyond, colours and symbols repeat
+        and hover tells.
+    axis : str, default "map"
+        Name of the axes, e.g. "openTSNE".
     names : tuple of str, optional
         Titles of the panels; by default the column names.
-
-    Returns
-    -------
-    Figure
-        Two panels with linked axes.
-
-    Raises
-    ------
-    InputError
-        Missing columns or no rows.
+    title, caption : str
+        Plain text.
     """
-    table = as_table(df.rename_axis("sample").reset_index(), ["x", "y", left, right, *hover])
-    fig = make_subplots(1, 2, shared_yaxes=True, horizontal_spacing=0.04)
-    for col, (column, other) in enumerate(((left, right), (right, left)), 1):
-        shown = [other, *(h for h in hover if h not in (left, right))]
-        for trace in _traces(table, column, shown, legend=col == 1):
-            fig.add_trace(trace, 1, col)
-    fig.update_xaxes(title_text=f"{safe(axis)} 1 (arbitrary units)", showgrid=False)
-    fig.update_yaxes(showgrid=False)
-    fig.update_xaxes(matches="x", row=1, col=2)
-    fig.update_yaxes(title_text=f"{safe(axis)} 2 (arbitrary units)", row=1, col=1)
-    panel_titles(fig, names or (f"coloured by {left}", f"coloured by {right}"))
+    table = as_table(table.rename_axis("sample").reset_index(), ["x", "y", left, right]).round({"x": 3, "y": 3})
+    titles = {"x": f"{axis} 1 (arbitrary units)", "y": f"{axis} 2 (arbitrary units)"}
+    maps: list[go.Figure] = []
+    for column, other in ((left, right), (right, left)):
+        values = table[column].astype(object).where(table[column].notna(), "unknown").astype(str)
+        sizes = values.value_counts()
+        shown = table.assign(told=facts(table, [column, other]), group=[f"{v} ({sizes[v]})" for v in values])
+        shown = shown.iloc[np.argsort(-values.map(sizes), kind="stable")]  # small groups stay on top
+        look = {f"{v} ({sizes[v]})": style for v, style in styles(values).items()}
+        one = draw(px.scatter, shown, "x", "y", "group", hover="<b>{sample}</b>{told}", look=look, titles=titles)
+        one.update_traces(marker={"size": 5.5, "opacity": 0.8, "line": {"width": 0.3, "color": "white"}})
+        one.update_traces(hovertemplate="%{customdata[0]}<extra></extra>", legendgroup=None)
+        ranks = {safe(f"{v} ({sizes[v]})"): i for i, v in enumerate(sorted(sizes.index), 1)}
+        one.for_each_trace(lambda t, ranks=ranks: t.update(legendrank=ranks[t.name]))
+        maps.append(one.update_traces(showlegend=not maps and len(sizes) <= MAX_LEGEND))
+    fig = panels(maps, names or (f"coloured by {left}", f"coloured by {right}"))
+    fig.update_xaxes(showgrid=False).update_yaxes(showgrid=False).update_xaxes(matches="x", row=1, col=2)
     legend = {"orientation": "h", "x": 0, "xanchor": "left", "y": -0.16, "yanchor": "top", "traceorder": "normal"}
     legend |= {"entrywidth": 0.19, "entrywidthmode": "fraction", "title": {"text": safe(left), "side": "top"}}
-    fig.update_layout(legend=legend)
-    return decorate(fig, title, caption, height=440, panels=True)
-
-
-def _traces(table: pd.DataFrame, color: str, hover: Sequence[str], *, legend: bool) -> list[go.Scatter]:
-    """One trace per value, large groups first so that small ones stay on top; or one trace for all."""
-    values = table[color].astype(object).where(table[color].notna(), "unknown").astype(str)
-    look, sizes = styles(values), values.value_counts()
-    columns = dict.fromkeys([color, *hover])
-    texts = pd.Series([_hover(row, list(columns)) for row in table.to_dict("records")], index=table.index)
-    many = len(sizes) > MAX_LEGEND
-    groups = [(None, table.index)] if many else [(name, table.index[values == name]) for name in sizes.index]
-    rank = {name: i for i, name in enumerate(sorted(look))}
-    traces = []
-    for name, rows in groups:
-        styled = [look[v] for v in values[rows]]
-        marker = {"size": 5.5, "opacity": 0.8, "line": {"width": 0.3, "color": "white"}}
-        marker |= {"color": [c for c, _ in styled], "symbol": [s for _, s in styled]} if name is None else {}
-        marker |= {} if name is None else {"color": look[name][0], "symbol": look[name][1]}
-        traces.append(
-            go.Scatter(
-                x=table.loc[rows, "x"].round(3),
-                y=table.loc[rows, "y"].round(3),
-                mode="markers",
-                marker=marker,
-                name=safe(color) if name is None else f"{safe(name)} ({sizes[name]})",
-                legendrank=0 if name is None else rank[name] + 1,
-                showlegend=legend and not many,
-                hovertext=texts[rows],
-                hovertemplate="%{hovertext}<extra></extra>",
-            )
-        )
-    return traces
-
-
-def _hover(row: dict, columns: Sequence[str]) -> str:
-    head = f"<b>{safe(row['sample'])}</b>"
-    return head + "".join(f"<br>{safe(c)}: {safe(row[c]) if pd.notna(row[c]) else 'unknown'}" for c in columns)
+    return decorate(fig.update_layout(legend=legend), title, caption, height=440, above="text")
 
 
 def neighbours(table: pd.DataFrame, *, title: str = "", caption: str = "") -> go.Figure:
-    """Draw observed shares of neighbours with their intervals, next to chance and to the highest possible.
+    """Draw observed shares of neighbours with their intervals, next to chance level and to the highest possible.
 
-    Parameters
-    ----------
-    table : DataFrame
-        As from `embedding.neighbour_share`.
-    title, caption : str
-        Plain text.
-
-    Returns
-    -------
-    Figure
-        Traces chance, ceiling and observed.
-
-    Raises
-    ------
-    InputError
-        Missing columns or no rows.
+    `table` is as from `srna_lib.explore.neighbour_share`.
     """
     table = as_table(table, ["share", "candidates", "observed", "ci_low", "ci_high", "chance", "ceiling"])
-    y = [f"<b>{safe(s)}</b><br>{safe(c)}" for s, c in zip(table["share"], table["candidates"], strict=True)]
-    error = {
-        "type": "data",
-        "symmetric": False,
-        "array": table["ci_high"] - table["observed"],
-        "arrayminus": table["observed"] - table["ci_low"],
-        "thickness": 1.8,
-    }
-    fig = go.Figure()
-    for name, column, color, symbol in (
-        ("chance", "chance", "#666666", "circle-open"),
-        ("highest possible", "ceiling", "#666666", "line-ns"),
-        ("observed", "observed", PALETTE[0], "circle"),
-    ):
-        marker = {"size": 12, "color": color, "symbol": symbol, "line": {"width": 2, "color": color}}
-        hover = f"{name}: %{{x:.1%}}<extra></extra>"
-        trace = go.Scatter(x=table[column], y=y, mode="markers", name=name, marker=marker, hovertemplate=hover)
-        fig.add_trace(trace.update(error_x=error) if name == "observed" else trace)
-    fig.update_xaxes(title_text="share of the neighbours (%)", tickformat=".0%", range=[-0.02, 1.02])
-    fig.update_yaxes(title_text="what the neighbours share", autorange="reversed")
-    fig.update_layout(legend={"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom"})
-    return decorate(fig, title, caption, height=62 * len(table) + 60, panels=True)
+    table["row"] = table["share"].astype(str) + "\n" + table["candidates"].astype(str)
+    table = table.rename(columns={"ceiling": "highest possible"}).drop(columns=["share", "n_samples"], errors="ignore")
+    long = table.melt(["row", "ci_low", "ci_high"], ["chance", "highest possible", "observed"], "kind", "share")
+    ends = ["ci_low", "ci_high"]
+    long[ends] = long[ends].where(long["kind"] == "observed")
+    look = {"chance": (GREY, "circle-open"), "highest possible": (GREY, "line-ns"), "observed": (PALETTE[0], "circle")}
+    titles = {"share": "share of the neighbours (%)", "row": "what the neighbours share"}
+    hover = "{kind}: <b>{number}</b>{rest}"
+    fig = dots(long, "share", "row", "kind", hover=hover, style=".1%", size=12, look=look, titles=titles)
+    fig.update_xaxes(tickformat=".0%", range=[-0.02, 1.02]).update_layout(scattermode="overlay")
+    return decorate(fig, title, caption, height=62 * len(table) + 60, above="legend")

@@ -1,22 +1,26 @@
-"""The look of every figure: colours, symbols, template, captions, and parts that figures share.
+"""The look of every figure, and the forms that figures share: dots with intervals, lines with bands, heatmaps, panels.
 
-Text that comes from data (class names, studies) is escaped before plotly sees it, because plotly reads a
-subset of HTML in titles, ticks and hover labels.
+Texts of tables come from strangers' files and plotly reads a subset of HTML: `draw` and `heatmap` escape every one.
 """
 
 from __future__ import annotations
 
 import html
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
+import plotly.express as px
 import plotly.graph_objects as go
 import plotly.io as pio
+from plotly.subplots import make_subplots
 
 from srna_lib.errors import InputError
+
+Table: TypeAlias = pd.DataFrame | Sequence[Mapping[str, Any]]
+Labels: TypeAlias = Mapping[str, str] | None
 
 # Okabe & Ito (2008), https://jfly.uni-koeln.de/color/; black and yellow softened to stand on white.
 # The last four are darker or greyer than all of these, so that lightness tells them apart.
@@ -25,69 +29,58 @@ PALETTE: tuple[str, ...] = (
     *("#332288", "#882255", "#6B3E14", "#A6A6A6"),
 )
 SYMBOLS = ("circle", "diamond", "square", "triangle-up", "x", "cross", "triangle-down", "star")
-SEQUENTIAL = "Blues"
-TEMPLATE = "srna"
+DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
+SEQUENTIAL, DIVERGING = "Blues", "RdBu_r"  # red speaks for, blue against; told apart with common colour blindness
+GREY = "#8A8A8A"
+REFERENCE = {"color": "#666666", "dash": "dash", "width": 1.5}
+LEGEND = {"orientation": "h", "x": 1, "xanchor": "right", "y": 1, "yanchor": "bottom", "title": {"text": ""}}
 WRAP = 120
 
 
 def setup() -> None:
     """Set renderer and template for a notebook: figures travel as plotly JSON, not as images."""
     pio.renderers.default = "plotly_mimetype"
-    pio.templates[TEMPLATE] = template()
-    pio.templates.default = TEMPLATE
+    pio.templates["srna"] = template()
+    pio.templates.default = "srna"
 
 
 def template() -> go.layout.Template:
     """Template of all figures: white ground, dark readable text, colour-blind-safe colours."""
-    axis = {
-        "showline": True,
-        "linecolor": "#888888",
-        "gridcolor": "#E6E6E6",
-        "zeroline": False,
-        "ticks": "outside",
-        "tickcolor": "#888888",
-        "automargin": True,
-        "title": {"standoff": 10, "font": {"size": 14}},
+    axis = {"showline": True, "linecolor": GREY, "gridcolor": "#E6E6E6", "zeroline": False, "automargin": True}
+    axis |= {"ticks": "outside", "tickcolor": GREY, "title": {"standoff": 10, "font": {"size": 14}}}
+    layout = {
+        "font": {"family": "Helvetica, Arial, sans-serif", "size": 13, "color": "#222222"},
+        "paper_bgcolor": "white",
+        "plot_bgcolor": "white",
+        "colorway": list(PALETTE),
+        "xaxis": axis,
+        "yaxis": axis,
+        "hoverlabel": {"align": "left", "bgcolor": "white", "font": {"color": "#222222"}},
+        "legend": {"title": {"font": {"size": 13}}, "itemsizing": "constant"},
+        "coloraxis": {"colorbar": {"title": {"font": {"size": 13}}}},
+        "title": {"font": {"size": 17}, "subtitle": {"font": {"size": 13, "color": "#555555"}}},
     }
-    return go.layout.Template(
-        layout={
-            "font": {"family": "Helvetica, Arial, sans-serif", "size": 13, "color": "#222222"},
-            "paper_bgcolor": "white",
-            "plot_bgcolor": "white",
-            "colorway": list(PALETTE),
-            "xaxis": axis,
-            "yaxis": axis,
-            "hoverlabel": {"align": "left", "bgcolor": "white", "font": {"color": "#222222"}},
-            "legend": {"title": {"font": {"size": 13}}, "itemsizing": "constant"},
-            "title": {"font": {"size": 17}, "subtitle": {"font": {"size": 13, "color": "#555555"}}},
-        }
-    )
+    return go.layout.Template(layout=layout)
 
 
 def safe(value: Any) -> str:
-    """Text of a value as plotly shall print it, character by character (``<b>`` stays ``<b>``)."""
-    return html.escape(str(value), quote=False)
+    """Text of a value as plotly shall print it, character by character (``<b>`` stays ``<b>``), lines kept."""
+    return html.escape(str(value), quote=False).replace("\n", "<br>")
 
 
-def printed(value: Any, labels: Mapping[str, str] | None = None) -> str:
+def printed(value: Any, labels: Labels = None) -> str:
     """Escaped printed name of a value, after a look into `labels`."""
     return safe((labels or {}).get(str(value), value))
 
 
+def short(name: str, longest: int = 20) -> str:
+    """Escaped name of an sRNA: without the species, and cut where many names are merged into one."""
+    text = str(name).removeprefix("hsa-")
+    return safe(text if len(text) <= longest else text[: longest - 1] + "…")
+
+
 def styles(values: Iterable[Any]) -> dict[str, tuple[str, str]]:
-    """Colour and symbol of each distinct value, by sorted order: the same values look the same.
-
-    Parameters
-    ----------
-    values : iterable
-        Categories, repeats allowed. The symbol changes every 8 and the colour repeats after 12 of them: the
-        first 60 look different.
-
-    Returns
-    -------
-    dict
-        Category (as text) -> (hex colour, plotly symbol).
-    """
+    """Colour and symbol of each distinct value by sorted order, so that the same values look the same everywhere."""
     names = sorted({str(v) for v in values})
     return {name: (PALETTE[i % len(PALETTE)], SYMBOLS[(i // 8) % len(SYMBOLS)]) for i, name in enumerate(names)}
 
@@ -99,190 +92,207 @@ def caption(
     metric: str | None = None,
     extra: str | None = None,
 ) -> str:
-    """Caption of a figure: how many samples and studies, which split, which metric.
+    """Caption of a figure: how many samples and studies, which split, which metric, a remark.
 
-    Parameters
-    ----------
-    n_samples, n_datasets : int, optional
-        Samples and studies behind the figure.
-    scheme, metric : str, optional
-        How the data were split, and what is measured.
-    extra : str, optional
-        Closing remark, e.g. how the interval was made.
-
-    Returns
-    -------
-    str
-        Plain text (not escaped: the plotting functions do it).
+    Examples
+    --------
+    >>> caption(120, 7, "random folds", "accuracy", extra="95 % intervals over studies")
+    'n = 120 samples of 7 studies; split: random folds; metric: accuracy; 95 % intervals over studies'
     """
-    parts = []
-    if n_samples is not None:
-        parts.append(f"n = {n_samples} samples" + (f" of {n_datasets} studies" if n_datasets is not None else ""))
-    if scheme:
-        parts.append(f"split: {scheme}")
-    if metric:
-        parts.append(f"metric: {metric}")
-    return "; ".join([*parts, *([extra] if extra else [])])
+    studies = "" if n_datasets is None else f" of {n_datasets} studies"
+    parts = [
+        "" if n_samples is None else f"n = {n_samples} samples{studies}",
+        scheme and f"split: {scheme}",
+        metric and f"metric: {metric}",
+        extra,
+    ]
+    return "; ".join(p for p in parts if p)
 
 
-def decorate(fig: go.Figure, title: str, caption: str = "", *, height: int = 450, panels: bool = False) -> go.Figure:
-    """Put title and caption above a figure, escaped and wrapped, with room for both.
-
-    Parameters
-    ----------
-    fig : Figure
-        Changed in place.
-    title, caption : str
-        Plain text.
-    height : int, default 450
-        Height of the plotting area in pixels; title and caption are added to it.
-    panels : bool, default False
-        True where panels carry titles of their own.
-
-    Returns
-    -------
-    Figure
-        The same object.
-    """
-    heads, lines = _wrap(title, WRAP - 25), _wrap(caption, WRAP)
-    top = 30 + 22 * heads.count("<br>") + (22 if title else 0) + 18 * (lines.count("<br>") + bool(caption))
-    top += 28 if panels else 8
-    fig.update_layout(
-        template=template(),
-        title={
-            "text": heads,
-            "subtitle": {"text": lines},
-            **{"x": 0, "xref": "container", "xanchor": "left", "y": 1, "yref": "container", "yanchor": "top"},
-            "pad": {"t": 14, "l": 16},
-        },
-        margin={"t": top, "b": 60, "l": 70, "r": 30},
-        height=height + top + 60,
-    )
-    return fig
+def decorate(fig: go.Figure, title: str, caption: str, *, height: float, above: str = "") -> go.Figure:
+    """Put title and caption (plain text) over a figure, with room for the "legend" or "text" that is `above` it."""
+    if above == "legend":
+        fig.update_layout(legend=LEGEND)
+    heads, below = ["<br>".join(map(safe, textwrap.wrap(t, w))) for t, w in ((title, WRAP - 25), (caption, WRAP))]
+    top = 30 + 22 * (heads.count("<br>") + bool(title)) + 18 * (below.count("<br>") + bool(caption))
+    top += 28 if above else 8
+    head: dict[str, Any] = {"text": heads, "subtitle": {"text": below}, "pad": {"t": 14, "l": 16}}
+    head |= {"x": 0, "xref": "container", "xanchor": "left", "y": 1, "yref": "container", "yanchor": "top"}
+    margin = {"t": top, "b": 60, "l": 70, "r": 30}
+    return fig.update_layout(template=template(), title=head, margin=margin, height=height + top + 60)
 
 
 def unrecorded(title: str) -> go.Figure:
     """Place of a figure whose table is empty: it says that the data set does not record what would be drawn."""
-    fig = go.Figure()
+    fig = go.Figure().update_xaxes(visible=False).update_yaxes(visible=False)
     fig.add_annotation(text="Not recorded in this data set.", showarrow=False, x=0, xref="paper", xanchor="left")
-    fig.update_xaxes(visible=False).update_yaxes(visible=False)
-    return decorate(fig, title, height=20)
+    return decorate(fig, title, "", height=20)
 
 
-def as_table(records: Sequence[Mapping[str, Any]] | pd.DataFrame, columns: Iterable[str]) -> pd.DataFrame:
-    """Make a table of records, after a check that the columns which a figure needs are there.
-
-    Raises
-    ------
-    InputError
-        No rows, or a column is missing.
-    """
+def as_table(records: Table, columns: Iterable[str]) -> pd.DataFrame:
+    """Table of records, after a check that it has rows and the columns which a figure needs."""
     table = pd.DataFrame(records).reset_index(drop=True)
     lacking = [c for c in columns if c not in table]
     if lacking:
-        found = ", ".join(map(str, table.columns)) or "none"
-        raise InputError(f"table to plot: the columns {', '.join(lacking)} are missing (found: {found}).")
+        present = ", ".join(map(str, table.columns)) or "none"
+        raise InputError(f"table to plot: the columns {', '.join(lacking)} are missing (found: {present}).")
     if table.empty:
         raise InputError("table to plot: it has no rows; expected at least one.")
     return table
 
 
-def panel_titles(fig: go.Figure, titles: Sequence[str]) -> None:
-    """Write a title above each panel of a one-row figure (escaped, lines kept), from left to right."""
-    for i, text in enumerate(titles):
-        axis = "x" if i == 0 else f"x{i + 1}"
-        fig.add_annotation(
-            text=f"<b>{'<br>'.join(safe(line) for line in text.splitlines())}</b>",
-            **{"x": 0, "xref": f"{axis} domain", "xanchor": "left"},
-            **{"y": 1, "yref": "paper", "yanchor": "bottom", "showarrow": False, "yshift": 4},
-        )
-
-
-def is_share(values: Iterable[float]) -> bool:
+def is_share(values: pd.Series) -> bool:
     """Whether all values lie in 0..1, so that an axis can print them in per cent."""
-    found = pd.Series(list(values), dtype=float).dropna()
-    return bool(len(found)) and bool(found.between(0, 1).all())
+    known = values.dropna().astype(float)
+    return bool(len(known)) and bool(known.between(0, 1).all())
 
 
-def _wrap(text: str, width: int) -> str:
-    """Escape a text and break it into lines, which plotly does not do by itself."""
-    return "<br>".join(safe(line) for line in textwrap.wrap(text, width))
+def facts(table: pd.DataFrame, columns: Iterable[str]) -> list[str]:
+    """Lines ``column: value`` of each row, for its hover text."""
+    values = table[list(columns)].astype(object).where(table[list(columns)].notna(), "unknown")
+    return ["".join(f"\n{c}: {v}" for c, v in r.items()) for r in values.to_dict("records")]
 
 
-DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
-REFERENCE = {"color": "#666666", "dash": "dash", "width": 1.5}
-UNDECIDED = "#8A8A8A"
-LEGEND = {"orientation": "h", "x": 1, "xanchor": "right", "y": 1, "yanchor": "bottom"}
+def draw(
+    kind: Callable[..., go.Figure],
+    table: pd.DataFrame,
+    x: str,
+    y: str,
+    color: str | None = None,
+    *,
+    hover: str,
+    titles: Mapping[str, str] | None = None,
+    labels: Labels = None,
+    look: Mapping[str, tuple[str, str]] | None = None,
+    **options: Any,
+) -> go.Figure:
+    """Figure of plotly.express with our look: texts escaped and in order of appearance, rows from the top.
 
-
-def lines(table: pd.DataFrame, x: str, y: str, by: str, labels: Mapping[str, str] | None) -> go.Figure:
-    """Draw one line per value of the column `by`, told apart by colour and dashes; the column `y` is a share."""
-    fig, look = go.Figure(), styles(table[by])
-    for i, name in enumerate(dict.fromkeys(table[by])):
-        part = table[table[by] == name]
-        trace = go.Scatter(x=part[x], y=part[y], mode="lines", name=printed(name, labels))
-        trace.update(line={"color": look[str(name)][0], "width": 2.5, "dash": DASHES[i % len(DASHES)]})
-        fig.add_trace(trace.update(hovertemplate="%{x:.3g}: %{y:.1%}<extra>%{fullData.name}</extra>"))
-    fig.update_layout(legend_title_text=printed(by, labels))
-    return fig
-
-
-def line(x: list[float], y: list[float], name: str) -> go.Scatter:
-    """Dashed line of reference."""
-    return go.Scatter(x=x, y=y, mode="lines", name=name, line=REFERENCE, hoverinfo="skip")
-
-
-def band(x: pd.Series, low: pd.Series, high: pd.Series, shade: str, group: str) -> go.Scatter:
-    """Area between two curves."""
-    known = (low.notna() & high.notna()).to_numpy()
-    along, under, over = (np.asarray(v, dtype=float)[known] for v in (x, low, high))
-    red, green, blue = (int(shade[i : i + 2], 16) for i in (1, 3, 5))
-    return go.Scatter(
-        x=np.r_[along, along[::-1]],
-        y=np.r_[over, under[::-1]],
-        fill="toself",
-        fillcolor=f"rgba({red},{green},{blue},0.18)",
-        line={"width": 0},
-        mode="lines",
-        hoverinfo="skip",
-        showlegend=False,
-        legendgroup=group,
-    )
-
-
-def error_bars(part: pd.DataFrame, value: str) -> dict[str, Any]:
-    """Error bars from the columns ``ci_low`` and ``ci_high`` around the column `value`."""
-    ends = part[[value, "ci_low", "ci_high"]].astype(float)
-    over, under = ends["ci_high"] - ends[value], ends[value] - ends["ci_low"]
-    sides = {"array": over.clip(lower=0), "arrayminus": under.clip(lower=0)}
-    return {"type": "data", "symmetric": False, "thickness": 1.6, "width": 3, **sides}
-
-
-def intervals(part: pd.DataFrame, y: pd.Series, value: str, style: str) -> go.Scatter:
-    """Dots with horizontal intervals."""
-    hover = [
-        f"<b>{r[value]:{style}}</b>{ends_text(r, style)}"
-        + (f"<br>{int(r['n_samples'])} samples" if pd.notna(r.get("n_samples")) else "")
-        for r in part.to_dict("records")
-    ]
-    return go.Scatter(
-        x=part[value],
+    `hover` is a format string over the columns, `titles` names axes and legend, `look` gives colour and symbol.
+    """
+    texts = [c for c in table if not pd.api.types.is_numeric_dtype(table[c])]
+    shown = table.assign(**{c: [printed(v, labels) for v in table[c]] for c in texts})
+    named = [c for c in dict.fromkeys((x, y, color, options.get("facet_col"))) if c in texts]
+    if kind in (px.scatter, px.line):
+        options["render_mode"] = "svg"
+    if color in named:
+        both = {printed(k, labels): v for k, v in (look or styles(table[color])).items()}
+        options["color_discrete_map"] = {name: shade for name, (shade, _) in both.items()}
+        if kind is px.scatter or options.get("markers"):
+            options |= {"symbol": color, "symbol_map": {name: symbol for name, (_, symbol) in both.items()}}
+    fig = kind(
+        shown.assign(told=[hover.format_map(r) for r in shown.to_dict("records")]),
+        x=x,
         y=y,
-        mode="markers",
-        error_x=error_bars(part, value),
-        hovertext=hover,
-        hovertemplate="%{hovertext}<extra>%{fullData.name}</extra>",
+        color=color,
+        custom_data=["told"],
+        labels={c: printed(c, labels) for c in shown} | {c: safe(t) for c, t in (titles or {}).items()},
+        category_orders={c: list(dict.fromkeys(shown[c])) for c in named},
+        color_discrete_sequence=list(PALETTE),
+        **options,
     )
+    name = "%{fullData.name}" if color in named else ""
+    fig.update_traces(hovertemplate=f"%{{customdata[0]}}<extra>{name}</extra>")
+    fig.for_each_annotation(lambda panel: panel.update(text=f"<b>{panel.text.partition('=')[2]}</b>", font_size=13))
+    fig.update_xaxes({"type": "category"} if x in named else {})
+    return fig.update_yaxes({"type": "category", "showgrid": False} if y in named else {})
 
 
-def ends_text(record: Mapping[str, Any], style: str) -> str:
-    """Interval of a record as text, empty where it has none."""
-    if pd.isna(record["ci_low"]) or pd.isna(record["ci_high"]):
-        return ""
-    return f" [{record['ci_low']:{style}}, {record['ci_high']:{style}}]"
+def measured(table: pd.DataFrame, value: str, style: str = ".3f") -> pd.DataFrame:
+    """Add the error bars of a value (``over``, ``under``) and what its hover tells (``number`` and ``rest``)."""
+    ends = table[[value, "ci_low", "ci_high"]].astype(float).set_axis(["value", "low", "high"], axis=1)
+    rest = [f" [{r.low:{style}}, {r.high:{style}}]" if r.low <= r.high else "" for r in ends.itertuples()]
+    for column, what in (("n_samples", "samples"), ("n_datasets", "studies")):
+        counts = table.get(column, pd.Series(np.nan, table.index))
+        rest = [f"{t}\n{n:.0f} {what}" if pd.notna(n) else t for t, n in zip(rest, counts, strict=True)]
+    over, under = (ends.high - ends.value).clip(lower=0), (ends.value - ends.low).clip(lower=0)
+    return table.assign(over=over, under=under, number=[f"{v:{style}}" for v in ends.value], rest=rest)
 
 
-def name_rows(fig: go.Figure, names: Sequence[str], title: str) -> None:
-    """Name the rows of a figure, the first on top."""
-    ticks = {"tickvals": list(range(len(names))), "ticktext": list(names)}
-    fig.update_yaxes(title_text=title, range=[len(names) - 0.5, -0.5], showgrid=False, **ticks)
+def dots(
+    table: pd.DataFrame, x: str, y: str, color: str | None = None, *, upright: bool = False, style: str = ".3f",
+    size: int = 10, hover: str = "<b>{number}</b>{rest}", **options: Any
+) -> go.Figure:  # fmt: skip
+    """Dots with their interval ``ci_low`` to ``ci_high`` along x (y where `upright`), side by side for each colour."""
+    along, other, value, mode = ("y", "x", y, "v") if upright else ("x", "y", x, "h")
+    table = measured(table, value, style)
+    options |= {f"error_{along}": "over", f"error_{along}_minus": "under", "orientation": mode}
+    fig = draw(px.scatter, table, x, y, color, hover=hover, **options)
+    fig.update_traces({"marker": {"size": size}, f"error_{along}": {"thickness": 1.6, "width": 4}})
+    fig.for_each_trace(lambda t: t.update(offsetgroup=t.name, hovertemplate=f"%{{{other}}}<br>{t.hovertemplate}"))
+    fig.for_each_trace(lambda t: t.update(marker_line={"color": t.marker.color, "width": 2}))
+    ends = table[[value, "ci_low", "ci_high"]].astype(float)
+    low, high, rows = ends.min().min(), ends.max().max(), table[x if upright else y].nunique()
+    margin = 0.08 * (high - low) or 0.05
+    fig.update_layout({f"{along}axis.range": [low - margin, high + margin], f"{other}axis.range": [-0.5, rows - 0.5]})
+    return fig.update_layout(scattermode="group", scattergap=0.35)
+
+
+def lines(table: pd.DataFrame, x: str, y: str, color: str, *, labels: Labels = None, **options: Any) -> go.Figure:
+    """One line per value of `color`, told apart by colour and dashes, over the band ``ci_low`` to ``ci_high``."""
+    fig = draw(px.line, table, x, y, color, labels=labels, **options)
+    for i, name in enumerate(dict.fromkeys(t.name for t in fig.data)):
+        fig.update_traces(selector={"name": name}, line={"width": 2.5, "dash": DASHES[i % len(DASHES)]})
+    if "ci_low" not in table:
+        return fig
+    bands = [band(part, x, styles(table[color])[str(n)][0]) for n, part in table.groupby(color, sort=False)]
+    for area, curve in zip(bands, fig.data, strict=True):
+        area.update(legendgroup=curve.legendgroup, showlegend=False)
+    return fig.add_traces(bands)
+
+
+def band(part: pd.DataFrame, x: str, shade: str) -> go.Scatter:
+    """Area between the columns ``ci_low`` and ``ci_high``, without the rows where one is missing."""
+    known = part.dropna(subset=["ci_low", "ci_high"]).astype({x: float, "ci_low": float, "ci_high": float})
+    red, green, blue = (int(shade[i : i + 2], 16) for i in (1, 3, 5))
+    area = go.Scatter(x=[*known[x], *known[x][::-1]], y=[*known["ci_high"], *known["ci_low"][::-1]], mode="lines")
+    area.update(fill="toself", fillcolor=f"rgba({red},{green},{blue},0.18)", line_width=0)
+    return area.update(zorder=-1, hoverinfo="skip")  # below the curves
+
+
+def reference(fig: go.Figure, ends: Sequence[float], name: str) -> go.Figure:
+    """Add the dashed line on which both axes agree."""
+    return fig.add_scatter(x=list(ends), y=list(ends), mode="lines", name=name, line=REFERENCE, hoverinfo="skip")
+
+
+def mark(fig: go.Figure, at: float, text: str = "") -> go.Figure:
+    """Add a dashed upright line within the axis, with a text above it."""
+    if ends := fig.layout.xaxis.range:
+        margin = 0.02 * (ends[1] - ends[0])
+        fig.update_xaxes(range=[min(ends[0], at - margin), max(ends[1], at + margin)])
+    note = {"text": safe(text), "font": {"color": REFERENCE["color"]}, "yshift": 4}
+    return fig.add_vline(x=at, line=REFERENCE, **({"annotation": note, "annotation_position": "top"} if text else {}))
+
+
+def heatmap(
+    z: pd.DataFrame, *, hover: str, axes: tuple[str, str], value: str = "", data: Any = None, text: Any = None,
+    scale: Any = SEQUENTIAL, limits: tuple[float | None, float | None] = (None, None), shorten: bool = False,
+) -> go.Figure:  # fmt: skip
+    """Heatmap of a table: `axes` names what runs to the right and downwards, `hover` is a template of plotly.
+
+    `data` and `text` are of the shape of `z`; `shorten` prints short names of sRNAs below it (hover has the whole).
+    """
+    columns, rows = ([safe(v) for v in names] for names in (z.columns, z.index))
+    names = {"x": safe(axes[0]), "y": safe(axes[1]), "color": safe(value)}
+    look = {"color_continuous_scale": scale, "zmin": limits[0], "zmax": limits[1]}
+    fig = px.imshow(z.to_numpy(dtype=float), x=columns, y=rows, aspect="auto", labels=names, **look)
+    fig.update_traces(xgap=1, ygap=1, hoverongaps=False, customdata=data, hovertemplate=f"{hover}<extra></extra>")
+    if text is not None:
+        fig.update_traces(text=text, texttemplate="%{text}")
+    ticks = {"tickvals": columns, "ticktext": [short(c) for c in z.columns]} if shorten else {}
+    fig.update_xaxes(type="category", showgrid=False, tickangle=-60 if shorten else -40, **ticks)
+    return fig.update_yaxes(type="category", showgrid=False)
+
+
+def panels(figures: Sequence[go.Figure], titles: Sequence[str]) -> go.Figure:
+    """Figures side by side, each with a title and its own colours, the first with the title of the y axis."""
+    heads = [f"<b>{safe(t)}</b>" for t in titles]
+    fig = make_subplots(1, len(figures), subplot_titles=heads, shared_yaxes=True, horizontal_spacing=0.04)
+    fig.update_annotations(font_size=13)
+    for col, one in enumerate(figures, 1):
+        fig.add_traces(one.data, rows=1, cols=col)
+        for name, update in (("xaxis", fig.update_xaxes), ("yaxis", fig.update_yaxes)):
+            axis = one.layout[name].to_plotly_json()
+            own = {k: v for k, v in axis.items() if k not in ("anchor", "domain", "matches")}
+            update(own if name == "xaxis" or col == 1 else own | {"title": None}, row=1, col=col)
+    return fig.update_layout(coloraxis=figures[0].layout.coloraxis)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+import plotly.express as px
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 from scipy.cluster.hierarchy import dendrogram, linkage
@@ -14,605 +15,332 @@ from scipy.cluster.hierarchy import dendrogram, linkage
 from srna_lib.errors import InputError
 from srna_lib.explain import HeldOut
 from srna_lib.plots.base import (
-    LEGEND,
+    DIVERGING,
+    GREY,
     PALETTE,
-    REFERENCE,
     SEQUENTIAL,
     SYMBOLS,
+    Labels,
+    Table,
     as_table,
     decorate,
-    error_bars,
-    name_rows,
-    panel_titles,
-    printed,
+    dots,
+    draw,
+    heatmap,
+    lines,
+    mark,
+    panels,
     safe,
-    styles,
+    short,
 )
 
-DIVERGING = "RdBu_r"  # red speaks for, blue against; told apart with every common colour blindness
-
-
-def short(name: str, longest: int = 20) -> str:
-    """Printed name of an sRNA: without the species, and cut where many names are merged into one."""
-    text = str(name).removeprefix("hsa-")
-    return safe(text if len(text) <= longest else text[: longest - 1] + "…")
+UNKNOWN, FOR, AGAINST = "place unknown", PALETTE[5], PALETTE[0]
+PER_SAMPLE = "contribution\nto the logit"
 
 
 def class_heatmaps(
     scores: pd.DataFrame, levels: pd.DataFrame, top: pd.DataFrame, *, title: str = "", caption: str = ""
 ) -> go.Figure:
-    """Draw the best sRNAs of every class with their scores in all classes, and their expression beside it.
+    """Draw the top-ranked sRNAs of every class with their scores in all classes, and their expression beside it.
+
+    Scores are divided by the largest of their row, so that rows of large and of small classes can be compared.
 
     Parameters
     ----------
     scores, levels : DataFrame, shape (n_classes, n_srnas)
         D1, and mean expression in log2(CPM + 1).
     top : DataFrame
-        ``class, rank, srna`` from `rankings.top_features`; its rows are drawn from top to bottom.
+        ``class, rank, srna`` from `srna_lib.explain.top_features`; its rows are drawn from top to bottom.
     title, caption : str
         Plain text.
-
-    Returns
-    -------
-    Figure
-        Scores are divided by the largest of their row, so that rows of large and of small classes can be compared.
-
-    Raises
-    ------
-    InputError
-        Missing columns, no rows, or an sRNA without score or expression.
     """
     table = as_table(top, ["class", "rank", "srna"])
     lacking = [s for s in table["srna"] if s not in scores.columns or s not in levels.columns]
     if lacking:
         raise InputError(f"class heatmaps: {lacking[0]!r} has no score or no expression.")
-    names = list(table["srna"])
-    left = scores[names].T
-    left = left.div(left.abs().max(axis=1).replace(0, 1), axis=0).to_numpy(dtype=float)
-    right = levels.reindex(scores.index)[names].T.to_numpy(dtype=float)
+    names = table["srna"].to_list()
+    left, right = scores[names].T, levels.reindex(scores.index)[names].T
+    left = left.div(left.abs().max(axis=1).replace(0, 1), axis=0)
+    data = np.array([[safe(s)] * len(scores) for s in names])
+    rows = range(len(names))  # an sRNA can lead two classes
+    axes, hover = ("class", "sRNA · class that it leads"), "<b>%{customdata}</b><br>%{x}: "
+    d1 = heatmap(left.set_axis(rows), hover=hover + "D1 / row's largest %{z:.2f}", axes=axes, data=data)
+    level = heatmap(right.set_axis(rows), hover=hover + "%{z:.1f} log2(CPM + 1)", axes=axes, data=data)
+    level.update_traces(coloraxis="coloraxis2")
+    fig = panels([d1, level], ["importance by D1", "expression"]).update_traces(ygap=0.5, xgap=0)
     ticks = [f"{short(s)} · {safe(c)}" for s, c in zip(names, table["class"], strict=True)]
-    fig = make_subplots(1, 2, shared_yaxes=True, horizontal_spacing=0.03)
-    look = (("D1 / row's largest %{z:.2f}", "coloraxis", left), ("%{z:.1f} log2(CPM + 1)", "coloraxis2", right))
-    for col, (text, axis, z) in enumerate(look, 1):
-        fig.add_trace(
-            go.Heatmap(
-                z=z,
-                x=[safe(c) for c in scores.index],
-                y=list(range(len(names))),
-                customdata=np.array([[safe(s)] * len(scores) for s in names]),
-                hovertemplate=f"<b>%{{customdata}}</b><br>%{{x}}: {text}<extra></extra>",
-                coloraxis=axis,
-                ygap=0.5,
-            ),
-            1,
-            col,
-        )
-    fig.update_xaxes(title_text="class", tickangle=-60, showgrid=False)
-    fig.update_yaxes(tickvals=list(range(len(names))), ticktext=ticks, autorange="reversed", showgrid=False)
-    fig.update_yaxes(title_text="sRNA · class that it leads", row=1, col=1)
-    breaks = np.flatnonzero(table["class"].to_numpy()[1:] != table["class"].to_numpy()[:-1]) + 0.5
-    for at in breaks:
+    fig.update_xaxes(tickangle=-60).update_yaxes(tickvals=[*rows], ticktext=ticks, type="linear")
+    for at in np.flatnonzero(table["class"].to_numpy()[1:] != table["class"].to_numpy()[:-1]) + 0.5:
         fig.add_hline(y=at, line={"color": "#444444", "width": 1})
-    second = {"colorscale": SEQUENTIAL, "colorbar": bar("mean<br>log2(CPM + 1)", 0.25)}
-    fig.update_layout(coloraxis=diverging(1.0, "D1, share of<br>row's largest", 0.75), coloraxis2=second)
-    panel_titles(fig, ["importance by D1", "expression"])
-    return decorate(fig, title, caption, height=16 * len(names) + 150, panels=True)
+    first, second = (_bar(t, y) for t, y in (("D1, share of<br>row's largest", 0.75), ("mean<br>log2(CPM + 1)", 0.25)))
+    scale = {"colorscale": SEQUENTIAL, **second}
+    fig.update_layout(coloraxis={"colorscale": DIVERGING, "cmin": -1, "cmax": 1, **first}, coloraxis2=scale)
+    return decorate(fig, title, caption, height=16 * len(names) + 150, above="text")
+
+
+def _bar(title: str, y: float) -> dict[str, Any]:
+    """Colour bar beside one half of a figure."""
+    return {"colorbar": {"title": {"text": title}, "y": y, "len": 0.45}}
 
 
 def clustered(
-    table: pd.DataFrame,
-    groups: pd.Series | None = None,
-    *,
-    value: str = "value",
-    title: str = "",
-    caption: str = "",
+    table: pd.DataFrame, groups: pd.Series | None = None, *, value: str = "value", title: str = "", caption: str = ""
 ) -> go.Figure:
     """Draw a heatmap whose rows and columns are put in order by clustering, with the tree of the rows.
 
     Parameters
     ----------
     table : DataFrame, shape (n_rows, n_columns)
-        Such as samples or classes by sRNAs; sizes are compared as they are, so bring columns to one scale before.
+        Samples or classes by sRNAs; sizes are compared as they are, so bring columns to one scale before. With values
+        below zero the colours diverge.
     groups : Series, shape (n_rows,), optional
         Class of each row, drawn as a coloured strip: rows of one class beside each other are a class that shows.
     value : str, default "value"
-        What the colour means; a table with values below zero gets a diverging scale.
+        What the colour means.
     title, caption : str
         Plain text.
-
-    Returns
-    -------
-    Figure
-
-    Raises
-    ------
-    InputError
-        Fewer than two rows or columns, or missing values.
     """
     values = table.to_numpy(dtype=float)
     if min(values.shape) < 2 or np.isnan(values).any():
         raise InputError(f"clustered heatmap: a table of {table.shape} with no missing value and two rows is expected.")
-    tree = dendrogram(linkage(values, "average"), no_plot=True)
-    rows = tree["leaves"]
-    columns = dendrogram(linkage(values.T, "average"), no_plot=True)["leaves"]
-    strip = groups is not None
+    tree, across = (dendrogram(linkage(v, "average"), no_plot=True) for v in (values, values.T))
+    shown = table.iloc[tree["leaves"], across["leaves"]]
+    strip, n = groups is not None, len(table)
     widths = [0.12, 0.02, 0.86] if strip else [0.12, 0.88]
     fig = make_subplots(1, len(widths), column_widths=widths, horizontal_spacing=0.006)
-    for high, across in zip(tree["icoord"], tree["dcoord"], strict=True):
-        y = (np.array(high) - 5) / 10  # scipy puts leaves at 5, 15, 25, ...
-        line = go.Scatter(x=-np.array(across), y=y, mode="lines", line={"color": "#777777", "width": 1})
-        fig.add_trace(line.update(hoverinfo="skip", showlegend=False), 1, 1)
-    names = [safe(table.index[i]) for i in rows]
+    for leaves, distance in zip(tree["icoord"], tree["dcoord"], strict=True):  # scipy puts leaves at 5, 15, 25, ...
+        branch = go.Scatter(x=-np.array(distance), y=(np.array(leaves) - 5) / 10, mode="lines", hoverinfo="skip")
+        fig.add_trace(branch.update(line={"color": "#777777", "width": 1}, showlegend=False), 1, 1)
     if groups is not None:
-        _strip(fig, groups.reindex(table.index).astype(str).to_numpy()[rows])
-    signed = values.min() < 0
-    limit = float(np.quantile(np.abs(values), 0.995)) or 1.0
-    scale: dict[str, Any] = {"colorscale": SEQUENTIAL, "colorbar": bar(safe(value))}
-    if signed:
-        scale = diverging(limit, safe(value))
-    fig.add_trace(
-        go.Heatmap(
-            z=values[np.ix_(rows, columns)],
-            x=[short(table.columns[j]) for j in columns],
-            y=list(range(len(rows))),
-            customdata=np.array([[n] * len(columns) for n in names]),
-            hovertemplate="%{customdata}<br>%{x}: %{z:.2f}<extra></extra>",
-            coloraxis="coloraxis",
-        ),
-        1,
-        len(widths),
-    )
-    few = len(rows) <= 40
-    edges = [len(rows) - 0.5, -0.5]
-    fig.update_yaxes(range=edges, showgrid=False, showticklabels=False, ticks="", showline=False)
-    fig.update_xaxes(title_text="", showgrid=False, showticklabels=False, ticks="", showline=False)
+        rows = pd.DataFrame({"class": groups.astype(str)[shown.index], "y": range(n), "x": 1})
+        marks = draw(px.bar, rows, "x", "y", "class", hover="{class}", orientation="h")
+        fig.add_traces(marks.update_traces(width=1, marker_line_width=0).data, rows=1, cols=2)
+        fig.update_xaxes(range=[0, 1], row=1, col=2).update_layout(bargap=0, barmode="overlay")
+    names = [safe(i) for i in shown.index]
+    data = np.array([[i] * shown.shape[1] for i in names])
+    cells = heatmap(shown.set_axis(range(n)), hover="%{customdata}<br>%{x}: %{z:.2f}", axes=("", ""), data=data)
+    fig.add_traces(cells.update_traces(xgap=0, ygap=0).data, rows=1, cols=len(widths))
+    bare = {"showgrid": False, "showticklabels": False, "ticks": "", "showline": False}
+    fig.update_xaxes(**bare).update_yaxes(range=[n - 0.5, -0.5], type="linear", **bare)
     fig.update_xaxes(title_text="distance", row=1, col=1)
-    fig.update_xaxes(title_text=f"{len(columns)} sRNAs", showticklabels=len(columns) <= 60, row=1, col=len(widths))
-    fig.update_yaxes(title_text=f"{len(rows)} {safe(table.index.name or 'rows')}", row=1, col=1)
-    if few and not strip:
-        ticks = {"tickvals": list(range(len(rows))), "ticktext": names, "showticklabels": True, "side": "right"}
-        fig.update_yaxes(row=1, col=len(widths), **ticks)
-        scale["colorbar"]["x"] = 1.14
-    fig.update_layout(
-        coloraxis=scale, legend={"orientation": "h", "y": 1, "yanchor": "bottom", "title": {"text": "class"}}
-    )
-    fig.update_xaxes(tickangle=-60, row=1, col=len(widths))
-    decorate(fig, title, caption, panels=strip, height=min(760, max(300, 4 * len(rows) if strip else 30 * len(rows))))
+    fig.update_yaxes(title_text=f"{n} {safe(table.index.name or 'rows')}", row=1, col=1)
+    ticks = {"tickvals": [safe(c) for c in shown], "ticktext": [short(c) for c in shown], "tickangle": -60}
+    ticks |= {"title_text": f"{shown.shape[1]} sRNAs", "type": "category", "showticklabels": shown.shape[1] <= 60}
+    fig.update_xaxes(row=1, col=len(widths), **ticks)
+    limit = float(np.quantile(np.abs(values), 0.995)) or 1.0
+    ends = {"colorscale": DIVERGING, "cmin": -limit, "cmax": limit} if values.min() < 0 else {"colorscale": SEQUENTIAL}
+    bar: dict[str, Any] = {"title": {"text": safe(value)}}
+    if n <= 40 and not strip:
+        ticks = {"tickvals": list(range(n)), "ticktext": names, "showticklabels": True, "side": "right"}
+        fig.update_yaxes(row=1, col=2, **ticks)
+        bar["x"] = 1.14
+    legend = {"orientation": "h", "y": 1, "yanchor": "bottom", "title": {"text": "class"}}
+    fig.update_layout(coloraxis=ends | {"colorbar": bar}, legend=legend)
+    decorate(fig, title, caption, above="text" if strip else "", height=min(760, max(300, 4 * n if strip else 30 * n)))
     if groups is not None:  # the legend stands in lines of its own between caption and heatmap
         room = 20 * -(-groups.nunique() // 6) + 10
         fig.update_layout(margin_t=fig.layout.margin.t + room, height=fig.layout.height + room)
     return fig
 
 
-def _strip(fig: go.Figure, groups: np.ndarray) -> None:
-    """Coloured strip of the rows' classes, one trace per class so that the legend names them."""
-    look = styles(groups)
-    for name, (color, _) in look.items():
-        at = np.flatnonzero(groups == name)
-        mark = go.Bar(x=np.ones(len(at)), y=at, orientation="h", width=1, marker={"color": color, "line": {"width": 0}})
-        fig.add_trace(mark.update(name=safe(name), hovertemplate=f"{safe(name)}<extra></extra>"), 1, 2)
-    fig.update_xaxes(range=[0, 1], row=1, col=2)
-    fig.update_layout(bargap=0, barmode="overlay")
-
-
-def diverging(limit: float, title: str, y: float | None = None) -> dict[str, Any]:
-    """Colour axis from against (blue) to for (red), zero in the middle; `y` places its bar beside half of a figure."""
-    return {"colorscale": DIVERGING, "cmin": -limit, "cmax": limit, "colorbar": bar(title, y)}
-
-
-def bar(title: str, y: float | None = None) -> dict[str, Any]:
-    """Colour bar with a title; `y` places it beside half of a figure."""
-    made: dict[str, Any] = {"title": {"text": title}}
-    return made if y is None else made | {"y": y, "len": 0.45}
-
-
 def marker_ranks(
-    table: pd.DataFrame,
-    color: str = "reference",
-    *,
-    title: str = "",
-    caption: str = "",
-    labels: Mapping[str, str] | None = None,
-    lines: Sequence[int] = (5, 20),
+    table: Table, color: str = "reference", *, title: str = "", caption: str = "", labels: Labels = None
 ) -> go.Figure:
     """Draw the rank of known markers in their class, one colour per reference (or per seed, or method).
 
-    Parameters
-    ----------
-    table : DataFrame
-        ``class, srna, rank`` and the column named by `color`; NaN ranks are sRNAs that never reached the model.
-    color : str, default "reference"
-        Column that is coloured.
-    title, caption : str
-        Plain text.
-    labels : mapping, optional
-        Value -> printed name.
-    lines : sequence of int, default (5, 20)
-        Ranks that a line marks.
-
-    Returns
-    -------
-    Figure
-        Logarithmic axis: the difference between ranks 1 and 10 matters more than that between 101 and 110.
-
-    Raises
-    ------
-    InputError
-        Missing columns or no rows.
+    `table` holds ``class, srna, rank`` and `color`; a missing rank is an sRNA that never reached the model. Lines mark
+    ranks 5 and 20. The axis is logarithmic: from 1 to 10 matters more than from 101 to 110.
     """
     table = as_table(table, ["class", "srna", "rank", color])
-    table = table.assign(row=[f"{safe(c)} · {short(s)}" for c, s in zip(table["class"], table["srna"], strict=True)])
-    order = list(dict.fromkeys(table["row"]))
-    fig, look = go.Figure(), styles(table[color])
+    table["row"] = table["class"].astype(str) + " · " + table["srna"].str.removeprefix("hsa-")
+    titles = {"rank": "rank by D1 in its class (1 is best)", "row": "class · marker"}
+    hover = "{class} · {srna}<br>rank {rank:.1f}"
+    fig = draw(px.scatter, table, "rank", "row", color, hover=hover, titles=titles, labels=labels, log_x=True)
+    fig.update_traces(marker={"size": 10, "opacity": 0.85})
     for row, part in table.dropna(subset="rank").groupby("row", sort=False):
-        ends = {"x": [part["rank"].min(), part["rank"].max()], "y": [row, row]}
-        line = go.Scatter(**ends, mode="lines", line={"color": "#CCCCCC", "width": 3})
-        fig.add_trace(line.update(hoverinfo="skip", showlegend=False))
-    for name in dict.fromkeys(table[color]):
-        part = table[table[color] == name].dropna(subset="rank")
-        shade, symbol = look[str(name)]
-        dots = go.Scatter(x=part["rank"], y=part["row"], mode="markers", name=printed(name, labels))
-        dots.update(marker={"size": 10, "color": shade, "symbol": symbol, "opacity": 0.85})
-        fig.add_trace(dots.update(hovertemplate="%{y}<br>rank %{x:.1f}<extra>%{fullData.name}</extra>"))
-    for at in lines:
-        fig.add_vline(x=at, line={"dash": "dot", "color": "#777777", "width": 1})
-    top = float(np.nanmax(table["rank"])) if table["rank"].notna().any() else 10.0
-    ticks = [t for t in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000) if t <= 2 * top]
-    fig.update_xaxes(title_text="rank by D1 in its class (1 is best)", type="log", tickvals=ticks)
-    fig.update_yaxes(title_text="class · marker", categoryorder="array", categoryarray=order, autorange="reversed")
-    fig.update_layout(legend={"title": {"text": safe(color)}})
-    return decorate(fig, title, caption, height=22 * len(order) + 90)
+        ends = go.Scatter(x=[part["rank"].min(), part["rank"].max()], y=[safe(row)] * 2, mode="lines", zorder=-1)
+        fig.add_trace(ends.update(line={"color": "#CCCCCC", "width": 3}, hoverinfo="skip", showlegend=False))
+    for at in (5, 20):
+        mark(fig, at)
+    fig.update_xaxes(tickvals=[1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000])
+    return decorate(fig, title, caption, height=22 * table["row"].nunique() + 90)
 
 
 def marker_zeros(
-    table: pd.DataFrame, limit: float = 0.3, *, title: str = "", caption: str = "", filter_name: str = "filter"
+    table: Table, limit: float = 0.3, *, title: str = "", caption: str = "", filter_name: str = "filter"
 ) -> go.Figure:
-    """Draw in how many samples known markers are absent, against what a filter on zeros allows.
+    """Draw in how many samples known markers are absent; a filter on zeros drops what is right of its line.
 
     Parameters
     ----------
     table : DataFrame
-        ``class, srna, zero_share`` (0 to 1: share of all samples without a read of it), optionally
-        ``zero_share_class``: the share within its own class.
+        ``class, srna``, ``zero_share`` and ``zero_share_class``: the share (0 to 1) of all samples, and of the samples
+        of its class, without a read of it.
     limit : float, default 0.3
         Largest share that the filter lets through (the paper's 30 %).
     title, caption : str
         Plain text.
     filter_name : str, default "filter"
-        What the line is called.
-
-    Returns
-    -------
-    Figure
-        Everything to the right of the line is gone before a model sees it.
-
-    Raises
-    ------
-    InputError
-        Missing columns or no rows.
+        Printed at the line.
     """
-    table = as_table(table, ["class", "srna", "zero_share"])
-    rows = [f"{safe(c)} · {short(s)}" for c, s in zip(table["class"], table["srna"], strict=True)]
-    fig = go.Figure()
+    table = as_table(table, ["class", "srna", "zero_share", "zero_share_class"])
+    table["row"] = table["class"].astype(str) + " · " + table["srna"].str.removeprefix("hsa-")
+    kinds = {"zero_share": "all samples", "zero_share_class": "samples of its class"}
+    long = table.rename(columns=kinds).melt("row", list(kinds.values()), "kind", "share")
+    look = dict(zip(kinds.values(), ((PALETTE[5], "circle"), (PALETTE[0], "diamond")), strict=True))
+    titles = {"share": "samples without a read of the marker (%)", "row": "class · marker", "kind": "share among"}
+    hover = "{row}<br>absent in {share:.1%}"
+    fig = draw(px.scatter, long, "share", "row", "kind", hover=hover, look=look, titles=titles)
+    fig.update_traces(marker_size=10)
     fig.add_vrect(x0=limit, x1=1.03, fillcolor="#F3E3DA", line_width=0, layer="below")
-    kinds = [("zero_share", "all samples", PALETTE[5], "circle")]
-    if "zero_share_class" in table:
-        kinds.append(("zero_share_class", "samples of its class", PALETTE[0], "diamond"))
-    for column, name, shade, symbol in kinds:
-        dots = go.Scatter(x=table[column], y=rows, mode="markers", name=name)
-        dots.update(marker={"size": 10, "color": shade, "symbol": symbol})
-        fig.add_trace(dots.update(hovertemplate="%{y}<br>absent in %{x:.1%}<extra>%{fullData.name}</extra>"))
-    fig.add_vline(
-        x=limit,
-        line={"dash": "dash", "color": "#222222", "width": 2},
-        annotation={"text": safe(filter_name), "yshift": 4},
-        annotation_position="top right",
-    )
-    fig.update_xaxes(title_text="samples without a read of the marker (%)", tickformat=".0%", range=[-0.03, 1.03])
-    fig.update_yaxes(
-        title_text="class · marker",
-        categoryorder="array",
-        categoryarray=list(dict.fromkeys(rows)),
-        autorange="reversed",
-    )
-    fig.update_layout(legend={"title": {"text": "share among"}})
-    return decorate(fig, title, caption, height=22 * len(set(rows)) + 90, panels=True)
+    mark(fig, limit, filter_name).update_xaxes(tickformat=".0%", range=[-0.03, 1.03])
+    return decorate(fig, title, caption, height=22 * len(table) + 90, above="text")
 
 
-def set_dots(table: pd.DataFrame, n: int = 3, *, title: str = "", caption: str = "") -> go.Figure:
+def set_dots(table: Table, n: int = 3, *, title: str = "", caption: str = "") -> go.Figure:
     """Draw the most over-represented sets of every class: classes to the right, sets downwards.
+
+    Larger dots have more members among the top-ranked, darker ones a smaller q; open dots have q of .05 and more.
 
     Parameters
     ----------
     table : DataFrame
         ``class, collection, set, overlap, size, fold, p, q, members`` from
-        `enrichment.over_representation_by_class`, optionally ``title``.
+        `srna_lib.explain.over_representation_by_class`, optionally ``title``.
     n : int, default 3
         Sets per class and collection that make the rows, by p; a row shows the set in every class that has members
-        of it among its best.
+        of it among its top-ranked.
     title, caption : str
         Plain text.
-
-    Returns
-    -------
-    Figure
-        Larger dots have more members among the best, darker ones a smaller q; open dots have q of .05 and more.
-
-    Raises
-    ------
-    InputError
-        Missing columns or no rows.
     """
     table = as_table(table, ["class", "collection", "set", "overlap", "size", "fold", "p", "q", "members"])
-    order = table.sort_values("p", kind="stable").query("overlap > 0")
-    chosen = order.groupby(["collection", "class"], sort=False).head(n)
-    keys = list(dict.fromkeys(chosen[["collection", "set"]].itertuples(index=False, name=None)))
-    table = table[[k in set(keys) for k in table[["collection", "set"]].itertuples(index=False, name=None)]]
-    table = table[table["overlap"] > 0].sort_values("class", kind="stable")
-    collections = list(dict.fromkeys(table["collection"]))
-    best = chosen.drop_duplicates(["collection", "set"])
-    classes_of = dict(zip(best[["collection", "set"]].itertuples(index=False, name=None), best["class"], strict=True))
-    named = list(dict.fromkeys(table["class"]))
-    keys.sort(key=lambda k: (collections.index(k[0]), named.index(classes_of[k])))  # a diagonal is easier to read
-    rank = {key: i for i, key in enumerate(keys)}
-    table = table.assign(at=[rank[k] for k in table[["collection", "set"]].itertuples(index=False, name=None)])
-    name = table["title"].where(table["title"].astype(str) != "", table["set"]) if "title" in table else table["set"]
-    table = table.assign(row=[f"{short(s, 34)} · {safe(c)}" for s, c in zip(name, table["collection"], strict=True)])
+    table = table[table["overlap"] > 0].sort_values("p", kind="stable")
+    names = table.get("title", table["set"])
+    names = names.where(names.astype(str) != "", table["set"]).astype(str)
+    cut = names.where(names.str.len() <= 34, names.str[:33] + "…").str.removeprefix("hsa-")
+    table = table.assign(row=cut + " · " + table["collection"], key=table["collection"] + "\n" + table["set"])
+    leads = table.groupby(["collection", "class"], sort=False).head(n).drop_duplicates("key")
+    leads = leads.sort_values(["collection", "class"], kind="stable")  # a diagonal is easier to read
+    rank = dict(zip(leads["key"], range(len(leads)), strict=True))
+    table = table[table["key"].isin(rank)].assign(sure=lambda t: np.where(t["q"] < 0.05, "q < .05", "q >= .05"))
+    shade, size = -np.log10(table["q"].clip(lower=1e-12)), np.sqrt(table["overlap"])
+    members = table["members"].str.replace(";", ", ").str.slice(0, 90)
+    table = table.assign(shade=shade, dot=6 + 3.5 * size, members=members)
+    hover = (
+        "<b>{set}</b> ({collection})<br>{class}: {overlap} of {size} members among the top-ranked, {fold:.1f} times as"
+        " many as by chance<br>p {p:.1e}, q {q:.1e}<br>{members}"
+    )
+    rows = [safe(r) for r in leads["row"]]
     fig = go.Figure()
-    for sure, part in table.groupby(table["q"] < 0.05):
-        hover = [
-            f"<b>{safe(r['set'])}</b> ({safe(r['collection'])})<br>{safe(r['class'])}: {r['overlap']} of {r['size']}"
-            f" members among the best, {r['fold']:.1f} times as many as by chance<br>p {r['p']:.1e}, q {r['q']:.1e}"
-            f"<br>{short(r['members'].replace(';', ', '), 90)}"
-            for r in part.to_dict("records")
-        ]
-        marker = {
-            "size": 6 + 3.5 * np.sqrt(part["overlap"]),
-            "color": -np.log10(part["q"].clip(lower=1e-12)),
-            "coloraxis": "coloraxis",
-            "symbol": "circle" if sure else "circle-open",
-        }
-        name = "q < .05" if sure else "q >= .05"
-        dots = go.Scatter(x=[safe(c) for c in part["class"]], y=part["row"], mode="markers", marker=marker, name=name)
-        dots.update(hovertext=hover, hovertemplate="%{hovertext}<extra></extra>", showlegend=False)
-        fig.add_trace(dots)
+    for name, part in table.groupby("sure"):
+        dot = draw(px.scatter, part, "class", "row", "shade", hover=hover).data[0]
+        symbol = "circle" if name == "q < .05" else "circle-open"
+        dot.marker.update(size=part["dot"], symbol=symbol, coloraxis="coloraxis")
         # a legend cannot show numbers as colours: it gets an entry of its own
-        entry = go.Scatter(x=[None], y=[None], mode="markers", name=name)
-        fig.add_trace(entry.update(marker={"size": 10, "color": "#444444", "symbol": marker["symbol"]}))
-    rows = list(dict.fromkeys(table.sort_values("at", kind="stable")["row"]))
-    classes = [safe(c) for c in dict.fromkeys(table["class"])]
-    fig.update_xaxes(title_text="class", categoryorder="array", categoryarray=classes, tickangle=-40)
-    fig.update_yaxes(title_text="set · collection", categoryorder="array", categoryarray=rows)
-    fig.update_yaxes(range=[len(rows) - 0.4, -0.6])
+        entry = go.Scatter(x=[None], y=[None], mode="markers", name=safe(name), marker={"size": 10, "symbol": symbol})
+        fig.add_traces([dot.update(showlegend=False), entry.update(marker_color="#444444")])
+    classes = [safe(c) for c in sorted(set(table["class"]))]
+    order = {"type": "category", "categoryorder": "array"}
+    fig.update_xaxes(title_text="class", categoryarray=classes, tickangle=-40, **order)
+    fig.update_yaxes(title_text="set · collection", categoryarray=rows, range=[len(rows) - 0.4, -0.6], **order)
     colours = {"colorscale": [[0, "#9ecae1"], [1, "#08306b"]], "cmin": 0, "colorbar": {"title": {"text": "-log10 q"}}}
-    fig.update_layout(
-        coloraxis=colours, legend={"orientation": "h", "x": 1, "xanchor": "right", "y": 1, "yanchor": "bottom"}
-    )
-    return decorate(fig, title, caption, height=20 * len(rows) + 110, panels=True)
+    fig.update_layout(coloraxis=colours)
+    return decorate(fig, title, caption, height=20 * len(rows) + 110, above="legend")
 
 
-def class_rankings(
-    ranking: pd.DataFrame, n: int = 8, columns: int = 3, *, title: str = "", caption: str = ""
-) -> go.Figure:
-    """Draw the best sRNAs of every class with the interval of their score, one panel per class.
+def class_rankings(table: Table, n: int = 8, *, title: str = "", caption: str = "") -> go.Figure:
+    """Draw the `n` top-ranked sRNAs of every class with the interval of their score, one panel per class.
 
-    Parameters
-    ----------
-    ranking : DataFrame
-        ``class, srna, score, rank, ci_low, ci_high, rank_low, rank_high`` from `explain.ranking`.
-    n : int, default 8
-        sRNAs per class.
-    columns : int, default 3
-        Panels side by side.
-    title, caption : str
-        Plain text.
-
-    Returns
-    -------
-    Figure
-        Hover gives rank and score with their intervals.
-
-    Raises
-    ------
-    InputError
-        Missing columns or no rows.
+    `table` holds ``class, srna, score, rank, ci_low, ci_high, rank_low, rank_high``, from `srna_lib.explain.ranking`.
     """
-    table = as_table(ranking, ["class", "srna", "score", "rank", "ci_low", "ci_high", "rank_low", "rank_high"])
-    table = table.sort_values("rank", kind="stable")
-    classes = list(dict.fromkeys(sorted(table["class"])))
-    rows = -(-len(classes) // columns)
-    fig = make_subplots(
-        *(rows, columns),
-        subplot_titles=[f"<b>{safe(c)}</b>" for c in classes],
-        vertical_spacing=min(0.4 / rows, 64 / ((24 * n + 80) * rows)),
-        horizontal_spacing=0.17,
-    )
-    for i, name in enumerate(classes):
-        part = table[table["class"] == name].head(n)
-        error = {
-            "type": "data",
-            "symmetric": False,
-            "array": (part["ci_high"] - part["score"]).clip(lower=0),
-            "arrayminus": (part["score"] - part["ci_low"]).clip(lower=0),
-            "thickness": 1.4,
-            "width": 3,
-        }
-        hover = [
-            f"<b>{safe(r['srna'])}</b><br>D1 {r['score']:.3f} [{r['ci_low']:.3f}, {r['ci_high']:.3f}]"
-            f"<br>rank {r['rank']:.0f} [{r['rank_low']:.0f}, {r['rank_high']:.0f}]"
-            for r in part.to_dict("records")
-        ]
-        dots = go.Scatter(
-            x=part["score"],
-            y=[short(s, 18) for s in part["srna"]],
-            mode="markers",
-            marker={"size": 8, "color": PALETTE[0]},
-            error_x=error,
-            hovertext=hover,
-        ).update(hovertemplate="%{hovertext}<extra></extra>", showlegend=False)
-        at = {"row": i // columns + 1, "col": i % columns + 1}
-        fig.add_trace(dots, **at)
-        fig.update_xaxes(title_text="D1 (logit)" if i >= len(classes) - columns else "", **at)
-        fig.update_yaxes(title_text="sRNA" if i % columns == 0 else "", autorange="reversed", **at)
-    fig.update_xaxes(rangemode="tozero")
-    return decorate(fig, title, caption, height=(24 * n + 80) * rows, panels=True)
+    table = as_table(table, ["class", "srna", "score", "rank", "ci_low", "ci_high", "rank_low", "rank_high"])
+    table = table.sort_values(["class", "rank"], kind="stable").groupby("class").head(n)
+    table["row"] = table["class"].astype(str) + " · " + table["srna"]  # the sRNAs of a panel are its own
+    n_classes = table["class"].nunique()
+    rows, high = -(-n_classes // 3), 24 * n + 80
+    hover = "<b>{srna}</b><br>D1 {number}{rest}<br>rank {rank:.0f} [{rank_low:.0f}, {rank_high:.0f}]"
+    titles = {"score": "D1 (logit)", "row": "sRNA"}
+    room = {"facet_row_spacing": min(0.4 / rows, 64 / (high * rows)), "facet_col_spacing": 0.17}
+    facets: dict[str, Any] = {"facet_col": "class", "facet_col_wrap": min(3, n_classes)}
+    facets |= room if n_classes > 1 else {}
+    fig = dots(table, "score", "row", hover=hover, titles=titles, size=8, **facets)
+    fig.update_traces(hovertemplate="%{customdata[0]}<extra></extra>")
+    names = {"tickvals": [safe(r) for r in table["row"]], "ticktext": [short(s, 18) for s in table["srna"]]}
+    own = {"matches": None, "showticklabels": True, "range": None}
+    fig.update_xaxes(rangemode="tozero", **own)
+    fig.update_yaxes(categoryorder="trace", autorange="reversed", **own, **names)
+    return decorate(fig, title, caption, height=high * rows, above="text")
 
 
 def agreement_heatmap(
     matrix: pd.DataFrame, value: str = "share in common", *, title: str = "", caption: str = ""
 ) -> go.Figure:
-    """Draw how far every two rankings agree.
-
-    Parameters
-    ----------
-    matrix : DataFrame, shape (n_runs, n_runs)
-        Square, from `rankings.agreement_matrix`.
-    value : str
-        What the colour means.
-    title, caption : str
-        Plain text.
-
-    Returns
-    -------
-    Figure
-
-    Raises
-    ------
-    InputError
-        The table is not square or empty.
-    """
+    """Draw how far every two rankings agree, from `srna_lib.explain.agreement_matrix`; `value` says in what."""
     if matrix.empty or matrix.shape[0] != matrix.shape[1]:
         raise InputError(f"agreement: a table of {matrix.shape} is not square; expected every run by every run.")
-    names, z = [safe(n) for n in matrix.index], matrix.to_numpy(dtype=float)
-    fig = go.Figure(
-        go.Heatmap(
-            z=z,
-            x=names,
-            y=names,
-            text=np.char.mod("%.2f", z),
-            texttemplate="%{text}" if len(names) <= 16 else "",
-            zmin=min(0.0, float(z.min())),
-            zmax=1,
-            colorscale=SEQUENTIAL,
-            xgap=1,
-            ygap=1,
-            hovertemplate="%{y}<br>%{x}<br>%{z:.2f}<extra></extra>",
-            colorbar={"title": {"text": safe(value)}},
-        )
-    )
-    fig.update_xaxes(title_text="ranking", showgrid=False, tickangle=-40)
-    fig.update_yaxes(title_text="ranking", autorange="reversed", showgrid=False)
-    return decorate(fig, title, caption, height=max(300, 34 * len(names) + 120))
+    text = np.char.mod("%.2f", matrix.to_numpy(dtype=float)) if len(matrix) <= 16 else None
+    limits, axes = (min(0.0, float(matrix.min().min())), 1), ("ranking", "ranking")
+    fig = heatmap(matrix, hover="%{y}<br>%{x}<br>%{z:.2f}", axes=axes, value=value, text=text, limits=limits)
+    return decorate(fig, title, caption, height=max(300, 34 * len(matrix) + 120))
 
 
 def truth_bars(
-    table: pd.DataFrame, chance: float, *, value: str = "precision", title: str = "", caption: str = ""
+    table: Table, chance: float, *, value: str = "precision", title: str = "", caption: str = ""
 ) -> go.Figure:
-    """Draw how many of the true biomarkers each method finds, with what chance finds.
+    """Draw how many of the true biomarkers each method finds, beside what a random ranking finds.
 
     Parameters
     ----------
     table : DataFrame
         ``method`` and ``precision`` (0 to 1); several rows of a method (seeds) become a bar of their mean and dots.
     chance : float
-        What a random ranking reaches.
+        Chance level.
     value : str, default "precision"
         Name of the axis, e.g. with the length of the list.
     title, caption : str
         Plain text.
-
-    Returns
-    -------
-    Figure
-
-    Raises
-    ------
-    InputError
-        Missing columns or no rows.
     """
     table = as_table(table, ["method", "precision"])
-    order = list(dict.fromkeys(table["method"]))
-    means = table.groupby("method")["precision"].mean()[order]
-    name = {m: f"{safe(m)} · {means[m]:.2f}" for m in order}  # beside the bar, where no dot and no line can hide it
-    names = list(name.values())
-    bars = go.Bar(x=means, y=names, orientation="h", marker={"color": PALETTE[4]}, showlegend=False)
-    fig = go.Figure(bars.update(hovertemplate="%{y}<br>mean %{x:.3f}<extra></extra>"))
-    several = table[table["method"].map(table["method"].value_counts()) > 1]
-    dots = go.Scatter(x=several["precision"], y=several["method"].map(name), mode="markers", name="single run")
-    dots.update(marker={"size": 7, "color": PALETTE[8], "opacity": 0.7}, hovertemplate="%{x:.3f}<extra></extra>")
-    fig.add_trace(dots)
-    fig.add_vline(
-        x=chance,
-        line={"dash": "dash", "color": PALETTE[5], "width": 2},
-        annotation={"text": f"chance {chance:.2f}", "font": {"color": PALETTE[5]}, "yshift": 4},
-        annotation_position="top",
-    )
-    fig.update_xaxes(title_text=safe(value), range=[0, 1.04], tickformat=".1f")
-    fig.update_yaxes(title_text="method · mean", categoryorder="array", categoryarray=names, autorange="reversed")
-    fig.update_layout(legend={"orientation": "h", "x": 1, "xanchor": "right", "y": 1, "yanchor": "bottom"})
-    return decorate(fig, title, caption, height=38 * len(order) + 90, panels=True)
+    groups = table.groupby("method", sort=False)["precision"]
+    mean, several = groups.transform("mean"), groups.transform("size") > 1
+    # the mean stands beside the bar, where no dot and no line can hide it
+    table = table.assign(mean=mean, row=[f"{m} · {v:.2f}" for m, v in zip(table["method"], mean, strict=True)])
+    titles = {"mean": value, "row": "method · mean"}
+    bars = table.drop_duplicates("row")
+    fig = draw(px.bar, bars, "mean", "row", hover="{row}<br>mean {mean:.3f}", titles=titles)
+    fig.update_traces(marker_color=PALETTE[4])
+    runs = draw(px.scatter, table[several], "precision", "row", hover="{precision:.3f}", opacity=0.7)
+    runs.update_traces(name="single run", showlegend=True, marker={"size": 7, "color": PALETTE[8]})
+    fig.add_traces(runs.data)
+    mark(fig, chance, f"chance {chance:.2f}").update_xaxes(range=[0, 1.04], tickformat=".1f")
+    return decorate(fig, title, caption, height=38 * len(bars) + 90, above="legend")
 
 
-def gap_curves(curves: pd.DataFrame, panel: str = "method", *, title: str = "", caption: str = "") -> go.Figure:
+def gap_curves(table: Table, panel: str = "method", *, title: str = "", caption: str = "") -> go.Figure:
     """Draw what is lost of the predicted probability while sRNAs are masked, important first or unimportant first.
 
-    Parameters
-    ----------
-    curves : DataFrame
-        ``order, share_masked, gap`` from `gaps.gap_table` and the column named by `panel`.
-    panel : str, default "method"
-        Column with one panel for each value.
-    title, caption : str
-        Plain text.
-
-    Returns
-    -------
-    Figure
-        The area under a line is the prediction gap.
-
-    Raises
-    ------
-    InputError
-        Missing columns or no rows.
+    `table` holds ``order, share_masked, gap`` and `panel`, from `srna_lib.explain.gap_table`. The area under a line is
+    the prediction gap.
     """
-    table = as_table(curves, ["order", "share_masked", "gap", panel])
-    panels = list(dict.fromkeys(table[panel]))
-    names = {"PGI": "important first (PGI)", "random": "random order", "PGU": "unimportant first (PGU)"}
-    shades = {"PGI": PALETTE[5], "random": "#777777", "PGU": PALETTE[0]}
-    unknown = sorted(set(table["order"]) - set(names))
+    table = as_table(table, ["order", "share_masked", "gap", panel])
+    look = {"PGI": (PALETTE[5], "circle"), "random": ("#777777", "circle"), "PGU": (PALETTE[0], "circle")}
+    unknown = sorted(set(table["order"]) - set(look))
     if unknown:
-        raise InputError(f"gap curves: unknown order {unknown[0]!r}; expected one of {', '.join(names)}.")
-    titles = [f"<b>{safe(p)}</b>" for p in panels]
-    fig = make_subplots(1, len(panels), shared_yaxes=True, horizontal_spacing=0.06, subplot_titles=titles)
-    for col, which in enumerate(panels, 1):
-        for order in dict.fromkeys(table["order"]):
-            part = table[(table[panel] == which) & (table["order"] == order)]
-            line = go.Scatter(x=part["share_masked"], y=part["gap"], mode="lines", name=names[order])
-            line.update(line={"color": shades[order], "width": 2.5, "dash": "dash" if order == "random" else "solid"})
-            line.update(legendgroup=order, showlegend=col == 1)
-            fig.add_trace(line.update(hovertemplate="masked %{x:.0%}<br>lost %{y:.1%}<extra></extra>"), 1, col)
-    fig.update_xaxes(title_text="sRNAs masked (%)", tickformat=".0%", range=[0, 1], tickvals=[0, 0.5, 1])
+        raise InputError(f"gap curves: unknown order {unknown[0]!r}; expected one of {', '.join(look)}.")
+    names = {"PGI": "important first (PGI)", "random": "random order", "PGU": "unimportant first (PGU)"}
+    titles = {"share_masked": "sRNAs masked (%)", "gap": "probability of the true class that is lost (%)"}
+    look = {names[k]: v for k, v in look.items()}
+    table = table.assign(masked=table["order"].map(names))
+    hover = "masked {share_masked:.0%}<br>lost {gap:.1%}"
+    axes = "share_masked", "gap", "masked"
+    fig = lines(table, *axes, facet_col=panel, hover=hover, titles=titles, look=look)
+    fig.update_xaxes(tickformat=".0%", range=[0, 1], tickvals=[0, 0.5, 1])
     fig.update_yaxes(tickformat=".0%", range=[-0.02, 1.02])
-    fig.update_yaxes(title_text="probability of the true class that is lost (%)", row=1, col=1)
-    fig.update_layout(legend={"title": {"text": "masked"}})
-    return decorate(fig, title, caption, height=340, panels=True)
-
-
-FOR, AGAINST, LEVEL = PALETTE[5], PALETTE[0], "#8C8C8C"
+    return decorate(fig, title, caption, height=340, above="text")
 
 
 class Explained(NamedTuple):
-    """One sample as the heatmap shows it.
-
-    Attributes
-    ----------
-    title : str
-        What stands above the panel, e.g. sample, true and predicted class.
-    contributions : DataFrame, shape (n_classes, n_srnas)
-        Contributions to the logit of each class.
-    counts : Series, shape (n_all_srnas,)
-        Raw counts of the whole library.
-    """
+    """One sample as the heatmap shows it: title, contributions (classes x sRNAs), raw counts of the whole library."""
 
     title: str
     contributions: pd.DataFrame
@@ -620,254 +348,115 @@ class Explained(NamedTuple):
 
 
 def explained(unseen: HeldOut, sample: str, **options: Any) -> Explained:
-    """One sample as the network explains it that never saw its study.
-
-    Parameters
-    ----------
-    unseen : HeldOut
-        From `cases.held_out`.
-    sample : str
-        Name of the sample.
-    **options
-        ``reference``, ``rule`` and others of `deeplift.contributions`.
-
-    Returns
-    -------
-    Explained
-        Titled with the sample's recorded and predicted class.
-    """
+    """One sample as the network explains it that never saw its study; `options` as of `contributions`."""
     row = unseen.table.loc[sample]
-    found = unseen.explain(sample, **options).of_sample(sample)
-    return Explained(f"{sample}: {row['y_true']}, called {row['y_pred']}", found, unseen.task.X.loc[sample])
+    parts = unseen.explain(sample, **options).of_sample(sample)
+    return Explained(f"{sample}: {row['y_true']}, predicted {row['y_pred']}", parts, unseen.task.X.loc[sample])
 
 
 def sample_heatmap(samples: Sequence[Explained], n: int = 20, *, title: str = "", caption: str = "") -> go.Figure:
-    """Draw what speaks for and against each class in single samples: classes downwards, sRNAs to the right.
+    """Draw what speaks for and against each class in single samples side by side: classes downwards, sRNAs across.
 
-    Parameters
-    ----------
-    samples : sequence of Explained
-        One panel each, side by side, on one colour scale; two make a comparison of a right and a wrong call.
-    n : int, default 20
-        sRNAs per panel: those that tell the classes apart most (largest range of contributions over classes), in
-        order of their contribution to the class with the highest sum.
-    title, caption : str
-        Plain text.
-
-    Returns
-    -------
-    Figure
-        Hover gives counts, reads per million and the contribution.
-
-    Raises
-    ------
-    InputError
-        No sample, or contributions without a row or column.
+    The `n` sRNAs of a panel are those that tell the classes apart most (largest range of contributions over classes),
+    in order of their contribution to the class with the highest sum. Hover gives counts and reads per million.
     """
-    _check(samples)
-    shown = [_most_telling(s.contributions, n) for s in samples]
-    limit = max(float(np.abs(t.to_numpy()).max()) for t in shown) or 1.0
-    fig = make_subplots(1, len(samples), shared_yaxes=True, horizontal_spacing=0.04)
-    for col, (sample, table) in enumerate(zip(samples, shown, strict=True), 1):
-        fig.add_trace(_cells(sample, table), 1, col)
-    fig.update_xaxes(title_text="sRNA", tickangle=-60, showgrid=False)
-    fig.update_yaxes(autorange="reversed", showgrid=False)
-    fig.update_yaxes(title_text="class", row=1, col=1)
-    fig.update_layout(coloraxis=diverging(limit, "contribution<br>to the logit"))
-    panel_titles(fig, [s.title for s in samples])
-    return decorate(fig, title, caption, height=max(280, 26 * len(shown[0]) + 150), panels=True)
+    figures, limits = _cells(samples, n)
+    fig = panels(figures, [s.title for s in samples]).update_layout(
+        coloraxis_cmin=-max(limits), coloraxis_cmax=max(limits)
+    )
+    return decorate(fig, title, caption, height=max(280, 26 * len(samples[0].contributions) + 150), above="text")
 
 
 def sample_browser(samples: Sequence[Explained], n: int = 30, *, title: str = "", caption: str = "") -> go.Figure:
-    """Draw one sample at a time, with a menu that lists them all.
-
-    Parameters
-    ----------
-    samples : sequence of Explained
-        What the menu offers; the first is shown.
-    n, title, caption
-        As in `sample_heatmap`.
-
-    Returns
-    -------
-    Figure
-        One heatmap per sample, each on a colour scale of its own.
-
-    Raises
-    ------
-    InputError
-        As in `sample_heatmap`.
-    """
-    _check(samples)
-    fig = go.Figure()
-    limits = []
-    for i, sample in enumerate(samples):
-        table = _most_telling(sample.contributions, n)
-        limits.append(float(np.abs(table.to_numpy()).max()) or 1.0)
-        fig.add_trace(_cells(sample, table).update(visible=i == 0))
-    buttons = [
-        {
-            "label": safe(sample.title),
-            "method": "update",
-            "args": [
-                {"visible": [j == i for j in range(len(samples))]},
-                {"coloraxis.cmin": -limits[i], "coloraxis.cmax": limits[i]},
-            ],
-        }
-        for i, sample in enumerate(samples)
-    ]
+    """Draw one sample at a time as in `sample_heatmap`, with a menu that lists them all."""
+    figures, limits = _cells(samples, n)
+    fig = figures[0]
+    fig.add_traces([one.data[0] for one in figures[1:]])
+    for i, trace in enumerate(fig.data):
+        trace.visible = i == 0
+    buttons = []
+    for i, (sample, one, limit) in enumerate(zip(samples, figures, limits, strict=True)):
+        ticks = {f"xaxis.{k}": list(one.layout.xaxis[k]) for k in ("tickvals", "ticktext")}
+        shown = {"visible": [j == i for j in range(len(samples))]}
+        args = [shown, {"coloraxis.cmin": -limit, "coloraxis.cmax": limit} | ticks]
+        buttons.append({"label": safe(sample.title), "method": "update", "args": args})
     menu = {"buttons": buttons, "x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom", "bgcolor": "white"}
-    fig.update_xaxes(title_text="sRNA", tickangle=-60, showgrid=False)
-    fig.update_yaxes(title_text="class", autorange="reversed", showgrid=False)
-    fig.update_layout(coloraxis=diverging(limits[0], "contribution<br>to the logit"), updatemenus=[menu])
-    fig = decorate(fig, title, caption, height=max(280, 26 * len(samples[0].contributions) + 150), panels=True)
+    fig.update_layout(updatemenus=[menu])
+    decorate(fig, title, caption, height=max(280, 26 * len(samples[0].contributions) + 150), above="text")
     return fig.update_layout(margin_t=fig.layout.margin.t + 14, height=fig.layout.height + 14)
 
 
-def waterfall(steps: pd.DataFrame, axis: str = "logit", *, title: str = "", caption: str = "") -> go.Figure:
+def _cells(samples: Sequence[Explained], n: int) -> tuple[list[go.Figure], list[float]]:
+    """Heatmap of each sample's contributions, and the largest of them."""
+    if not samples or any(s.contributions.empty for s in samples):
+        raise InputError("heatmap of samples: expected at least one sample with contributions.")
+    figures, limits = [], []
+    for sample in samples:
+        table = sample.contributions
+        spread = (table.max() - table.min()).sort_values(ascending=False, kind="stable").index[:n]
+        winner = table.loc[table.sum(axis=1).idxmax(), spread]
+        table = table[winner.sort_values(ascending=False, kind="stable").index]
+        counts = sample.counts.reindex(table.columns).fillna(0).to_numpy(dtype=float)
+        reads = np.stack([counts, 1e6 * counts / (float(sample.counts.sum()) or 1.0)], axis=1)
+        limits.append(float(table.abs().max().max()) or 1.0)
+        hover = "<b>%{x}</b><br>%{y}: %{z:+.3f}<br>%{customdata[0]:.0f} counts, %{customdata[1]:.1f} RPM"
+        data, axes = [reads.tolist()] * len(table), ("sRNA", "class")
+        one = heatmap(table, hover=hover, axes=axes, value=PER_SAMPLE, data=data, scale=DIVERGING, shorten=True)
+        figures.append(one.update_layout(coloraxis={"cmin": -limits[-1], "cmax": limits[-1]}))
+    return figures, limits
+
+
+def waterfall(table: Table, axis: str = "logit", *, title: str = "", caption: str = "") -> go.Figure:
     """Draw one prediction step by step, from the reference at the top to the sample at the bottom.
 
-    Parameters
-    ----------
-    steps : DataFrame
-        ``label, value, kind, total`` from `cases.breakdown`.
-    axis : str, default "logit"
-        What is added up, e.g. ``"logit of Brain minus logit of Stem"``.
-    title, caption : str
-        Plain text.
-
-    Returns
-    -------
-    Figure
-        Orange steps raise, blue ones lower it.
-
-    Raises
-    ------
-    InputError
-        Missing columns or no rows.
+    `table` holds ``label, value, kind, total`` from `srna_lib.explain.breakdown`; `axis` names what is added up.
+    Orange steps raise, blue ones lower it.
     """
-    table = as_table(steps, ["label", "value", "kind", "total"])
+    table = as_table(table, ["label", "value", "kind", "total"])
     ends = table["kind"].isin(["start", "end"])
-    fig = go.Figure(
-        go.Waterfall(
-            orientation="h",
-            measure=np.where(ends, "absolute", "relative"),
-            x=np.where(ends, table["total"], table["value"]),
-            y=[short(v, 34) for v in table["label"]],
-            text=[f"{v:.2f}" if e else f"{v:+.2f}" for v, e in zip(table["value"], ends, strict=True)],
-            textposition="outside",
-            cliponaxis=False,
-            customdata=[safe(v) for v in table["label"]],
-            hovertemplate="%{customdata}<br>%{text}<extra></extra>",
-            increasing={"marker": {"color": FOR}},
-            decreasing={"marker": {"color": AGAINST}},
-            totals={"marker": {"color": LEVEL}},
-            connector={"line": {"color": "#BBBBBB", "width": 1}},
-        )
+    rows = [*range(len(table))]
+    bars = go.Waterfall(
+        orientation="h",
+        measure=np.where(ends, "absolute", "relative"),
+        x=np.where(ends, table["total"], table["value"]),
+        y=rows,
+        text=[f"{v:.2f}" if e else f"{v:+.2f}" for v, e in zip(table["value"], ends, strict=True)],
+        textposition="outside",
+        cliponaxis=False,
+        customdata=[safe(v) for v in table["label"]],
+        hovertemplate="%{customdata}<br>%{text}<extra></extra>",
+        increasing={"marker": {"color": FOR}},
+        decreasing={"marker": {"color": AGAINST}},
+        totals={"marker": {"color": GREY}},
+        connector={"line": {"color": "#BBBBBB", "width": 1}},
     )
-    low, high = float(np.minimum(table["total"].min(), 0)), float(np.maximum(table["total"].max(), 0))
+    low, high = min(table["total"].min(), 0), max(table["total"].max(), 0)
     margin = 0.12 * (high - low) or 1.0
-    fig.update_xaxes(title_text=safe(axis), range=[low - margin, high + margin], zeroline=True, zerolinecolor="#888888")
-    fig.update_yaxes(title_text="sRNA", autorange="reversed", showgrid=False)
+    fig = go.Figure(bars)
+    fig.update_xaxes(title_text=safe(axis), range=[low - margin, high + margin], zeroline=True, zerolinecolor=GREY)
+    ticks = {"tickvals": rows, "ticktext": [short(v, 34) for v in table["label"]]}
+    fig.update_yaxes(title_text="sRNA", autorange="reversed", showgrid=False, **ticks)
     return decorate(fig, title, caption, height=26 * len(table) + 70)
 
 
-def _check(samples: Sequence[Explained]) -> None:
-    if not samples or any(s.contributions.empty for s in samples):
-        raise InputError("heatmap of samples: expected at least one sample with contributions.")
+def weights(table: Table, *, top: int = 25, classes: tuple[str, str], title: str = "", caption: str = "") -> go.Figure:
+    """Draw the largest weights of a linear model with their range over folds, coloured by where the gene lies.
 
-
-def _cells(sample: Explained, table: pd.DataFrame) -> go.Heatmap:
-    """Heatmap of one sample's contributions; hover gives counts and reads per million."""
-    total = float(sample.counts.sum()) or 1.0
-    counts = sample.counts.reindex(table.columns).fillna(0).to_numpy(dtype=float)
-    hover = [
-        [
-            f"<b>{safe(srna)}</b><br>{safe(name)}: {value:+.3f}<br>{c:.0f} counts, {1e6 * c / total:.1f} RPM"
-            for srna, value, c in zip(table.columns, row, counts, strict=True)
-        ]
-        for name, row in zip(table.index, table.to_numpy(), strict=True)
-    ]
-    return go.Heatmap(
-        z=table.to_numpy(dtype=float),
-        x=[short(c) for c in table.columns],
-        y=[safe(c) for c in table.index],
-        hovertext=hover,
-        hovertemplate="%{hovertext}<extra></extra>",
-        coloraxis="coloraxis",
-        xgap=1,
-        ygap=1,
-    )
-
-
-def _most_telling(table: pd.DataFrame, n: int) -> pd.DataFrame:
-    """Columns with the largest range over the rows, in order of the row with the largest sum."""
-    spread = (table.max() - table.min()).sort_values(ascending=False, kind="stable").index[:n]
-    winner = table.sum(axis=1).idxmax()
-    return table[table.loc[winner, spread].sort_values(ascending=False, kind="stable").index]
-
-
-ELSEWHERE, UNKNOWN = "autosome", "place unknown"
-
-
-def weights(
-    table: pd.DataFrame, *, top: int = 25, classes: tuple[str, str], title: str = "", caption: str = ""
-) -> go.Figure:
-    """Draw the largest weights of a linear model, with their range over folds, coloured by where the gene lies.
-
-    Parameters
-    ----------
-    table : DataFrame
-        From `importance.linear_weights`.
-    top : int, default 25
-        Rows that are drawn.
-    classes : tuple of two str
-        Classes that negative and positive weights speak for.
-    title, caption : str
-        Plain text.
-
-    Returns
-    -------
-    Figure
-        One trace per place: sex chromosomes, autosomes, unknown.
-
-    Raises
-    ------
-    InputError
-        Missing columns or no rows.
+    `table` is from `srna_lib.explain.linear_weights`, of which the `top` rows are drawn; `classes` are those that
+    negative and positive weights speak for.
     """
     table = as_table(table, ["srna", "rank", "weight", "lowest", "highest", "chrom", "linked"])
-    table = table.sort_values("rank").head(top).reset_index(drop=True)
-    where = table["linked"].where(table["linked"] != "", ELSEWHERE).mask(table["chrom"] == "", UNKNOWN)
-    where = where.mask(~where.isin([ELSEWHERE, UNKNOWN]), "on " + where)
-    ends = table.assign(ci_low=table["lowest"], ci_high=table["highest"])
-    fig = go.Figure()
-    order = [*sorted(set(where) - {ELSEWHERE, UNKNOWN}), ELSEWHERE, UNKNOWN]
-    colours = [PALETTE[5], PALETTE[1], PALETTE[3], PALETTE[2]]
-    shades = dict(zip(order[:-2], colours * len(order), strict=False)) | {ELSEWHERE: PALETTE[0], UNKNOWN: PALETTE[11]}
-    for i, name in enumerate(order):
-        part = ends[where == name]
-        if part.empty:
-            continue
-        hover = [
-            f"<b>{safe(r['srna'])}</b>, rank {r['rank']}<br>weight {r['weight']:+.3f} [{r['lowest']:+.3f},"
-            f" {r['highest']:+.3f}] over folds<br>{safe(r['chrom'] or 'place unknown')}"
-            for r in part.to_dict("records")
-        ]
-        fig.add_trace(
-            go.Scatter(
-                x=part["weight"],
-                y=part.index,
-                mode="markers",
-                name=safe(name),
-                marker={"size": 11, "color": shades[name], "symbol": SYMBOLS[i % len(SYMBOLS)]},
-                error_x=error_bars(part, "weight"),
-                hovertext=hover,
-                hovertemplate="%{hovertext}<extra></extra>",
-            )
-        )
-    fig.add_vline(x=0, line=REFERENCE)
-    fig.update_xaxes(title_text=f"weight per standard deviation (left: {safe(classes[0])}, right: {safe(classes[1])})")
-    name_rows(fig, [safe(n) for n in table["srna"]], "sRNA")
-    fig.update_layout(legend=LEGEND, showlegend=True)
-    return decorate(fig, title, caption, height=22 * len(table) + 60, panels=True)
+    table = table.sort_values("rank").head(top).rename(columns={"lowest": "ci_low", "highest": "ci_high"})
+    linked = table["linked"].where(table["linked"] == "", "on " + table["linked"])
+    table["where"] = linked.where(linked != "", "autosome").mask(table["chrom"] == "", UNKNOWN)
+    table["chrom"] = table["chrom"].where(table["chrom"] != "", UNKNOWN)
+    colours = [PALETTE[i] for i in (5, 1, 3, 2)]
+    places = sorted(set(table["where"]) - {"autosome", UNKNOWN})
+    look = {p: (colours[i % 4], SYMBOLS[i % len(SYMBOLS)]) for i, p in enumerate(places)}
+    look |= {"autosome": (PALETTE[0], SYMBOLS[-1]), UNKNOWN: (PALETTE[11], SYMBOLS[-2])}
+    titles = {"weight": f"weight per standard deviation (left: {classes[0]}, right: {classes[1]})", "srna": "sRNA"}
+    hover = "<b>{srna}</b>, rank {rank}<br>weight {number}{rest} over folds<br>{chrom}"
+    fig = dots(table, "weight", "srna", "where", look=look, titles=titles, style="+.3f", size=11, hover=hover)
+    fig.update_traces(hovertemplate="%{customdata[0]}<extra></extra>", showlegend=True)
+    mark(fig, 0).update_layout(scattermode="overlay")
+    return decorate(fig, title, caption, height=22 * len(table) + 60, above="legend")

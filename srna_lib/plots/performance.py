@@ -1,530 +1,209 @@
-"""Figures of model performance: metrics, confusion, studies, calibration, gains over a baseline."""
+"""Figures of performance: metrics, confusion, studies one by one, calibration, differences, null models."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import plotly.express as px
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from srna_lib.errors import InputError
 from srna_lib.plots.base import (
-    LEGEND,
+    GREY,
     PALETTE,
-    REFERENCE,
-    SEQUENTIAL,
-    UNDECIDED,
+    Labels,
+    Table,
     as_table,
     band,
     decorate,
-    ends_text,
-    error_bars,
-    intervals,
+    dots,
+    draw,
+    facts,
+    heatmap,
     is_share,
-    line,
-    name_rows,
-    panel_titles,
+    lines,
+    mark,
+    measured,
     printed,
-    safe,
-    styles,
+    reference,
 )
-from srna_lib.plots.base import caption as caption
-from srna_lib.plots.base import setup as setup
 
 
-def confusion(
-    table: pd.DataFrame, normalise: str = "row", *, title: str = "", caption: str = "", unit: str = "samples"
-) -> go.Figure:
-    """Draw a confusion matrix: true classes downwards (with their size), predicted classes to the right.
-
-    Parameters
-    ----------
-    table : DataFrame, shape (n_true, n_predicted)
-        Counts, as from ``pandas.crosstab(y_true, y_pred)``; order is kept.
-    normalise : {"row", "column", "none"}, default "row"
-        Row: each cell is a share of the true class (recall on the diagonal). Column: a share of the predicted
-        class (precision on the diagonal). None: counts.
-    title, caption : str
-        Plain text.
-    unit : str, default "samples"
-        What is counted.
-
-    Returns
-    -------
-    Figure
-        One heatmap; hover gives count and share.
-
-    Raises
-    ------
-    InputError
-        Empty table or unknown normalisation.
-    """
-    if normalise not in ("row", "column", "none"):
-        raise InputError(f"normalise={normalise!r}: expected 'row', 'column' or 'none'.")
-    if table.empty:
-        raise InputError("confusion matrix: the table is empty; expected counts of true and predicted classes.")
-    counts = table.to_numpy(dtype=float)
-    rows, columns = counts.sum(1, keepdims=True), counts.sum(0, keepdims=True)
-    total = {"row": rows, "column": columns, "none": np.ones_like(rows)}[normalise]
-    z = np.divide(counts, total, out=np.zeros_like(counts), where=total > 0)
-    if normalise == "none":
-        text = np.where(counts > 0, np.char.mod("%d", counts.astype(int)), "")
-    else:
-        text = np.where(z >= 0.005, np.char.mod("%.0f", 100 * z), "")
-    of = {"row": "true class", "column": "predicted class", "none": ""}[normalise]
-    share = "" if normalise == "none" else f" (%{{z:.1%}} of the {of})"
-    fig = go.Figure(
-        go.Heatmap(
-            z=z,
-            x=[safe(c) for c in table.columns],
-            y=[f"{safe(name)} ({int(n)})" for name, n in zip(table.index, rows[:, 0], strict=True)],
-            text=text,
-            texttemplate="%{text}",
-            customdata=counts,
-            hovertemplate=f"true %{{y}}<br>predicted %{{x}}<br>%{{customdata:d}} {safe(unit)}{share}<extra></extra>",
-            colorscale=SEQUENTIAL,
-            zmin=0,
-            zmax=float(counts.max()) if normalise == "none" else 1,
-            xgap=1,
-            ygap=1,
-            colorbar={"title": {"text": safe(unit) if normalise == "none" else f"share of<br>{of} (%)"}}
-            | ({} if normalise == "none" else {"tickformat": ".0%"}),
-        )
-    )
-    fig.update_xaxes(title_text="predicted class", showgrid=False, tickangle=-40)
-    fig.update_yaxes(title_text=f"true class (number of {safe(unit)})", autorange="reversed", showgrid=False)
-    return decorate(fig, title, caption, height=max(320, 34 * len(table) + 90))
-
-
-def per_study(
-    df: pd.DataFrame,
-    by: str = "model",
-    value: str = "accuracy",
-    *,
-    title: str = "",
-    caption: str = "",
-    labels: Mapping[str, str] | None = None,
-    seed: int = 0,
-) -> go.Figure:
-    """Draw one dot per study, sized by its samples, in rows of models or classes; a bar marks the mean.
-
-    Parameters
-    ----------
-    df : DataFrame
-        Columns ``dataset_id, n_samples``, `by` and `value` (0 to 1); other columns are shown on hover.
-    by : str, default "model"
-        Column that makes the rows, in order of appearance.
-    value : str, default "accuracy"
-        Column on the axis.
-    title, caption : str
-        Plain text.
-    labels : mapping, optional
-        Value or column name -> printed name.
-    seed : int, default 0
-        Of the vertical scatter, which only parts overlapping dots.
-
-    Returns
-    -------
-    Figure
-        One trace of studies per row, and one trace of means (each study counted once).
-
-    Raises
-    ------
-    InputError
-        Missing columns or no rows.
-    """
-    table = as_table(df, ["dataset_id", "n_samples", by, value])
-    rows, look = list(dict.fromkeys(table[by])), styles(table[by])
-    rng = np.random.default_rng(seed)
-    largest = float(table["n_samples"].max())
-    more = [c for c in table.columns if c not in ("dataset_id", "n_samples", by, value)]
-    fig = go.Figure()
-    for i, row in enumerate(rows):
-        part = table[table[by] == row]
-        color, symbol = look[str(row)]
-        size = 6 + 24 * np.sqrt(part["n_samples"] / largest)
-        marker = {"size": size, "color": color, "symbol": symbol, "opacity": 0.55, "line": {"width": 0.5}}
-        hover = [
-            f"<b>{safe(r['dataset_id'])}</b><br>{r['n_samples']} samples<br>{safe(value)} {r[value]:.1%}"
-            + "".join(f"<br>{safe(c)}: {safe(r[c])}" for c in more)
-            for r in part.to_dict("records")
-        ]
-        y = i + rng.uniform(-0.3, 0.3, len(part))
-        fig.add_trace(
-            go.Scatter(
-                x=part[value], y=y, mode="markers", marker=marker, name=printed(row, labels), hovertext=hover
-            ).update(hovertemplate="%{hovertext}<extra></extra>", showlegend=False)
-        )
-    means = table.groupby(by)[value].mean()[rows]
-    fig.add_trace(
-        go.Scatter(
-            x=means,
-            y=list(range(len(rows))),
-            mode="markers",
-            name="mean of studies",
-            marker={"symbol": "line-ns", "size": 44, "line": {"width": 3, "color": "#111111"}},
-            hovertemplate="mean of studies %{x:.1%}<extra></extra>",
-        )
-    )
-    fig.update_xaxes(title_text=f"{printed(value, labels)} in the study (%)", tickformat=".0%", range=[-0.04, 1.04])
-    ticks = {"tickvals": list(range(len(rows))), "ticktext": [printed(r, labels) for r in rows]}
-    fig.update_yaxes(title_text=printed(by, labels), range=[len(rows) - 0.5, -0.5], showgrid=False, **ticks)
-    fig.update_layout(legend={"orientation": "h", "x": 1, "xanchor": "right", "y": 1, "yanchor": "bottom"})
-    return decorate(fig, title, caption, height=80 * len(rows) + 60, panels=True)
-
-
-Records: TypeAlias = Sequence[Mapping[str, Any]] | pd.DataFrame
-
-
-def metric_bars(
-    records: Records,
-    x: str = "model",
-    color: str = "scheme",
-    metric: str | Sequence[str] = "accuracy",
-    *,
-    title: str = "",
-    caption: str = "",
-    labels: Mapping[str, str] | None = None,
-) -> go.Figure:
-    """Draw values with their intervals as dots, side by side for each colour; one panel for each metric.
+def metrics(
+    table: Table, x: str = "model", color: str = "scheme", metric: str | Sequence[str] | None = None, *,
+    title: str = "", caption: str = "", labels: Labels = None,
+) -> go.Figure:  # fmt: skip
+    """Draw metrics with their intervals as dots, side by side for each colour, one panel per metric.
 
     Dots and not bars: the axis need not start at zero, and the interval is what decides.
 
     Parameters
     ----------
-    records : list of dict or DataFrame
-        Result records (``metric, value, ci_low, ci_high`` and the columns named by `x` and `color`).
+    table : DataFrame or list of dict
+        Result records, as from `srna_lib.score`: ``metric, value, ci_low, ci_high``, `x` and `color`.
     x, color : str, default "model" and "scheme"
         What stands on the axis, in order of appearance, and what is coloured.
-    metric : str or sequence of str, default "accuracy"
-        Metrics to draw, at least one of them in the records.
-    title, caption : str
-        Plain text; see `plots_base.caption`.
-    labels : mapping, optional
-        Value, metric or column name -> printed name.
-
-    Returns
-    -------
-    Figure
-        One trace per panel and colour.
-
-    Raises
-    ------
-    InputError
-        Missing columns or metrics.
-    """
-    table = as_table(records, [x, color, "metric", "value", "ci_low", "ci_high"])
-    metrics = [metric] if isinstance(metric, str) else list(metric)
-    absent = [m for m in metrics if m not in set(table["metric"])]
-    if absent:
-        found = ", ".join(map(str, table["metric"].unique()))
-        raise InputError(f"records: the metric {', '.join(absent)} is missing (found: {found}).")
-    table = table[table["metric"].isin(metrics)]
-    fig = make_subplots(1, len(metrics), shared_yaxes=True, horizontal_spacing=0.03)
-    look = styles(table[color])
-    order = [printed(v, labels) for v in dict.fromkeys(table[x])]
-    for col, one in enumerate(metrics, 1):
-        for group in dict.fromkeys(table[color]):
-            part = table[(table["metric"] == one) & (table[color] == group)]
-            at = [printed(v, labels) for v in part[x]]
-            trace = _dots(part, at, part["value"], "y", look[str(group)], size=11 if len(metrics) == 1 else 9)
-            trace.update(name=printed(group, labels), legendgroup=str(group), offsetgroup=str(group))
-            fig.add_trace(trace.update(showlegend=col == 1), 1, col)
-    fig.update_xaxes(categoryorder="array", categoryarray=order, title_text=printed(x, labels))
-    share = is_share(table["value"])
-    fig.update_yaxes(tickformat=".0%" if share else "", range=_limits(table))
-    what = printed(metrics[0], labels) if len(metrics) == 1 else "value"
-    fig.update_yaxes(title_text=f"{what} (%)" if share else what, row=1, col=1)
-    fig.update_layout(scattermode="group", scattergap=0.35, legend_title_text=printed(color, labels))
-    if len(metrics) > 1:
-        panel_titles(fig, [(labels or {}).get(m, m) for m in metrics])
-    return decorate(fig, title, caption, height=380, panels=len(metrics) > 1)
-
-
-def per_class(
-    records: Records,
-    metrics: Sequence[str] = ("precision", "recall"),
-    color: str = "model",
-    *,
-    title: str = "",
-    caption: str = "",
-    labels: Mapping[str, str] | None = None,
-) -> go.Figure:
-    """Draw per class values with intervals: classes downwards, one panel per metric, one colour per model.
-
-    Parameters
-    ----------
-    records : list of dict or DataFrame
-        Result records with a column ``class``, or with the class in the metric (``"recall:Brain"``).
-    metrics : sequence of str, default ("precision", "recall")
-        Panels.
-    color : str, default "model"
-        Column that is coloured.
-    title, caption : str
-        Plain text.
-    labels : mapping, optional
-        Value, metric or column name -> printed name.
-
-    Returns
-    -------
-    Figure
-        One trace per panel and colour.
-
-    Raises
-    ------
-    InputError
-        Missing columns, or no record of these metrics.
-    """
-    table = as_table(records, [color, "metric", "value", "ci_low", "ci_high"])
-    split = table["metric"].astype(str).str.split(":", n=1)
-    table["metric"] = split.str[0]
-    if "class" not in table:
-        table["class"] = split.str[1]
-    table = table[table["metric"].isin(list(metrics)) & table["class"].notna()]
-    if table.empty:
-        raise InputError(f"records: no {' or '.join(metrics)} of a class; expected metrics such as 'recall:Brain'.")
-    fig = make_subplots(1, len(metrics), shared_yaxes=True, horizontal_spacing=0.03)
-    look, order = styles(table[color]), [safe(v) for v in dict.fromkeys(table["class"])]
-    for col, one in enumerate(metrics, 1):
-        for group in dict.fromkeys(table[color]):
-            part = table[(table["metric"] == one) & (table[color] == group)]
-            trace = _dots(part, part["value"], [safe(v) for v in part["class"]], "x", look[str(group)], size=9)
-            trace.update(name=printed(group, labels), legendgroup=str(group), offsetgroup=str(group))
-            fig.add_trace(trace.update(showlegend=col == 1), 1, col)
-        fig.update_xaxes(
-            title_text=f"{printed(one, labels)} (%)", tickformat=".0%", range=[-0.02, 1.02], row=1, col=col
-        )
-    fig.update_yaxes(categoryorder="array", categoryarray=order, autorange="reversed")
-    fig.update_yaxes(title_text="class", row=1, col=1)
-    fig.update_layout(scattermode="group", scattergap=0.35, legend_title_text=printed(color, labels))
-    height = len(order) * max(26, 10 * table[color].nunique() + 10) + 60
-    return decorate(fig, title, caption, height=max(300, height))
-
-
-def paper_comparison(
-    df: pd.DataFrame, *, title: str = "", caption: str = "", labels: Mapping[str, str] | None = None
-) -> go.Figure:
-    """Draw published and own values on one line per quantity.
-
-    Parameters
-    ----------
-    df : DataFrame
-        Columns ``quantity`` (rows of the figure), ``source`` (e.g. "paper", "ours, random folds"), ``value``
-        (0 to 1) and optionally ``ci_low, ci_high``.
-    title, caption : str
-        Plain text.
-    labels : mapping, optional
-        Value -> printed name.
-
-    Returns
-    -------
-    Figure
-        One trace per source; the first source has open symbols.
-
-    Raises
-    ------
-    InputError
-        Missing columns or no rows.
-    """
-    table = as_table(df, ["quantity", "source", "value"])
-    for bound in ("ci_low", "ci_high"):
-        if bound not in table:
-            table[bound] = np.nan
-    fig, look = go.Figure(), styles(table["source"])
-    for i, source in enumerate(dict.fromkeys(table["source"])):
-        part, (color, symbol) = table[table["source"] == source], look[str(source)]
-        y = [printed(v, labels) for v in part["quantity"]]
-        trace = _dots(part, part["value"], y, "x", (color, symbol + ("-open" if i == 0 else "")), size=12)
-        fig.add_trace(trace.update(name=printed(source, labels), offsetgroup=str(source)))
-    order = [printed(v, labels) for v in dict.fromkeys(table["quantity"])]
-    share = is_share(table["value"])
-    fig.update_xaxes(title_text="value (%)" if share else "value", tickformat=".0%" if share else "")
-    fig.update_xaxes(range=_limits(table))
-    fig.update_yaxes(title_text="quantity", categoryorder="array", categoryarray=order, autorange="reversed")
-    fig.update_layout(scattermode="group", scattergap=0.5, legend_title_text="source")
-    return decorate(fig, title, caption, height=max(220, len(order) * (14 * table["source"].nunique() + 22) + 40))
-
-
-def _dots(part: pd.DataFrame, x: Any, y: Any, value: str, look: tuple[str, str], size: int = 11) -> go.Scatter:
-    """Markers with an interval along the axis that carries the value; hover shows what the record knows."""
-    error = {
-        "type": "data",
-        "symmetric": False,
-        "array": (part["ci_high"] - part["value"]).clip(lower=0),
-        "arrayminus": (part["value"] - part["ci_low"]).clip(lower=0),
-        "thickness": 1.6,
-        "width": 4,
-    }
-    other = "x" if value == "y" else "y"
-    hover = [_hover(r) for r in part.to_dict("records")]
-    return go.Scatter(
-        x=list(x),
-        y=list(y),
-        mode="markers",
-        marker={
-            "size": size,
-            "color": look[0],
-            "symbol": look[1],
-            "line": {"width": 1.5 if "open" in look[1] else 0},
-        },
-        orientation="h" if value == "x" else "v",  # the way dots of a group are set apart
-        hovertext=hover,
-        hovertemplate=f"%{{{other}}}<br>%{{hovertext}}<extra>%{{fullData.name}}</extra>",
-        **{f"error_{value}": error},
-    )
-
-
-def _limits(table: pd.DataFrame) -> list[float]:
-    """Find the ends of an axis that holds every value and interval, with a margin."""
-    low = float(table[["value", "ci_low"]].min().min())
-    high = float(table[["value", "ci_high"]].max().max())
-    margin = 0.08 * (high - low) or 0.05
-    return [low - margin, high + margin]
-
-
-def _hover(record: Mapping[str, Any]) -> str:
-    """Value, interval, and how many samples and studies it rests on."""
-    text = f"<b>{record['value']:.3f}</b>"
-    if pd.notna(record["ci_low"]) and pd.notna(record["ci_high"]):
-        text += f" [{record['ci_low']:.3f}, {record['ci_high']:.3f}]"
-    for field, what in (("n_samples", "samples"), ("n_datasets", "studies")):
-        if pd.notna(record.get(field, np.nan)):
-            text += f"<br>{int(record[field])} {what}"
-    return text
-
-
-def reliability(
-    table: pd.DataFrame,
-    color: str = "model",
-    *,
-    title: str = "",
-    caption: str = "",
-    labels: Mapping[str, str] | None = None,
-) -> go.Figure:
-    """Draw stated probability against observed frequency; on the dashed line both are the same.
-
-    Parameters
-    ----------
-    table : DataFrame
-        As from `calibration.reliability_table`, of several models one below the other.
-    color : str, default "model"
-        Column that makes the curves, in order of appearance.
+    metric : str or sequence of str, optional
+        Metrics to draw; by default all that are of no single class or study.
     title, caption : str
         Plain text.
     labels : mapping, optional
         Value or column name -> printed name.
 
-    Returns
-    -------
-    Figure
-        The line of perfect calibration, and one trace per curve.
-
-    Raises
-    ------
-    InputError
-        Missing columns or no rows.
+    Examples
+    --------
+    >>> record = {"model": "logistic", "scheme": "random", "metric": "accuracy", "n_samples": 90}
+    >>> metrics([record | {"value": 0.8, "ci_low": 0.7, "ci_high": 0.9}]).data[0].y
+    array([0.8])
     """
-    table = as_table(table, [color, "of", "predicted", "observed", "ci_low", "ci_high", "n_samples"])
-    fig, look = go.Figure(line([0, 1], [0, 1], "stated = observed")), styles(table[color])
-    for name in dict.fromkeys(table[color]):
-        part = table[table[color] == name]
-        hover = [
-            f"stated {r['predicted']:.1%}, observed <b>{r['observed']:.1%}</b>{ends_text(r, '.1%')}"
-            f"<br>{r['n_samples']} samples"
-            for r in part.to_dict("records")
-        ]
-        shade, symbol = look[str(name)]
-        fig.add_trace(
-            go.Scatter(
-                x=part["predicted"],
-                y=part["observed"],
-                mode="lines+markers",
-                name=printed(name, labels),
-                marker={"size": 9, "color": shade, "symbol": symbol},
-                line={"color": shade, "width": 1.5},
-                error_y=error_bars(part, "observed"),
-                hovertext=hover,
-                hovertemplate="%{hovertext}<extra>%{fullData.name}</extra>",
-            )
-        )
-    of = " or ".join(printed(v, labels) for v in dict.fromkeys(table["of"]))
-    share = {"tickformat": ".0%", "range": [-0.03, 1.03]}
-    fig.update_xaxes(title_text=f"stated probability of {of} (%)", **share)
-    fig.update_yaxes(title_text="how often it was so (%)", **share)
-    fig.update_layout(legend=LEGEND)
-    return decorate(fig, title, caption, height=460, panels=True)
+    table = as_table(table, [x, color, "metric", "value", "ci_low", "ci_high"])
+    table = table[table.reindex(columns=["class", "study"]).astype(object).fillna("").eq("").all(axis=1)]
+    whole = [m for m in dict.fromkeys(table["metric"]) if ":" not in m]
+    wanted = [metric] if isinstance(metric, str) else list(metric or whole)
+    absent = [m for m in wanted if m not in set(table["metric"])]
+    if absent:
+        raise InputError(f"records: the metric {', '.join(absent)} is missing (found: {', '.join(whole)}).")
+    table = table[table["metric"].isin(wanted)].sort_values("metric", key=lambda m: m.map(wanted.index), kind="stable")
+    share, one = is_share(table["value"]), len(wanted) == 1
+    what = (labels or {}).get(wanted[0], wanted[0]) if one else "value"
+    titles = {"value": f"{what} (%)" if share else what}
+    facet: dict[str, Any] = {} if one else {"facet_col": "metric", "facet_col_wrap": 4}
+    fig = dots(table, x, "value", color, upright=True, labels=labels, titles=titles, **facet)
+    fig.update_yaxes(tickformat=".0%" if share else "")
+    rows = -(-len(wanted) // 4)
+    return decorate(fig, title, caption, height=380 * rows, above="" if one else "text")
+
+
+def per_class(
+    table: Table, metrics: Sequence[str] = ("precision", "recall"), color: str = "model", *,
+    title: str = "", caption: str = "", labels: Labels = None,
+) -> go.Figure:  # fmt: skip
+    """Draw metrics of every class with intervals: classes downwards, one panel per metric, one colour per model.
+
+    `table` holds records with a column ``class``, or with the class in the metric (``"recall:Brain"``).
+    """
+    table = as_table(table, [color, "metric", "value", "ci_low", "ci_high"])
+    split = table["metric"].astype(str).str.split(":", n=1)
+    table = table.assign(**{"metric": split.str[0], "class": table.get("class", split.str[1])})
+    table = table[table["metric"].isin(list(metrics)) & table["class"].notna()]
+    if table.empty:
+        raise InputError(f"records: no {' or '.join(metrics)} of a class; expected metrics such as 'recall:Brain'.")
+    table = table.sort_values("metric", key=lambda m: m.map(list(metrics).index), kind="stable")
+    axis = {"value": "value (%)"}
+    fig = dots(table, "value", "class", color, size=9, facet_col="metric", labels=labels, titles=axis)
+    fig.update_xaxes(tickformat=".0%", range=[-0.02, 1.02])
+    height = table["class"].nunique() * max(26, 10 * table[color].nunique() + 10) + 60
+    return decorate(fig, title, caption, height=max(300, height), above="text")
+
+
+def confusion(table: pd.DataFrame, *, title: str = "", caption: str = "") -> go.Figure:
+    """Draw a confusion matrix in shares of the true class: true classes downwards, predicted ones to the right.
+
+    `table` holds counts, as from ``pandas.crosstab(y_true, y_pred)``; the diagonal shows recall.
+    """
+    if table.empty:
+        raise InputError("confusion matrix: the table is empty; expected counts of true and predicted classes.")
+    sizes = table.sum(axis=1)
+    z = table.div(sizes.where(sizes > 0, 1), axis=0).set_axis([f"{c} ({n})" for c, n in sizes.items()])
+    hover = "true %{y}<br>predicted %{x}<br>%{customdata:d} samples (%{z:.1%} of the true class)"
+    text = np.where(z >= 0.005, np.char.mod("%.0f", 100 * z.to_numpy(dtype=float)), "")
+    axes = "predicted class", "true class (number of samples)"
+    value = "share of\ntrue class (%)"
+    fig = heatmap(z, hover=hover, axes=axes, value=value, data=table.to_numpy(), text=text, limits=(0, 1))
+    fig.update_layout(coloraxis_colorbar_tickformat=".0%")
+    return decorate(fig, title, caption, height=max(320, 34 * len(table) + 90))
+
+
+def per_study(
+    table: Table, by: str = "model", value: str = "accuracy", *,
+    title: str = "", caption: str = "", labels: Labels = None,
+) -> go.Figure:  # fmt: skip
+    """Draw one dot per study, sized by its samples, in rows of models or classes; a bar marks the mean of studies.
+
+    `table` holds ``dataset_id, n_samples``, `by` and `value` (0 to 1); other columns are shown on hover.
+    """
+    table = as_table(table, ["dataset_id", "n_samples", by, value])
+    table["more"] = facts(table, [c for c in table if c not in ("dataset_id", "n_samples", by, value)])
+    rows = list(dict.fromkeys(table[by]))
+    scatter = np.random.default_rng(0).uniform(-0.3, 0.3, len(table))  # parts overlapping dots, means nothing
+    table = table.assign(row=table[by].map(rows.index) + scatter, number=[f"{v:.1%}" for v in table[value]])
+    hover = f"<b>{{dataset_id}}</b><br>{{n_samples}} samples<br>{printed(value)} {{number}}{{more}}"
+    titles = {value: f"{(labels or {}).get(value, value)} in the study (%)", "row": (labels or {}).get(by, by)}
+    size: dict[str, Any] = {"size": "n_samples", "size_max": 30}
+    fig = draw(px.scatter, table, value, "row", by, hover=hover, titles=titles, labels=labels, **size)
+    fig.update_traces(marker_opacity=0.55)
+    fig.update_traces(showlegend=False)
+    bar = {"symbol": "line-ns", "size": 44, "line": {"width": 3, "color": "#111111"}}
+    means = fig.add_scatter(x=table.groupby(by)[value].mean()[rows], y=list(range(len(rows))), mode="markers")
+    hover = "mean of studies %{x:.1%}<extra></extra>"
+    means.data[-1].update(name="mean of studies", marker=bar, hovertemplate=hover, showlegend=True)
+    fig.update_xaxes(tickformat=".0%", range=[-0.04, 1.04])
+    ticks = {"tickvals": list(range(len(rows))), "ticktext": [printed(r, labels) for r in rows]}
+    fig.update_yaxes(range=[len(rows) - 0.5, -0.5], showgrid=False, **ticks)
+    return decorate(fig, title, caption, height=80 * len(rows) + 60, above="legend")
+
+
+def paper_comparison(table: Table, *, title: str = "", caption: str = "", labels: Labels = None) -> go.Figure:
+    """Draw published and own values on one line per quantity; the source that comes first has open symbols.
+
+    `table` holds ``quantity, source, value`` and optionally ``ci_low, ci_high``.
+    """
+    table = as_table(table, ["quantity", "source", "value"])
+    table = table.assign(**{c: table.get(c, np.nan) for c in ("ci_low", "ci_high")})
+    share = is_share(table["value"])
+    titles = {"value": "value (%)" if share else "value"}
+    fig = dots(table, "value", "quantity", "source", size=12, labels=labels, titles=titles)
+    fig.data[0].marker.symbol += "-open"
+    fig.update_xaxes(tickformat=".0%" if share else "")
+    height = table["quantity"].nunique() * (14 * table["source"].nunique() + 22) + 40
+    return decorate(fig, title, caption, height=max(220, height))
+
+
+def reliability(
+    table: Table, color: str = "model", *, title: str = "", caption: str = "", labels: Labels = None
+) -> go.Figure:
+    """Draw stated probability against observed frequency; on the dashed line both are the same.
+
+    `table` is as from `srna_lib.evaluate.reliability_table`, of several models one below the other.
+    """
+    table = as_table(table, [color, "predicted", "observed", "ci_low", "ci_high", "n_samples", "of"])
+    table = measured(table, "observed", ".1%")
+    event = " or ".join((labels or {}).get(v, v) for v in dict.fromkeys(table["of"]))
+    titles = {"predicted": f"stated probability of {event} (%)", "observed": "how often it was so (%)"}
+    hover = "stated {predicted:.1%}, observed <b>{number}</b>{rest}"
+    error: dict[str, Any] = {"error_y": "over", "error_y_minus": "under", "markers": True}
+    fig = draw(px.line, table, "predicted", "observed", color, hover=hover, titles=titles, labels=labels, **error)
+    fig.update_traces(marker_size=9, line_width=1.5, error_y={"thickness": 1.6, "width": 3})
+    reference(fig, [0, 1], "stated = observed")
+    fig.update_xaxes(tickformat=".0%", range=[-0.03, 1.03]).update_yaxes(tickformat=".0%", range=[-0.03, 1.03])
+    return decorate(fig, title, caption, height=460, above="legend")
 
 
 def coverage_curve(
-    table: pd.DataFrame,
-    color: str = "model",
-    *,
-    title: str = "",
-    caption: str = "",
-    labels: Mapping[str, str] | None = None,
+    table: Table, color: str = "model", *, title: str = "", caption: str = "", labels: Labels = None
 ) -> go.Figure:
-    """Draw the accuracy of the most confident share of the samples, with its interval as a band.
+    """Draw the accuracy of the most confident share of the samples, with its interval as a band where it is known.
 
-    Parameters
-    ----------
-    table : DataFrame
-        As from `selective.coverage_curve`, of several models one below the other.
-    color : str, default "model"
-        Column that makes the curves, in order of appearance.
-    title, caption, labels
-        As in `reliability`.
-
-    Returns
-    -------
-    Figure
-        A band and a line per curve.
-
-    Raises
-    ------
-    InputError
-        Missing columns or no rows.
+    `table` holds `color`, ``coverage, accuracy`` and optionally ``ci_low, ci_high, confidence, n_samples``, as from
+    `srna_lib.evaluate.coverage_curve`, of several models or scores one below the other.
     """
-    table = as_table(table, [color, "coverage", "accuracy", "ci_low", "ci_high", "confidence", "n_samples"])
-    fig, look = go.Figure(), styles(table[color])
-    for name in dict.fromkeys(table[color]):
-        part = table[table[color] == name].sort_values("coverage")
-        shade = look[str(name)][0]
-        fig.add_trace(band(part["coverage"], part["ci_low"], part["ci_high"], shade, safe(name)))
-        hover = [
-            f"{r['coverage']:.0%} of the samples ({r['n_samples']}), confidence {r['confidence']:.2f} or more<br>"
-            f"right: <b>{r['accuracy']:.1%}</b>{ends_text(r, '.1%')}"
-            for r in part.to_dict("records")
-        ]
-        fig.add_trace(
-            go.Scatter(
-                x=part["coverage"],
-                y=part["accuracy"],
-                mode="lines",
-                name=printed(name, labels),
-                legendgroup=safe(name),
-                line={"color": shade, "width": 2.5},
-                hovertext=hover,
-                hovertemplate="%{hovertext}<extra>%{fullData.name}</extra>",
-            )
-        )
-    fig.update_xaxes(title_text="share of the samples that is called, the most confident first (%)")
-    fig.update_xaxes(tickformat=".0%", range=[0, 1.01])
-    fig.update_yaxes(title_text="accuracy of these calls (%)", tickformat=".0%")
-    fig.update_layout(legend=LEGEND)
-    return decorate(fig, title, caption, height=400, panels=True)
+    table = as_table(table, [color, "coverage", "accuracy"]).sort_values("coverage", kind="stable")
+    hover = "{coverage:.0%} of the samples, correct: <b>{accuracy:.1%}</b>"
+    if "ci_low" in table:
+        table = measured(table, "accuracy", ".1%")
+        hover = "{coverage:.0%} of the samples, confidence {confidence:.2f} or more<br>correct: <b>{number}</b>{rest}"
+    titles = {"coverage": "share of the samples that is kept, the most confident first (%)"}
+    titles["accuracy"] = "accuracy among them (%)"
+    fig = lines(table, "coverage", "accuracy", color, hover=hover, titles=titles, labels=labels)
+    fig.update_xaxes(tickformat=".0%", range=[0, 1.01]).update_yaxes(tickformat=".0%")
+    return decorate(fig, title, caption, height=400, above="legend")
 
 
 def predicted_against_true(
-    predictions: pd.DataFrame,
-    level: str | None = "0.9",
-    *,
-    unit: str = "years",
-    n_bins: int = 40,
-    title: str = "",
-    caption: str = "",
+    table: Table, level: str | None = "0.9", *, unit: str = "years", title: str = "", caption: str = ""
 ) -> go.Figure:
     """Draw true values over predicted ones, with the prediction interval as a band.
 
@@ -533,272 +212,143 @@ def predicted_against_true(
 
     Parameters
     ----------
-    predictions : DataFrame, one row per sample
-        Out-of-fold table of one model with numbers in ``y_true`` and ``y_pred`` and, for `level`, the
-        columns ``low_<level>`` and ``high_<level>``.
+    table : DataFrame, one row per sample
+        Out-of-fold predictions of one model: ``sample_id, dataset_id, y_true, y_pred, low_<level>, high_<level>``.
     level : str or None, default "0.9"
-        Stated coverage, as written in the columns; None for no interval.
+        Nominal coverage, as written in the columns; None for no interval.
     unit : str, default "years"
         Unit of the target.
-    n_bins : int, default 40
-        Bins of equally many samples; the band is the median interval of each.
     title, caption : str
         Plain text.
-
-    Returns
-    -------
-    Figure
-        Line of equality, band, and samples inside and outside their interval.
-
-    Raises
-    ------
-    InputError
-        Missing columns or no rows.
     """
     bounds = [] if level is None else [f"low_{level}", f"high_{level}"]
-    table = as_table(predictions, ["sample_id", "dataset_id", "y_true", "y_pred", *bounds])
-    true, called = table["y_true"].astype(float), table["y_pred"].astype(float)
-    ends = [float(min(true.min(), called.min())), float(max(true.max(), called.max()))]
-    fig = go.Figure(line(ends, ends, "predicted = true"))
-    inside = pd.Series(True, index=table.index)
+    table = as_table(table, ["sample_id", "dataset_id", "y_true", "y_pred", *bounds]).sort_values("y_pred")
+    table = table.astype(dict.fromkeys(["y_true", "y_pred", *bounds], float)).assign(state="samples", told="")
     if bounds:
-        low, high = (table[b].astype(float) for b in bounds)
-        inside = (true >= low) & (true <= high)
-        bins = np.minimum(called.rank(method="first").to_numpy() * n_bins // (len(table) + 1), n_bins - 1)
-        each = pd.DataFrame({"x": called, "low": low, "high": high})
-        outermost = each.loc[[called.idxmin()]], each.loc[[called.idxmax()]]
-        middle = pd.concat([outermost[0], each.groupby(bins).median(), outermost[1]])
-        area = band(middle["x"], middle["low"], middle["high"], PALETTE[7], "interval")
+        low, high = (table[b] for b in bounds)
+        table["state"] = np.where(table["y_true"].between(low, high), "inside their interval", "outside")
+        table["told"] = [f" [{a:.4g}, {b:.4g}]" for a, b in zip(low, high, strict=True)]
+    sizes = table["state"].value_counts()
+    table["state"] = [f"{s} ({sizes[s]})" for s in table["state"]]
+    table = table.sort_values("state", kind="stable")
+    look = {s: (PALETTE[5 if s.startswith("outside") else 0], "circle") for s in table["state"]}
+    hover = "<b>{sample_id}</b><br>{dataset_id}<br>true {y_true:.4g}, predicted {y_pred:.4g}{told}"
+    titles = {"y_pred": f"predicted ({unit})", "y_true": f"true ({unit})"}
+    fig = draw(px.scatter, table, "y_pred", "y_true", "state", hover=hover, titles=titles, look=look)
+    fig.update_traces(marker={"size": 8 if len(table) < 500 else 4, "opacity": 0.6})
+    if bounds:  # the median interval of bins of equally many samples
+        each = table.sort_values("y_pred")[["y_pred", *bounds]].set_axis(["x", "ci_low", "ci_high"], axis=1)
+        bins = each.groupby(np.arange(len(each)) * 40 // len(each)).median()
+        area = band(pd.concat([each.head(1), bins, each.tail(1)]), "x", PALETTE[7])
         fig.add_trace(area.update(name=f"{float(level or 0):.0%} interval (median)", showlegend=True))
-    outside = [("inside their interval", PALETTE[0], inside), ("outside", PALETTE[5], ~inside)]
-    for name, shade, chosen in outside if bounds else [("samples", PALETTE[0], inside)]:
-        part = table[chosen]
-        hover = [
-            f"<b>{safe(r['sample_id'])}</b><br>{safe(r['dataset_id'])}<br>true {r['y_true']:.4g}, predicted"
-            f" {r['y_pred']:.4g}" + (f" [{r[bounds[0]]:.4g}, {r[bounds[1]]:.4g}]" if bounds else "")
-            for r in part.to_dict("records")
-        ]
-        fig.add_trace(
-            go.Scatter(
-                x=called[chosen],
-                y=true[chosen],
-                mode="markers",
-                name=f"{name} ({len(part)})",
-                marker={"size": 8 if len(table) < 500 else 4, "color": shade, "opacity": 0.6},
-                hovertext=hover,
-                hovertemplate="%{hovertext}<extra></extra>",
-            )
-        )
-    fig.update_xaxes(title_text=f"predicted ({safe(unit)})")
-    fig.update_yaxes(title_text=f"true ({safe(unit)})")
-    fig.update_layout(legend=LEGEND)
-    return decorate(fig, title, caption, height=460, panels=True)
+    ends = table[["y_true", "y_pred"]].to_numpy()
+    reference(fig, [ends.min(), ends.max()], "predicted = true")
+    return decorate(fig, title, caption, height=460, above="legend")
 
 
 def forest(
-    records: Sequence[Mapping[str, Any]] | pd.DataFrame,
-    metric: str = "auc",
-    *,
-    mean: str | None = "auc_within",
-    reference: float | None = 0.5,
-    color: str = "model",
-    title: str = "",
-    caption: str = "",
-    labels: Mapping[str, str] | None = None,
-) -> go.Figure:
-    """Draw one dot with its interval per study, the best on top, with the samples of each.
+    table: Table, metric: str = "auc", *, mean: str | None = "auc_within", reference: float | None = 0.5,
+    color: str = "model", title: str = "", caption: str = "", labels: Labels = None,
+) -> go.Figure:  # fmt: skip
+    """Draw one dot with its interval per study, the best on top, and the mean of studies below.
 
     Parameters
     ----------
-    records : list of dict or DataFrame
-        Result records, among them metrics ``<metric>:<study>`` (`ranking_metrics.score` with patients drawn).
+    table : DataFrame or list of dict
+        Result records: ``metric, value, ci_low, ci_high, n_samples``, `color`, and the study in a column ``study`` or
+        in the metric (``"auc:GSE1"``).
     metric : str, default "auc"
         Which of them, such as ``auc``, ``mae`` or ``r2``.
-    mean : str, optional
+    mean : str or None, default "auc_within"
         Metric of the last row; None for no such row.
-    reference : float, optional
-        Value of a model that knows nothing, drawn as a line; None for no line.
+    reference : float or None, default 0.5
+        Value at chance level, drawn as a line; None for no line.
     color : str, default "model"
         Column of the colours; dots of a study stand below each other.
     title, caption, labels
-        As in `plots_reliability.reliability`.
-
-    Returns
-    -------
-    Figure
-        One trace per colour.
-
-    Raises
-    ------
-    InputError
-        Missing columns, or no such records.
+        As in `metrics`.
     """
-    table = as_table(records, [color, "metric", "value", "ci_low", "ci_high", "n_samples"])
-    kind, _, study = (table["metric"].str.partition(":")[i] for i in range(3))
-    table = table.assign(study=study)[table["value"].notna() & (((kind == metric) & (study != "")) | (kind == mean))]
-    each = table[table["study"] != ""]
+    table = as_table(table, [color, "metric", "value", "ci_low", "ci_high", "n_samples"])
+    split = table["metric"].str.partition(":")
+    table["study"] = table["study"].fillna("") if "study" in table else split[2]
+    each = table[(split[0] == metric) & (table["study"] != "") & table["value"].notna()]
     if each.empty:
         raise InputError(f"records: no metric '{metric}:<study>' with a value; expected one per study.")
-    colors = list(dict.fromkeys(table[color]))
-    rows = list(each.groupby("study")["value"].mean().sort_values(ascending=False, kind="stable").index)
-    samples = each.groupby("study")["n_samples"].max()
-    names = [f"{printed(s, labels)} ({samples[s]})" for s in rows] + ["<b>mean of studies</b>"] * (
-        len(each) < len(table)
-    )
-    place, look = {s: i for i, s in enumerate([*rows, ""])}, styles(colors)
-    fig = go.Figure()
-    for i, name in enumerate(colors):
-        part = table[table[color] == name]
-        shade, symbol = look[str(name)]
-        shift = 0 if len(colors) == 1 else 0.5 * (i / (len(colors) - 1) - 0.5)
-        size = np.where(part["study"] == "", 13, 9)
-        fig.add_trace(
-            intervals(part, part["study"].map(place) + shift, "value", ".3f").update(
-                name=printed(name, labels), marker={"size": size, "color": shade, "symbol": symbol, "opacity": 1}
-            )
-        )
+    sizes = each.groupby("study")["n_samples"].max()
+    order = each.groupby("study")["value"].mean().sort_values(ascending=False, kind="stable").index
+    each = each.sort_values("study", key=lambda s: s.map(order.get_loc), kind="stable")
+    each = each.assign(row=[f"{(labels or {}).get(s, s)} ({sizes[s]})" for s in each["study"]])
+    whole = table[(table["metric"] == mean) & (table["study"] == "") & table["value"].notna()]
+    shown = pd.concat([each, whole.assign(row="mean of studies")])
+    fig = dots(shown, "value", "row", color, labels=labels, titles={"value": (labels or {}).get(metric, metric)})
+    fig.update_yaxes(title_text="study (samples)")
     if reference is not None:
-        fig.add_vline(x=reference, line=REFERENCE)
-    ends = table[["value", "ci_low", "ci_high"]].astype(float).to_numpy().ravel()
-    low, high = np.nanmin([*ends, np.nan if reference is None else reference]), np.nanmax(ends)
-    margin = 0.04 * (high - low) or 0.05
-    fig.update_xaxes(title_text=printed(metric, labels), range=[low - margin, high + margin])
-    name_rows(fig, names, "study (samples)")
-    fig.update_layout(legend=LEGEND, showlegend=len(colors) > 1)
-    return decorate(fig, title, caption, height=(16 + 12 * len(colors)) * len(names) + 60, panels=True)
+        mark(fig, reference)
+    several = shown[color].nunique()
+    fig.update_layout(showlegend=several > 1)
+    return decorate(fig, title, caption, height=(16 + 12 * several) * (len(order) + 1) + 60, above="legend")
 
 
 def gains(
-    table: pd.DataFrame,
-    row: str = "task",
-    *,
-    what: str = "gain",
-    title: str = "",
-    caption: str = "",
-    labels: Mapping[str, str] | None = None,
+    table: Table, row: str = "task", *, what: str = "gain", title: str = "", caption: str = "", labels: Labels = None
 ) -> go.Figure:
-    """Draw differences with their intervals; one whose interval holds zero is hollow, grey and called undecided.
+    """Draw differences with their intervals; one whose interval holds zero is hollow, grey and undecided.
 
-    Parameters
-    ----------
-    table : DataFrame
-        Columns `row`, ``difference, ci_low, ci_high``, as from `ranking_metrics.compare_auc` or
-        `significance.compare_pairs`. A missing interval is undecided.
-    row : str, default "task"
-        Column that names the rows, in order of appearance.
-    what : str, default "gain"
-        Title of the axis: what is the difference of.
-    title, caption, labels
-        As in `plots_reliability.reliability`.
-
-    Returns
-    -------
-    Figure
-        Traces ``above zero``, ``below zero`` and ``undecided``, as far as there are such rows.
-
-    Raises
-    ------
-    InputError
-        Missing columns or no rows.
+    `table` holds `row`, ``difference, ci_low, ci_high``, as from `srna_lib.evaluate.compare`; a missing interval is
+    undecided. `what` names the axis.
     """
     table = as_table(table, [row, "difference", "ci_low", "ci_high"])
     ends = table[["ci_low", "ci_high"]].astype(float)
-    state = np.select([ends["ci_low"] > 0, ends["ci_high"] < 0], ["above zero", "below zero"], "undecided")
-    names = list(dict.fromkeys(table[row]))
-    place = table[row].map({name: i for i, name in enumerate(names)})
-    fig = go.Figure()
-    for kind, shade, symbol in (
-        ("above zero", PALETTE[0], "circle"),
-        ("below zero", PALETTE[5], "diamond"),
-        ("undecided", UNDECIDED, "circle-open"),
-    ):
-        part = table[state == kind]
-        if len(part):
-            marker = {"size": 12, "color": shade, "symbol": symbol, "line": {"width": 2, "color": shade}}
-            name = kind if kind != "undecided" else "undecided: the interval holds zero"
-            trace = intervals(part, place[state == kind], "difference", "+.3f")
-            fig.add_trace(trace.update(name=name, marker=marker, showlegend=True))
-    fig.add_vline(x=0, line=REFERENCE)
-    fig.update_xaxes(title_text=safe(what))
-    name_rows(fig, [printed(n, labels) for n in names], printed(row, labels))
-    fig.update_layout(legend=LEGEND)
-    return decorate(fig, title, caption, height=44 * len(names) + 70, panels=True)
+    undecided = "undecided: the interval holds zero"
+    table["state"] = np.select([ends["ci_low"] > 0, ends["ci_high"] < 0], ["above zero", "below zero"], undecided)
+    look = {
+        "above zero": (PALETTE[0], "circle"),
+        "below zero": (PALETTE[5], "diamond"),
+        undecided: (GREY, "circle-open"),
+    }
+    titles = {"difference": what}
+    fig = dots(table, "difference", row, "state", style="+.3f", size=12, titles=titles, labels=labels, look=look)
+    mark(fig, 0)
+    fig.update_layout(scattermode="overlay")
+    return decorate(fig, title, caption, height=44 * table[row].nunique() + 70, above="legend")
 
 
 def null_distribution(
-    null: pd.DataFrame,
-    observed: Mapping[str, float],
-    row: str = "task",
-    *,
-    value: str = "value",
-    what: str = "auc",
-    title: str = "",
-    caption: str = "",
-    labels: Mapping[str, str] | None = None,
-    seed: int = 0,
-) -> go.Figure:
-    """Draw figures with permuted labels as dots, one row per task, and the figure with the true labels as a diamond.
+    table: Table, observed: Mapping[str, float], row: str = "task", *, value: str = "value", what: str = "auc",
+    title: str = "", caption: str = "", labels: Labels = None,
+) -> go.Figure:  # fmt: skip
+    """Draw a metric with permuted labels as dots, and with the true labels as a diamond, one row per task.
+
+    Hover gives the share of permutations that reach it, (number + 1) / (permutations + 1).
 
     Parameters
     ----------
-    null : DataFrame, one row per permutation
+    table : DataFrame, one row per permutation
         Columns `row` and `value`.
     observed : mapping
-        Value of `row` -> figure with the true labels.
+        Value of `row` -> metric with the true labels.
     row, value : str, default "task" and "value"
-        Columns of the rows, in order of appearance, and of the figure.
+        Columns of the rows, in order of appearance, and of the metric.
     what : str, default "auc"
-        Title of the axis.
+        Name of the axis.
     title, caption, labels
-        As in `plots_reliability.reliability`.
-    seed : int, default 0
-        Of the vertical scatter, which only parts overlapping dots.
-
-    Returns
-    -------
-    Figure
-        A trace of the permutations and one of the true figures; hover gives the share of permutations that reach it,
-        (number + 1) / (permutations + 1).
-
-    Raises
-    ------
-    InputError
-        Missing columns, no rows, or a row without a true figure.
+        As in `metrics`.
     """
-    table = as_table(null, [row, value])
-    names, rng = list(dict.fromkeys(table[row])), np.random.default_rng(seed)
+    table = as_table(table, [row, value])
+    names = list(dict.fromkeys(table[row]))
     lacking = [n for n in names if n not in observed]
     if lacking:
-        raise InputError(f"null distribution: no observed figure of {lacking[0]!r}; expected one for each {row}.")
-    place = table[row].map({name: i for i, name in enumerate(names)})
-    fig = go.Figure(
-        go.Scatter(
-            x=table[value],
-            y=place + rng.uniform(-0.28, 0.28, len(table)),
-            mode="markers",
-            name="permuted labels",
-            marker={"size": 6, "color": UNDECIDED, "opacity": 0.6},
-            hovertemplate="permuted: %{x:.3f}<extra></extra>",
-        )
-    )
-    of = {name: table.loc[table[row] == name, value] for name in names}
-    hover = [
-        f"true labels: <b>{observed[n]:.3f}</b><br>p = {((of[n] >= observed[n]).sum() + 1) / (len(of[n]) + 1):.3g}"
-        f" ({len(of[n])} permutations)"
-        for n in names
-    ]
-    fig.add_trace(
-        go.Scatter(
-            x=[observed[n] for n in names],
-            y=list(range(len(names))),
-            mode="markers",
-            name="true labels",
-            marker={"size": 15, "symbol": "diamond", "color": PALETTE[5], "line": {"width": 1, "color": "white"}},
-            hovertext=hover,
-            hovertemplate="%{hovertext}<extra></extra>",
-        )
-    )
-    fig.update_xaxes(title_text=printed(what, labels))
-    name_rows(fig, [printed(n, labels) for n in names], printed(row, labels))
-    fig.update_layout(legend=LEGEND)
-    return decorate(fig, title, caption, height=64 * len(names) + 70, panels=True)
+        raise InputError(f"null distribution: no observed value of {lacking[0]!r}; expected one for each {row}.")
+    true = pd.DataFrame({row: names, value: [observed[n] for n in names]})
+    null = [table.loc[table[row] == n, value] for n in names]
+    true["n"] = [len(v) for v in null]
+    true["p"] = [((v >= observed[n]).sum() + 1) / (len(v) + 1) for n, v in zip(names, null, strict=True)]
+    titles = {value: (labels or {}).get(what, what)}
+    hover = f"permuted: {{{value}:.3f}}"
+    fig = draw(px.strip, table, value, row, hover=hover, titles=titles, labels=labels)
+    fig.update_traces(name="permuted labels", showlegend=True, marker={"size": 6, "color": GREY, "opacity": 0.6})
+    hover = f"true labels: <b>{{{value}:.3f}}</b><br>p = {{p:.3g}} ({{n}} permutations)"
+    diamonds = draw(px.scatter, true, value, row, hover=hover, labels=labels).data[0]
+    look = {"size": 15, "symbol": "diamond", "color": PALETTE[5], "line": {"width": 1, "color": "white"}}
+    fig.add_trace(diamonds.update(name="true labels", showlegend=True, marker=look))
+    return decorate(fig, title, caption, height=64 * len(names) + 70, above="legend")
