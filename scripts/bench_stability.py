@@ -26,22 +26,24 @@ from srna_lib import report
 from srna_lib.data import make_task
 from srna_lib.datasets import load
 from srna_lib.models import recipe
-from srna_lib.stability import Order, Silencing, deeplift_order, first_flips, silence
+from srna_lib.stability.flips import first_flips
+from srna_lib.stability.masking import MaskedInput, mask_input
+from srna_lib.stability.orders import Order, deeplift_order
 
 
-def plain_loop(network: Any, ground: Silencing, order: Order) -> tuple[pd.DataFrame, int]:
+def plain_loop(network: Any, inputs: MaskedInput, order: Order) -> tuple[pd.DataFrame, int]:
     """One forward pass per step with the bare network: steps, and how many passes it took."""
-    own = network.logits(ground.values).argmax(axis=1)
-    scores = order.start(ground.values, own, np.arange(len(own)))
+    own = network.logits(inputs.values).argmax(axis=1)
+    scores = order.start(inputs.values, own, np.arange(len(own)))
     rows, passes = [], 0
     for i, mine in enumerate(own):
         for other in range(len(network.classes_)):
             if other == mine:
                 continue
-            x, similar, stable = ground.values[i : i + 1].copy(), np.nan, np.nan
-            path = [j for j in np.argsort(-scores[i, other], kind="stable") if ground.active[i, j]]
+            x, similar, stable = inputs.values[i : i + 1].copy(), np.nan, np.nan
+            path = [j for j in np.argsort(-scores[i, other], kind="stable") if inputs.active[i, j]]
             for step, j in enumerate(path, start=1):
-                x[0, j] = ground.masked[j]
+                x[0, j] = inputs.blank[j]
                 label, passes = network.predict(x)[0], passes + 1
                 if np.isnan(stable) and label != network.classes_[mine]:
                     stable = step
@@ -93,17 +95,17 @@ def main() -> None:
     task = make_task(load(arguments.dataset))
     model = recipe("dl_paper").fit(task.X, task.y)
     network = model[-1]
-    ground = silence(model, task.X)
-    order = deeplift_order(network, ground.masked)
+    inputs = mask_input(model, task.X)
+    order = deeplift_order(network, inputs.blank)
     print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores; {report.versions()}")
-    print(f"{arguments.dataset}: {ground.values.shape} model inputs, {len(network.classes_)} classes")
-    some = ground.take(np.sort(np.random.default_rng(0).choice(len(task.y), arguments.samples, replace=False)))
+    print(f"{arguments.dataset}: {inputs.values.shape} model inputs, {len(network.classes_)} classes")
+    some = inputs.take(np.sort(np.random.default_rng(0).choice(len(task.y), arguments.samples, replace=False)))
     first_flips(some, network, order)  # warm-up
     with Watch() as alone:
-        flips = first_flips(ground, network, order)
+        flips = first_flips(inputs, network, order)
     memory = peak_gib()
     with Watch() as together:
-        first_flips(ground, network, order, n_jobs=arguments.jobs)
+        first_flips(inputs, network, order, n_jobs=arguments.jobs)
     steps = flips["similarity"].fillna(flips["looked"]).sum()
     print(f"all samples x all other classes: {len(flips)} paths, {steps:.0f} steps")
     print(f"one process: {alone.wall:.1f} s, {alone.cpu:.1f} s of processor time, peak memory {memory:.2f} GiB")
@@ -120,7 +122,7 @@ def main() -> None:
         rates.setdefault("plain loop, bare network", []).append((passes / watch.wall, passes / watch.cpu))
         kinds = ["similarity", "stability"]
         assert np.array_equal(ours[kinds].to_numpy(float), theirs[kinds].to_numpy(float), equal_nan=True)
-        row = ground.values[:1]
+        row = inputs.values[:1]
         found = passes_per_second(lambda x: keras.predict(x, verbose=0), row, 100)
         rates.setdefault("plain loop, keras predict", []).append(found)
         found = passes_per_second(model.predict, task.X.iloc[:1], 50)

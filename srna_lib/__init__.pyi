@@ -7,6 +7,7 @@ from .data import make_task
 from .datasets import load
 from .io import read
 from .models import recipe
+from .stability import steps_to_flip
 
 __version__: str
 
@@ -26,4 +27,5 @@ __all__ = [
     "recipe",
     "report",
     "stability",
+    "steps_to_flip",
 ]

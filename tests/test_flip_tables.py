@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from srna_lib.errors import InputError
+from srna_lib.report.results import RECORD_FIELDS
 from srna_lib.stability import tables
 from srna_lib.stability.confidence import firmness
 
@@ -18,7 +21,7 @@ def flips(rows, order="deeplift") -> pd.DataFrame:
     names = ["sample_id", "dataset_id", "y_true", "y_pred", "other", "similarity", "stability", "exhausted"]
     table = pd.DataFrame(rows, columns=names)
     table["own"] = table["y_pred"]
-    table["fold"], table["order"], table["n_active"], table["looked"] = "0", order, 10, 10
+    table["task"], table["fold"], table["order"], table["n_active"], table["looked"] = "toy", "0", order, 10, 10
     for kind in ("similarity", "stability"):
         table[f"{kind}_share"] = table[kind] / 10
         table[f"{kind}_reads"] = table[kind] / 100
@@ -51,9 +54,6 @@ def test_means_are_of_flips_that_came_and_wrong_samples_stand_apart():
     assert (other["mean"], other["censored"], other["never"]) == (1, pytest.approx(2 / 3), pytest.approx(2 / 3))
     assert np.isnan(other["median"])
     assert "B" not in table.index.get_level_values("own")
-    apart = tables.wrong_from_start(flips(ROWS)).set_index("own")
-    assert apart.loc["A"].tolist() == [3, 0, 0]
-    assert apart.loc["B"].tolist() == [1, 1, 1]
 
 
 def test_a_class_never_reached_has_no_mean_and_no_interval():
@@ -72,10 +72,10 @@ def test_intervals_are_over_studies_not_samples():
 
 
 def test_per_class_takes_each_samples_shortest_path():
-    row = tables.per_class(flips(ROWS), n_boot=20).iloc[0]
+    row = tables.class_table(flips(ROWS), "stability", shortest=True, n_boot=20).iloc[0]
     assert (row["own"], row["n_samples"], row["expressed"]) == ("A", 3, 10)
-    assert row["steps"] == pytest.approx((2 + 8 + 1) / 3) and row["median"] == 2
-    assert row["share"] == pytest.approx(row["steps"] / 10)
+    assert row["mean"] == pytest.approx((2 + 8 + 1) / 3) and row["median"] == 2
+    assert row["share"] == pytest.approx(row["mean"] / 10)
     assert row["censored"] == 0
 
 
@@ -114,17 +114,21 @@ def test_the_papers_table_5_is_there():
 
 
 def test_tasks_and_orders_stand_one_below_the_other():
-    both = pd.concat([flips(ROWS), flips(ROWS, "random")])
-    table = tables.of_tasks({"sex": both}, n_boot=5)
-    assert list(table.groupby(["task", "order"]).size()) == [2, 2]
-    assert tables.of_tasks({}).empty
+    both = pd.concat([flips(ROWS).assign(task="sex"), flips(ROWS), flips(ROWS, "random")], ignore_index=True)
+    for shortest, rows in ((False, 2), (True, 1)):
+        table = tables.class_table(both, n_boot=5, shortest=shortest)
+        pairs = table.groupby(["task", "order"], sort=False).size()
+        assert pairs.to_dict() == {("sex", "deeplift"): rows, ("toy", "deeplift"): rows, ("toy", "random"): rows}
+        assert table["mean"].nunique() == rows
 
 
 def test_wrong_questions_are_answered_with_a_sentence():
     with pytest.raises(InputError, match="unknown kind of steps 'firm'"):
         tables.class_table(flips(ROWS), "firm")
-    with pytest.raises(InputError, match="holds the orders deeplift, random; expected one"):
-        tables.class_table(pd.concat([flips(ROWS), flips(ROWS, "random")]))
+    wrong = flips(ROWS[-2:])
+    for table in (tables.class_table, tables.order_table, tables.share_left):
+        with pytest.raises(InputError, match="none of 1 samples is predicted correctly"):
+            table(wrong)
 
 
 def test_firmness_of_these_rows_is_the_weakest_side():
@@ -132,3 +136,40 @@ def test_firmness_of_these_rows_is_the_weakest_side():
     assert table["steps"].to_dict() == {"s1": 2, "s2": 8, "s3": 1, "s4": 1}
     assert table["wrong"].to_dict() == {"s1": False, "s2": False, "s3": False, "s4": True}
     assert table.loc["s1", "other"] == "B" and table.loc["s1", "share"] == 0.2
+
+
+def test_classes_are_ordered_by_parent_or_by_who_flips_into_whom():
+    near = {("A", "C"), ("C", "A"), ("B", "D"), ("D", "B")}
+    rows = [
+        (f"{a}{b}", "S", a, a, b, 1.0 if (a, b) in near else 9.0, 1.0, True) for a in "ABCD" for b in "ABCD" if a != b
+    ]
+    table = tables.class_table(flips(rows), "similarity", n_boot=5)
+    obs = pd.DataFrame({"group": [*"ABCDA", None], "tissue_top": [*"yxyx", "y", "z"]})
+    order = tables.class_order(table, obs[["group"]], "group")
+    assert abs(order.index("A") - order.index("C")) == 1 and abs(order.index("B") - order.index("D")) == 1
+    assert tables.class_order(table, obs, "group") == ["B", "D", "A", "C"]
+    assert tables.class_order(table, obs, "group", "group") == order
+    alone = obs.assign(tissue_top=[*"ABCDA", None])
+    assert tables.class_order(table, alone, "group") == order, "a hierarchy of one class each says nothing"
+
+
+def test_records_have_the_fields_of_results_and_no_nan():
+    size = {"n_samples": 5, "n_datasets": 2}
+    pairs = pd.DataFrame([{"own": "A", "other": "B", **size, "mean": NA, "median": 3.0, "censored": 0.2}])
+    orders = pd.DataFrame([{"order": "random", "mean": 9.0, "mean_low": 8.0, "mean_high": 10.0, "ratio": 1.0, **size}])
+    scores = pd.DataFrame([{"score": "steps", "auroc": 0.8, "ci_low": 0.7, "ci_high": 0.9, **size}])
+    both = {"base": 0.7, "both": 0.8, "difference": 0.1, "difference_low": 0.05, "difference_high": NA, **size}
+    changes = pd.DataFrame([{"source": "seed", "changed": 0.1, "ci_low": 0.0, "ci_high": 0.2, "rho": NA, **size}])
+    found = {"similarity": pairs, "orders": orders, "scores": scores, "changes": changes}
+    found["combination"] = pd.DataFrame([both])
+    head = {"task": "t", "dataset": "d", "model": "m", "features": "sRNA", "scheme": "s", "seed": 0}
+    records = tables.flip_records(found, **head)
+    assert all(set(r) == set(RECORD_FIELDS) for r in records)
+    json.dumps(records, allow_nan=False)
+    by = {r["metric"]: r for r in records}
+    assert len(by) == len(records) == 3 + 2 + 1 + 1 + 3
+    assert by["similarity:A>B"]["value"] is None and by["similarity_median:A>B"]["value"] == 3
+    assert by["steps:random"]["ci_low"] == 8 and by["steps_of_random:random"]["value"] == 1
+    assert by["auroc_wrong:steps"]["ci_high"] == 0.9 and by["changed:seed"]["ci_low"] == 0
+    assert by["auroc_wrong:confidence"]["value"] == 0.7 and by["auroc_wrong:confidence"]["ci_low"] is None
+    assert by["auroc_gain:steps"]["ci_low"] == 0.05 and by["auroc_gain:steps"]["ci_high"] is None

@@ -1,4 +1,4 @@
-"""Orders of silencing: D2, chance, a fixed list."""
+"""Orders of masking: D2, chance, a fixed list."""
 
 from __future__ import annotations
 

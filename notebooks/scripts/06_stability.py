@@ -47,7 +47,7 @@ from IPython.display import display
 
 from srna_lib import data, plots
 from srna_lib.data import make_task, subsample
-from srna_lib.evaluate import get_profile, some_splits
+from srna_lib.evaluate import fit_fold, get_profile, some_splits
 from srna_lib.models import recipe
 from srna_lib.report import open_dataset, say, write_card, write_results
 from srna_lib.stability import (
@@ -58,7 +58,6 @@ from srna_lib.stability import (
     accuracy_at_coverage,
     auroc_table,
     by_firmness,
-    call_changes,
     change_table,
     class_order,
     class_table,
@@ -66,28 +65,17 @@ from srna_lib.stability import (
     cross_flips,
     examples,
     firmness,
-    first_flips,
-    fit_fold,
     flip_curve,
+    flip_records,
+    forest_importance,
     gain_of_kept,
-    make_order,
-    of_changes,
-    of_classes,
-    of_combination,
-    of_orders,
-    of_scores,
-    of_tasks,
     order_table,
     paper_steps,
-    parents_of,
-    per_class,
-    predictions_of,
-    rank_correlation,
+    prediction_changes,
     readable,
-    refit_calls,
-    right_from_start,
+    refit_predictions,
     share_left,
-    wrong_from_start,
+    steps_to_flip,
 )
 
 # %%
@@ -126,10 +114,11 @@ walked = cross_flips(task, model, random_folds, **beside, **walking, **running)
 
 # %%
 flips = walked[walked["order"] == order]
-apart = wrong_from_start(flips)
+firm = firmness(flips).sort_values(["steps", "sample_id"])
+apart = firm.groupby("y_true")["wrong"].agg(n_samples="size", wrong="sum", share="mean").reset_index()
 display(apart.style.hide().format(precision=2))
 n_right, n_wrong = int((apart["n_samples"] - apart["wrong"]).sum()), int(apart["wrong"].sum())
-right = right_from_start(flips)
+right = flips[flips["y_true"] == flips["y_pred"]]
 say(
     f"{n_wrong} of {len(task.y)} samples are predicted wrongly from the start: held to their true class they need zero"
     f" steps, and they are left out of every mean below. The other {n_right} walk {len(right)} paths, one to each other"
@@ -144,14 +133,15 @@ say(
 
 # %%
 first = random_folds[0]
-fitted, ground = fit_fold(task, model, first, masking=masking)
-main_order = make_order(order, task, fitted, ground, first, seed=seed, forest=forest)
-chosen = examples(firmness(flips[flips["fold"] == first.fold]))
+fitted = fit_fold(task, model, first.train)
+background = task.X.iloc[first.train]
+ranking = forest_importance(task, first, forest) if order == "forest" else order
+chosen = examples(firm[firm["fold"] == first.fold])
 curves = {}
 for row in chosen.itertuples():
-    place = task.X.index[first.test].get_loc(row.sample_id)
     panel = f"{row.sample_id}: {row.y_pred} ({'wrong' if row.wrong else 'right'})"
-    curves[panel] = flip_curve(ground, fitted, main_order, row=place, other=row.other)
+    path = {"order": ranking, "masking": masking, "background": background, "seed": seed}
+    curves[panel] = flip_curve(fitted, task.X, row.sample_id, row.other, **path)
 
 # %%
 plots.flip_curves(
@@ -182,7 +172,7 @@ for row in chosen.itertuples():
 counting = {"n_boot": size.n_boot, "seed": seed}
 similarity = class_table(flips, "similarity", **counting)
 stability = class_table(flips, "stability", **counting)
-classes = class_order(similarity, parents_of(atlas.obs, label))
+classes = class_order(similarity, atlas.obs, label)
 caption = plots.caption(n_right, task.groups.nunique(), "random folds", extra=f"order {order}, masking {masking}")
 similar = "Similarity: steps until the prediction is the other class"
 display(plots.flip_matrix(similarity, classes=classes, title=similar, caption=caption))
@@ -210,8 +200,9 @@ say(
 # taken away, classes compare. Steps are those of each sample's shortest path.
 
 # %%
-per_class = per_class(flips, "stability", **counting)
-display(readable(per_class, "steps").drop(columns="n_datasets").style.hide().format(precision=3, na_rep="–"))
+per_class = class_table(flips, "stability", shortest=True, **counting)
+shown = readable(per_class, "mean").drop(columns=["task", "order", "n_datasets"])
+display(shown.style.hide().format(precision=3, na_rep="–"))
 deep = per_class.sort_values("share")
 say(
     f"Least of its expressed sRNAs must go for {deep.iloc[0]['own']} ({deep.iloc[0]['share']:.1%}), most for"
@@ -226,7 +217,8 @@ say(
 
 # %%
 compared = order_table(walked, "stability", **counting)
-display(readable(compared, "mean", "ratio").style.hide().format(precision=3, na_rep="–"))
+shown = readable(compared, "mean", "ratio").drop(columns=["n_samples", "n_datasets"])
+display(shown.style.hide().format(precision=3, na_rep="–"))
 plots.unflipped(
     share_left(walked),
     title="Paths that have not flipped, by order of silencing",
@@ -251,15 +243,14 @@ say(f"DeepLIFT's order flips in {'at most' if met else 'more than'} a third of t
 # more paths reach the class that they lead to?
 
 # %%
-few = ground.take(slice(0, 60 if profile == "full" else 15))
-d2 = make_order("deeplift", task, fitted, ground, first, seed=seed)
+some = task.X.iloc[first.test[: 60 if profile == "full" else 15]]
 fresh = recompute_every or 25
 for every in (None, fresh):
-    f = first_flips(few, fitted, d2, recompute_every=every)
+    f = steps_to_flip(fitted, some, masking=masking, background=background, recompute_every=every)
     when = "ordered once" if every is None else f"ordered anew every {every} steps"
     say(
-        f"{len(few.values)} samples, {when}: stability {f['stability'].mean():.1f} steps, similarity"
-        f" {f['similarity'].mean():.1f} steps; {f['similarity'].isna().mean():.0%} of the paths never reach k'."
+        f"{len(some)} samples, {when}: stability {f['leaves'].mean():.1f} steps, similarity"
+        f" {f['steps'].mean():.1f} steps; {f['censored'].mean():.0%} of the paths never reach k'."
     )
 
 # %% [markdown]
@@ -269,8 +260,7 @@ for every in (None, fresh):
 # the ends? Wrong calls are in the table too, held to what they are called.
 
 # %%
-firm = firmness(flips).sort_values(["steps", "sample_id"])
-ends = pd.concat([firm.head(6), firm.tail(6)]).assign(end=["least firm"] * 6 + ["most firm"] * 6)
+ends = pd.concat({"least firm": firm.head(6), "most firm": firm.tail(6)}, names=["end"]).reset_index("end")
 columns = ["end", "sample_id", "dataset_id", "y_true", "y_pred", "steps", "share", "reads", "became", "srna", "p_max"]
 ends[columns].style.hide().format(precision=3, na_rep="–")
 
@@ -304,7 +294,7 @@ plots.error_detection(
 # %%
 trials = ["p_max", "steps", "share", "reads"]
 plots.coverage_curve(
-    accuracy_at_coverage(unseen, {c: SCORES[c] for c in trials}),
+    accuracy_at_coverage(unseen, trials),
     "name",
     title="Accuracy when only the firmest calls are kept",
     caption=unseen_caption,
@@ -316,9 +306,9 @@ gained = gain_of_kept(unseen, coverage=part, **counting)
 firmest = unseen.nlargest(max(round(part * len(unseen)), 1), "steps")["y_pred"].value_counts(normalize=True)
 say(
     f"Of the firmest {part:.0%} of the calls, {gained['score']:.1%} are right by steps and {gained['against']:.1%} by"
-    f" maximum probability: a difference of {gained['difference']:+.3f} [{gained['ci_low']:+.3f},"
-    f" {gained['ci_high']:+.3f}]. Classes differ in firmness: {firmest.iloc[0]:.0%} of the firmest calls by steps are"
-    f" {firmest.index[0]}, which are {(unseen['y_pred'] == firmest.index[0]).mean():.0%} of all calls."
+    f" maximum probability: a difference of {gained['difference']:+.3f} [{gained['difference_low']:+.3f},"
+    f" {gained['difference_high']:+.3f}]. Classes differ in firmness: {firmest.iloc[0]:.0%} of the firmest calls by"
+    f" steps are {firmest.index[0]}, which are {(unseen['y_pred'] == firmest.index[0]).mean():.0%} of all calls."
 )
 
 # %% [markdown]
@@ -335,7 +325,7 @@ words = {
     "adds nothing that can be told from chance": "**Firmness adds nothing to confidence that can be told from chance**",
     "cannot be judged": "**Whether firmness adds anything cannot be judged here** (too few wrong calls or studies)",
 }
-gain = f"{added['difference']:+.3f} [{added['ci_low']:+.3f}, {added['ci_high']:+.3f}]"
+gain = f"{added['difference']:+.3f} [{added['difference_low']:+.3f}, {added['difference_high']:+.3f}]"
 
 # %%
 say(
@@ -361,10 +351,9 @@ remaking = {
     "cache": f"{out}/cache",
     "seed": seed,
 }
-again = refit_calls(task, network, **remaking)
-changes = call_changes(again)
-changed = change_table(changes, **counting)
-shown = readable(changed.rename(columns={"ci_low": "changed_low", "ci_high": "changed_high"}), "changed")
+changes = prediction_changes(refit_predictions(task, network, **remaking))
+changed = change_table(changes, unseen, **counting)
+shown = readable(changed.rename(columns={"ci_low": "changed_low", "ci_high": "changed_high"}), "changed", "rho")
 shown.assign(what=shown["source"].map(SOURCES)).style.hide().format(precision=3, na_rep="–")
 
 # %%
@@ -380,10 +369,9 @@ plots.metrics(
 )
 
 # %%
-rank = rank_correlation(changes, unseen, **counting).set_index("source")
 for source, row in changed.set_index("source").iterrows():
-    r, bounds = rank.loc[source], f"[{row['ci_low']:.1%}, {row['ci_high']:.1%}]"
-    rho = f"{r['rho']:.2f} [{r['ci_low']:.2f}, {r['ci_high']:.2f}]"
+    bounds = f"[{row['ci_low']:.1%}, {row['ci_high']:.1%}]"
+    rho = f"{row['rho']:.2f} [{row['rho_low']:.2f}, {row['rho_high']:.2f}]"
     say(
         f"{SOURCES[source].capitalize()}: two models disagree on {row['changed']:.1%} {bounds} of the"
         f" samples, and {row['ever']:.1%} of the samples change at least once. Rank correlation of steps to flip with"
@@ -406,10 +394,10 @@ for what in wanted:
     persons = make_task(atlas, what, min_class_size=5, features="both")
     parts = some_splits(persons, "random_5fold", **folding)
     people_flips[what] = cross_flips(persons, model, parts, **beside, **walking, **running)
-table5 = of_tasks(people_flips, "similarity", **counting)
 
 # %%
 if wanted:
+    table5 = class_table(pd.concat(people_flips.values(), ignore_index=True), "similarity", **counting)
     main = table5[table5["order"] == order]
     paper = pd.concat([paper_steps(w) for w in wanted]).assign(source="paper")
     columns = {"mean": "value", "mean_low": "ci_low", "mean_high": "ci_high"}
@@ -424,8 +412,8 @@ if wanted:
     columns = ["task", "own", "other", "order", "n_samples", "mean", "median", "censored", "share", "reads"]
     display(readable(table5, "mean")[columns].style.hide().format(precision=3, na_rep="–"))
     for what, part in people_flips.items():
-        lost = wrong_from_start(part)
-        say(f"{what}: {lost['wrong'].sum()} of {lost['n_samples'].sum()} are wrong from the start and left out.")
+        wrong = firmness(part[part["order"] == order])["wrong"]
+        say(f"{what}: {wrong.sum()} of {len(wrong)} are wrong from the start and left out.")
 else:
     say(f"{info['title']} holds neither sex nor age of its samples; nothing to compare.")
 
@@ -451,7 +439,7 @@ assert (walked["stability"].fillna(late) <= walked["similarity"].fillna(late)).a
 assert (walked[["stability", "similarity"]].max(axis=1).fillna(0) <= walked["looked"]).all()
 assert (walked["stability"].dropna() >= 1).all(), "held to its prediction, nothing flips at once"
 assert not walked.duplicated(["order", "sample_id", "other"]).any()
-assert set(predictions_of(flips)["sample_id"]) == set(task.X.index), "every sample was judged once"
+assert set(flips["sample_id"]) == set(task.X.index), "every sample was judged once"
 assert not set(unseen["sample_id"]) - set(task.X.index)
 for panel, curve in curves.items():
     assert abs(curve.filter(regex="^p_").sum(axis=1) - 1).max() < 1e-6, panel
@@ -461,14 +449,13 @@ if profile != "smoke" and order == "deeplift":
 
 # %%
 head = {"task": label, "dataset": info["name"], "model": network, "features": features, "seed": seed}
-records = of_classes({"similarity": similarity, "stability": stability}, head, "random_5fold")
-records += of_orders(compared, flips, head, "random_5fold")
-records += of_scores(worth_seen, head, "random_5fold") + of_scores(worth, head, "one_dataset_out")
-records += of_combination(added, unseen, head, "one_dataset_out")
-records += of_changes(changed, head, "grouped_kfold")
+seen = {"similarity": similarity, "stability": stability, "orders": compared, "scores": worth_seen}
+records = flip_records(seen, **head, scheme="random_5fold")
+records += flip_records({"scores": worth, "combination": pd.DataFrame([added])}, **head, scheme="one_dataset_out")
+records += flip_records({"changes": changed}, **head, scheme="grouped_kfold")
 for what in wanted:
-    part = main[main["task"] == what]
-    records += of_classes({"similarity": part}, {**head, "task": what, "features": "both"}, "random_5fold")
+    about = {**head, "task": what, "features": "both", "scheme": "random_5fold"}
+    records += flip_records({"similarity": main[main["task"] == what]}, **about)
 tables = [walked, unseen_flips, *people_flips.values()]
 write_results(out, "06_stability", records, pd.concat(tables, ignore_index=True))
 

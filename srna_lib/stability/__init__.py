@@ -1,4 +1,4 @@
-"""Door of stability: masking, flips and what they tell."""
+"""Door of stability: how many masked sRNAs flip a prediction, and what that tells."""
 
 from srna_lib.stability.confidence import (
     SCORES,
@@ -10,34 +10,22 @@ from srna_lib.stability.confidence import (
     firmness,
     gain_of_kept,
 )
-from srna_lib.stability.flips import ORDERS, cross_flips, first_flips, fit_fold, flip_curve, make_order, predictions_of
-from srna_lib.stability.masking import Silencing, silence
-from srna_lib.stability.orders import Order, deeplift_order
+from srna_lib.stability.flips import ORDERS, cross_flips, flip_curve, forest_importance, steps_to_flip
 from srna_lib.stability.refits import (
     SOURCES,
     by_firmness,
-    call_changes,
     change_table,
     fit_folds,
     fit_seeds,
-    rank_correlation,
-    refit_calls,
+    prediction_changes,
+    refit_predictions,
 )
 from srna_lib.stability.tables import (
     class_order,
     class_table,
-    of_changes,
-    of_classes,
-    of_combination,
-    of_orders,
-    of_scores,
-    of_tasks,
+    flip_records,
     order_table,
     paper_steps,
-    parents_of,
-    per_class,
     readable,
-    right_from_start,
     share_left,
-    wrong_from_start,
 )
