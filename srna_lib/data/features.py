@@ -10,17 +10,11 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from srna_lib.data.atlas import check_atlas
-from srna_lib.data.mirna_names import current_name, hairpins, join_names, linked, match_names, mirna_table, natural_key
+from srna_lib.data.atlas import atlas_name, check_atlas
+from srna_lib.data.mirna_names import hairpins, join_names, linked, match_names, mirna_table, natural_key
 from srna_lib.errors import InputError
 
-HOW = ("exact", "alias", "merged", "split", "unknown")
-ANNOTATION = ("mimat", "family", "cluster", "chrom")
-
-__all__ = [
-    "ANNOTATION", "HOW", "annotate", "current_name", "harmonise", "match_names", "shared_names", "summarise_mapping",
-    "to_stem_loop",
-]  # fmt: skip
+ANNOTATION = {"mimat": "accession", "family": "family", "cluster": "cluster", "chrom": "chrom"}
 
 
 class _Target(NamedTuple):
@@ -32,71 +26,34 @@ class _Target(NamedTuple):
 
 
 def annotate(var: pd.DataFrame, *, level: str = "auto") -> pd.DataFrame:
-    """Add accession, family, genomic cluster and chromosome to the sRNAs of an atlas.
+    """Add accession (``mimat``), ``family``, genomic ``cluster`` and ``chrom`` to sRNAs, named in any spelling.
 
-    Parameters
-    ----------
-    var : DataFrame, shape (n_srnas, ...)
-        Index = sRNA names in any spelling that `current_name` knows.
-    level : str, default "auto"
-        As in `match_names`.
-
-    Returns
-    -------
-    DataFrame, shape (n_srnas, ...)
-        A copy with ``mimat`` (accession; MI of a stem-loop), ``family``, ``cluster``, ``chrom``; several values of a
-        merged or repeated miRNA are joined by ``;``, unknown is NaN. What `var` already says stays.
+    Several values of a merged or repeated miRNA are joined by ``;``, unknown is NaN. What `var` already says stays.
     """
     table = mirna_table()
-    fields = {"mimat": "accession", "family": "family", "cluster": "cluster", "chrom": "chrom"}
-    known = {(r["kind"], r["name"]): r for r in table[["kind", "name", *fields.values()]].to_dict("records")}
+    known = {(r["kind"], r["name"]): r for r in table[["kind", "name", *ANNOTATION.values()]].to_dict("records")}
     matches = match_names(var.index, level=level)
     out = var.copy()
-    for column, field in fields.items():
+    for column, field in ANNOTATION.items():
         values = []
         for target, kind in zip(matches["target"], matches["kind"], strict=True):
-            found = (p for n in target.split(";") if n for p in known[kind, n][field].split(";") if p)
-            values.append(";".join(dict.fromkeys(found)) or np.nan)
+            parts = (p for n in target.split(";") if n for p in known[kind, n][field].split(";") if p)
+            values.append(";".join(dict.fromkeys(parts)) or np.nan)
         new = pd.Series(values, index=var.index, dtype=object)
         out[column] = new if column not in out else out[column].astype(object).where(out[column].notna(), new)
     return out
 
 
 def to_stem_loop(adata: ad.AnnData, *, level: str = "auto") -> tuple[ad.AnnData, pd.DataFrame]:
-    """Sum mature miRNAs into their stem-loops; the same as ``harmonise(adata, "stem-loop")``.
-
-    Parameters
-    ----------
-    adata : AnnData, shape (n_samples, n_srnas)
-        Atlas with mature names (or stem-loops, which then get the same names).
-    level : str, default "auto"
-        As in `match_names`.
-
-    Returns
-    -------
-    tuple of (AnnData, DataFrame)
-        As in `harmonise`.
-    """
+    """Sum mature miRNAs into their stem-loops: `harmonise` to "stem-loop"."""
     return harmonise(adata, "stem-loop", level=level)
 
 
 def shared_names(*collections: Iterable[str], level: str = "auto") -> list[str]:
-    """Features that several collections have in common once merged names are merged in all of them.
+    """Features that several collections of names have in common once merged names are merged in all of them.
 
     Where one collection cannot tell two miRNAs apart, none can: a merged name joins its members everywhere, so that
-    `harmonise` to the result never has to divide counts.
-
-    Parameters
-    ----------
-    *collections : iterables of str
-        sRNA names of each collection.
-    level : str, default "auto"
-        As in `match_names`.
-
-    Returns
-    -------
-    list of str
-        Names (merged where needed) of which every collection has at least one member, in natural order.
+    `harmonise` to the result (in natural order) never has to divide counts.
     """
     sets = [_members(list(c), level) for c in collections]
     groups = linked([m for members in sets for m in members.values()])
@@ -137,6 +94,12 @@ def harmonise(
     ------
     InputError
         Empty or repeated target names, or nothing in common.
+
+    Examples
+    --------
+    >>> from srna_lib.datasets import load
+    >>> harmonise(load("demo"), ["hsa-miR-21-5p", "hsa-miR-122-5p"])[0].n_vars
+    2
     """
     sources = [str(n) for n in adata.var_names]
     keep_unknown = isinstance(to, str)
@@ -152,45 +115,13 @@ def harmonise(
         targets = _to_reference(sources, order, reads, level)
     names = [t.name or (s if keep_unknown else "") for s, t in zip(sources, targets, strict=True)]
     total = np.asarray(adata.X.sum(axis=0), dtype=float).ravel()
-    report = pd.DataFrame(
-        {
-            "source": sources,
-            "target": [t.name for t in targets],
-            "how": [t.how for t in targets],
-            "reason": [t.reason for t in targets],
-            "reads": total,
-        }
-    )
+    report = pd.DataFrame(targets, columns=["target", "how", "reason"]).assign(reads=total)
+    report.insert(0, "source", sources)
     kept = sorted({n for n in names if n}, key={n: i for i, n in enumerate(order or names)}.__getitem__)
     if not kept:
-        of_target = f" (first: {sources[0]!r} against {order[0]!r})" if order else ""
-        raise InputError(f"{_title(adata)}: none of the {len(sources)} sRNAs is among the target names{of_target}.")
+        first = f" (first: {sources[0]!r} against {order[0]!r})" if order else ""
+        raise InputError(f"{atlas_name(adata)}: none of the {len(sources)} sRNAs is among the target names{first}.")
     return _summed(adata, names, kept), report
-
-
-def summarise_mapping(report: pd.DataFrame) -> pd.DataFrame:
-    """Count a report of `harmonise`.
-
-    Parameters
-    ----------
-    report : DataFrame
-        As `harmonise` returns it.
-
-    Returns
-    -------
-    DataFrame, one row per ``how``
-        ``features, share_features, reads, share_reads``; the shares are of all source features and all reads.
-    """
-    out = (
-        report.groupby("how").agg(features=("source", "size"), reads=("reads", "sum")).reindex(list(HOW), fill_value=0)
-    )
-    out["share_features"] = out["features"] / max(len(report), 1)
-    out["share_reads"] = out["reads"] / max(float(report["reads"].sum()), 1.0)
-    return out[["features", "share_features", "reads", "share_reads"]]
-
-
-def _title(adata: ad.AnnData) -> str:
-    return str(adata.uns.get("srna", {}).get("name", "atlas"))
 
 
 def _members(names: list[str], level: str) -> dict[str, tuple[str, ...]]:

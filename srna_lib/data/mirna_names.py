@@ -16,35 +16,17 @@ from srna_lib.errors import InputError
 
 @cache
 def mirna_table() -> pd.DataFrame:
-    """Human miRNAs: names, accessions, places, families, clusters and older names.
+    """Human miRNAs: names, accessions, places, families, clusters and older names, all text. Shared: not to be changed.
 
-    Returns
-    -------
-    DataFrame
-        One row per stem-loop, mature miRNA or removed entry: ``kind, name, accession, arm, hairpins, family, cluster,
-        chrom, start, end, strand, release, aliases``, all text. Shared: copy it before changing it.
-
-    Notes
-    -----
-    ``resources/mirna_names.tsv``, computed from miRBase's files by ``scripts/make_mirna_tables.py``.
+    One row per stem-loop, mature miRNA or removed entry (``resources/mirna_names.tsv``, which
+    ``scripts/make_mirna_tables.py`` computes from miRBase's files).
     """
     with resources.files("srna_lib").joinpath("resources/mirna_names.tsv").open(encoding="utf-8") as handle:
         return pd.read_csv(handle, sep="\t", comment="#", dtype=str, keep_default_na=False)
 
 
 def join_names(names: Iterable[str]) -> str:
-    """One merged name for several miRNAs, as miRge writes it: ``hsa-miR-103a-3p/107``.
-
-    Parameters
-    ----------
-    names : iterable of str
-        Current names; their order is kept.
-
-    Returns
-    -------
-    str
-        The first name in full, of the others what differs; `names.current_name` takes it apart again.
-    """
+    """One merged name for several current ones, as miRge writes it: ``hsa-miR-103a-3p/107``."""
     first, *rest = list(names) or [""]
     start = re.match(r"hsa-(?:miR|mir|let)-", first)
     prefix = start[0] if start else ""
@@ -57,34 +39,13 @@ def natural_key(name: str) -> tuple[tuple[int, str], ...]:
 
 
 def linked(sets: Iterable[Collection[str]]) -> dict[str, tuple[str, ...]]:
-    """Join sets that overlap, directly or through others.
-
-    Parameters
-    ----------
-    sets : iterable of collections of str
-        Names that belong together; none is empty.
-
-    Returns
-    -------
-    dict
-        Member -> all members that it is connected with, in natural order.
-    """
-    parent: dict[str, str] = {}
-
-    def root(x: str) -> str:
-        while parent.setdefault(x, x) != x:
-            parent[x] = parent[parent[x]]
-            x = parent[x]
-        return x
-
+    """Join sets that overlap, directly or through others: member -> all that it is connected with, in natural order."""
+    groups: dict[str, set[str]] = {}
     for members in sets:
-        first, *rest = members
-        for other in [first, *rest]:
-            parent[root(other)] = root(first)
-    grouped: dict[str, list[str]] = {}
-    for x in parent:
-        grouped.setdefault(root(x), []).append(x)
-    return {x: tuple(sorted(g, key=natural_key)) for g in grouped.values() for x in g}
+        joined = set(members).union(*(groups[m] for m in members if m in groups))
+        groups.update(dict.fromkeys(joined, joined))
+    ordered = {id(g): tuple(sorted(g, key=natural_key)) for g in groups.values()}
+    return {x: ordered[id(g)] for x, g in groups.items()}
 
 
 @cache
@@ -146,20 +107,11 @@ _MIRGENEDB_PARALOGUE = re.compile(r"[A-Z][a-z]{2}-(Mir|Let)-\d+-P\d", re.IGNOREC
 
 @dataclass(frozen=True)
 class Match:
-    """Current names that a name stands for.
+    """Current names that a name stands for (several for a merged one, none when unknown), how, of which kind, and why.
 
-    Attributes
-    ----------
-    names : tuple of str
-        Current names; several for a merged name, none when unknown.
-    how : str
-        ``"exact"`` (it is the current name), ``"alias"`` (another spelling, an older release, an accession),
-        ``"split"`` (a merged name that stands for several miRNAs) or ``"unknown"``. Only `features.harmonise`, which
-        knows a target, says ``"merged"``.
-    kind : str
-        ``"mature"``, ``"stem-loop"``, or ``""`` when unknown.
-    reason : str
-        What is known about an unknown name or about unknown members of a merged one.
+    `how` is ``"exact"`` (it is the current name), ``"alias"`` (another spelling, an older release, an accession),
+    ``"split"`` (a merged name that stands for several miRNAs) or ``"unknown"``; `kind` is ``"mature"``, ``"stem-loop"``
+    or ``""``; `reason` says what is known about an unknown name or unknown members of a merged one.
     """
 
     names: tuple[str, ...]
@@ -174,41 +126,33 @@ class Match:
 
 
 def current_name(name: str, *, level: str = "auto") -> Match:
-    """Find the current name of one miRNA.
-
-    Parameters
-    ----------
-    name : str
-        Name in any spelling: ``hsa-miR-21-5p``, ``mir_21_5p``, ``miR-21*``, ``MIMAT0000076``, ``MIR21``,
-        ``hsa-let-7a-5p/7c-5p``, ``Hsa-Mir-21_5p`` (MirGeneDB).
-    level : str, default "auto"
-        What a name means that fits both a stem-loop and a mature miRNA (``hsa-let-7b``): ``"mature"`` or
-        ``"stem-loop"``; ``"auto"`` follows the spelling (miR is mature, mir is a stem-loop).
-
-    Returns
-    -------
-    Match
-        Its ``names`` are empty when the name is unknown, ambiguous or removed; ``reason`` says which.
-    """
+    """Find the current name of one miRNA, as `match_names` does of many."""
     return _matches([name], level)[0]
 
 
 def match_names(names: Iterable[str], *, level: str = "auto") -> pd.DataFrame:
-    """Find the current names of many miRNAs.
+    """Find the current names of miRNAs.
 
     Parameters
     ----------
     names : iterable of str
-        As in `current_name`.
+        Names in any spelling: ``hsa-miR-21-5p``, ``mir_21_5p``, ``miR-21*``, ``MIMAT0000076``, ``MIR21``,
+        ``hsa-let-7a-5p/7c-5p``, ``Hsa-Mir-21_5p`` (MirGeneDB).
     level : str, default "auto"
-        As in `current_name`; ``"auto"`` looks at all names together: where any has an arm or the capital R of a mature
+        What a name means that fits both a stem-loop and a mature miRNA (``hsa-let-7b``): ``"mature"`` or
+        ``"stem-loop"``. ``"auto"`` looks at all names together: where any has an arm or the capital R of a mature
         miRNA, ``hsa-let-7b`` is the mature one too, and where arms are written in another case (``hsa-mir-21-5p``),
         the case says nothing and ``hsa-mir-375`` is mature.
 
     Returns
     -------
     DataFrame, one row per name in the order given
-        ``source, target`` (current names, joined by ``;``), ``how, kind, reason`` as in `Match`.
+        ``source, target`` (current names, joined by ``;``; empty when unknown), ``how, kind, reason`` as in `Match`.
+
+    Examples
+    --------
+    >>> match_names(["mir_21_5p", "hsa-miR-103a-3p/107"])["target"].tolist()
+    ['hsa-miR-21-5p', 'hsa-miR-103a-3p;hsa-miR-107']
     """
     given = [str(n) for n in names]
     found = _matches(given, level)
@@ -241,9 +185,9 @@ def _spelling(name: str) -> str:
 
 def _match(raw: str, text: str, level: str, case_says: bool) -> Match:
     known = index()
-    found = {(p.upper() + digits) for p, digits in _ACCESSION.findall(raw)}
-    if found:
-        return _by_accession(raw, sorted(found, key=lambda a: not a.startswith("MIMAT"))[0])
+    accessions = [prefix.upper() + digits for prefix, digits in _ACCESSION.findall(raw)]
+    if accessions:
+        return _by_accession(raw, min(accessions, key=lambda a: not a.startswith("MIMAT")))
     if _DATE.fullmatch(raw.strip()):
         return Match((), "unknown", reason="a date: a spreadsheet has overwritten the name")
     if "/" in text:
@@ -252,11 +196,9 @@ def _match(raw: str, text: str, level: str, case_says: bool) -> Match:
     if not parts:
         return Match((), "unknown", reason=_why_not(text))
     word, number, letter, copies, arm, star = (p or "" for p in parts.groups())
-    letter, copies = letter.lower(), re.sub(r"^(?=\d)", "-", copies)
-    if word.lower() in ("let", "mirlet"):
-        mature, stem = f"hsa-let-{number}{letter}{copies}", f"hsa-let-{number}{letter}{copies}"
-    else:
-        mature, stem = f"hsa-miR-{number}{letter}{copies}", f"hsa-mir-{number}{letter}{copies}"
+    body = number + letter.lower() + re.sub(r"^(?=\d)", "-", copies)
+    is_let = word.lower() in ("let", "mirlet")
+    mature, stem = f"hsa-{'let' if is_let else 'miR'}-{body}", f"hsa-{'let' if is_let else 'mir'}-{body}"
     tail = (f"-{arm.lower()}" if arm else "") + ("*" if star and not arm else "")
     options = [("mature", mature + tail)]
     if arm.lower() == "as":  # the antisense stem-loops of release 16
