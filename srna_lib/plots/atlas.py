@@ -9,22 +9,8 @@ import pandas as pd
 import plotly.express as px
 import plotly.graph_objects as go
 
-from srna_lib.plots.base import (
-    GREY,
-    PALETTE,
-    REFERENCE,
-    as_table,
-    decorate,
-    dots,
-    draw,
-    facts,
-    heatmap,
-    mark,
-    panels,
-    safe,
-    styles,
-    unrecorded,
-)
+from srna_lib.plots import base
+from srna_lib.plots.base import PALETTE, as_table, decorate, dots, draw, facts, heatmap, mark, safe, styles, unrecorded
 
 MAX_LEGEND = 24
 
@@ -53,7 +39,7 @@ def study_class_heatmap(table: pd.DataFrame, *, title: str = "", caption: str = 
     edge, n = int((~several).sum()), len(several)
     both = 0 < edge < n
     if both:
-        fig.add_vline(x=edge - 0.5, line=REFERENCE)
+        fig.add_vline(x=edge - 0.5, line=base.REFERENCE)
         place = {"y": 1, "yref": "paper", "yanchor": "bottom", "showarrow": False}
         fig.add_annotation(x=-0.5, xanchor="left", text=f"{edge} studies of one class", **place)
         fig.add_annotation(x=n - 0.5, xanchor="right", text=f"{n - edge} of several", **place)
@@ -136,7 +122,6 @@ def filter_curve(
     titles["kind"] = "share of"
     axes = "max_zero_share", "kept", "kind"
     fig = draw(px.line, table, *axes, hover=hover, titles=titles, look=look, markers=True)
-    fig.update_traces(line_width=2.5, marker_size=7)
     fig.update_xaxes(tickformat=".0%").update_yaxes(tickformat=".0%", range=[-0.02, 1.05])
     for threshold in thresholds:
         mark(fig, threshold, f"{threshold:.0%}")
@@ -173,12 +158,10 @@ def embedding_pair(
         shown = shown.iloc[np.argsort(-values.map(sizes), kind="stable")]  # small groups stay on top
         look = {f"{v} ({sizes[v]})": style for v, style in styles(values).items()}
         one = draw(px.scatter, shown, "x", "y", "group", hover="<b>{sample}</b>{told}", look=look, titles=titles)
-        one.update_traces(marker={"size": 5.5, "opacity": 0.8, "line": {"width": 0.3, "color": "white"}})
-        one.update_traces(hovertemplate="%{customdata[0]}<extra></extra>", legendgroup=None)
-        ranks = {safe(f"{v} ({sizes[v]})"): i for i, v in enumerate(sorted(sizes.index), 1)}
-        one.for_each_trace(lambda t, ranks=ranks: t.update(legendrank=ranks[t.name]))
+        marker = {"size": 5.5, "opacity": 0.8, "line": {"width": 0.3, "color": "white"}}
+        one.update_traces(marker=marker, hovertemplate="%{customdata[0]}<extra></extra>", legendgroup=None)
         maps.append(one.update_traces(showlegend=not maps and len(sizes) <= MAX_LEGEND))
-    fig = panels(maps, names or (f"coloured by {left}", f"coloured by {right}"))
+    fig = base.panels(maps, names or (f"coloured by {left}", f"coloured by {right}"))
     fig.update_xaxes(showgrid=False).update_yaxes(showgrid=False).update_xaxes(matches="x", row=1, col=2)
     legend = {"orientation": "h", "x": 0, "xanchor": "left", "y": -0.16, "yanchor": "top", "traceorder": "normal"}
     legend |= {"entrywidth": 0.19, "entrywidthmode": "fraction", "title": {"text": safe(left), "side": "top"}}
@@ -192,13 +175,14 @@ def neighbours(table: pd.DataFrame, *, title: str = "", caption: str = "") -> go
     """
     table = as_table(table, ["share", "candidates", "observed", "ci_low", "ci_high", "chance", "ceiling"])
     table["row"] = table["share"].astype(str) + "\n" + table["candidates"].astype(str)
-    table = table.rename(columns={"ceiling": "highest possible"}).drop(columns=["share", "n_samples"], errors="ignore")
-    long = table.melt(["row", "ci_low", "ci_high"], ["chance", "highest possible", "observed"], "kind", "share")
+    table = table.rename(columns={"ceiling": "highest possible"})
+    long = table.melt(["row", "ci_low", "ci_high"], ["chance", "highest possible", "observed"], "kind")
     ends = ["ci_low", "ci_high"]
     long[ends] = long[ends].where(long["kind"] == "observed")
-    look = {"chance": (GREY, "circle-open"), "highest possible": (GREY, "line-ns"), "observed": (PALETTE[0], "circle")}
-    titles = {"share": "share of the neighbours (%)", "row": "what the neighbours share"}
+    look = {"chance": (base.GREY, "circle-open"), "highest possible": (base.GREY, "line-ns")}
+    look["observed"] = (PALETTE[0], "circle")
+    titles = {"value": "share of the neighbours (%)", "row": "what the neighbours share"}
     hover = "{kind}: <b>{number}</b>{rest}"
-    fig = dots(long, "share", "row", "kind", hover=hover, style=".1%", size=12, look=look, titles=titles)
+    fig = dots(long, "value", "row", "kind", hover=hover, style=".1%", look=look, titles=titles)
     fig.update_xaxes(tickformat=".0%", range=[-0.02, 1.02]).update_layout(scattermode="overlay")
     return decorate(fig, title, caption, height=62 * len(table) + 60, above="legend")

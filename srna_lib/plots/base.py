@@ -21,6 +21,7 @@ from srna_lib.errors import InputError
 
 Table: TypeAlias = pd.DataFrame | Sequence[Mapping[str, Any]]
 Labels: TypeAlias = Mapping[str, str] | None
+Look: TypeAlias = Mapping[str, tuple[str, str]]  # value -> colour and symbol
 
 # Okabe & Ito (2008), https://jfly.uni-koeln.de/color/; black and yellow softened to stand on white.
 # The last four are darker or greyer than all of these, so that lightness tells them apart.
@@ -60,7 +61,9 @@ def template() -> go.layout.Template:
         "coloraxis": {"colorbar": {"title": {"font": {"size": 13}}}},
         "title": {"font": {"size": 17}, "subtitle": {"font": {"size": 13, "color": "#555555"}}},
     }
-    return go.layout.Template(layout=layout)
+    bars = {"thickness": 1.6, "width": 4}
+    scatter = {"marker": {"size": 10}, "line": {"width": 2.5}, "error_x": bars, "error_y": bars}
+    return go.layout.Template(layout=layout, data={"scatter": [scatter]})
 
 
 def safe(value: Any) -> str:
@@ -86,11 +89,7 @@ def styles(values: Iterable[Any]) -> dict[str, tuple[str, str]]:
 
 
 def caption(
-    n_samples: int | None = None,
-    n_datasets: int | None = None,
-    scheme: str | None = None,
-    metric: str | None = None,
-    extra: str | None = None,
+    n_samples: int | None = None, n_datasets: int | None = None, scheme: str = "", metric: str = "", extra: str = ""
 ) -> str:
     """Caption of a figure: how many samples and studies, which split, which metric, a remark.
 
@@ -99,13 +98,9 @@ def caption(
     >>> caption(120, 7, "random folds", "accuracy", extra="95 % intervals over studies")
     'n = 120 samples of 7 studies; split: random folds; metric: accuracy; 95 % intervals over studies'
     """
-    studies = "" if n_datasets is None else f" of {n_datasets} studies"
-    parts = [
-        "" if n_samples is None else f"n = {n_samples} samples{studies}",
-        scheme and f"split: {scheme}",
-        metric and f"metric: {metric}",
-        extra,
-    ]
+    size = "" if n_samples is None else f"n = {n_samples} samples"
+    size += "" if n_datasets is None else f" of {n_datasets} studies"
+    parts = [size, scheme and f"split: {scheme}", metric and f"metric: {metric}", extra]
     return "; ".join(p for p in parts if p)
 
 
@@ -154,18 +149,9 @@ def facts(table: pd.DataFrame, columns: Iterable[str]) -> list[str]:
 
 
 def draw(
-    kind: Callable[..., go.Figure],
-    table: pd.DataFrame,
-    x: str,
-    y: str,
-    color: str | None = None,
-    *,
-    hover: str,
-    titles: Mapping[str, str] | None = None,
-    labels: Labels = None,
-    look: Mapping[str, tuple[str, str]] | None = None,
-    **options: Any,
-) -> go.Figure:
+    kind: Callable[..., go.Figure], table: pd.DataFrame, x: str, y: str, color: str | None = None, *, hover: str,
+    titles: Mapping[str, str] | None = None, labels: Labels = None, look: Look | None = None, **options: Any,
+) -> go.Figure:  # fmt: skip
     """Figure of plotly.express with our look: texts escaped and in order of appearance, rows from the top.
 
     `hover` is a format string over the columns, `titles` names axes and legend, `look` gives colour and symbol.
@@ -180,17 +166,11 @@ def draw(
         options["color_discrete_map"] = {name: shade for name, (shade, _) in both.items()}
         if kind is px.scatter or options.get("markers"):
             options |= {"symbol": color, "symbol_map": {name: symbol for name, (_, symbol) in both.items()}}
-    fig = kind(
-        shown.assign(told=[hover.format_map(r) for r in shown.to_dict("records")]),
-        x=x,
-        y=y,
-        color=color,
-        custom_data=["told"],
-        labels={c: printed(c, labels) for c in shown} | {c: safe(t) for c, t in (titles or {}).items()},
-        category_orders={c: list(dict.fromkeys(shown[c])) for c in named},
-        color_discrete_sequence=list(PALETTE),
-        **options,
-    )
+    orders = {c: list(dict.fromkeys(shown[c])) for c in named}
+    heads = {c: printed(c, labels) for c in shown} | {c: safe(t) for c, t in (titles or {}).items()}
+    options |= {"category_orders": orders, "labels": heads, "color_discrete_sequence": list(PALETTE)}
+    shown["told"] = [hover.format_map(r) for r in shown.to_dict("records")]
+    fig = kind(shown, x=x, y=y, color=color, custom_data=["told"], **options)
     name = "%{fullData.name}" if color in named else ""
     fig.update_traces(hovertemplate=f"%{{customdata[0]}}<extra>{name}</extra>")
     fig.for_each_annotation(lambda panel: panel.update(text=f"<b>{panel.text.partition('=')[2]}</b>", font_size=13))
@@ -211,14 +191,13 @@ def measured(table: pd.DataFrame, value: str, style: str = ".3f") -> pd.DataFram
 
 def dots(
     table: pd.DataFrame, x: str, y: str, color: str | None = None, *, upright: bool = False, style: str = ".3f",
-    size: int = 10, hover: str = "<b>{number}</b>{rest}", **options: Any
+    hover: str = "<b>{number}</b>{rest}", **options: Any
 ) -> go.Figure:  # fmt: skip
     """Dots with their interval ``ci_low`` to ``ci_high`` along x (y where `upright`), side by side for each colour."""
     along, other, value, mode = ("y", "x", y, "v") if upright else ("x", "y", x, "h")
     table = measured(table, value, style)
     options |= {f"error_{along}": "over", f"error_{along}_minus": "under", "orientation": mode}
     fig = draw(px.scatter, table, x, y, color, hover=hover, **options)
-    fig.update_traces({"marker": {"size": size}, f"error_{along}": {"thickness": 1.6, "width": 4}})
     fig.for_each_trace(lambda t: t.update(offsetgroup=t.name, hovertemplate=f"%{{{other}}}<br>{t.hovertemplate}"))
     fig.for_each_trace(lambda t: t.update(marker_line={"color": t.marker.color, "width": 2}))
     ends = table[[value, "ci_low", "ci_high"]].astype(float)
@@ -230,9 +209,8 @@ def dots(
 
 def lines(table: pd.DataFrame, x: str, y: str, color: str, *, labels: Labels = None, **options: Any) -> go.Figure:
     """One line per value of `color`, told apart by colour and dashes, over the band ``ci_low`` to ``ci_high``."""
-    fig = draw(px.line, table, x, y, color, labels=labels, **options)
-    for i, name in enumerate(dict.fromkeys(t.name for t in fig.data)):
-        fig.update_traces(selector={"name": name}, line={"width": 2.5, "dash": DASHES[i % len(DASHES)]})
+    dashes: dict[str, Any] = {"line_dash": color, "line_dash_sequence": list(DASHES)}
+    fig = draw(px.line, table, x, y, color, labels=labels, **dashes, **options)
     if "ci_low" not in table:
         return fig
     bands = [band(part, x, styles(table[color])[str(n)][0]) for n, part in table.groupby(color, sort=False)]

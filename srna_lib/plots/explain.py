@@ -14,28 +14,8 @@ from scipy.cluster.hierarchy import dendrogram, linkage
 
 from srna_lib.errors import InputError
 from srna_lib.explain import HeldOut
-from srna_lib.plots.base import (
-    DIVERGING,
-    GREY,
-    PALETTE,
-    SEQUENTIAL,
-    SYMBOLS,
-    Labels,
-    Table,
-    as_table,
-    decorate,
-    dots,
-    draw,
-    heatmap,
-    lines,
-    mark,
-    panels,
-    safe,
-    short,
-)
-
-UNKNOWN, FOR, AGAINST = "place unknown", PALETTE[5], PALETTE[0]
-PER_SAMPLE = "contribution\nto the logit"
+from srna_lib.plots import base
+from srna_lib.plots.base import PALETTE, Labels, Table, as_table, decorate, dots, draw, heatmap, mark, safe, short
 
 
 def class_heatmaps(
@@ -67,20 +47,16 @@ def class_heatmaps(
     d1 = heatmap(left.set_axis(rows), hover=hover + "D1 / row's largest %{z:.2f}", axes=axes, data=data)
     level = heatmap(right.set_axis(rows), hover=hover + "%{z:.1f} log2(CPM + 1)", axes=axes, data=data)
     level.update_traces(coloraxis="coloraxis2")
-    fig = panels([d1, level], ["importance by D1", "expression"]).update_traces(ygap=0.5, xgap=0)
+    fig = base.panels([d1, level], ["importance by D1", "expression"]).update_traces(ygap=0.5, xgap=0)
     ticks = [f"{short(s)} · {safe(c)}" for s, c in zip(names, table["class"], strict=True)]
     fig.update_xaxes(tickangle=-60).update_yaxes(tickvals=[*rows], ticktext=ticks, type="linear")
     for at in np.flatnonzero(table["class"].to_numpy()[1:] != table["class"].to_numpy()[:-1]) + 0.5:
         fig.add_hline(y=at, line={"color": "#444444", "width": 1})
-    first, second = (_bar(t, y) for t, y in (("D1, share of<br>row's largest", 0.75), ("mean<br>log2(CPM + 1)", 0.25)))
-    scale = {"colorscale": SEQUENTIAL, **second}
-    fig.update_layout(coloraxis={"colorscale": DIVERGING, "cmin": -1, "cmax": 1, **first}, coloraxis2=scale)
+    heads = ("D1, share of<br>row's largest", 0.75), ("mean<br>log2(CPM + 1)", 0.25)
+    upper, lower = ({"title": {"text": text}, "y": y, "len": 0.45} for text, y in heads)
+    scale = {"colorscale": base.DIVERGING, "cmin": -1, "cmax": 1, "colorbar": upper}
+    fig.update_layout(coloraxis=scale, coloraxis2={"colorscale": base.SEQUENTIAL, "colorbar": lower})
     return decorate(fig, title, caption, height=16 * len(names) + 150, above="text")
-
-
-def _bar(title: str, y: float) -> dict[str, Any]:
-    """Colour bar beside one half of a figure."""
-    return {"colorbar": {"title": {"text": title}, "y": y, "len": 0.45}}
 
 
 def clustered(
@@ -128,14 +104,15 @@ def clustered(
     ticks |= {"title_text": f"{shown.shape[1]} sRNAs", "type": "category", "showticklabels": shown.shape[1] <= 60}
     fig.update_xaxes(row=1, col=len(widths), **ticks)
     limit = float(np.quantile(np.abs(values), 0.995)) or 1.0
-    ends = {"colorscale": DIVERGING, "cmin": -limit, "cmax": limit} if values.min() < 0 else {"colorscale": SEQUENTIAL}
-    bar: dict[str, Any] = {"title": {"text": safe(value)}}
+    scale: dict[str, Any] = {"colorscale": base.SEQUENTIAL, "colorbar": {"title": {"text": safe(value)}}}
+    if values.min() < 0:
+        scale |= {"colorscale": base.DIVERGING, "cmin": -limit, "cmax": limit}
     if n <= 40 and not strip:
         ticks = {"tickvals": list(range(n)), "ticktext": names, "showticklabels": True, "side": "right"}
         fig.update_yaxes(row=1, col=2, **ticks)
-        bar["x"] = 1.14
+        scale["colorbar"]["x"] = 1.14
     legend = {"orientation": "h", "y": 1, "yanchor": "bottom", "title": {"text": "class"}}
-    fig.update_layout(coloraxis=ends | {"colorbar": bar}, legend=legend)
+    fig.update_layout(coloraxis=scale, legend=legend)
     decorate(fig, title, caption, above="text" if strip else "", height=min(760, max(300, 4 * n if strip else 30 * n)))
     if groups is not None:  # the legend stands in lines of its own between caption and heatmap
         room = 20 * -(-groups.nunique() // 6) + 10
@@ -191,7 +168,6 @@ def marker_zeros(
     titles = {"share": "samples without a read of the marker (%)", "row": "class · marker", "kind": "share among"}
     hover = "{row}<br>absent in {share:.1%}"
     fig = draw(px.scatter, long, "share", "row", "kind", hover=hover, look=look, titles=titles)
-    fig.update_traces(marker_size=10)
     fig.add_vrect(x0=limit, x1=1.03, fillcolor="#F3E3DA", line_width=0, layer="below")
     mark(fig, limit, filter_name).update_xaxes(tickformat=".0%", range=[-0.03, 1.03])
     return decorate(fig, title, caption, height=22 * len(table) + 90, above="text")
@@ -221,30 +197,24 @@ def set_dots(table: Table, n: int = 3, *, title: str = "", caption: str = "") ->
     table = table.assign(row=cut + " · " + table["collection"], key=table["collection"] + "\n" + table["set"])
     leads = table.groupby(["collection", "class"], sort=False).head(n).drop_duplicates("key")
     leads = leads.sort_values(["collection", "class"], kind="stable")  # a diagonal is easier to read
-    rank = dict(zip(leads["key"], range(len(leads)), strict=True))
-    table = table[table["key"].isin(rank)].assign(sure=lambda t: np.where(t["q"] < 0.05, "q < .05", "q >= .05"))
-    shade, size = -np.log10(table["q"].clip(lower=1e-12)), np.sqrt(table["overlap"])
-    members = table["members"].str.replace(";", ", ").str.slice(0, 90)
-    table = table.assign(shade=shade, dot=6 + 3.5 * size, members=members)
-    hover = (
-        "<b>{set}</b> ({collection})<br>{class}: {overlap} of {size} members among the top-ranked, {fold:.1f} times as"
-        " many as by chance<br>p {p:.1e}, q {q:.1e}<br>{members}"
-    )
+    table = table[table["key"].isin(leads["key"])]
+    symbols = {"q < .05": "circle", "q >= .05": "circle-open"}
+    sure = np.where(table["q"] < 0.05, *symbols)
+    shade, members = -np.log10(table["q"].clip(lower=1e-12)), table["members"].str.replace(";", ", ").str[:90]
+    table = table.assign(sure=sure, shade=shade, members=members).sort_values("class", kind="stable")
+    hover = "<b>{set}</b> ({collection})<br>{class}: {overlap} of {size} members among the top-ranked, {fold:.1f} times"
+    hover += " as many as by chance<br>p {p:.1e}, q {q:.1e}<br>{members}"
+    titles = {"shade": "-log10 q", "row": "set · collection"}
+    marks: dict[str, Any] = {"size": "overlap", "size_max": 26, "color_continuous_scale": ["#9ecae1", "#08306b"]}
+    marks |= {"symbol": "sure", "symbol_map": {safe(k): v for k, v in symbols.items()}}
+    fig = draw(px.scatter, table, "class", "row", "shade", hover=hover, titles=titles, **marks)
+    fig.update_traces(showlegend=False, marker_sizemin=6)
+    for name, symbol in symbols.items():  # a legend cannot show numbers as colours: it gets entries of its own
+        marker = {"size": 10, "color": "#444444", "symbol": symbol}
+        fig.add_scatter(x=[None], y=[None], mode="markers", name=safe(name), marker=marker)
     rows = [safe(r) for r in leads["row"]]
-    fig = go.Figure()
-    for name, part in table.groupby("sure"):
-        dot = draw(px.scatter, part, "class", "row", "shade", hover=hover).data[0]
-        symbol = "circle" if name == "q < .05" else "circle-open"
-        dot.marker.update(size=part["dot"], symbol=symbol, coloraxis="coloraxis")
-        # a legend cannot show numbers as colours: it gets an entry of its own
-        entry = go.Scatter(x=[None], y=[None], mode="markers", name=safe(name), marker={"size": 10, "symbol": symbol})
-        fig.add_traces([dot.update(showlegend=False), entry.update(marker_color="#444444")])
-    classes = [safe(c) for c in sorted(set(table["class"]))]
-    order = {"type": "category", "categoryorder": "array"}
-    fig.update_xaxes(title_text="class", categoryarray=classes, tickangle=-40, **order)
-    fig.update_yaxes(title_text="set · collection", categoryarray=rows, range=[len(rows) - 0.4, -0.6], **order)
-    colours = {"colorscale": [[0, "#9ecae1"], [1, "#08306b"]], "cmin": 0, "colorbar": {"title": {"text": "-log10 q"}}}
-    fig.update_layout(coloraxis=colours)
+    fig.update_xaxes(tickangle=-40).update_yaxes(categoryarray=rows, range=[len(rows) - 0.4, -0.6])
+    fig.update_layout(coloraxis={"cmin": 0})
     return decorate(fig, title, caption, height=20 * len(rows) + 110, above="legend")
 
 
@@ -263,7 +233,7 @@ def class_rankings(table: Table, n: int = 8, *, title: str = "", caption: str = 
     room = {"facet_row_spacing": min(0.4 / rows, 64 / (high * rows)), "facet_col_spacing": 0.17}
     facets: dict[str, Any] = {"facet_col": "class", "facet_col_wrap": min(3, n_classes)}
     facets |= room if n_classes > 1 else {}
-    fig = dots(table, "score", "row", hover=hover, titles=titles, size=8, **facets)
+    fig = dots(table, "score", "row", hover=hover, titles=titles, **facets)
     fig.update_traces(hovertemplate="%{customdata[0]}<extra></extra>")
     names = {"tickvals": [safe(r) for r in table["row"]], "ticktext": [short(s, 18) for s in table["srna"]]}
     own = {"matches": None, "showticklabels": True, "range": None}
@@ -323,17 +293,16 @@ def gap_curves(table: Table, panel: str = "method", *, title: str = "", caption:
     the prediction gap.
     """
     table = as_table(table, ["order", "share_masked", "gap", panel])
-    look = {"PGI": (PALETTE[5], "circle"), "random": ("#777777", "circle"), "PGU": (PALETTE[0], "circle")}
-    unknown = sorted(set(table["order"]) - set(look))
-    if unknown:
-        raise InputError(f"gap curves: unknown order {unknown[0]!r}; expected one of {', '.join(look)}.")
     names = {"PGI": "important first (PGI)", "random": "random order", "PGU": "unimportant first (PGU)"}
+    unknown = sorted(set(table["order"]) - set(names))
+    if unknown:
+        raise InputError(f"gap curves: unknown order {unknown[0]!r}; expected one of {', '.join(names)}.")
+    look = {name: (PALETTE[i], "circle") for name, i in zip(names.values(), (5, 6, 0), strict=True)}
     titles = {"share_masked": "sRNAs masked (%)", "gap": "probability of the true class that is lost (%)"}
-    look = {names[k]: v for k, v in look.items()}
     table = table.assign(masked=table["order"].map(names))
     hover = "masked {share_masked:.0%}<br>lost {gap:.1%}"
     axes = "share_masked", "gap", "masked"
-    fig = lines(table, *axes, facet_col=panel, hover=hover, titles=titles, look=look)
+    fig = base.lines(table, *axes, facet_col=panel, hover=hover, titles=titles, look=look)
     fig.update_xaxes(tickformat=".0%", range=[0, 1], tickvals=[0, 0.5, 1])
     fig.update_yaxes(tickformat=".0%", range=[-0.02, 1.02])
     return decorate(fig, title, caption, height=340, above="text")
@@ -361,9 +330,8 @@ def sample_heatmap(samples: Sequence[Explained], n: int = 20, *, title: str = ""
     in order of their contribution to the class with the highest sum. Hover gives counts and reads per million.
     """
     figures, limits = _cells(samples, n)
-    fig = panels(figures, [s.title for s in samples]).update_layout(
-        coloraxis_cmin=-max(limits), coloraxis_cmax=max(limits)
-    )
+    fig = base.panels(figures, [s.title for s in samples])
+    fig.update_coloraxes(cmin=-max(limits), cmax=max(limits))
     return decorate(fig, title, caption, height=max(280, 26 * len(samples[0].contributions) + 150), above="text")
 
 
@@ -400,8 +368,8 @@ def _cells(samples: Sequence[Explained], n: int) -> tuple[list[go.Figure], list[
         reads = np.stack([counts, 1e6 * counts / (float(sample.counts.sum()) or 1.0)], axis=1)
         limits.append(float(table.abs().max().max()) or 1.0)
         hover = "<b>%{x}</b><br>%{y}: %{z:+.3f}<br>%{customdata[0]:.0f} counts, %{customdata[1]:.1f} RPM"
-        data, axes = [reads.tolist()] * len(table), ("sRNA", "class")
-        one = heatmap(table, hover=hover, axes=axes, value=PER_SAMPLE, data=data, scale=DIVERGING, shorten=True)
+        data, axes, value = [reads.tolist()] * len(table), ("sRNA", "class"), "contribution\nto the logit"
+        one = heatmap(table, hover=hover, axes=axes, value=value, data=data, scale=base.DIVERGING, shorten=True)
         figures.append(one.update_layout(coloraxis={"cmin": -limits[-1], "cmax": limits[-1]}))
     return figures, limits
 
@@ -415,25 +383,17 @@ def waterfall(table: Table, axis: str = "logit", *, title: str = "", caption: st
     table = as_table(table, ["label", "value", "kind", "total"])
     ends = table["kind"].isin(["start", "end"])
     rows = [*range(len(table))]
-    bars = go.Waterfall(
-        orientation="h",
-        measure=np.where(ends, "absolute", "relative"),
-        x=np.where(ends, table["total"], table["value"]),
-        y=rows,
-        text=[f"{v:.2f}" if e else f"{v:+.2f}" for v, e in zip(table["value"], ends, strict=True)],
-        textposition="outside",
-        cliponaxis=False,
-        customdata=[safe(v) for v in table["label"]],
-        hovertemplate="%{customdata}<br>%{text}<extra></extra>",
-        increasing={"marker": {"color": FOR}},
-        decreasing={"marker": {"color": AGAINST}},
-        totals={"marker": {"color": GREY}},
-        connector={"line": {"color": "#BBBBBB", "width": 1}},
-    )
+    text = [f"{v:.2f}" if e else f"{v:+.2f}" for v, e in zip(table["value"], ends, strict=True)]
+    x, measure = np.where(ends, table["total"], table["value"]), np.where(ends, "absolute", "relative")
+    bars = go.Waterfall(x=x, y=rows, measure=measure, orientation="h", text=text, textposition="outside")
+    bars.update(customdata=[safe(v) for v in table["label"]], hovertemplate="%{customdata}<br>%{text}<extra></extra>")
+    for kind, shade in {"increasing": PALETTE[5], "decreasing": PALETTE[0], "totals": base.GREY}.items():
+        bars[kind].marker.color = shade
+    bars.update(cliponaxis=False, connector={"line": {"color": "#BBBBBB", "width": 1}})
     low, high = min(table["total"].min(), 0), max(table["total"].max(), 0)
     margin = 0.12 * (high - low) or 1.0
     fig = go.Figure(bars)
-    fig.update_xaxes(title_text=safe(axis), range=[low - margin, high + margin], zeroline=True, zerolinecolor=GREY)
+    fig.update_xaxes(title_text=safe(axis), range=[low - margin, high + margin], zeroline=True, zerolinecolor=base.GREY)
     ticks = {"tickvals": rows, "ticktext": [short(v, 34) for v in table["label"]]}
     fig.update_yaxes(title_text="sRNA", autorange="reversed", showgrid=False, **ticks)
     return decorate(fig, title, caption, height=26 * len(table) + 70)
@@ -447,16 +407,17 @@ def weights(table: Table, *, top: int = 25, classes: tuple[str, str], title: str
     """
     table = as_table(table, ["srna", "rank", "weight", "lowest", "highest", "chrom", "linked"])
     table = table.sort_values("rank").head(top).rename(columns={"lowest": "ci_low", "highest": "ci_high"})
+    unknown = "place unknown"
     linked = table["linked"].where(table["linked"] == "", "on " + table["linked"])
-    table["where"] = linked.where(linked != "", "autosome").mask(table["chrom"] == "", UNKNOWN)
-    table["chrom"] = table["chrom"].where(table["chrom"] != "", UNKNOWN)
+    table["where"] = linked.where(linked != "", "autosome").mask(table["chrom"] == "", unknown)
+    table["chrom"] = table["chrom"].where(table["chrom"] != "", unknown)
     colours = [PALETTE[i] for i in (5, 1, 3, 2)]
-    places = sorted(set(table["where"]) - {"autosome", UNKNOWN})
-    look = {p: (colours[i % 4], SYMBOLS[i % len(SYMBOLS)]) for i, p in enumerate(places)}
-    look |= {"autosome": (PALETTE[0], SYMBOLS[-1]), UNKNOWN: (PALETTE[11], SYMBOLS[-2])}
+    places = sorted(set(table["where"]) - {"autosome", unknown})
+    look = {p: (colours[i % 4], base.SYMBOLS[i % len(base.SYMBOLS)]) for i, p in enumerate(places)}
+    look |= {"autosome": (PALETTE[0], base.SYMBOLS[-1]), unknown: (PALETTE[11], base.SYMBOLS[-2])}
     titles = {"weight": f"weight per standard deviation (left: {classes[0]}, right: {classes[1]})", "srna": "sRNA"}
     hover = "<b>{srna}</b>, rank {rank}<br>weight {number}{rest} over folds<br>{chrom}"
-    fig = dots(table, "weight", "srna", "where", look=look, titles=titles, style="+.3f", size=11, hover=hover)
+    fig = dots(table, "weight", "srna", "where", look=look, titles=titles, style="+.3f", hover=hover)
     fig.update_traces(hovertemplate="%{customdata[0]}<extra></extra>", showlegend=True)
     mark(fig, 0).update_layout(scattermode="overlay")
     return decorate(fig, title, caption, height=22 * len(table) + 60, above="legend")

@@ -11,25 +11,8 @@ import plotly.express as px
 import plotly.graph_objects as go
 
 from srna_lib.errors import InputError
-from srna_lib.plots.base import (
-    GREY,
-    PALETTE,
-    Labels,
-    Table,
-    as_table,
-    band,
-    decorate,
-    dots,
-    draw,
-    facts,
-    heatmap,
-    is_share,
-    lines,
-    mark,
-    measured,
-    printed,
-    reference,
-)
+from srna_lib.plots import base
+from srna_lib.plots.base import Labels, Table, as_table, decorate, dots, draw, heatmap, is_share, lines, mark, printed
 
 
 def metrics(
@@ -73,8 +56,7 @@ def metrics(
     facet: dict[str, Any] = {} if one else {"facet_col": "metric", "facet_col_wrap": 4}
     fig = dots(table, x, "value", color, upright=True, labels=labels, titles=titles, **facet)
     fig.update_yaxes(tickformat=".0%" if share else "")
-    rows = -(-len(wanted) // 4)
-    return decorate(fig, title, caption, height=380 * rows, above="" if one else "text")
+    return decorate(fig, title, caption, height=380 * -(-len(wanted) // 4), above="" if one else "text")
 
 
 def per_class(
@@ -93,7 +75,7 @@ def per_class(
         raise InputError(f"records: no {' or '.join(metrics)} of a class; expected metrics such as 'recall:Brain'.")
     table = table.sort_values("metric", key=lambda m: m.map(list(metrics).index), kind="stable")
     axis = {"value": "value (%)"}
-    fig = dots(table, "value", "class", color, size=9, facet_col="metric", labels=labels, titles=axis)
+    fig = dots(table, "value", "class", color, facet_col="metric", labels=labels, titles=axis)
     fig.update_xaxes(tickformat=".0%", range=[-0.02, 1.02])
     height = table["class"].nunique() * max(26, 10 * table[color].nunique() + 10) + 60
     return decorate(fig, title, caption, height=max(300, height), above="text")
@@ -126,7 +108,7 @@ def per_study(
     `table` holds ``dataset_id, n_samples``, `by` and `value` (0 to 1); other columns are shown on hover.
     """
     table = as_table(table, ["dataset_id", "n_samples", by, value])
-    table["more"] = facts(table, [c for c in table if c not in ("dataset_id", "n_samples", by, value)])
+    table["more"] = base.facts(table, [c for c in table if c not in ("dataset_id", "n_samples", by, value)])
     rows = list(dict.fromkeys(table[by]))
     scatter = np.random.default_rng(0).uniform(-0.3, 0.3, len(table))  # parts overlapping dots, means nothing
     table = table.assign(row=table[by].map(rows.index) + scatter, number=[f"{v:.1%}" for v in table[value]])
@@ -134,14 +116,13 @@ def per_study(
     titles = {value: f"{(labels or {}).get(value, value)} in the study (%)", "row": (labels or {}).get(by, by)}
     size: dict[str, Any] = {"size": "n_samples", "size_max": 30}
     fig = draw(px.scatter, table, value, "row", by, hover=hover, titles=titles, labels=labels, **size)
-    fig.update_traces(marker_opacity=0.55)
-    fig.update_traces(showlegend=False)
+    fig.update_traces(marker_opacity=0.55, showlegend=False)
     bar = {"symbol": "line-ns", "size": 44, "line": {"width": 3, "color": "#111111"}}
-    means = fig.add_scatter(x=table.groupby(by)[value].mean()[rows], y=list(range(len(rows))), mode="markers")
-    hover = "mean of studies %{x:.1%}<extra></extra>"
-    means.data[-1].update(name="mean of studies", marker=bar, hovertemplate=hover, showlegend=True)
+    means, places = table.groupby(by, sort=False)[value].mean(), list(range(len(rows)))
+    fig.add_scatter(x=means, y=places, mode="markers", marker=bar, name="mean of studies")
+    fig.data[-1].hovertemplate = "mean of studies %{x:.1%}<extra></extra>"
     fig.update_xaxes(tickformat=".0%", range=[-0.04, 1.04])
-    ticks = {"tickvals": list(range(len(rows))), "ticktext": [printed(r, labels) for r in rows]}
+    ticks = {"tickvals": places, "ticktext": [printed(r, labels) for r in rows]}
     fig.update_yaxes(range=[len(rows) - 0.5, -0.5], showgrid=False, **ticks)
     return decorate(fig, title, caption, height=80 * len(rows) + 60, above="legend")
 
@@ -155,7 +136,7 @@ def paper_comparison(table: Table, *, title: str = "", caption: str = "", labels
     table = table.assign(**{c: table.get(c, np.nan) for c in ("ci_low", "ci_high")})
     share = is_share(table["value"])
     titles = {"value": "value (%)" if share else "value"}
-    fig = dots(table, "value", "quantity", "source", size=12, labels=labels, titles=titles)
+    fig = dots(table, "value", "quantity", "source", labels=labels, titles=titles)
     fig.data[0].marker.symbol += "-open"
     fig.update_xaxes(tickformat=".0%" if share else "")
     height = table["quantity"].nunique() * (14 * table["source"].nunique() + 22) + 40
@@ -170,14 +151,13 @@ def reliability(
     `table` is as from `srna_lib.evaluate.reliability_table`, of several models one below the other.
     """
     table = as_table(table, [color, "predicted", "observed", "ci_low", "ci_high", "n_samples", "of"])
-    table = measured(table, "observed", ".1%")
+    table = base.measured(table, "observed", ".1%")
     event = " or ".join((labels or {}).get(v, v) for v in dict.fromkeys(table["of"]))
     titles = {"predicted": f"stated probability of {event} (%)", "observed": "how often it was so (%)"}
     hover = "stated {predicted:.1%}, observed <b>{number}</b>{rest}"
     error: dict[str, Any] = {"error_y": "over", "error_y_minus": "under", "markers": True}
     fig = draw(px.line, table, "predicted", "observed", color, hover=hover, titles=titles, labels=labels, **error)
-    fig.update_traces(marker_size=9, line_width=1.5, error_y={"thickness": 1.6, "width": 3})
-    reference(fig, [0, 1], "stated = observed")
+    base.reference(fig, [0, 1], "stated = observed")
     fig.update_xaxes(tickformat=".0%", range=[-0.03, 1.03]).update_yaxes(tickformat=".0%", range=[-0.03, 1.03])
     return decorate(fig, title, caption, height=460, above="legend")
 
@@ -193,7 +173,7 @@ def coverage_curve(
     table = as_table(table, [color, "coverage", "accuracy"]).sort_values("coverage", kind="stable")
     hover = "{coverage:.0%} of the samples, correct: <b>{accuracy:.1%}</b>"
     if "ci_low" in table:
-        table = measured(table, "accuracy", ".1%")
+        table = base.measured(table, "accuracy", ".1%")
         hover = "{coverage:.0%} of the samples, confidence {confidence:.2f} or more<br>correct: <b>{number}</b>{rest}"
     titles = {"coverage": "share of the samples that is kept, the most confident first (%)"}
     titles["accuracy"] = "accuracy among them (%)"
@@ -231,7 +211,7 @@ def predicted_against_true(
     sizes = table["state"].value_counts()
     table["state"] = [f"{s} ({sizes[s]})" for s in table["state"]]
     table = table.sort_values("state", kind="stable")
-    look = {s: (PALETTE[5 if s.startswith("outside") else 0], "circle") for s in table["state"]}
+    look = {s: (base.PALETTE[5 if s.startswith("outside") else 0], "circle") for s in table["state"]}
     hover = "<b>{sample_id}</b><br>{dataset_id}<br>true {y_true:.4g}, predicted {y_pred:.4g}{told}"
     titles = {"y_pred": f"predicted ({unit})", "y_true": f"true ({unit})"}
     fig = draw(px.scatter, table, "y_pred", "y_true", "state", hover=hover, titles=titles, look=look)
@@ -239,10 +219,10 @@ def predicted_against_true(
     if bounds:  # the median interval of bins of equally many samples
         each = table.sort_values("y_pred")[["y_pred", *bounds]].set_axis(["x", "ci_low", "ci_high"], axis=1)
         bins = each.groupby(np.arange(len(each)) * 40 // len(each)).median()
-        area = band(pd.concat([each.head(1), bins, each.tail(1)]), "x", PALETTE[7])
+        area = base.band(pd.concat([each.head(1), bins, each.tail(1)]), "x", base.PALETTE[7])
         fig.add_trace(area.update(name=f"{float(level or 0):.0%} interval (median)", showlegend=True))
     ends = table[["y_true", "y_pred"]].to_numpy()
-    reference(fig, [ends.min(), ends.max()], "predicted = true")
+    base.reference(fig, [ends.min(), ends.max()], "predicted = true")
     return decorate(fig, title, caption, height=460, above="legend")
 
 
@@ -301,13 +281,10 @@ def gains(
     ends = table[["ci_low", "ci_high"]].astype(float)
     undecided = "undecided: the interval holds zero"
     table["state"] = np.select([ends["ci_low"] > 0, ends["ci_high"] < 0], ["above zero", "below zero"], undecided)
-    look = {
-        "above zero": (PALETTE[0], "circle"),
-        "below zero": (PALETTE[5], "diamond"),
-        undecided: (GREY, "circle-open"),
-    }
+    shades = (base.PALETTE[0], "circle"), (base.PALETTE[5], "diamond"), (base.GREY, "circle-open")
+    look = dict(zip(("above zero", "below zero", undecided), shades, strict=True))
     titles = {"difference": what}
-    fig = dots(table, "difference", row, "state", style="+.3f", size=12, titles=titles, labels=labels, look=look)
+    fig = dots(table, "difference", row, "state", style="+.3f", titles=titles, labels=labels, look=look)
     mark(fig, 0)
     fig.update_layout(scattermode="overlay")
     return decorate(fig, title, caption, height=44 * table[row].nunique() + 70, above="legend")
@@ -346,9 +323,9 @@ def null_distribution(
     titles = {value: (labels or {}).get(what, what)}
     hover = f"permuted: {{{value}:.3f}}"
     fig = draw(px.strip, table, value, row, hover=hover, titles=titles, labels=labels)
-    fig.update_traces(name="permuted labels", showlegend=True, marker={"size": 6, "color": GREY, "opacity": 0.6})
+    fig.update_traces(name="permuted labels", showlegend=True, marker={"size": 6, "color": base.GREY, "opacity": 0.6})
     hover = f"true labels: <b>{{{value}:.3f}}</b><br>p = {{p:.3g}} ({{n}} permutations)"
     diamonds = draw(px.scatter, true, value, row, hover=hover, labels=labels).data[0]
-    look = {"size": 15, "symbol": "diamond", "color": PALETTE[5], "line": {"width": 1, "color": "white"}}
+    look = {"size": 15, "symbol": "diamond", "color": base.PALETTE[5], "line": {"width": 1, "color": "white"}}
     fig.add_trace(diamonds.update(name="true labels", showlegend=True, marker=look))
     return decorate(fig, title, caption, height=64 * len(names) + 70, above="legend")

@@ -11,21 +11,8 @@ import plotly.express as px
 import plotly.graph_objects as go
 
 from srna_lib.errors import InputError
-from srna_lib.plots.base import (
-    PALETTE,
-    Labels,
-    Table,
-    as_table,
-    decorate,
-    dots,
-    draw,
-    heatmap,
-    is_share,
-    lines,
-    mark,
-    safe,
-    styles,
-)
+from srna_lib.plots import base
+from srna_lib.plots.base import Labels, Table, as_table, decorate, dots, draw, heatmap, is_share, lines, mark, safe
 
 
 def flip_matrix(
@@ -123,7 +110,7 @@ def flip_curves(
     titles = {"step": "sRNAs masked", "p": "probability"}
     facets: dict[str, Any] = {"facet_col": "panel", "facet_col_spacing": 0.04}
     hover = "{masked}<br>{p:.1%}"
-    fig = lines(table, "step", "p", "class", hover=hover, titles=titles, look=styles(classes), **facets)
+    fig = lines(table, "step", "p", "class", hover=hover, titles=titles, look=base.styles(classes), **facets)
     fig.update_xaxes(matches=None).update_yaxes(range=[-0.02, 1.08], tickformat=".0%")
     for col, flip in enumerate(flips, 1):
         if flip is not None:
@@ -158,7 +145,7 @@ def steps_by_class(table: Table, *, title: str = "", caption: str = "") -> go.Fi
     order = table.groupby("y_pred")["steps"].median().sort_values(ascending=False).index
     table = table.sort_values("y_pred", key=lambda c: c.map(order.get_loc), kind="stable")
     table["prediction"] = np.where(table["wrong"], "wrong", "correct")
-    look = {"correct": (PALETTE[0], "circle"), "wrong": (PALETTE[5], "circle")}
+    look = {"correct": (base.PALETTE[0], "circle"), "wrong": (base.PALETTE[5], "circle")}
     titles = {"steps": "steps to flip (log scale)", "y_pred": "predicted class"}
     hover = "{sample_id}<br>{steps:.0f} steps"
     fig = draw(px.box, table, "steps", "y_pred", "prediction", hover=hover, look=look, titles=titles)
@@ -174,6 +161,6 @@ def error_detection(table: Table, *, title: str = "", caption: str = "") -> go.F
     """
     table = as_table(table, ["name", "auroc", "ci_low", "ci_high"])
     titles = {"auroc": "AUROC for wrong predictions", "name": "score"}
-    fig = mark(dots(table, "auroc", "name", size=12, titles=titles), 0.5, "chance level")
+    fig = mark(dots(table, "auroc", "name", titles=titles), 0.5, "chance level")
     fig.update_xaxes(range=[np.nanmin([0.48, table["ci_low"].min()]) - 0.02, 1.01])
     return decorate(fig, title, caption, height=max(220, 40 * len(table) + 60), above="text")
