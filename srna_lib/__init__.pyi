@@ -5,13 +5,18 @@ import srna_lib.plots as pl
 from . import data, datasets, evaluate, explain, explore, io, models, plots, report, stability
 from .data import make_task
 from .datasets import load
+from .evaluate import calibrate, compare, cross_validate, make_splits, score
 from .io import read
-from .models import recipe
+from .models import RECIPES, recipe
 from .stability import steps_to_flip
 
 __version__: str
 
 __all__ = [
+    "RECIPES",
+    "calibrate",
+    "compare",
+    "cross_validate",
     "data",
     "datasets",
     "evaluate",
@@ -19,6 +24,7 @@ __all__ = [
     "explore",
     "io",
     "load",
+    "make_splits",
     "make_task",
     "models",
     "pl",
@@ -26,6 +32,7 @@ __all__ = [
     "read",
     "recipe",
     "report",
+    "score",
     "stability",
     "steps_to_flip",
 ]

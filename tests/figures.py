@@ -8,10 +8,11 @@ from oof import ages, binary
 
 from srna_lib import plots
 from srna_lib.evaluate.calibration import reliability_table
-from srna_lib.evaluate.metrics import coverage_curve, score_ranking
+from srna_lib.evaluate.metrics import RANKING_METRICS, coverage_curve, score
 from srna_lib.explain.rankings import top_features
 from srna_lib.explain.single_samples import breakdown
 from srna_lib.plots.explain import Explained
+from srna_lib.report.results import to_records
 
 IMG, BOLD = "<img src=x onerror=alert(1)>", "<b>bold</b> & <a href='http://e.org'>y</a>"
 SAFE = "&lt;img src=x onerror=alert(1)&gt;"
@@ -40,9 +41,11 @@ PAPER = pd.DataFrame(
 COHORTS = [
     r
     for model in ("b", IMG)
-    for r in score_ranking(
-        binary(0, n=600).assign(model=model).replace({"dataset_id": {"S00": IMG, "S01": BOLD}}),
-        dataset="x", unit="donor_id", n_boot=50,
+    for r in to_records(
+        score(
+            binary(0, n=600).assign(model=model).replace({"dataset_id": {"S00": IMG, "S01": BOLD}}),
+            metrics=RANKING_METRICS, unit="donor_id", per_study=True, n_boot=50,
+        )
     )
 ]  # fmt: skip
 BINS = pd.concat([reliability_table(binary(0, model=m), of="male", n_boot=20) for m in ("b", IMG)])

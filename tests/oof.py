@@ -5,6 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from srna_lib.evaluate import score
+from srna_lib.report.results import to_records
+
+
+def named(predictions: pd.DataFrame, **options) -> dict[str, dict]:
+    """Scores of one model as records, by their name on disk."""
+    return {r["metric"]: r for r in to_records(score(predictions, **{"dataset": "toy", "n_boot": 100, **options}))}
+
 
 def binary(
     seed: int = 0, *, n: int = 300, n_studies: int = 6, skill: float = 1.0, study_effect: float = 0.0, model: str = "m"

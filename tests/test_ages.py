@@ -10,12 +10,8 @@ from sklearn.metrics import cohen_kappa_score
 
 from srna_lib.errors import InputError
 from srna_lib.evaluate import age
-from srna_lib.report.results import RECORD_FIELDS
-
-
-def of(records, metric):
-    (record,) = [r for r in records if r["metric"] == metric]
-    return record
+from srna_lib.evaluate.bootstrap import Key
+from srna_lib.evaluate.metrics import ORDINAL_METRICS, prepare
 
 
 def clock(slope: float = 0.4, shift: float = 0.0, n: int = 400) -> pd.DataFrame:
@@ -33,25 +29,25 @@ def clock(slope: float = 0.4, shift: float = 0.0, n: int = 400) -> pd.DataFrame:
 
 def test_ordinal_score_agrees_with_scikit_learn_and_by_hand():
     table = oof.several(3)
-    records = age.ordinal_score(table, dataset="d", n_boot=50)
+    records = oof.named(table, metrics=ORDINAL_METRICS, n_boot=50)
     codes = [pd.Categorical(table[c], categories=list("abcd")).codes for c in ("y_true", "y_pred")]
-    assert of(records, "quadratic_kappa")["value"] == pytest.approx(cohen_kappa_score(*codes, weights="quadratic"))
+    assert records["quadratic_kappa"]["value"] == pytest.approx(cohen_kappa_score(*codes, weights="quadratic"))
     expected = np.abs(codes[0].astype(int) - codes[1]).mean()
-    record = of(records, "interval_distance")
+    record = records["interval_distance"]
     assert record["value"] == pytest.approx(expected)
     assert record["ci_low"] < expected < record["ci_high"]
-    assert all(set(r) == set(RECORD_FIELDS) for r in records)
 
 
 def test_ordinal_score_in_a_replicate_is_that_of_the_repeated_rows():
     rng = np.random.default_rng(0)
-    true, called, weights = rng.integers(0, 3, 50), rng.integers(0, 3, 50), rng.integers(0, 4, (1, 50)).astype(float)
-    found = age._ordinal(true, called, 3)(weights)
+    table, weights = oof.several(n=50), rng.integers(0, 4, (1, 50)).astype(float)
+    true, called = (pd.Categorical(table[c], list("abcd")).codes.astype(int) for c in ("y_true", "y_pred"))
+    found = prepare(table, ORDINAL_METRICS).measure(weights)
     again = np.repeat(np.arange(50), weights[0].astype(int))
-    assert found["quadratic_kappa"][0] == pytest.approx(
+    assert found[Key("quadratic_kappa")][0] == pytest.approx(
         cohen_kappa_score(true[again], called[again], weights="quadratic")
     )
-    assert found["interval_distance"][0] == pytest.approx(np.abs(true[again] - called[again]).mean())
+    assert found[Key("interval_distance")][0] == pytest.approx(np.abs(true[again] - called[again]).mean())
 
 
 def test_a_far_error_costs_more_than_a_near_one():
@@ -59,27 +55,14 @@ def test_a_far_error_costs_more_than_a_near_one():
     far = near.copy()
     near["y_pred"] = near["y_true"].map({"a": "b", "b": "a", "c": "d", "d": "c"})
     far["y_pred"] = near["y_true"].map({"a": "d", "b": "a", "c": "d", "d": "a"})
-    first, second = (age.ordinal_score(t, dataset="d", n_boot=0) for t in (near, far))
-    assert of(first, "interval_distance")["value"] == 1 < of(second, "interval_distance")["value"]
-    assert of(first, "quadratic_kappa")["value"] > of(second, "quadratic_kappa")["value"]
+    first, second = (oof.named(t, metrics=ORDINAL_METRICS, n_boot=0) for t in (near, far))
+    assert first["interval_distance"]["value"] == 1 < second["interval_distance"]["value"]
+    assert first["quadratic_kappa"]["value"] > second["quadratic_kappa"]["value"]
 
 
 def test_one_study_has_no_interval_over_studies():
-    records = age.ordinal_score(oof.several(3).assign(dataset_id="S0"), dataset="d", n_boot=20)
-    assert all(r["ci_low"] is None for r in records)
-
-
-def test_quantity_score_tells_models_apart():
-    both = pd.concat([oof.ages(0, error=5, model="near"), oof.ages(0, error=15, model="far")])
-    table, records = age.quantity_score(both, dataset="d", n_boot=50)
-    assert list(table.index) == ["near", "far"]
-    mae = {r["model"]: r["value"] for r in records if r["metric"] == "mae"}
-    assert mae["near"] < mae["far"]
-    assert table.loc["near", "MAE"].startswith(f"{mae['near']:.1f} [")
-    assert "inside the 90% interval" in table
-    one, records = age.quantity_score(oof.ages(0).assign(dataset_id="S0"), dataset="d", n_boot=50)
-    assert all(r["ci_low"] is None for r in records)
-    assert "[" not in one["MAE"].iloc[0]
+    records = oof.named(oof.several(3).assign(dataset_id="S0"), metrics=ORDINAL_METRICS, n_boot=20)
+    assert all(r["ci_low"] is None for r in records.values())
 
 
 def test_acceleration_does_not_depend_on_age_or_study():

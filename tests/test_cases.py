@@ -9,7 +9,7 @@ from test_attributions import SMALL, counts
 
 from srna_lib.data.task import Task
 from srna_lib.errors import InputError
-from srna_lib.evaluate.crossval import make_splits
+from srna_lib.evaluate.splits import make_splits
 from srna_lib.explain import deeplift
 from srna_lib.explain.single_samples import HeldOut, breakdown, held_out, steps_between
 from srna_lib.plots.explain import explained

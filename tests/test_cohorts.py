@@ -20,7 +20,7 @@ from srna_lib.data.task import (
 )
 from srna_lib.errors import InputError
 from srna_lib.evaluate.bootstrap import UNITS
-from srna_lib.evaluate.crossval import SCHEMES
+from srna_lib.evaluate.splits import SCHEMES
 
 SIZES = {"A": (20, 12), "B": (10, 30), "C": (25, 0), "D": (30, 2)}
 

@@ -23,7 +23,7 @@ from srna_lib.data.task import (
 )
 from srna_lib.datasets.registry import load
 from srna_lib.errors import InputError
-from srna_lib.evaluate.crossval import Profile, run_models
+from srna_lib.evaluate.crossval import Profile, cross_validate
 
 
 def atlas_of(n=60, seed=0, **columns):
@@ -231,7 +231,7 @@ def test_shuffled_labels_are_at_chance_on_real_data(dated):
     profile = Profile("test", n_splits=3, changes={"logistic": {"classifier__tol": 0.01}})
 
     def auc(labels):
-        table = run_models(labels, ["logistic"], "patient_kfold", profile=profile, progress=False)
+        table = cross_validate(labels, ["logistic"], "patient_kfold", profile=profile, progress=False)
         per_cohort = [
             roc_auc_score(part["y_true"] == "male", part["p_male"]) for _, part in table.groupby("dataset_id")
         ]

@@ -11,8 +11,8 @@ from test_validate import make, patients
 
 from srna_lib.data.atlas import make_atlas
 from srna_lib.errors import InputError
-from srna_lib.evaluate.crossval import PROFILES, Profile, build_recipe, compare_labels, get_profile, run_models
-from srna_lib.evaluate.metrics import score_classes
+from srna_lib.evaluate.crossval import PROFILES, Profile, build_recipe, compare_labels, cross_validate, get_profile
+from srna_lib.evaluate.metrics import score
 from srna_lib.models.recipes import CONDITIONED, quantity_recipe, recipe
 
 TINY = Profile("tiny", n_splits=3, repeats=2, n_boot=50, changes=PROFILES["smoke"].changes)
@@ -24,18 +24,18 @@ def task():
 
 
 def test_repeats_are_drawn_anew_and_named(task):
-    table = run_models(task, ["rf_plain"], "random_5fold", profile=TINY, progress=False)
+    table = cross_validate(task, ["rf_plain"], "random_5fold", profile=TINY, progress=False)
     assert sorted(table["fold"].unique()) == ["0.0", "0.1", "0.2", "1.0", "1.1", "1.2"]
     assert (table["sample_id"].value_counts() == 2).all()
     tests = table.groupby("fold")["sample_id"].agg(frozenset)
     assert not set(tests[:3]) & set(tests[3:])
-    assert score_classes(table, dataset="x", n_boot=20)[0]["n_samples"] == len(task.y)
+    assert score(table, n_boot=20)["n_samples"].iloc[0] == len(task.y)
 
 
 def test_studies_left_out_are_limited_and_seeded(task):
     profile = Profile("few", max_datasets_out=3)
     studies = [
-        set(run_models(task, ["dummy"], "one_dataset_out", profile=profile, seed=s, progress=False)["dataset_id"])
+        set(cross_validate(task, ["dummy"], "one_dataset_out", profile=profile, seed=s, progress=False)["dataset_id"])
         for s in (0, 0, 1)
     ]
     assert len(studies[0]) == 3
@@ -43,7 +43,7 @@ def test_studies_left_out_are_limited_and_seeded(task):
 
 
 def test_models_share_splits(task):
-    table = run_models(task, ["dummy", "rf_plain"], "grouped_kfold", profile=TINY, progress=False)
+    table = cross_validate(task, ["dummy", "rf_plain"], "grouped_kfold", profile=TINY, progress=False)
     folds = {m: part.set_index("sample_id")["fold"] for m, part in table.groupby("model")}
     pd.testing.assert_series_equal(folds["dummy"], folds["rf_plain"])
 
@@ -102,7 +102,7 @@ def persons():
 def test_conditioned_recipes_see_context_and_others_do_not(persons):
     task, atlas = persons
     names = [*CONDITIONED, "metadata", "logistic"]
-    tables = [run_models(task, names, "patient_kfold", profile=TINY, progress=False, adata=atlas) for _ in range(2)]
+    tables = [cross_validate(task, names, "patient_kfold", profile=TINY, progress=False, atlas=atlas) for _ in range(2)]
     pd.testing.assert_frame_equal(*tables)  # same seed, same predictions
     accuracy = tables[0].groupby("model").apply(lambda t: (t["y_true"] == t["y_pred"]).mean(), include_groups=False)
     assert (accuracy.drop("metadata") > 0.9).all()
@@ -110,7 +110,7 @@ def test_conditioned_recipes_see_context_and_others_do_not(persons):
     assert set(tables[0]["features"]) == {"sRNA"}
     changed = atlas.copy()
     changed.obs["dataset_id"] = "one"
-    other = run_models(task, names, "patient_kfold", profile=TINY, progress=False, adata=changed)
+    other = cross_validate(task, names, "patient_kfold", profile=TINY, progress=False, atlas=changed)
     for name in names:
         first, second = (t[t["model"] == name].filter(like="p_").to_numpy() for t in (tables[0], other))
         assert np.array_equal(first, second) == (name == "logistic")
@@ -118,8 +118,8 @@ def test_conditioned_recipes_see_context_and_others_do_not(persons):
 
 def test_recipes_that_read_context_need_the_atlas(persons):
     for name in (*CONDITIONED, "metadata"):
-        with pytest.raises(InputError, match=f"recipe '{name}' reads the context of a sample; expected the atlas"):
-            run_models(persons[0], [name], "patient_kfold", profile=TINY, progress=False)
+        with pytest.raises(InputError, match=f"recipe '{name}' reads the covariates of a sample; expected the atlas"):
+            cross_validate(persons[0], [name], "patient_kfold", profile=TINY, progress=False)
 
 
 def test_weights_are_pooled_over_the_first_context(persons):
@@ -128,13 +128,13 @@ def test_weights_are_pooled_over_the_first_context(persons):
         changed = replace(task, y=target.astype(float) if step.startswith("reg") else target)
         model = build_recipe(changed, "partial_pooling", seed=0, profile=TINY, by="tumour_normal")
         assert model.get_params()[step] == "tumour_normal"
-    run_models(
+    cross_validate(
         task,
         ["partial_pooling"],
         "patient_kfold",
         profile=TINY,
         progress=False,
-        adata=atlas,
+        atlas=atlas,
         context=("tumour_normal",),
     )
 
@@ -143,7 +143,7 @@ def test_a_quantity_has_recipes_of_its_own(persons):
     task, atlas = persons
     age = replace(task, name="age_years", y=20 + task.X["hsa-miR-5"].rank())
     models = ["ridge", "forest", "partial_pooling", "metadata", "mean"]
-    table = run_models(age, models, "patient_kfold", profile=PROFILES["smoke"], progress=False, adata=atlas)
+    table = cross_validate(age, models, "patient_kfold", profile=PROFILES["smoke"], progress=False, atlas=atlas)
     error = (table["y_true"] - table["y_pred"]).abs().groupby(table["model"]).mean()
     assert error[["ridge", "forest", "partial_pooling"]].max() < 0.5 * error[["metadata", "mean"]].min()
     assert {"low_0.9", "high_0.9"} <= set(table.columns)
@@ -158,6 +158,6 @@ def test_joined_features_are_noticed(persons, model):
     task, atlas = persons
     values = pd.DataFrame({"normalised:tRF-1": np.where(task.y == "male", 5.0, -5.0)}, index=task.X.index)
     both = replace(task, X=pd.concat([task.X.iloc[:, 6:], values], axis=1), features="both")
-    table = run_models(both, [model], "patient_kfold", profile=TINY, progress=False, adata=atlas)
+    table = cross_validate(both, [model], "patient_kfold", profile=TINY, progress=False, atlas=atlas)
     assert ((table["y_true"] == table["y_pred"]).mean() > 0.95) == (model != "metadata")
     assert set(table["features"]) == {"both"}

@@ -10,8 +10,7 @@ import pytest
 
 from srna_lib.data.task import Task
 from srna_lib.errors import InputError
-from srna_lib.evaluate import crossval
-from srna_lib.evaluate.crossval import cross_validate, fit_fold, some_splits
+from srna_lib.evaluate import cross_validate, crossval, fit_fold, make_splits
 from srna_lib.models.recipes import recipe
 from srna_lib.stability import flips
 from srna_lib.stability.confidence import firmness
@@ -33,7 +32,7 @@ def task() -> Task:
 
 @pytest.fixture(scope="module")
 def splits(task):
-    return some_splits(task, "random_5fold", n_splits=3, seed=0)
+    return make_splits(task, "random_5fold", n_splits=3, seed=0)
 
 
 def run(task, splits, **options):
@@ -72,8 +71,8 @@ def test_controls_walk_with_some_samples_only(task, splits, walked):
 
 
 def test_predictions_are_those_of_cross_validate(task, splits, walked):
-    model = recipe("dl_paper", **SMALL)
-    other = cross_validate(task, model, splits, scheme="random_5fold", name="small", progress=False)
+    model = {"small": recipe("dl_paper", **SMALL)}
+    other = cross_validate(task, model, splits, scheme="random_5fold", progress=False)
     columns = list(other.columns.intersection(walked.columns))
     assert columns == list(other.columns)
     ours = walked.drop_duplicates("sample_id")[columns].sort_values("sample_id", ignore_index=True)
@@ -127,12 +126,12 @@ def test_a_class_missing_from_a_fold_has_probability_zero(task):
 
 
 def test_some_splits_is_a_seeded_choice(task):
-    every = some_splits(task, "one_dataset_out")
-    some = some_splits(task, "one_dataset_out", most=4, seed=1)
+    every = make_splits(task, "one_dataset_out")
+    some = make_splits(task, "one_dataset_out", most=4, seed=1)
     assert len(every) == 10 and len(some) == 4
-    assert [s.fold for s in some] == [s.fold for s in some_splits(task, "one_dataset_out", most=4, seed=1)]
+    assert [s.fold for s in some] == [s.fold for s in make_splits(task, "one_dataset_out", most=4, seed=1)]
     assert {s.fold for s in some} < {s.fold for s in every}
-    assert len(some_splits(task, "one_dataset_out", most=99)) == 10
+    assert len(make_splits(task, "one_dataset_out", most=99)) == 10
 
 
 def test_unknown_orders_are_named(task, splits):

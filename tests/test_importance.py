@@ -9,7 +9,7 @@ from scipy import stats
 
 from srna_lib.data.task import make_task
 from srna_lib.errors import InputError
-from srna_lib.evaluate.crossval import get_profile, make_splits
+from srna_lib.evaluate import get_profile, make_splits
 from srna_lib.explain.other_methods import fold_weights, mark_sex_linked, sex_linked_enrichment
 
 SMOKE = get_profile("smoke")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import oof
 import pandas as pd
 import pytest
 from hypothesis import given
@@ -15,8 +16,9 @@ from sklearn.metrics import (
     recall_score,
 )
 
-from srna_lib.evaluate.metrics import METRICS, compare, confusion, per_dataset, score_classes
-from srna_lib.report.results import RECORD_FIELDS
+from srna_lib.evaluate.comparison import compare
+from srna_lib.evaluate.metrics import METRICS, PER_CLASS, confusion, per_dataset, score
+from srna_lib.report.results import RECORD_FIELDS, to_records
 
 
 def table(y_true, y_pred, studies=None, *, model="m", samples=None) -> pd.DataFrame:
@@ -45,7 +47,12 @@ def random_table(seed, *, n_studies=40, per_study=10, classes="abcd", skill=0.5,
 
 
 def figures(predictions, **options) -> dict[str, dict]:
-    return {r["metric"]: r for r in score_classes(predictions, dataset="toy", **{"n_boot": 200, **options})}
+    return oof.named(predictions, **{"metrics": [*METRICS, *PER_CLASS], "n_boot": 200, **options})
+
+
+def paired(first, second, **options) -> pd.DataFrame:
+    table = pd.concat([first.assign(model="a"), second.assign(model="b")])
+    return compare(table, [("a", "b")], metric=METRICS, correction="none", **options)
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -82,7 +89,7 @@ def test_values_by_hand():
 
 def test_records_are_complete():
     p = table("aaaabb", "aaabba", ["A", "A", "A", "B", "B", "C"])
-    records = score_classes(p, dataset="toy", seed=3, n_boot=50)
+    records = to_records(score(p, dataset="toy", metrics=[*METRICS, *PER_CLASS], seed=3, n_boot=50))
     for r in records:
         assert set(r) == set(RECORD_FIELDS)
         assert (r["task"], r["dataset"], r["model"], r["features"]) == ("tissue_group", "toy", "m", "miRNA")
@@ -92,7 +99,7 @@ def test_records_are_complete():
     got = {r["metric"]: (r["n_samples"], r["n_datasets"]) for r in records}
     assert got["accuracy"] == (6, 3)
     assert got["recall:a"] == (4, 2) and got["precision:b"] == (2, 2)
-    assert [r["metric"] for r in score_classes(p, dataset="toy", n_boot=5, per_class=False)] == list(METRICS)
+    assert list(figures(p, metrics=METRICS)) == list(METRICS)
 
 
 def test_a_class_that_is_never_predicted_has_no_precision():
@@ -118,7 +125,7 @@ def test_intervals_hold_the_value(seed, unit):
 
 def test_intervals_are_deterministic_per_seed():
     p = random_table(0)
-    assert score_classes(p, dataset="toy", seed=1) == score_classes(p, dataset="toy", seed=1)
+    assert figures(p, seed=1) == figures(p, seed=1)
     one, two = figures(p, seed=1)["accuracy"], figures(p, seed=2)["accuracy"]
     assert one["value"] == two["value"]
     assert (one["ci_low"], one["ci_high"]) != (two["ci_low"], two["ci_high"])
@@ -128,7 +135,7 @@ def test_intervals_are_deterministic_per_seed():
 def test_order_of_rows_does_not_matter(seed):
     p = random_table(seed, n_studies=5, per_study=4)
     shuffled = p.sample(frac=1, random_state=seed)
-    assert score_classes(p, dataset="toy", n_boot=20) == score_classes(shuffled, dataset="toy", n_boot=20)
+    assert figures(p, n_boot=20) == figures(shuffled, n_boot=20)
 
 
 def test_perfect_predictions_have_no_spread():
@@ -137,10 +144,10 @@ def test_perfect_predictions_have_no_spread():
         assert r["value"] == r["ci_low"] == r["ci_high"] == 1
 
 
-def test_one_study_has_no_spread_between_studies():
+def test_one_study_cannot_say_how_studies_vary():
     p = random_table(0).assign(dataset_id="A")
     for r in figures(p).values():
-        assert r["value"] == r["ci_low"] == r["ci_high"]
+        assert r["value"] is not None and r["ci_low"] is None and r["ci_high"] is None
 
 
 def test_identical_studies_have_no_spread():
@@ -164,8 +171,8 @@ def test_studies_are_the_unit_not_samples():
     p = table(true, called, [f"D{i // 30:02d}" for i in range(600)])
     by_study, by_sample = (figures(p, unit=u, n_boot=1000)["accuracy"] for u in ("dataset_id", "sample_id"))
     assert by_study["value"] == by_sample["value"] == 0.5
-    ratio = (by_study["ci_high"] - by_study["ci_low"]) / (by_sample["ci_high"] - by_sample["ci_low"])
-    assert ratio == pytest.approx(np.sqrt(30), rel=0.2)
+    assert by_study["ci_high"] - by_study["ci_low"] == pytest.approx(2 * 1.96 * np.sqrt(0.25 / 20), rel=0.2)
+    assert by_sample["ci_high"] == by_sample["ci_low"]  # samples are drawn within their studies
 
 
 def test_width_of_the_sample_bootstrap_is_the_binomial_one():
@@ -196,12 +203,12 @@ def test_repeated_folds_count_a_sample_once():
             assert both[metric][field] == pytest.approx(once[metric][field])
     assert both["accuracy"]["n_samples"] == len(p)
     assert confusion(twice).to_numpy().sum() == 2 * len(p)
-    assert (compare(twice, twice)["n_samples"] == len(p)).all()
+    assert (paired(twice, twice)["n_samples"] == len(p)).all()
 
 
 def test_compare_with_itself_is_zero():
     p = random_table(0)
-    got = compare(p, p, n_boot=100)
+    got = paired(p, p, n_boot=100)
     assert got["metric"].tolist() == list(METRICS)
     assert (got[["difference", "ci_low", "ci_high"]] == 0).all(axis=None)
     assert (got["n_samples"] == 400).all() and (got["n_datasets"] == 40).all()
@@ -210,12 +217,13 @@ def test_compare_with_itself_is_zero():
 def test_compare_has_the_sign_of_first_minus_second():
     good, bad = random_table(0, model="good"), random_table(0, model="bad")
     bad.loc[::3, "y_pred"] = bad.loc[::3, "y_true"].map({"a": "b", "b": "c", "c": "d", "d": "a"})
-    got = compare(good, bad)
-    assert (got["first"] == "good").all() and (got["second"] == "bad").all()
+    got = paired(good, bad)
+    assert (got["first"] == "a").all() and (got["second"] == "b").all() and (got["verdict"] == "above").all()
     assert (got["ci_low"] > 0).all() and (got["difference"] > got["ci_low"]).all()
     accuracy = [accuracy_score(t["y_true"], t["y_pred"]) for t in (good, bad)]
     assert got.set_index("metric")["difference"]["accuracy"] == pytest.approx(accuracy[0] - accuracy[1])
-    back = compare(bad, good)
+    back = paired(bad, good)
+    assert (back["verdict"] == "below").all()
     np.testing.assert_allclose(back["difference"], -got["difference"])
     np.testing.assert_allclose(back["ci_low"], -got["ci_high"])
 
@@ -226,7 +234,7 @@ def test_compare_is_paired():
     first.loc[::10, "y_pred"] = first.loc[::10, "y_true"]
     second = first.copy()
     second.loc[::10, "y_pred"] = second.loc[::10, "y_true"].map({"a": "b", "b": "a"})
-    got = compare(first, second).set_index("metric").loc["accuracy"]
+    got = paired(first, second).set_index("metric").loc["accuracy"]
     assert got["difference"] == pytest.approx(0.1)
     assert got["ci_low"] == pytest.approx(0.1) and got["ci_high"] == pytest.approx(0.1)
     alone = figures(first)["accuracy"]
@@ -235,7 +243,7 @@ def test_compare_is_paired():
 
 def test_compare_does_not_ask_for_an_order_of_rows():
     first, second = random_table(0), random_table(1).assign(y_true=random_table(0)["y_true"])
-    pd.testing.assert_frame_equal(compare(first, second), compare(first, second.iloc[::-1]))
+    pd.testing.assert_frame_equal(paired(first, second), paired(first, second.iloc[::-1]))
 
 
 @pytest.mark.parametrize(
@@ -253,7 +261,7 @@ def test_compare_does_not_ask_for_an_order_of_rows():
 def test_compare_refuses_other_samples(change):
     p = random_table(0)
     with pytest.raises(ValueError, match=r"different samples; expected predictions of the same ones"):
-        compare(p, change(p))
+        paired(p, change(p))
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -8,7 +8,7 @@ import pytest
 from oof import binary
 
 from srna_lib.errors import InputError
-from srna_lib.evaluate.metrics import check_table, pair_names, probabilities, same_rows
+from srna_lib.evaluate.metrics import check_table, probabilities, same_rows
 
 
 def test_a_good_table_passes_and_its_faults_are_named():
@@ -49,9 +49,3 @@ def test_tables_of_the_same_samples_are_brought_into_one_order():
     for other in (t.iloc[1:], t.assign(y_true="male"), t.assign(sample_id=t["sample_id"] + "x")):
         with pytest.raises(InputError, match="different samples"):
             same_rows(t, other)
-
-
-def test_pairs_are_named_by_what_differs():
-    t = binary()
-    assert pair_names(t, t.assign(model="n")) == ("m", "n")
-    assert pair_names(t, t.assign(features="both")) == ("miRNA", "both")

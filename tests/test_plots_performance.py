@@ -27,7 +27,7 @@ from figures import (
 )
 from srna_lib import plots
 from srna_lib.errors import InputError
-from srna_lib.evaluate.metrics import compare_auc
+from srna_lib.evaluate import RANKING_METRICS, compare
 
 
 def rows(fig) -> list[str]:
@@ -167,8 +167,9 @@ def test_gains_across_zero_are_undecided():
     assert "[" not in fig.data[2].customdata[1][0]
 
 
-def test_gains_read_what_compare_auc_writes():
-    table = compare_auc(binary(0, skill=1.5, model="a"), binary(0, skill=0.2, model="b"), n_boot=50)
+def test_gains_read_what_compare_writes():
+    both = pd.concat([binary(0, skill=1.5, model="a"), binary(0, skill=0.2, model="b")])
+    table = compare(both, [("a", "b")], metric=RANKING_METRICS, n_boot=50)
     drawn = {y: x for t in plots.gains(table, "metric").data for x, y in zip(t.x, t.y, strict=True)}
     assert drawn == dict(zip(table["metric"], table["difference"], strict=True))
 

@@ -10,24 +10,25 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oof import binary, several, table
+from oof import binary, named, several, table
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, brier_score_loss, log_loss, roc_auc_score
 
 from srna_lib.errors import InputError
-from srna_lib.evaluate.metrics import (
-    RANKING_METRICS,
-    _areas,
-    _order,
-    compare_auc,
-    prepare_ranking,
-    score_ranking,
-    weighted_auc,
-)
-from srna_lib.report.results import RECORD_FIELDS
+from srna_lib.evaluate.bootstrap import Key
+from srna_lib.evaluate.comparison import compare
+from srna_lib.evaluate.metrics import RANKING_METRICS, _areas, _order, prepare, score, weighted_auc
+from srna_lib.report.results import RECORD_FIELDS, to_records
+
+SIX = [*RANKING_METRICS, "accuracy", "balanced_accuracy"]
 
 
 def figures(predictions, **options):
-    return {r["metric"]: r for r in score_ranking(predictions, dataset="toy", **{"n_boot": 100, **options})}
+    return named(predictions, **{"metrics": SIX, "per_study": True, **options})
+
+
+def paired(first, second, **options):
+    table = pd.concat([first.assign(model="a"), second.assign(model="b")])
+    return compare(table, [("a", "b")], metric=RANKING_METRICS, correction="none", **options).set_index("metric")
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -49,8 +50,6 @@ def test_values_of_several_classes_are_those_of_scikit_learn(seed):
     assert got["auc"]["value"] == pytest.approx(roc_auc_score(t["y_true"], p, multi_class="ovr", average="macro"))
     assert got["brier"]["value"] == pytest.approx(brier_score_loss(t["y_true"], p, labels=list("abcd")))
     assert got["log_loss"]["value"] == pytest.approx(log_loss(t["y_true"], p))
-    for k, c in enumerate("abcd"):
-        assert got[f"auc_class:{c}"]["value"] == pytest.approx(roc_auc_score(t["y_true"] == c, p[:, k]))
     own = [
         roc_auc_score(s["y_true"], s[[f"p_{c}" for c in "abcd"]], multi_class="ovr") for _, s in t.groupby("dataset_id")
     ]
@@ -73,15 +72,17 @@ def test_weighted_areas_are_those_of_repeated_samples(rows):
 def test_every_measure_under_weights_is_that_of_repeated_rows():
     t = binary(1)
     w = np.random.default_rng(0).integers(0, 4, (3, len(t))).astype(float)
-    got = prepare_ranking(t, min_per_class=1, unit="donor_id")(w)
+    w = w[:, t.groupby("donor_id").ngroup()]  # samples of a donor count alike
+    got = prepare(t, SIX, min_per_class=1, unit="donor_id").measure(w)
     for i in range(3):
         again = t.iloc[np.repeat(np.arange(len(t)), w[i].astype(int))]
         true = again["y_true"] == "male"
-        assert got["auc"][i] == pytest.approx(roc_auc_score(true, again["p_male"]))
-        assert got["brier"][i] == pytest.approx(brier_score_loss(true, again["p_male"]))
-        assert got["log_loss"][i] == pytest.approx(log_loss(true, again["p_male"]))
-        assert got["accuracy"][i] == pytest.approx(accuracy_score(again["y_true"], again["y_pred"]))
-        assert got["balanced_accuracy"][i] == pytest.approx(balanced_accuracy_score(again["y_true"], again["y_pred"]))
+        assert got[Key("auc")][i] == pytest.approx(roc_auc_score(true, again["p_male"]))
+        assert got[Key("brier")][i] == pytest.approx(brier_score_loss(true, again["p_male"]))
+        assert got[Key("log_loss")][i] == pytest.approx(log_loss(true, again["p_male"]))
+        assert got[Key("accuracy")][i] == pytest.approx(accuracy_score(again["y_true"], again["y_pred"]))
+        balanced = balanced_accuracy_score(again["y_true"], again["y_pred"])
+        assert got[Key("balanced_accuracy")][i] == pytest.approx(balanced)
 
 
 def test_knowing_the_study_helps_the_pooled_figure_and_not_the_one_within():
@@ -116,11 +117,11 @@ def test_a_sample_predicted_twice_is_one_sample():
 
 
 def test_records_can_be_written():
-    records = score_ranking(binary(), dataset="toy", n_boot=50)
+    records = to_records(score(binary(), dataset="toy", metrics=SIX, n_boot=50))
     assert all(tuple(r) == RECORD_FIELDS for r in records)
     json.dumps(records, allow_nan=False)
     assert [r["metric"] for r in records][:4] == list(RANKING_METRICS)
-    assert not [r for r in score_ranking(binary(), dataset="toy", n_boot=5, per_dataset=False) if ":" in r["metric"]]
+    assert not [r for r in records if ":" in r["metric"]]
 
 
 def test_studies_have_intervals_only_where_patients_are_drawn():
@@ -152,10 +153,10 @@ def test_drawing_studies_weighs_them_as_often_as_drawn():
     t = binary(skill=0.5)
     w = np.repeat([[3.0], [1.0]], len(t), axis=1)
     w[1] = (t["dataset_id"] == "S03") * 2.0 + (t["dataset_id"] == "S04")
-    got = prepare_ranking(t, unit="dataset_id")(w)
+    got = prepare(t, ["auc_within"], unit="dataset_id").measure(w)
     own = {s: roc_auc_score(p["y_true"] == "male", p["p_male"]) for s, p in t.groupby("dataset_id")}
-    assert got["auc_within"][0] == pytest.approx(np.mean(list(own.values())))
-    assert got["auc_within"][1] == pytest.approx((2 * own["S03"] + own["S04"]) / 3)
+    assert got[Key("auc_within")][0] == pytest.approx(np.mean(list(own.values())))
+    assert got[Key("auc_within")][1] == pytest.approx((2 * own["S03"] + own["S04"]) / 3)
 
 
 @pytest.mark.parametrize("unit", ["dataset_id", "donor_id"])
@@ -163,28 +164,29 @@ def test_paired_differences(unit):
     good, bad = binary(0, skill=1.5, model="good"), binary(0, skill=0.2, model="bad")
     same = ["sample_id", "y_true"]
     pd.testing.assert_frame_equal(good[same], bad[same])
-    rows = compare_auc(good, bad.sample(frac=1, random_state=0), unit=unit, n_boot=300).set_index("metric")
-    assert list(rows.index) == list(RANKING_METRICS) and set(rows["first"]) == {"good"} and set(rows["unit"]) == {unit}
+    rows = paired(good, bad.sample(frac=1, random_state=0), unit=unit, n_boot=300)
+    assert list(rows.index) == list(RANKING_METRICS) and set(rows["first"]) == {"a"} and set(rows["unit"]) == {unit}
     one, two = figures(good), figures(bad)
     for m in RANKING_METRICS:
+        assert rows.loc[m, "value_first"] == pytest.approx(one[m]["value"])
         assert rows.loc[m, "difference"] == pytest.approx(one[m]["value"] - two[m]["value"])
         assert rows.loc[m, "ci_low"] < rows.loc[m, "difference"] < rows.loc[m, "ci_high"]
     assert rows.loc["auc_within", "ci_low"] > 0 and rows.loc["brier", "ci_high"] < 0
-    zero = compare_auc(good, good, unit=unit, n_boot=50)
+    zero = paired(good, good, unit=unit, n_boot=50)
     assert (zero[["difference", "ci_low", "ci_high"]] == 0).all().all()
 
 
 def test_a_pair_is_narrower_than_two_alone():
     a = binary(0, n=400, skill=1)
     b = a.assign(model="n", p_male=np.clip(a["p_male"] + np.random.default_rng(1).normal(0, 0.05, 400), 0, 1))
-    row = compare_auc(a, b, unit="donor_id", n_boot=500).set_index("metric").loc["auc"]
+    row = paired(a, b, unit="donor_id", n_boot=500).loc["auc"]
     alone = figures(a, unit="donor_id", n_boot=500)["auc"]
     assert row["ci_high"] - row["ci_low"] < 0.5 * (alone["ci_high"] - alone["ci_low"])
 
 
 def test_pairs_of_other_samples_are_refused():
     with pytest.raises(InputError, match="different samples"):
-        compare_auc(binary(), binary().iloc[1:])
+        paired(binary(), binary().iloc[1:])
 
 
 def test_a_permuted_label_is_at_chance_within():
@@ -197,16 +199,16 @@ def test_a_thousand_replicates_of_a_large_table_take_seconds():
     rng, n = np.random.default_rng(0), 6891
     t = table(rng.random(n) < 0.5, rng.random(n), np.arange(n), rng.integers(0, 18, n))
     start = time.perf_counter()
-    score_ranking(t, dataset="toy", unit="donor_id", n_boot=1000)
+    score(t, metrics=SIX, unit="donor_id", n_boot=1000)
     assert time.perf_counter() - start < 10  # under one second alone on the machine
 
 
 def test_one_area_is_scikit_learns_with_ties_and_weights():
     rng = np.random.default_rng(0)
-    score_ranking, positive = rng.integers(0, 6, 80).astype(float), rng.random(80) < 0.4
+    scores, positive = rng.integers(0, 6, 80).astype(float), rng.random(80) < 0.4
     weights = rng.integers(0, 4, (5, 80)).astype(np.float32)
-    for row, found in zip(weights, weighted_auc(score_ranking, positive, weights), strict=True):
-        assert found == pytest.approx(roc_auc_score(positive, score_ranking, sample_weight=row))
+    for row, found in zip(weights, weighted_auc(scores, positive, weights), strict=True):
+        assert found == pytest.approx(roc_auc_score(positive, scores, sample_weight=row))
 
 
 def test_an_area_of_one_class_is_missing():

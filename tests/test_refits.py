@@ -8,7 +8,7 @@ import pytest
 from test_attributions import SMALL, counts
 
 from srna_lib.data.task import Task
-from srna_lib.evaluate.crossval import make_splits
+from srna_lib.evaluate.splits import make_splits
 from srna_lib.models.recipes import recipe
 from srna_lib.stability.refits import fit_folds, fit_seeds
 

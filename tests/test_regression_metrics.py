@@ -7,19 +7,14 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from oof import ages
+from oof import ages, named
 from scipy.stats import pearsonr, spearmanr
 from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
 
 from srna_lib.errors import InputError
-from srna_lib.evaluate.metrics import (
-    QUANTITY_METRICS,
-    coverage_table,
-    interval_levels,
-    prepare_quantity,
-    score_quantity,
-)
-from srna_lib.report.results import RECORD_FIELDS
+from srna_lib.evaluate.bootstrap import Key
+from srna_lib.evaluate.metrics import QUANTITY_METRICS, coverage_table, interval_levels, prepare, score
+from srna_lib.report.results import RECORD_FIELDS, to_records
 
 ORACLES = {
     "mae": mean_absolute_error,
@@ -31,7 +26,7 @@ ORACLES = {
 
 
 def figures(t, **options):
-    return {r["metric"]: r for r in score_quantity(t, dataset="toy", **{"n_boot": 100, **options})}
+    return named(t, **{"per_study": True, **options})
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -49,7 +44,9 @@ def test_values_are_those_of_scikit_learn_and_scipy(seed):
 def test_weights_are_repeated_rows():
     t = ages()
     w = np.random.default_rng(0).integers(0, 3, (2, len(t))).astype(float)
-    got = prepare_quantity(t)(w)
+    found = prepare(t, ["mae"]).measure(w)
+    got = {k.metric: v for k, v in found.items() if k.study is None}
+    assert found[Key("mae", None, "S00")].shape == (2,)
     for i in range(2):
         again = t.iloc[np.repeat(np.arange(len(t)), w[i].astype(int))]
         for name in ("mae", "rmse", "r2", "pearson"):
@@ -90,7 +87,7 @@ def test_levels_are_read_from_the_columns():
 
 
 def test_records_can_be_written():
-    records = score_quantity(ages(), dataset="toy", n_boot=50)
+    records = to_records(score(ages(), dataset="toy", n_boot=50))
     assert all(tuple(r) == RECORD_FIELDS for r in records)
     json.dumps(records, allow_nan=False)
     assert [r["metric"] for r in records][:8] == list(QUANTITY_METRICS)
@@ -99,11 +96,11 @@ def test_records_can_be_written():
 def test_small_studies_do_not_count_within():
     t = ages(n=120)
     sizes = t["dataset_id"].value_counts()
-    got = figures(t, min_per_dataset=int(sizes.median()))
+    got = figures(t, min_per_study=int(sizes.median()))
     large = sizes[sizes >= int(sizes.median())]
     assert {m.partition(":")[2] for m in got if m.startswith("mae:")} == set(large.index)
     assert got["mae_within"]["n_samples"] == large.sum() and got["mae_within"]["n_datasets"] == len(large)
-    none = figures(t, min_per_dataset=1000)["mae_within"]
+    none = figures(t, min_per_study=1000)["mae_within"]
     assert none["value"] is None and none["n_samples"] == 0
     t.loc[t["dataset_id"] == "S00", "y_true"] = 50.0
     assert "mae:S00" not in figures(t)
@@ -132,9 +129,17 @@ def test_intervals_follow_what_is_drawn():
 
 def test_what_is_no_number_is_refused():
     for bad in (np.nan, np.inf, "old"):
-        t = ages().astype({"y_true": object})
-        t.loc[5, "y_true"] = bad
-        with pytest.raises(InputError, match=r"column 'y_true' holds .*; expected finite numbers"):
-            score_quantity(t, dataset="toy")
-    with pytest.raises(InputError, match="column 'model' holds 2 values"):
-        score_quantity(pd.concat([ages(), ages().assign(model="n")]), dataset="toy")
+        t = ages().astype({"y_pred": object})
+        t.loc[5, "y_pred"] = bad
+        with pytest.raises(InputError, match=r"column 'y_pred' holds .*; expected finite numbers"):
+            score(t)
+    with pytest.raises(InputError, match="metric='auc': expected one of"):
+        score(ages(), metrics="auc")
+
+
+def test_models_of_a_table_are_scored_one_by_one():
+    both = pd.concat([ages(0, error=5, model="near"), ages(0, error=15, model="far")])
+    mae = score(both, metrics="mae", n_boot=50).set_index("model")["value"]
+    assert list(mae.index) == ["near", "far"] and mae["near"] < mae["far"]
+    one = score(ages(0).assign(dataset_id="S0"), n_boot=50)
+    assert one["value"].notna().any() and one[["ci_low", "ci_high"]].isna().all(axis=None)

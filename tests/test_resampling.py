@@ -8,16 +8,7 @@ import pytest
 from oof import binary
 
 from srna_lib.errors import InputError
-from srna_lib.evaluate.bootstrap import (
-    _CELLS,
-    bootstrap,
-    draw_weights,
-    interval,
-    make_record,
-    study_records,
-    unit_codes,
-)
-from srna_lib.report.results import RECORD_FIELDS
+from srna_lib.evaluate.bootstrap import _CELLS, bootstrap, draw_weights, study_interval, study_weights, unit_codes
 
 
 def weights(table, unit, n_boot=50, seed=0):
@@ -81,41 +72,17 @@ def test_bootstrap_of_a_mean_has_the_standard_error_of_a_mean():
     values, draws = bootstrap(lambda w: {"mean": w @ x / w.sum(axis=1)}, t, unit="sample_id", n_boot=2000, seed=0)
     assert values["mean"] == pytest.approx(x.mean())
     assert draws["mean"].std() == pytest.approx(x.std() / 30, rel=0.07)
-    low, high = interval(draws["mean"])
+    low, high = study_interval(draws["mean"])
     assert low < x.mean() < high
     assert bootstrap(lambda w: {"mean": w @ x}, t, unit="sample_id", n_boot=0, seed=0)[1]["mean"].shape == (0,)
 
 
 def test_interval_leaves_out_what_is_undefined():
-    assert interval(np.array([np.nan, np.nan])) == (None, None)
-    low, high = interval(np.r_[np.nan, np.arange(101)], level=0.8)
+    assert np.isnan(study_interval(np.array([np.nan, np.nan]))).all()
+    low, high = study_interval(np.r_[np.nan, np.arange(101)], level=0.8)
     assert (low, high) == pytest.approx((10, 90))
 
 
-def test_records_have_the_fields_of_records():
+def test_studies_are_drawn_alike_wherever_they_are_drawn():
     t = binary()
-    record = make_record(t, "auc", 0.7, np.array([0.6, 0.8]), dataset="x", seed=3)
-    assert tuple(record) == RECORD_FIELDS
-    assert record["n_samples"] == 300 and record["n_datasets"] == 6 and 0.6 < record["ci_low"] < record["ci_high"]
-    none = make_record(t, "auc", float("nan"), np.array([0.6, 0.8]), dataset="x", seed=3)
-    assert none["value"] is None and none["ci_low"] is None and none["ci_high"] is None
-
-
-@pytest.mark.parametrize("unit", ["dataset_id", "donor_id"])
-def test_figures_of_studies_are_about_their_samples(unit):
-    t = binary()
-    values = {"auc": 0.7, "mae_within": 0.6, "auc:S01": 0.5, "coverage:0.9": 0.9, "auc:S05": np.nan}
-    draws = {name: np.array([0.1, 0.2, 0.3]) for name in values}
-    how = {"of_study": ("auc",), "unit": unit, "dataset": "toy", "seed": 0, "level": 1.0}
-    of = {r["metric"]: r for r in study_records(t, values, draws, counting=["S01", "S02"], per_dataset=True, **how)}
-    assert list(of) == list(values)
-    sizes = t["dataset_id"].value_counts()
-    assert [of[m]["n_samples"] for m in values] == [
-        *(len(t), sizes["S01"] + sizes["S02"], sizes["S01"], len(t), sizes["S05"])
-    ]
-    one_study_has_no_interval = unit == "dataset_id"
-    assert of["auc:S01"]["ci_low"] == (None if one_study_has_no_interval else 0.1)
-    assert (of["auc"]["ci_low"], of["auc"]["ci_high"], of["auc:S05"]["value"]) == (0.1, 0.3, None)
-    few = study_records(t, values, draws, counting=[], per_dataset=False, **how)
-    assert [r["metric"] for r in few] == ["auc", "mae_within", "coverage:0.9"]
-    assert (few[1]["n_samples"], few[1]["n_datasets"]) == (0, 0)
+    np.testing.assert_array_equal(study_weights(t["dataset_id"], 40, seed=3)[1:], weights(t, "dataset_id", 40, seed=3))

@@ -11,12 +11,21 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 import pytest
+from oof import binary
 
 import srna_lib
-from srna_lib.evaluate.metrics import score_classes
+from srna_lib.evaluate.metrics import METRICS, PER_CLASS, score
 from srna_lib.report import close, results, say
 from srna_lib.report.notebook import answered
-from srna_lib.report.results import RECORD_FIELDS, banner_html, versions, write_card, write_results, write_text
+from srna_lib.report.results import (
+    RECORD_FIELDS,
+    banner_html,
+    to_records,
+    versions,
+    write_card,
+    write_results,
+    write_text,
+)
 
 RECORD = {
     "task": "tissue_group", "dataset": "toy", "model": "m", "features": "miRNA", "scheme": "grouped_kfold",
@@ -80,10 +89,18 @@ def test_predictions_are_optional(tmp_path):
 
 
 def test_scores_can_be_written(tmp_path, predictions):
-    records = score_classes(predictions, dataset="toy", n_boot=20)
-    assert any(r["value"] is None for r in records)  # class b is never predicted
-    write_results(tmp_path, "02_tissue", records)
-    assert strict(tmp_path / "results" / "02_tissue.json") == records
+    scores = score(predictions, dataset="toy", metrics=[*METRICS, *PER_CLASS], n_boot=20)
+    assert scores["value"].isna().any()  # class b is never predicted
+    write_results(tmp_path, "02_tissue", [scores, RECORD])
+    records = strict(tmp_path / "results" / "02_tissue.json")
+    assert records == [*to_records(scores), RECORD]
+    assert [r["metric"] for r in records[3:7]] == ["precision:a", "recall:a", "precision:b", "recall:b"]
+
+
+def test_a_second_unit_is_named_in_the_metric():
+    scores = score(binary(), metrics=["auc", "brier"], unit=["donor_id", "dataset_id"], per_study=True, n_boot=20)
+    names = [r["metric"] for r in to_records(scores)]
+    assert names == ["auc", "brier", *(f"auc:S0{i}" for i in range(6)), "auc, studies drawn", "brier, studies drawn"]
 
 
 @pytest.mark.parametrize("field", RECORD_FIELDS)

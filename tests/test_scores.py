@@ -1,105 +1,131 @@
-"""All figures in one go: the same as their modules give, one record per unit, and a strict verdict."""
+"""All scores in one go, one row per unit, tables of them, and a strict verdict."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
 import pytest
-from oof import binary
+from oof import ages, binary, named
 
-from srna_lib.evaluate import comparison
-from srna_lib.evaluate import metrics as evaluate_metrics
-from srna_lib.evaluate.comparison import FIGURES, compare_pairs, figures_table, judge, pairs_table, score_all
-from srna_lib.evaluate.controls import NOT_PREDICTABLE, PREDICTABLE
-from srna_lib.report.results import RECORD_FIELDS
+from srna_lib.errors import InputError
+from srna_lib.evaluate.comparison import UNITS, best, compare, find, pairs_table, percent, scores_table
+from srna_lib.evaluate.controls import NOT_PREDICTABLE, PREDICTABLE, judge, sentence
+from srna_lib.evaluate.metrics import COLUMNS, FIGURES, METRICS, RANKING_METRICS, score
 
 ONE = binary(0, n=400, skill=1.5)
-OPTIONS = {"dataset": "x", "n_boot": 100}
-
-
-def by_metric(records):
-    return {r["metric"]: r for r in records}
-
-
-def test_figures_agree_with_their_modules():
-    found = by_metric(score_all(ONE, unit="donor_id", per_dataset=True, **OPTIONS))
-    for record in evaluate_metrics.score_ranking(ONE, unit="donor_id", **OPTIONS):
-        assert found[record["metric"]] == record
-    right = ONE["y_true"] == ONE["y_pred"]
-    assert found["accuracy"]["value"] == pytest.approx(right.mean())
-    assert found["balanced_accuracy"]["value"] == pytest.approx(right.groupby(ONE["y_true"]).mean().mean())
-    assert all(set(r) == set(RECORD_FIELDS) for r in found.values())
 
 
 def test_every_model_feature_set_and_scheme_is_scored_by_itself():
     other = ONE.assign(features="both", y_pred="male")
-    records = score_all(pd.concat([ONE, other]), **OPTIONS)
-    assert [(r["features"], r["metric"]) for r in records if r["metric"] == "accuracy"] == [
-        ("miRNA", "accuracy"),
-        ("both", "accuracy"),
-    ]
-    assert {r["metric"] for r in records} == set(FIGURES)
+    scores = score(pd.concat([ONE, other]), n_boot=20)
+    assert list(scores.columns) == COLUMNS
+    assert scores.loc[scores["metric"] == "accuracy", "features"].tolist() == ["miRNA", "both"]
+    assert set(scores["metric"]) == {*RANKING_METRICS, *METRICS}
+    assert scores[["class", "study"]].isna().all(axis=None)
+
+
+def test_classes_and_studies_stand_in_columns():
+    scores = score(ONE, metrics=["recall", "auc"], per_study=True, n_boot=20)
+    assert scores.query("metric == 'recall'")["class"].tolist() == ["female", "male"]
+    studies = scores.query("metric == 'auc'")["study"]
+    assert pd.isna(studies.iloc[0]) and studies.iloc[1:].tolist() == [f"S0{i}" for i in range(6)]
+
+
+def test_a_metric_has_one_interval_whatever_else_is_asked_for():
+    """The same table, metric and seed gave two intervals: one of a confusion matrix per study, one of rows."""
+    alone = score(ONE, metrics="accuracy", seed=3).iloc[0]
+    together = find(score(ONE, seed=3), "m")
+    assert alone[["value", "ci_low", "ci_high"]].tolist() == together[["value", "ci_low", "ci_high"]].tolist()
+    difference = compare(pd.concat([ONE, ONE.assign(model="n", y_pred="z")]), [("m", "n")], n_boot=1000, seed=3).iloc[0]
+    assert difference[["ci_low", "ci_high"]].tolist() == pytest.approx(alone[["ci_low", "ci_high"]].tolist())
 
 
 def test_one_study_has_no_interval_over_studies():
     alone = ONE[ONE["dataset_id"] == "S00"]
-    assert all(r["ci_low"] is None for r in score_all(alone, unit="dataset_id", **OPTIONS))
-    assert all(r["ci_low"] is not None for r in score_all(alone, unit="donor_id", **OPTIONS))
+    assert score(alone, unit="dataset_id", n_boot=20)["ci_low"].isna().all()
+    assert score(alone, unit="donor_id", n_boot=20)["ci_low"].notna().all()
 
 
 def test_studies_too_small_to_judge_are_told_as_none():
-    small = ONE.groupby("dataset_id").head(4)
-    within = by_metric(score_all(small, **OPTIONS))["auc_within"]
+    within = named(ONE.groupby("dataset_id").head(4))["auc_within"]
     assert within["value"] is None and within["n_datasets"] == 0
 
 
-def test_table_has_a_value_and_an_interval_per_unit():
-    table, records = figures_table(pd.concat([ONE, ONE.assign(model="n")]), metrics=("auc",), **OPTIONS)
+def test_table_has_a_column_per_metric_and_unit_and_the_digits_of_the_value():
+    both = pd.concat([ONE, ONE.assign(model="n")])
+    scores = score(both, unit=["donor_id", "dataset_id"], per_study=True, n_boot=50)
+    table = scores_table(scores, ["brier", "auc"], labels=FIGURES)
     assert list(table.index) == ["m", "n"]
-    assert list(table) == [("AUC, pooled", c) for c in ("value", "patients", "studies")]
-    one = next(r for r in records if r["metric"] == "auc")
-    assert table.iloc[0, 0] == f"{one['value']:.3f}".removeprefix("0")
-    assert float(table.iloc[0, 1].split(" to ")[1]) == pytest.approx(one["ci_high"], abs=5e-4)
-    names = {r["metric"] for r in records}
-    assert {"auc", "auc, studies drawn", "auc:S00"} <= names
-    assert not any(n.startswith("auc:") and "drawn" in n for n in names)
+    assert list(table) == [(m, f"over {u}") for m in ("Brier score", "AUC, pooled") for u in ("patients", "studies")]
+    row = find(scores, "m", "auc")
+    assert row["unit"] == "donor_id"
+    assert table.iloc[0, 2] == f"{row['value']:.3f} [{row['ci_low']:.3f}, {row['ci_high']:.3f}]"
+    years = score(ages().assign(y_pred=lambda t: t["y_true"] + 10.3), metrics="mae", n_boot=0)
+    assert scores_table(years).iloc[0, 0] == "10.300"  # was printed as "1.300"
+    assert "auc_within" not in scores_table(scores.dropna(subset="value"), ["auc"])
+    assert set(UNITS) == {"dataset_id", "donor_id", "sample_id"}
+
+
+def test_schemes_stand_beside_each_other():
+    table = scores_table(score(pd.concat([ONE, ONE.assign(scheme="other")]), n_boot=20), ["accuracy", "auc"])
+    assert list(table) == [(s, m) for m in ("accuracy", "auc") for s in ("patient_5fold", "other")]
+
+
+def test_best_and_find():
+    scores = score(pd.concat([ONE, binary(0, n=400, skill=0.1, model="n")]), metrics=["accuracy", "recall"], n_boot=20)
+    scores = pd.concat([scores, scores.assign(task="u")])
+    assert best(scores)["model"] == "m"
+    assert find(scores, "n", task="u")["task"] == "u"
+    assert find(scores, "n", "recall", task="u", **{"class": "male"})["class"] == "male"
+    with pytest.raises(KeyError, match="2 scores have"):
+        find(scores, "n")
+    with pytest.raises(KeyError, match="0 scores have"):
+        find(scores, "d")
+    assert percent({"value": 0.5, "ci_low": 0.4, "ci_high": 0.6}) == "50.0% [40.0%, 60.0%]"
+
+
+def test_best_passes_over_what_is_undefined():
+    scores = score(ONE, n_boot=0)
+    gap = pd.concat([scores.assign(model="none", value=np.nan), scores])
+    assert best(gap)["model"] == "m"
+    with pytest.raises(InputError, match="no 'accuracy' has a value"):
+        best(scores.assign(value=np.nan))
 
 
 def verdict_of(skill: float, base_skill: float):
     with_srnas = binary(1, n=600, skill=skill, model="m")
     noise = np.random.default_rng(5).normal(size=600)
     p = 1 / (1 + np.exp(-base_skill * np.where(with_srnas["y_true"] == "male", 1, -1) - noise))
-    metadata = with_srnas.assign(model="metadata", p_male=p, p_female=1 - p)
-    return judge(with_srnas, metadata, **OPTIONS)
+    return judge(with_srnas, with_srnas.assign(model="metadata", p_male=p, p_female=1 - p), n_boot=100)
 
 
 def test_verdict_needs_every_gain_above_zero():
-    table, verdict, records = verdict_of(1.5, 0.0)
-    assert verdict == PREDICTABLE and (table["ci_low"] > 0).all() and len(table) == 4
-    assert records[-1]["metric"] == f"verdict: {PREDICTABLE}"
-    assert records[-1]["ci_low"] == pytest.approx(table["ci_low"].min())
-    table, verdict, records = verdict_of(0.3, 0.3)
-    assert verdict == NOT_PREDICTABLE
-    assert records[-1]["metric"] == f"verdict: {NOT_PREDICTABLE}"
+    gains, verdict, scores = verdict_of(1.5, 0.0)
+    assert verdict == PREDICTABLE and (gains["ci_low"] > 0).all() and len(gains) == 4
+    assert gains["row"].iloc[0] == "AUC, pooled; patients drawn"
+    assert scores["metric"].tolist()[:2] == ["gain_over_metadata:auc", "gain_over_metadata:auc_within"]
+    assert scores["metric"].iloc[-1] == f"verdict: {PREDICTABLE}"
+    assert scores["ci_low"].iloc[-1] == gains["ci_low"].min()
+    assert sentence(gains.iloc[0]).startswith("**sex: predictable.** `m` reaches auc 0.")
+    _, verdict, scores = verdict_of(0.3, 0.3)
+    assert verdict == NOT_PREDICTABLE and scores["metric"].iloc[-1] == f"verdict: {NOT_PREDICTABLE}"
 
 
-def test_one_undecided_gain_is_enough_to_stay_silent(monkeypatch):
-    def gains(first, second, *, metrics, unit, **options):
-        low = -0.01 if unit == "dataset_id" else 0.02
-        verdict = PREDICTABLE if low > 0 else NOT_PREDICTABLE
-        row = {"metric": "auc", "unit": unit, "gain": 0.05, "ci_low": low, "ci_high": 0.1, "verdict": verdict}
-        return pd.DataFrame([row]), [{"metric": "gain_over_metadata:auc", "ci_low": low}]
-
-    monkeypatch.setattr(comparison, "gain_over_metadata", gains)
-    _, verdict, records = judge(ONE, ONE, **OPTIONS)
-    assert verdict == NOT_PREDICTABLE
-    assert records[-1]["ci_low"] == -0.01
+def test_one_undecided_gain_is_enough_to_abstain():
+    """A gain that is clear over donors and not over three studies, one of which loses."""
+    with_srnas = binary(1, n=900, n_studies=3, skill=1.5, model="m")
+    blind = with_srnas.assign(model="metadata", p_male=0.5, p_female=0.5)
+    loses = with_srnas["dataset_id"] == "S00"
+    turned = with_srnas.loc[loses, "p_male"].to_numpy()
+    with_srnas.loc[loses, ["p_female", "p_male"]] = np.stack([turned, 1 - turned], axis=1)
+    gains, verdict, _ = judge(with_srnas, blind, metrics=["auc"], n_boot=200)
+    assert gains["verdict"].tolist() == [PREDICTABLE, NOT_PREDICTABLE] and verdict == NOT_PREDICTABLE
 
 
 def test_pairs_stand_once_with_every_test_beside():
     tables = pd.concat([binary(i, n=400, skill=k, model=m) for i, k, m in ((0, 2.0, "a"), (0, 0.2, "b"))])
     pairs = [("a", "b"), ("b", "a")]
-    tests = [compare_pairs(tables, pairs, metric="auc", test=t, n_boot=200) for t in ("bootstrap", "corrected_t")]
+    tests = [compare(tables, pairs, metric="auc", test=t, n_boot=200) for t in ("bootstrap", "corrected_t")]
     table = pairs_table(pd.concat(tests))
     assert list(table.index) == ["a minus b", "b minus a"]
     assert list(table.columns.get_level_values(0).unique()) == ["paired bootstrap", "corrected resampled t-test"]

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from oof import binary, several, table
+from oof import binary, named, several, table
 
 from srna_lib.errors import InputError
-from srna_lib.evaluate.metrics import _prepare_selective, accuracy_of_kept, coverage_curve, score_selective
+from srna_lib.evaluate.bootstrap import Key
+from srna_lib.evaluate.metrics import SELECTIVE_METRICS, accuracy_of_kept, coverage_curve, prepare, score
 
 
 def figures(t, **options):
-    return {r["metric"]: r for r in score_selective(t, dataset="toy", **{"n_boot": 100, **options})}
+    return named(t, **{"metrics": SELECTIVE_METRICS, **options})
+
+
+NAMES = ["accuracy_at:0.2", "accuracy_at:0.57", "coverage_area"]
 
 
 def distinct(n=200, seed=0):
@@ -36,8 +40,8 @@ def test_the_curve_is_that_of_sorted_samples():
 
 def test_records_are_points_of_the_curve_and_its_mean():
     t = several()
-    curve, got = coverage_curve(t, n_boot=50, seed=3), figures(t, n_boot=50, seed=3, coverages=(0.2, 0.57))
-    assert list(got) == ["accuracy_at:0.2", "accuracy_at:0.57", "coverage_area"]
+    curve, got = coverage_curve(t, n_boot=50, seed=3), named(t, n_boot=50, seed=3, metrics=NAMES)
+    assert list(got) == NAMES
     for share in (0.2, 0.57):
         row, record = curve[np.isclose(curve["coverage"], share)].iloc[0], got[f"accuracy_at:{share}"]
         assert list(row[["accuracy", "ci_low", "ci_high"]]) == [record[k] for k in ("value", "ci_low", "ci_high")]
@@ -65,15 +69,15 @@ def test_ties_have_the_mean_accuracy_of_random_orders():
 def test_weights_are_repeated_samples():
     t, rng = distinct(100), np.random.default_rng(1)
     w = rng.multinomial(100, np.full(100, 0.01)).astype(float)
-    got = _prepare_selective(t)[1](w[None])
+    got = prepare(t, [f"accuracy_at:{share}" for share in (0.2, 0.5, 1)]).measure(w[None])
     again = t.iloc[np.repeat(np.arange(100), w.astype(int))].sort_values("p_male", ascending=False)
     right = (again["y_true"] == again["y_pred"]).to_numpy()
     for share in (0.2, 0.5, 1.0):
         ends = round(100 * share)
         cut = again["p_male"].iloc[ends - 1]
         if ends == 100 or again["p_male"].iloc[ends] != cut:  # a sample cut in two counts in proportion
-            assert got[f"{share:.2f}"][0] == pytest.approx(right[:ends].mean())
-    assert got["1.00"][0] == pytest.approx(right.mean())
+            assert got[Key(f"accuracy_at:{share:g}")][0] == pytest.approx(right[:ends].mean())
+    assert got[Key("accuracy_at:1")][0] == pytest.approx(right.mean())
 
 
 def test_a_confidence_that_knows_raises_the_area_above_the_accuracy():
@@ -83,12 +87,12 @@ def test_a_confidence_that_knows_raises_the_area_above_the_accuracy():
 
 
 def test_other_coverages_are_refused():
-    with pytest.raises(InputError, match=r"coverage 0\.333: expected whole per cents"):
-        score_selective(binary(), dataset="toy", coverages=(0.333,))
+    with pytest.raises(InputError, match=r"metric='accuracy_at:0\.333': expected one of accuracy"):
+        score(binary(), metrics="accuracy_at:0.333")
 
 
 def test_accuracy_of_kept_by_hand():
-    score_selective, right = np.array([3.0, 1, 2, 2]), np.array([1.0, 0, 0, 1])
+    scores, right = np.array([3.0, 1, 2, 2]), np.array([1.0, 0, 0, 1])
     weights, shares = np.array([[1.0, 1, 1, 1], [2, 0, 1, 1], [0, 4, 0, 0]]), np.array([0.25, 0.5, 1])
     expected = [[1, 1.5 / 2, 2 / 4], [1, 1, 3 / 4], [0, 0, 0]]
-    np.testing.assert_allclose(accuracy_of_kept(score_selective, right, weights, shares), expected)
+    np.testing.assert_allclose(accuracy_of_kept(scores, right, weights, shares), expected)

@@ -18,8 +18,8 @@ from srna_lib.data.atlas import BIOTYPES, check_atlas, counts_frame
 from srna_lib.data.task import Task, add_age_intervals, make_task, permute
 from srna_lib.datasets.simulated import catalogue, read_profile, settings, simulate_atlas
 from srna_lib.errors import InputError
-from srna_lib.evaluate.crossval import cross_validate, make_splits
-from srna_lib.evaluate.metrics import compare_auc
+from srna_lib.evaluate.comparison import compare
+from srna_lib.evaluate.crossval import cross_validate
 from srna_lib.models.preprocess import feature_names
 from srna_lib.models.recipes import recipe
 
@@ -35,8 +35,7 @@ def with_intervals(seed: int) -> ad.AnnData:
 
 def predict(task: Task, scheme: str, seed: int) -> pd.DataFrame:
     """Out-of-fold predictions of the linear baseline in five folds."""
-    splits = make_splits(task, scheme, n_splits=5, seed=seed)
-    return cross_validate(task, recipe("logistic"), splits, scheme=scheme, name="logistic", progress=False)
+    return cross_validate(task, "logistic", scheme, n_splits=5, seed=seed, progress=False)
 
 
 @pytest.fixture(scope="module")
@@ -231,8 +230,8 @@ def test_both_feature_sets_beat_either_alone(label: str, scheme: str, seed: int)
     sets = ("sRNA", "contaminant", "both")
     tables = {f: predict(make_task(with_intervals(seed), label, features=f), scheme, seed) for f in sets}
     for alone in sets[:2]:
-        compared = compare_auc(tables["both"], tables[alone], unit="sample_id", n_boot=300)
-        gain = compared.set_index("metric").loc["auc"]
+        pair = pd.concat([tables["both"], tables[alone]])
+        gain = compare(pair, [("both", alone)], by="features", metric="auc", unit="sample_id", n_boot=300).iloc[0]
         assert gain["difference"] >= 0.03
         assert gain["ci_low"] > 0
     if scheme == "random_5fold":  # the paper's accuracy of both sets: 77 % for sex and for two age intervals

@@ -16,8 +16,9 @@ from sklearn.pipeline import Pipeline
 
 from srna_lib.data.task import Task
 from srna_lib.errors import InputError
-from srna_lib.evaluate import crossval
-from srna_lib.evaluate.crossval import SCHEMES, cross_validate, make_splits
+from srna_lib.evaluate import splits as splits_module
+from srna_lib.evaluate.crossval import cross_validate
+from srna_lib.evaluate.splits import SCHEMES, make_splits
 from srna_lib.models.recipes import quantity_recipe, recipe
 
 FOREST = {"classifier__n_estimators": 10}
@@ -90,8 +91,8 @@ def test_unknown_scheme_and_too_few_studies(task):
 
 def run(task, scheme="grouped_kfold", seed=0, **options):
     splits = make_splits(task, scheme, n_splits=None if scheme == "one_dataset_out" else 4, seed=seed)
-    model = recipe("rf_plain", seed=seed, **FOREST)
-    return cross_validate(task, model, splits, scheme=scheme, name="rf_plain", progress=False, **options)
+    model = {"rf_plain": recipe("rf_plain", seed=seed, **FOREST)}
+    return cross_validate(task, model, splits, scheme=scheme, progress=False, **options)
 
 
 @pytest.mark.parametrize("scheme", list(SCHEMES))
@@ -128,10 +129,9 @@ def test_network_in_parallel_equals_serial(task):
     tables = [
         cross_validate(
             task,
-            recipe("dl_paper", seed=0, **small),
+            {"dl_paper": recipe("dl_paper", seed=0, **small)},
             splits,
             scheme="grouped_kfold",
-            name="dl_paper",
             n_jobs=jobs,
             progress=False,
         )
@@ -156,8 +156,8 @@ class Counting(DummyClassifier):
 def test_interrupted_run_redoes_only_what_is_not_done(task, tmp_path, monkeypatch):
     monkeypatch.setattr(Counting, "fits", 0)
     monkeypatch.setattr(Counting, "break_at", 3)
-    model, splits = Pipeline([("classifier", Counting())]), make_splits(task, "grouped_kfold", n_splits=4)
-    arguments = {"scheme": "grouped_kfold", "name": "counting", "cache": tmp_path, "progress": False}
+    model, splits = {"counting": Pipeline([("classifier", Counting())])}, make_splits(task, "grouped_kfold", n_splits=4)
+    arguments = {"scheme": "grouped_kfold", "cache": tmp_path, "progress": False}
     with pytest.raises(KeyboardInterrupt):
         cross_validate(task, model, splits, **arguments)
     assert len(list(tmp_path.glob("*.parquet"))) == 2
@@ -184,9 +184,9 @@ def test_cache_is_of_data_model_and_split(task, tmp_path):
 
 def test_a_class_absent_from_training_gets_probability_zero():
     task = make(["a", "b"] * 6 + ["c"] * 4, ["S1"] * 4 + ["S2"] * 4 + ["S3"] * 4 + ["S4"] * 4)
-    splits = [crossval.Split("S4", np.arange(12), np.arange(12, 16))]
+    splits = [splits_module.Split("S4", np.arange(12), np.arange(12, 16))]
     model = recipe("rf_plain", **FOREST)
-    table = cross_validate(task, model, splits, scheme="grouped_kfold", name="rf_plain", progress=False)
+    table = cross_validate(task, {"rf_plain": model}, splits, scheme="grouped_kfold", progress=False)
     assert (table["p_c"] == 0).all()
     assert not (table["y_pred"] == "c").any()
 
@@ -258,7 +258,7 @@ def test_patient_folds_alarm_when_the_splitter_fails(monkeypatch):
         def split(self, y, *_):
             yield np.arange(0, len(y), 2), np.arange(1, len(y), 2)
 
-    monkeypatch.setattr(crossval, "StratifiedGroupKFold", Careless)
+    monkeypatch.setattr(splits_module, "StratifiedGroupKFold", Careless)
     with pytest.raises(AssertionError, match="patients on both sides of fold 0"):
         make_splits(patients(), "patient_kfold")
     with pytest.raises(AssertionError, match="studies on both sides of fold 0"):
@@ -292,7 +292,7 @@ def test_donors_are_in_the_table_and_reach_the_model():
     task = patients()
     splits = make_splits(task, "patient_kfold")
     model = Pipeline([("classifier", Asking())])
-    table = cross_validate(task, model, splits, scheme="patient_kfold", name="asking", progress=False)
+    table = cross_validate(task, {"asking": model}, splits, scheme="patient_kfold", progress=False)
     assert Asking.seen == [task.donors.iloc[s.train].tolist() for s in splits]
     assert (table.set_index("sample_id")["donor_id"] == task.donors.loc[table["sample_id"]]).all()
     assert list(table.columns[6:10]) == ["fold", "donor_id", "y_true", "y_pred"]
@@ -308,7 +308,7 @@ def ages():
 @pytest.mark.parametrize("scheme", list(SCHEMES))
 def test_quantities_come_with_intervals(ages, scheme):
     splits = make_splits(ages, scheme, n_splits=4)
-    table = cross_validate(ages, quantity_recipe("ridge"), splits, scheme=scheme, name="ridge", progress=False)
+    table = cross_validate(ages, {"ridge": quantity_recipe("ridge")}, splits, scheme=scheme, progress=False)
     bounds = [f"{side}_{level}" for level in (0.5, 0.8, 0.9) for side in ("low", "high")]
     assert list(table.columns[7:]) == ["donor_id", "y_true", "y_pred", *bounds]
     assert sorted(table["sample_id"]) == sorted(ages.X.index)
@@ -323,8 +323,8 @@ def test_quantities_come_with_intervals(ages, scheme):
 def test_cache_is_of_donors(tmp_path):
     task = patients()
     splits = make_splits(task, "patient_kfold")
-    model = Pipeline([("classifier", DummyClassifier())])
-    arguments = {"scheme": "patient_kfold", "name": "dummy", "cache": tmp_path, "progress": False}
+    model = {"dummy": Pipeline([("classifier", DummyClassifier())])}
+    arguments = {"scheme": "patient_kfold", "cache": tmp_path, "progress": False}
     cross_validate(task, model, splits, **arguments)
     cross_validate(task, model, splits, **arguments)
     assert len(list(tmp_path.glob("*.parquet"))) == 5

@@ -45,7 +45,7 @@ from IPython.display import display
 
 from srna_lib import evaluate, plots
 from srna_lib.data import make_task, subsample
-from srna_lib.evaluate import SCHEMES, compare_labels, get_profile, run_models
+from srna_lib.evaluate import SCHEMES, compare_labels, cross_validate, get_profile
 from srna_lib.models import RECIPES
 from srna_lib.report import open_dataset, say, write_card, write_results
 
@@ -91,10 +91,11 @@ pd.DataFrame({"recipe": names, "what it is": [RECIPES[n] for n in names]}).set_i
 
 # %%
 predict = {"profile": size, "seed": seed, "n_jobs": n_jobs, "cache": Path(out) / "cache"}
-scoring = {"dataset": info["name"], "seed": seed, "n_boot": size.n_boot}
-random_folds = run_models(task, names, "random_5fold", **predict)
-random_records = evaluate.class_records(random_folds, **scoring)
-evaluate.records_table(random_records, evaluate.METRICS)
+kinds = [*evaluate.METRICS, *evaluate.PER_CLASS]
+scoring = {"dataset": info["name"], "metrics": kinds, "seed": seed, "n_boot": size.n_boot}
+random_folds = cross_validate(task, names, "random", **predict)
+random_records = evaluate.score(random_folds, **scoring)
+evaluate.scores_table(random_records, evaluate.METRICS)
 
 # %%
 top, trivial = evaluate.best(random_records), find(random_records, "dummy")
@@ -110,7 +111,7 @@ say(
 
 # %%
 caption = plots.caption(len(task.y), task.groups.nunique(), SCHEMES["random_5fold"])
-shown = [r for r in random_records if r["model"] in ("dl_paper", "rf_paper", "logistic")]
+shown = random_records[random_records["model"].isin(["dl_paper", "rf_paper", "logistic"])]
 plots.per_class(shown, title="Precision and recall per class, random folds", caption=caption)
 
 # %%
@@ -131,11 +132,11 @@ for minimum in (9, 15):
     fine_tasks[minimum] = dataclasses.replace(fine_task, name=f"{fine}, classes of at least {minimum}")
 trio = [n for n in ("dl_paper", "rf_paper", "logistic") if n in names]
 nine, fifteen = fine_tasks.values()
-fine_predictions = run_models(nine, trio, "random_5fold", **predict)
+fine_predictions = cross_validate(nine, trio, "random", **predict)
 same = len(nine.y) == len(fifteen.y)  # no class of 9 to 14 samples: the experiment would be the same twice
-again = fine_predictions.assign(task=fifteen.name) if same else run_models(fifteen, trio, "random_5fold", **predict)
+again = fine_predictions.assign(task=fifteen.name) if same else cross_validate(fifteen, trio, "random", **predict)
 fine_predictions = pd.concat([fine_predictions, again])
-fine_records = evaluate.class_records(fine_predictions, **scoring)
+fine_records = evaluate.score(fine_predictions, **scoring)
 
 # %%
 counts = "; ".join(f"at least {m}: {len(t.y)} samples, {len(t.classes)} classes" for m, t in fine_tasks.items())
@@ -161,16 +162,16 @@ for m in trio:
 # classes remain in the training data, as in the paper).
 
 # %%
-grouped = run_models(task, names, "grouped_kfold", **predict)
-unseen = run_models(task, names, "one_dataset_out", **predict)
-grouped_records, unseen_records = evaluate.class_records(grouped, **scoring), evaluate.class_records(unseen, **scoring)
+grouped = cross_validate(task, names, "study", **predict)
+unseen = cross_validate(task, names, "one_dataset_out", **predict)
+grouped_records, unseen_records = evaluate.score(grouped, **scoring), evaluate.score(unseen, **scoring)
 n_unseen, studies_unseen = unseen["sample_id"].nunique(), unseen["dataset_id"].nunique()
 say(f"One dataset out covers {studies_unseen} of {task.groups.nunique()} studies, {n_unseen} of {len(task.y)} samples.")
 
 # %%
-records = random_records + grouped_records + unseen_records
-display(evaluate.records_table(records, ["accuracy"]))
-evaluate.records_table(grouped_records + unseen_records, ["balanced_accuracy", "accuracy_per_dataset"])
+records = pd.concat([random_records, grouped_records, unseen_records], ignore_index=True)
+display(evaluate.scores_table(records, ["accuracy"]))
+evaluate.scores_table(pd.concat([grouped_records, unseen_records]), ["balanced_accuracy", "accuracy_per_dataset"])
 
 # %% [markdown]
 # Now the same as a picture. Each dot has its interval over studies; the distance between the colours is what a random
@@ -228,7 +229,10 @@ plots.confusion(
 pairs = [("dl_paper", "rf_paper"), ("rf_plain", "rf_paper"), ("dl_paper", "rf_plain")]
 pairs += [("dl_paper", "logistic"), ("dl_log", "dl_paper")]
 first_draw = random_folds[random_folds["fold"].str.startswith("0.")]
-gaps = evaluate.accuracy_gaps([first_draw, grouped, unseen], pairs, seed=seed, n_boot=size.n_boot)
+tables = pd.concat([first_draw, grouped, unseen])
+gaps = evaluate.compare(tables, pairs, correction="none", seed=seed, n_boot=size.n_boot)
+ends = (100 * gaps[["difference", "ci_low", "ci_high"]]).to_numpy()
+gaps["points"] = [f"{d:+.1f} [{low:+.1f}, {high:+.1f}]" for d, low, high in ends]
 wide = gaps.pivot(index="pair", columns="scheme", values="points")
 wide.reindex(columns=gaps["scheme"].unique(), index=gaps["pair"].unique())
 
@@ -269,17 +273,17 @@ elif set(needed) <= set(random_verdict.index):
 
 # %%
 other = ("lineage" if "lineage" in atlas.obs else "") if other_label == "auto" else other_label
-renamed, renamed_records = pd.DataFrame(), []
+renamed, renamed_records = pd.DataFrame(), random_records.iloc[:0]
 if other and other != label:
     kept_recipes = [n for n in ("dl_log",) if n in names] or names[:1]
     renamed = compare_labels(atlas, (label, other), kept_recipes, min_class_size=min_class_size, **predict)
     renamed = renamed.assign(task=renamed["task"] + ", samples named both ways")
-    renamed_records = evaluate.class_records(renamed, **scoring)
+    renamed_records = evaluate.score(renamed, **scoring)
 else:
     say("This atlas names its samples in one way only; nothing to compare.")
 
 # %%
-if renamed_records:
+if len(renamed_records):
     figure = plots.metrics(
         renamed_records,
         color="task",
@@ -291,7 +295,7 @@ if renamed_records:
     display(figure)
 
 # %%
-if renamed_records:
+if len(renamed_records):
     first, second = (renamed[renamed["task"].str.startswith(f"{c},")] for c in (label, other))
     merged = first.merge(second, on=["sample_id", "model"], suffixes=("", "_other"))
     mended = merged.query("y_true != y_pred and y_true_other == y_pred_other and model == @kept_recipes[0]")
@@ -299,7 +303,7 @@ if renamed_records:
     display(gone.rename("samples").reset_index().rename(columns={"y_true_other": other}).style.hide())
 
 # %%
-if renamed_records:
+if len(renamed_records):
     one, two = (find(renamed_records, kept_recipes[0], task=t) for t in renamed["task"].unique())
     say(
         f"`{kept_recipes[0]}` in studies never seen: {percent(one)} with `{label}`, {percent(two)} with `{other}`. The"
@@ -314,7 +318,7 @@ if renamed_records:
 
 # %%
 paper = evaluate.paper_results("tissue_group").assign(source="paper")
-ours = pd.DataFrame(records).query("metric == 'accuracy'").assign(source="ours", min_class_size=min_class_size)
+ours = records.query("metric == 'accuracy'").assign(source="ours", min_class_size=min_class_size)
 if len(make_task(atlas, label, min_class_size=9).y) == len(task.y):  # both thresholds keep the same samples
     ours = pd.concat([ours.query("scheme == 'random_5fold'").assign(min_class_size=9), ours])
 beside = pd.concat([paper, ours[ours["model"].isin(paper["model"]) & ours["scheme"].isin(paper["scheme"])]])
@@ -354,12 +358,13 @@ for kept_together in ("grouped_kfold", "one_dataset_out"):
     part = everything[everything["scheme"] == kept_together]
     assert (part.groupby(["task", "model", "dataset_id"])["fold"].agg(lambda f: len(set(f))) == 1).all()
 assert not unseen.duplicated(["model", "sample_id"]).any() and not grouped.duplicated(["model", "sample_id"]).any()
-assert all(r["ci_low"] - 1e-9 <= r["value"] <= r["ci_high"] + 1e-9 for r in records if r["metric"] == "accuracy")
+right = records[records["metric"] == "accuracy"]
+assert right["value"].between(right["ci_low"] - 1e-9, right["ci_high"] + 1e-9).all()
 if profile != "smoke":
     assert min(find(random_records, n)["value"] for n in drop) > trivial["value"], "models beat the largest class"
 
 # %%
-write_results(out, "02_tissue", records + fine_records + renamed_records, everything)
+write_results(out, "02_tissue", [records, fine_records, renamed_records], everything)
 numbers = {
     "samples, studies, classes": f"{len(task.y)}, {task.groups.nunique()}, {len(task.classes)}",
     "best in random folds (optimistic)": f"{top['model']} {top['value']:.1%}",

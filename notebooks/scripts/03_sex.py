@@ -46,7 +46,7 @@ from IPython.display import display
 
 from srna_lib import data, datasets, evaluate, explain, plots
 from srna_lib.data import make_task, subsample
-from srna_lib.evaluate import SCHEMES, get_profile, make_splits, run_models
+from srna_lib.evaluate import RANKING_METRICS, SCHEMES, SELECTIVE_METRICS, cross_validate, get_profile, make_splits
 from srna_lib.report import open_dataset, say, write_card, write_results
 
 # %%
@@ -59,6 +59,7 @@ plan = data.design(whole, label)
 plan = dataclasses.replace(plan, min_per_class=min_per_class or plan.min_per_class)
 predict = {"profile": size, "seed": seed, "n_jobs": n_jobs, "cache": Path(out) / "cache"}
 scoring = {"dataset": info["name"], "seed": seed, "n_boot": size.n_boot}
+six_metrics = {"metrics": [*RANKING_METRICS, "accuracy", "balanced_accuracy"]}
 find = evaluate.find
 
 # %% [markdown]
@@ -104,8 +105,8 @@ if partner is not None and size.per_study:
 tasks = data.feature_tasks(whole if plan.joined else atlas, label, partner)
 trio = ["dl_paper", "rf_paper", "logistic"]
 schemes = ("random_5fold", plan.scheme)
-six = pd.concat([run_models(t, trio, s, **predict) for s in schemes for t in tasks.values()], ignore_index=True)
-six_records = evaluate.score_all(six, unit=plan.unit, **scoring)
+six = pd.concat([cross_validate(t, trio, s, **predict) for s in schemes for t in tasks.values()], ignore_index=True)
+six_records = evaluate.score(six, unit=plan.unit, **six_metrics, **scoring)
 any_task = next(iter(tasks.values()))
 say(", ".join(f"{f}: {t.X.shape[1]} features" for f, t in tasks.items()) + f"; {len(any_task.y)} samples.")
 
@@ -114,7 +115,7 @@ labels = {"random_5fold": "random folds (optimistic)", "grouped_kfold": "grouped
 labels |= {"patient_kfold": "grouped by patient", "row": "figure", "dataset": "direction", **evaluate.FIGURES}
 drawn, areas = "studies" if plan.unit == "dataset_id" else "patients", {"tickformat": ".2f", "title_text": ""}
 plots.metrics(
-    [r | {"model": f"{r['model']}, {r['features']}"} for r in six_records],
+    six_records.assign(model=six_records["model"] + ", " + six_records["features"]),
     metric=["accuracy", "balanced_accuracy", "auc"],
     title=f"Three models on {len(tasks)} feature sets, {info['title']}",
     caption=plots.caption(len(any_task.y), any_task.groups.nunique(), extra=f"95 % intervals: bootstrap over {drawn}"),
@@ -125,11 +126,11 @@ plots.metrics(
 *single, last = tasks
 wanted = [(last, f) for f in single] + ([tuple(single)] if len(single) == 2 else [])
 if wanted:
-    sets = evaluate.compare_pairs(
+    sets = evaluate.compare(
         six, wanted, by="features", metric="auc", unit=plan.unit, correction="holm", seed=seed, n_boot=size.n_boot
     )
     display(evaluate.pairs_table(sets.replace({"scheme": labels}), by=("scheme", "model", "pair")))
-    mean = pd.DataFrame(six_records).query("metric == 'auc'").groupby("features", sort=False)["value"].mean()
+    mean = six_records.query("metric == 'auc'").groupby("features", sort=False)["value"].mean()
     say("Mean AUC over models and splits: " + ", ".join(f"{f} {v:.3f}" for f, v in mean.items()) + ".")
     say(f"p: {sets['test'].iloc[0]}; {sets['correction'].iloc[0]} over {sets['n_comparisons'].iloc[0]} comparisons.")
 else:
@@ -138,7 +139,7 @@ else:
 # %%
 paper = evaluate.paper_results(label).assign(source="paper")
 role = dict(zip(tasks, ["sRNA", "contaminant", "both"] if len(tasks) == 3 else ["sRNA"], strict=True))
-ours = pd.DataFrame(six_records).query("metric == 'accuracy' and model != 'logistic'")
+ours = six_records.query("metric == 'accuracy' and model != 'logistic'")
 ours = ours.assign(source=ours["scheme"].map(labels), features=ours["features"].map(role))
 beside = pd.concat([paper.query("metric == 'accuracy'"), ours], ignore_index=True)
 beside["quantity"] = [f"{m}, {f}" for m, f in beside[["model", "features"]].to_numpy()]
@@ -157,20 +158,21 @@ if len(paper):
 
 # %%
 names = [*models.split(","), "metadata", "dummy"]
-context = {"adata": atlas, "context": plan.context}
-pred = run_models(main, names, plan.scheme, **predict, **context)
+context = {"atlas": atlas, "context": plan.context}
+pred = cross_validate(main, names, plan.scheme, **predict, **context)
 shown = ("auc_within", "auc", "accuracy", "balanced_accuracy")
-table, records = evaluate.figures_table(pred, metrics=shown, units=units, **scoring)
-display(table)
+records = evaluate.score(pred, unit=units, per_study=True, **six_metrics, **scoring)
+display(evaluate.scores_table(records, shown, labels=evaluate.FIGURES))
 
 # %%
-usable = [r for r in records if r["value"] is not None and r["model"] in models.split(",")]
-judged = "auc_within" if any(r["metric"] == "auc_within" for r in usable) else "auc"
+usable = records[records["value"].notna() & records["model"].isin(models.split(","))]
+usable = usable[usable["unit"] == plan.unit]
+judged = "auc_within" if (usable["metric"] == "auc_within").any() else "auc"
 winner = evaluate.best(usable, judged)
 best_model, trivial, blind = winner["model"], find(records, "dummy"), find(records, "metadata", "auc")
 caption = plots.caption(len(main.y), main.groups.nunique(), SCHEMES[plan.scheme])
 headline = plots.metrics(
-    [r for r in records if r["model"] != "dummy" and r["value"] is not None],
+    records[(records["model"] != "dummy") & records["value"].notna()],
     metric=["auc", *(["auc_within"] if judged == "auc_within" else []), "balanced_accuracy"],
     title=f"{label.capitalize()} from small RNAs, {info['title']}",
     caption=f"{caption}; 95 % intervals over {drawn}",
@@ -183,7 +185,7 @@ inside = find(records, "metadata", "auc_within")["value"]
 say(
     f"**The data set alone.** A model that sees study, tissue, platform and depth but not one sRNA has a pooled AUC of"
     f" {blind['value']:.3f}"
-    + (f", and {inside:.3f} within data sets" if inside is not None else "")
+    + (f", and {inside:.3f} within data sets" if pd.notna(inside) else "")
     + f". Only what lies above that is about sRNAs. The best recipe by {labels[judged]} is `{best_model}`:"
     f" {winner['value']:.3f}, pooled {find(records, best_model, 'auc')['value']:.3f}, right for"
     f" {find(records, best_model)['value']:.1%}; always naming the commoner sex is right for {trivial['value']:.1%}."
@@ -196,8 +198,8 @@ say(
 # %%
 compared = [m for m in dict.fromkeys([best_model, "logistic"]) if m in names]
 chosen = pred[pred["model"].isin(compared)]
-each = evaluate.score_all(chosen, unit="donor_id", per_dataset=True, **scoring)
-if any(r["metric"].startswith("auc:") for r in each):
+each = evaluate.score(chosen, unit="donor_id", per_study=True, **six_metrics, **scoring)
+if each["study"].notna().any():
     title = "Every data set by itself"
     own = {"auc": "AUC of the data set"}
     display(plots.forest(each, title=title, caption=f"{caption}; 95 % intervals over patients", labels=own))
@@ -218,8 +220,7 @@ null = pd.concat(
     [evaluate.run_null(main, atlas, m, plan.scheme, n_permutations=n, **shuffling) for m, n in times.items()],
     ignore_index=True,
 )
-parts = [part for _, part in null.groupby("model", sort=False)]
-null_values = pd.concat([evaluate.null_figures(part) for part in parts]).dropna(subset=["value"])
+null_values = evaluate.null_scores(null).dropna(subset=["value"])
 null_values["row"] = null_values["model"].str.split(",").str[0] + ": " + null_values["metric"].map(labels)
 
 # %%
@@ -239,7 +240,7 @@ say("Mean area with shuffled labels: " + ", ".join(f"{labels[k]} {v:.3f}" for k,
 # %%
 of = dict(iter(pred.groupby("model")))
 asks = ("auc", "auc_within") if judged == "auc_within" else ("auc",)
-gain, verdict, gain_records = evaluate.judge(of[best_model], of["metadata"], metrics=asks, units=units, **scoring)
+gain, verdict, gain_records = evaluate.judge(of[best_model], of["metadata"], metrics=asks, unit=units, **scoring)
 title = f"What `{best_model}` knows beyond the metadata".replace("`", "")
 display(plots.gains(gain, row="row", what="gain in AUC", title=title, caption=caption, labels=labels))
 weakest = gain.loc[gain["ci_low"].fillna(-1).idxmin()].replace(labels)
@@ -260,7 +261,7 @@ pairs += [("partial_pooling", "tissue_input"), ("partial_pooling", "per_tissue")
 pairs = [p for p in pairs if set(p) <= set(names)]
 testing = {"metric": judged, "unit": plan.unit, "seed": seed, "n_boot": size.n_boot}
 tests = pd.concat(
-    [evaluate.compare_pairs(pred, pairs, test=test, **testing) for test in ("bootstrap", "corrected_t")],
+    [evaluate.compare(pred, pairs, test=test, **testing) for test in ("bootstrap", "corrected_t")],
     ignore_index=True,
 )
 evaluate.pairs_table(tests)
@@ -294,16 +295,14 @@ before = pred[pred["model"].isin(compared)]
 after = evaluate.calibrate(before, method)
 both = pd.concat([before, after], ignore_index=True)
 binned = {"of": main.classes[-1], "unit": plan.unit, "n_boot": 200}
-curves = pd.concat([evaluate.reliability_table(t, **binned) for _, t in both.groupby("model")])
+curves = evaluate.reliability_table(both, **binned)
 title = f"Stated probability of {main.classes[-1]}, before and after calibration ({method})"
 plots.reliability(curves, title=title, caption=f"{caption}; 95 % intervals over {drawn}")
 
 # %%
-after_records = evaluate.score_all(after, unit=plan.unit, **scoring)
-tables = [t for _, t in both.groupby("model", sort=False)]
-selective_records = [r for t in tables for r in evaluate.score_selective(t, unit=plan.unit, **scoring)]
-mended = [t for t in tables if method in t["model"].iloc[0]]
-cover = pd.concat([evaluate.coverage_curve(t, unit=plan.unit, n_boot=200) for t in mended])
+after_records = evaluate.score(after, unit=plan.unit, **six_metrics, **scoring)
+selective_records = evaluate.score(both, metrics=SELECTIVE_METRICS, unit=plan.unit, **scoring)
+cover = evaluate.coverage_curve(after, unit=plan.unit, n_boot=200)
 display(plots.coverage_curve(cover, title="Accuracy of the surest calls", caption=caption))
 for m in compared:
     old, new = find(records, m, "brier")["value"], find(after_records, f"{m} + {method}", "brier")["value"]
@@ -320,11 +319,11 @@ for m in compared:
 
 # %%
 carried = left_out_models.split(",")
-unseen, unseen_records, gap = pred.iloc[:0], [], {}
+unseen, unseen_records, gap = pred.iloc[:0], records.iloc[:0], {}
 if main.groups.nunique() > 1:
-    unseen = run_models(main, [*carried, "metadata"], "one_dataset_out", **predict, **context)
-    unseen_table, unseen_records = evaluate.figures_table(unseen, units=["dataset_id"], **scoring)
-    display(unseen_table)
+    unseen = cross_validate(main, [*carried, "metadata"], "one_dataset_out", **predict, **context)
+    unseen_records = evaluate.score(unseen, per_study=True, **six_metrics, **scoring)
+    display(evaluate.scores_table(unseen_records, shown, labels=evaluate.FIGURES))
 else:
     say("This collection is one data set; there is no cohort to leave out.")
 
@@ -332,8 +331,8 @@ else:
 if len(unseen):
     n_unseen, cohorts_unseen = unseen["sample_id"].nunique(), unseen["dataset_id"].nunique()
     same = pred[pred["sample_id"].isin(unseen["sample_id"]) & pred["model"].isin(carried)]
-    earlier = evaluate.score_all(same, **scoring | {"n_boot": 0})
-    asked_of = judged if all(find(unseen_records, m, judged)["value"] for m in carried) else "auc"
+    earlier = evaluate.score(same, **scoring | {"n_boot": 0})
+    asked_of = judged if all(find(unseen_records, m, judged)["value"] > 0 for m in carried) else "auc"
     gap = {m: find(unseen_records, m, asked_of)["value"] for m in carried}
     was = {m: find(earlier, m, asked_of)["value"] for m in carried if m in names}
     text = ", ".join(f"`{m}` {v:.3f}, now {gap[m]:.3f}" for m, v in was.items())
@@ -346,13 +345,14 @@ if len(unseen):
 # chromosome? Same predictions, looked at apart.
 
 # %%
-kind_records = []
+kind_records = records.iloc[:0]
 if "tumour_normal" in atlas.obs:
     kind = chosen["sample_id"].map(atlas.obs["tumour_normal"].astype(str))
     for value in sorted(kind.unique()):
         rows = chosen[kind.to_numpy() == value]
-        kind_records += evaluate.score_all(rows, unit="donor_id", suffix=f", {value} samples", **scoring)
-    kinds = pd.DataFrame([r for r in kind_records if r["metric"].startswith("auc") and r["value"] is not None])
+        own = evaluate.score(rows, unit="donor_id", **six_metrics, **scoring)
+        kind_records = pd.concat([kind_records, own.assign(metric=own["metric"] + f", {value} samples")])
+    kinds = kind_records[kind_records["metric"].str.startswith("auc") & kind_records["value"].notna()]
     columns = ["model", "metric", "value", "ci_low", "ci_high", "n_samples", "n_datasets"]
     display(kinds[columns].style.hide().format(precision=3))
     pooled = kinds[kinds["metric"].str.startswith("auc,") & (kinds["model"] == best_model)]
@@ -370,7 +370,7 @@ else:
 # %%
 
 abroad = {"auto": plan.external, "none": ""}.get(external, external)
-ext, ext_records = pred.iloc[:0], []
+ext, ext_records = pred.iloc[:0], records.iloc[:0]
 if abroad:
     other = data.choose_cohorts(datasets.load(abroad), label)
     other = subsample(other, label, per_study=40, seed=seed) if size.per_study else other
@@ -385,12 +385,13 @@ if len(ext):
     near = ext[ext["dataset_id"].isin(alike)]
     shown_ext = pd.concat([ext, near.assign(fold=near["fold"] + ", " + " + ".join(alike) + " alone")])
     for way, part in shown_ext.groupby("fold", sort=False):
-        ext_records += evaluate.score_all(part, unit="donor_id", **scoring | {"dataset": way})
+        own = evaluate.score(part, unit="donor_id", **six_metrics, **scoring | {"dataset": way})
+        ext_records = pd.concat([ext_records, own], ignore_index=True)
     note = plots.caption(ext["sample_id"].nunique(), scheme="external", extra="95 % intervals over patients")
     look = {"title": "Carried to another collection", "caption": note, "labels": labels}
     fig = plots.metrics(ext_records, x="dataset", color="model", metric=["auc", "accuracy"], **look)
     display(fig.update_yaxes(areas))
-    farthest = max((r for r in ext_records if r["metric"] == "auc"), key=lambda r: r["value"])
+    farthest = evaluate.best(ext_records, "auc")
     say(f"What arrives best: `{farthest['model']}`, {farthest['dataset']}: AUC {farthest['value']:.3f}.")
 else:
     say("No second collection is known for this data set; name one with `-p external=...`.")
@@ -434,7 +435,7 @@ reached = ", ".join(f"{v:.3f} (`{m}`)" for m, v in gap.items())
 say(
     f"**Take-home.** {label.capitalize()} is **{verdict}** from small RNAs in this collection. `{best_model}` reaches a"
     f" pooled AUC of {find(records, best_model, 'auc')['value']:.3f}; {blind['value']:.3f} is there without a single"
-    f" sRNA, so their gain is {gain['gain'].iloc[0]:+.3f}. "
+    f" sRNA, so their gain is {gain['difference'].iloc[0]:+.3f}. "
     + (f"In cohorts never seen ({labels[asked_of]}): {reached}. " if reached else "")
     + "**Ask of every figure what the study alone would score, and look within studies before you believe the rest.**"
 )
@@ -456,16 +457,17 @@ if len(unseen):
     assert (unseen.groupby(["model", "dataset_id"])["fold"].nunique() == 1).all(), "no data set is in two folds"
 assert set(pred["dataset_id"]) <= set(per_cohort.loc[per_cohort["use"] == "used", "data set"]), "only usable data sets"
 assert not pred.duplicated(["model", "sample_id"]).any(), "every sample is predicted once by each model"
-assert all(r["ci_low"] - 1e-9 <= r["value"] <= r["ci_high"] + 1e-9 for r in records if r["metric"] == "accuracy")
+right = records[records["metric"] == "accuracy"]
+assert right["value"].between(right["ci_low"] - 1e-9, right["ci_high"] + 1e-9).all()
 if profile != "smoke":
     assert abs(null_mean["auc_within"] - 0.5) < 0.03, "shuffled labels are a coin within data sets"
 if profile != "smoke" and dataset == "demo" and label == "sex":  # where the truth is known
-    of_sets = pd.DataFrame(six_records).query("metric == 'auc'").groupby("features")["value"].mean()
+    of_sets = six_records.query("metric == 'auc'").groupby("features")["value"].mean()
     assert of_sets.idxmax() == "both", "both kinds of features together tell more than either"
 
 # %%
-all_records = six_records + records + each + gain_records + after_records + selective_records
-all_records += unseen_records + kind_records + ext_records
+all_records = [six_records, records, each, gain_records, after_records, selective_records]
+all_records += [unseen_records, kind_records, ext_records]
 write_results(out, "03_sex", all_records, everything)
 numbers = {
     "samples, people, data sets": f"{len(main.y)}, {people}, {main.groups.nunique()}",

@@ -57,8 +57,15 @@ from srna_lib.data import (
     subsample,
     with_every_class,
 )
-from srna_lib.evaluate import SCHEMES, get_profile, run_models
-from srna_lib.report import open_dataset, say, write_card, write_results
+from srna_lib.evaluate import (
+    ORDINAL_METRICS,
+    RANKING_METRICS,
+    SCHEMES,
+    SELECTIVE_METRICS,
+    cross_validate,
+    get_profile,
+)
+from srna_lib.report import RECORD_FIELDS, open_dataset, say, write_card, write_results
 
 # %%
 plots.setup()
@@ -72,6 +79,7 @@ whole = add_age_intervals(whole)
 plan = design(whole, "age_2")
 predict = {"profile": size, "seed": seed, "n_jobs": n_jobs, "cache": Path(out) / "cache"}
 scoring = {"dataset": info["name"], "seed": seed, "n_boot": size.n_boot}
+six_metrics = {"metrics": [*RANKING_METRICS, "accuracy", "balanced_accuracy"]}
 find = evaluate.find
 
 # %% [markdown]
@@ -120,11 +128,11 @@ base, trio = (atlas if partner is None else chosen), ["dl_paper", "rf_paper", "l
 tasks = feature_tasks(base, "age_2", partner)
 schemes = (plan.scheme,) if plan.scheme == "patient_kfold" else ("random_5fold", plan.scheme)
 schemes = schemes[:1] if profile == "smoke" else schemes
-parts = [run_models(t, trio, s, **predict) for s in schemes for t in tasks.values()]
+parts = [cross_validate(t, trio, s, **predict) for s in schemes for t in tasks.values()]
 if len(schemes) > 1:  # the paper's four intervals, too
-    parts.append(run_models(feature_tasks(base, "age_4")[list(tasks)[-1]], trio[:2], schemes[0], **predict))
+    parts.append(cross_validate(feature_tasks(base, "age_4")[list(tasks)[-1]], trio[:2], schemes[0], **predict))
 six = pd.concat(parts, ignore_index=True)
-six_records = evaluate.score_all(six, unit=plan.unit, **scoring)
+six_records = evaluate.score(six, unit=plan.unit, **six_metrics, **scoring)
 any_task = next(iter(tasks.values()))
 
 # %%
@@ -134,7 +142,7 @@ labels |= {"balanced_accuracy": "balanced accuracy", "auc_within": "AUC, mean wi
 labels |= {"r2_within": "R2, mean within data sets", "spearman": "rank correlation"}
 labels |= {"spearman_within": "rank correlation, mean within data sets"}
 plots.metrics(
-    [r | {"model": f"{r['model']}, {r['features']}"} for r in six_records if r["task"] == "age_2"],
+    six_records[six_records["task"] == "age_2"].assign(model=lambda t: t["model"] + ", " + t["features"]),
     metric=["accuracy", "balanced_accuracy", "auc"],
     title=f"Two intervals of age, three models, {len(tasks)} feature sets, {info['title']}",
     caption=plots.caption(len(any_task.y), any_task.groups.nunique(), extra=f"95 % intervals: bootstrap over {drawn}"),
@@ -146,7 +154,7 @@ plots.metrics(
 wanted = [(last, f) for f in single]
 if wanted:
     asked = {"by": "features", "metric": "auc", "unit": plan.unit, "correction": "holm"}
-    sets = evaluate.compare_pairs(six[six["task"] == "age_2"], wanted, **asked, seed=seed, n_boot=size.n_boot)
+    sets = evaluate.compare(six[six["task"] == "age_2"], wanted, **asked, seed=seed, n_boot=size.n_boot)
     shown = ["scheme", "model", "pair", "difference", "ci_low", "ci_high", "p_adjusted", "verdict"]
     display(sets[shown].style.hide().format(precision=3))
     say(f"{sets['test'].iloc[0]}, corrected for {sets['n_comparisons'].iloc[0]} tests: {sets['correction'].iloc[0]}.")
@@ -162,26 +170,25 @@ else:
 
 # %%
 names = {t: (three_models if t == "age_3" else models).split(",") for t in main}
-context = {"adata": atlas, "context": plan.context}
-runs = [run_models(main[t], [*names[t], "metadata", "dummy"], plan.scheme, **predict, **context) for t in main]
+context = {"atlas": atlas, "context": plan.context}
+runs = [cross_validate(main[t], [*names[t], "metadata", "dummy"], plan.scheme, **predict, **context) for t in main]
 pred = pd.concat(runs, ignore_index=True)
-records = [*(ordinal_records := evaluate.ordinal_score(pred, unit=plan.unit, **scoring))]
+records = evaluate.score(pred, metrics=ORDINAL_METRICS, unit=plan.unit, **scoring)
 for t, part in pred.groupby("task", sort=False):
-    figures, own = evaluate.figures_table(part, units=units, **scoring)
-    records += own
-    far = pd.DataFrame([r for r in ordinal_records if r["task"] == t]).pivot(index="model", columns="metric")["value"]
-    for metric in far:
-        figures[metric.replace("_", " "), "value"] = far[metric].map("{:.3f}".format)
+    own = evaluate.score(part, unit=units, per_study=True, **six_metrics, **scoring)
+    records = pd.concat([records, own], ignore_index=True)
     say(f"**{labels[t]}**")
-    display(figures)
+    shown = ["accuracy", "balanced_accuracy", "auc", "auc_within", *ORDINAL_METRICS]
+    display(evaluate.scores_table(records[records["task"] == t], shown, labels=evaluate.FIGURES))
 
 # %%
-usable = [r for r in records if r["value"] is not None and r["model"] in names[r["task"]]]
-inner = {r["task"] for r in usable if r["metric"] == "auc_within"}
+asked = [m in names[t] for t, m in records[["task", "model"]].to_numpy()]
+usable = records[records["value"].notna() & asked]
+inner = set(usable.loc[usable["metric"] == "auc_within", "task"])
 judged = {t: "auc_within" if t in inner else "auc" for t in main}
-winner = {t: evaluate.best([r for r in usable if r["task"] == t], judged[t]) for t in main}
+winner = {t: evaluate.best(usable[usable["task"] == t], judged[t]) for t in main}
 headline = plots.metrics(
-    [r for r in records if r["value"] is not None],
+    records[records["value"].notna()],
     color="task",
     metric=["accuracy", "auc", *(["auc_within"] if inner else [])],
     title=f"Age from small RNAs, {info['title']}",
@@ -193,7 +200,7 @@ headline
 # %%
 for t, best in winner.items():
     own = {m: find(records, best["model"], m, task=t)["value"] for m in ("accuracy", "auc", "interval_distance")}
-    most = evaluate.best([r for r in usable if r["task"] == t])
+    most = evaluate.best(usable[usable["task"] == t])
     say(
         f"**{labels[t]}.** Best by {labels[judged[t]]}: `{best['model']}` ({best['value']:.3f}; pooled AUC"
         f" {own['auc']:.3f}, right for {own['accuracy']:.1%}, {own['interval_distance']:.2f} intervals off on average)."
@@ -205,7 +212,8 @@ for t, best in winner.items():
 # %%
 paper = pd.concat([evaluate.paper_results(t) for t in ("age_2", "age_4")]).assign(source="paper")
 role = dict(zip(tasks, ["sRNA", "contaminant", "both"] if len(tasks) == 3 else ["sRNA"], strict=True))
-ours = pd.DataFrame(six_records + [r for r in records if r["task"] == "age_4"]).query("metric == 'accuracy'")
+ours = pd.concat([six_records, records[(records["task"] == "age_4") & (records["unit"] == plan.unit)]])
+ours = ours.query("metric == 'accuracy'")
 ours = ours.assign(source=ours["scheme"].map(labels), features=ours["features"].replace(role))
 beside = pd.concat([paper, ours], ignore_index=True).sort_values(["task", "model", "features"], kind="stable")
 beside["quantity"] = beside["task"].map(labels) + ": " + beside["model"] + ", " + beside["features"]
@@ -224,12 +232,14 @@ display(figure)
 
 # %%
 quantities = [*quantity_models.split(","), "metadata", "mean"]
-numbers = run_models(years, quantities, plan.scheme, **predict, **context)
-by_years, year_records = evaluate.quantity_score(numbers, unit=plan.unit, per_dataset=True, **scoring)
-best_years = min((r for r in year_records if r["metric"] == "mae"), key=lambda r: r["value"])
+numbers = cross_validate(years, quantities, plan.scheme, **predict, **context)
+year_records = evaluate.score(numbers, unit=plan.unit, per_study=True, **scoring)
+errors = year_records[(year_records["metric"] == "mae") & year_records["study"].isna()]
+best_years = errors.loc[errors["value"].idxmin()]
 of = {key: part for table in (pred, numbers) for key, part in table.groupby(["task", "model"])}
 clock = of["age_years", best_years["model"]]
-display(by_years)
+shown = ["mae", "r2", "mae_within", "r2_within", "coverage:0.5", "coverage:0.9"]
+display(evaluate.scores_table(year_records, shown))
 nothing = find(year_records, "mean", "mae")["value"]
 say(
     f"Best: `{best_years['model']}`, wrong by {best_years['value']:.1f} years on average; by {nothing:.1f} who always"
@@ -239,7 +249,7 @@ say(
 # %%
 
 measured = {"unit": plan.unit, "seed": seed, "n_boot": size.n_boot}
-covered = pd.concat([evaluate.coverage_table(of["age_years", m], **measured) for m in quantities], ignore_index=True)
+covered = evaluate.coverage_table(numbers, **measured)
 off = (covered["measured"] - covered["stated"]).abs()
 promise = covered.rename(columns={"stated": "predicted", "measured": "observed"})
 figure = plots.reliability(
@@ -251,8 +261,8 @@ display(covered[["model", "stated", "measured", "ci_low", "ci_high", "mean_width
 # %%
 title = f"Predicted and true age, {best_years['model']}"
 display(plots.predicted_against_true(clock, title=title, caption=caption))
-each = [r for r in year_records if r["model"] in (best_years["model"], "metadata")]
-if any(r["metric"].startswith("r2:") and r["value"] is not None for r in each):
+each = year_records[year_records["model"].isin([best_years["model"], "metadata"])]
+if each.loc[(each["metric"] == "r2") & each["study"].notna(), "value"].notna().any():
     look = {"title": "R2 in every data set by itself", "caption": caption, "labels": labels | {"r2": "R2"}}
     display(plots.forest(each, "r2", mean="r2_within", reference=0, **look))
 worst = covered.loc[off.idxmax()]
@@ -273,14 +283,14 @@ if info["simulated"]:
     say("These data are simulated, and their truth is known: they need no positive control. Real data get one here.")
 else:
     days = make_quantity_task(lung := datasets.load("fetal_lung"), "gestational_age_days")
-    control = run_models(days, control_models.split(","), "patient_kfold", adata=lung, **predict)
+    control = cross_validate(days, control_models.split(","), "donor", atlas=lung, **predict)
     alone = scoring | {"dataset": "fetal_lung"}
-    shown_control, control_records = evaluate.quantity_score(control, unit="donor_id", **alone)
-    display(shown_control.drop(columns=["MAE within", "R2 within"]))
+    control_scores = evaluate.score(control, unit="donor_id", **alone)
+    display(evaluate.scores_table(control_scores, ["mae", "r2", "coverage:0.5", "coverage:0.9"]))
     lungs = dict(iter(control.groupby("model")))
-    pair, alone = (lungs["kernel_tmm"], lungs["metadata"]), alone | {"metrics": ("r2",), "unit": "donor_id"}
-    control_gain, own = evaluate.gain_over_metadata(*pair, **alone)
-    control_records, works = control_records + own, control_gain["verdict"].iloc[0] == evaluate.PREDICTABLE
+    pair, alone = (lungs["kernel_tmm"], lungs["metadata"]), alone | {"metrics": ("r2",), "unit": ["donor_id"]}
+    control_gain, verdict, own = evaluate.judge(*pair, **alone)
+    control_records, works = [control_scores, own.iloc[:-1]], verdict == evaluate.PREDICTABLE
 
 # %%
 if control_gain is not None:
@@ -288,8 +298,8 @@ if control_gain is not None:
     title = f"Positive control: gestational age, {lung.uns['srna']['title']}"
     display(plots.predicted_against_true(lungs["kernel_tmm"], unit="days", title=title, caption=note))
     say(
-        f"`kernel_tmm`: R2 {find(control_records, 'kernel_tmm', 'r2')['value']:.3f}, wrong by"
-        f" {find(control_records, 'kernel_tmm', 'mae')['value']:.2f} days on average in {len(days.y)} samples."
+        f"`kernel_tmm`: R2 {find(control_scores, 'kernel_tmm', 'r2')['value']:.3f}, wrong by"
+        f" {find(control_scores, 'kernel_tmm', 'mae')['value']:.2f} days on average in {len(days.y)} samples."
         f" {evaluate.sentence(control_gain.iloc[0])}"
         + (" The tool works; what follows is about the data." if works else " Mistrust what follows.")
     )
@@ -311,9 +321,8 @@ null = pd.concat(
 )
 few = min(times, 2)  # years take six models a fold
 null_years = evaluate.run_null(years, atlas, fast, plan.scheme, n_permutations=few, **shuffling)
-null_values = pd.concat([evaluate.null_figures(part) for _, part in null.groupby("task", sort=False)])
 ranks = ("spearman", "spearman_within")
-null_values = pd.concat([null_values, evaluate.null_figures(null_years, ranks)]).dropna(subset=["value"])
+null_values = pd.concat([evaluate.null_scores(null), evaluate.null_scores(null_years, ranks)]).dropna(subset=["value"])
 null_mean = null_values.groupby(["task", "metric"], sort=False)["value"].mean()
 
 # %%
@@ -334,17 +343,17 @@ display(figure)
 text = "; ".join(f"{labels[t]}, {labels[m]} {v:.3f}" for (t, m), v in null_mean.items())
 say(f"Means with shuffled ages: {text}. By chance an area is one half and a rank correlation zero.")
 rank = {m: find(year_records, fast, m)["value"] for m in ranks}
-say("With the true ages in years: " + ", ".join(f"{labels[m]} {v:.3f}" for m, v in rank.items() if v) + ".")
+say("With the true ages in years: " + ", ".join(f"{labels[m]} {v:.3f}" for m, v in rank.items() if pd.notna(v)) + ".")
 
 # %%
 best_of = {t: best["model"] for t, best in winner.items()} | {"age_years": best_years["model"]}
 asks = {t: ("auc", "auc_within") if judged[t] == "auc_within" else ("auc",) for t in main}
-asks |= {"age_years": ("r2", "r2_within") if find(year_records, "mean", "r2_within")["value"] is not None else ("r2",)}
+asks |= {"age_years": ("r2", "r2_within") if pd.notna(find(year_records, "mean", "r2_within")["value"]) else ("r2",)}
 gains, verdicts, gain_records, r2_names = [], {}, [], {f"^{k};": f"{labels[k]};" for k in asks["age_years"]}
 for t, m in best_of.items():
-    found, verdicts[t], own = evaluate.judge(of[t, m], of[t, "metadata"], metrics=asks[t], units=units, **scoring)
+    found, verdicts[t], own = evaluate.judge(of[t, m], of[t, "metadata"], metrics=asks[t], unit=units, **scoring)
     gains.append(found.assign(row=labels[t] + ": " + found["row"].replace(r2_names, regex=True)))
-    gain_records += own
+    gain_records.append(own)
     say(evaluate.sentence(found.sort_values("ci_low", na_position="first").iloc[0]))
 gain = pd.concat(gains, ignore_index=True)
 title = "What the best recipe of each task knows beyond the metadata"
@@ -363,7 +372,7 @@ in_years = [("forest", "ridge"), ("tissue_input", "ridge"), ("partial_pooling", 
 metric, tests = judged["age_2"] if len(set(judged.values())) == 1 else "auc", []
 for test in ("bootstrap", "corrected_t"):
     for data, asked, by in ((pred, pairs, metric), (numbers, in_years, "mae")):
-        tests.append(evaluate.compare_pairs(data, asked, test=test, metric=by, **measured))
+        tests.append(evaluate.compare(data, asked, test=test, metric=by, **measured))
 tests = pd.concat(tests, ignore_index=True)
 tests["row"] = tests["task"].map(labels) + ": " + tests["pair"]
 tests["short"] = tests["test"].str.split(" \\(| over").str[0]
@@ -395,17 +404,16 @@ say(f"After {by_groups['correction'].iloc[0]}: {'; '.join(found) or 'no differen
 method = "isotonic" if len(years.y) >= 1000 else "sigmoid"
 before = pd.concat([of[t, best_of[t]] for t in ("age_2", "age_4")], ignore_index=True)
 after = evaluate.calibrate(before, method)
-tables = [part for t in (before, after) for _, part in t.groupby(["task", "model"], sort=False)]
-binned = [evaluate.reliability_table(t, unit=plan.unit, n_boot=200) for t in tables]
-stated = pd.concat([t.assign(curve=labels[t["task"].iloc[0]] + ", " + t["model"]) for t in binned])
+both = pd.concat([before, after], ignore_index=True)
+stated = evaluate.reliability_table(both, unit=plan.unit, n_boot=200)
+stated["curve"] = stated["task"].map(labels) + ", " + stated["model"]
 title = f"Stated probability of the interval that is called, before and after calibration ({method})"
 plots.reliability(stated, "curve", title=title, caption=caption)
 
 # %%
-after_records = evaluate.score_all(after, unit=plan.unit, **scoring)
-selective_records = [r for t in tables for r in evaluate.score_selective(t, unit=plan.unit, **scoring)]
-mended = [part for _, part in after.groupby("task", sort=False)]
-cover = pd.concat([evaluate.coverage_curve(t, unit=plan.unit, n_boot=200) for t in mended])
+after_records = evaluate.score(after, unit=plan.unit, **six_metrics, **scoring)
+selective_records = evaluate.score(both, metrics=SELECTIVE_METRICS, unit=plan.unit, **scoring)
+cover = evaluate.coverage_curve(after, unit=plan.unit, n_boot=200)
 title = "Accuracy of the surest calls"
 display(plots.coverage_curve(cover.replace({"task": labels}), "task", title=title, caption=caption))
 for t in ("age_2", "age_4"):
@@ -455,13 +463,13 @@ for what, part in contrast.groupby("what", sort=False):
 # Leave a whole data set out, and the question is about a tissue or laboratory that no model was trained on.
 
 # %%
-unseen, unseen_records, gap = pred.iloc[:0], [], {}
+unseen, unseen_records, gap = pred.iloc[:0], records.iloc[:0], {}
 if n_studies > 1:
-    unseen = run_models(
+    unseen = cross_validate(
         main["age_2"], [*left_out_models.split(","), "metadata"], "one_dataset_out", **predict, **context
     )
-    unseen_table, unseen_records = evaluate.figures_table(unseen, units=["dataset_id"], **scoring)
-    display(unseen_table)
+    unseen_records = evaluate.score(unseen, per_study=True, **six_metrics, **scoring)
+    display(evaluate.scores_table(unseen_records, ["accuracy", "auc", "auc_within"], labels=evaluate.FIGURES))
     gap = {m: find(unseen_records, m, "auc")["value"] for m in names["age_2"] if m in set(unseen["model"])}
     then = {m: find(records, m, "auc", task="age_2")["value"] for m in gap}
     text = ", ".join(f"`{m}` {then[m]:.3f} -> {v:.3f}" for m, v in gap.items())
@@ -510,13 +518,13 @@ if plan.scheme == "patient_kfold" and len(years.y) > 3000:
 
 # %%
 accel_records = [
-    best_years
+    dict(best_years[list(RECORD_FIELDS)])
     | {"metric": f"acceleration:{r['what']}, {r['stratum']}", "value": r["difference"]}
     | {k: r[k] for k in ("ci_low", "ci_high", "n_samples")}
     for r in contrast.to_dict("records")
 ]
-all_records = [*six_records, *records, *year_records, *control_records, *gain_records]
-all_records += [*after_records, *selective_records, *unseen_records, *accel_records]
+all_records = [six_records, records, year_records, *control_records, *gain_records]
+all_records += [after_records, selective_records, unseen_records, *accel_records]
 text = figures.astype({"y_true": str, "y_pred": str})  # one column holds intervals and years
 write_results(out, "04_age", all_records, pd.concat([classes, text], ignore_index=True))
 
@@ -526,7 +534,7 @@ key |= {f"verdict, {labels[t]}": v for t, v in verdicts.items()}
 key |= {f"{labels[t]}, {labels[judged[t]]}": f"{b['model']} {b['value']:.3f}" for t, b in winner.items()}
 key |= {"wrong by, on average": f"{best_years['value']:.1f} years ({nothing:.1f} for the mean)"}
 if control_gain is not None:
-    key |= {"positive control, R2": f"{find(control_records, 'kernel_tmm', 'r2')['value']:.3f}"}
+    key |= {"positive control, R2": f"{find(control_scores, 'kernel_tmm', 'r2')['value']:.3f}"}
 run = {"dataset": dataset, "profile": profile, "seed": seed, "min_per_sex": needed}
 title = "How old is the donor, and would the small RNAs admit that they do not know?"
 write_card(out, "04_age", title=title, key_numbers=key, figure=headline, atlas_info=info, parameters=run)

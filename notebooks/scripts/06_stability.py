@@ -47,7 +47,7 @@ from IPython.display import display
 
 from srna_lib import data, plots
 from srna_lib.data import make_task, subsample
-from srna_lib.evaluate import fit_fold, get_profile, some_splits
+from srna_lib.evaluate import fit_fold, get_profile, make_splits
 from srna_lib.models import recipe
 from srna_lib.report import open_dataset, say, write_card, write_results
 from srna_lib.stability import (
@@ -106,7 +106,7 @@ forest = recipe("rf_paper", seed=seed, **size.changes.get("rf_paper", {}))
 walking = {"masking": masking, "recompute_every": recompute_every or None}
 jobs = 1 if profile == "smoke" else n_jobs  # starting a process takes longer than a small fold
 running = {"seed": seed, "forest": forest, "n_jobs": jobs, "cache": f"{out}/cache", "name": network}
-random_folds = some_splits(task, "random_5fold", n_splits=size.n_splits, seed=seed)
+random_folds = make_splits(task, "random_5fold", n_splits=size.n_splits, seed=seed)
 all_orders = list(dict.fromkeys([order, *ORDERS]))
 controls = {"smoke": 20, "demo": 20, "full": 100}[profile]  # samples per fold that also walk in the other two orders
 beside = {"scheme": "random_5fold", "orders": all_orders, "controls": controls}
@@ -279,7 +279,7 @@ plots.steps_by_class(
 # beside the scores that cost nothing: maximum probability, margin, entropy.
 
 # %%
-studies_out = some_splits(task, "one_dataset_out", most=size.max_datasets_out, seed=seed)
+studies_out = make_splits(task, "one_dataset_out", most=size.max_datasets_out, seed=seed)
 unseen_flips = cross_flips(task, model, studies_out, scheme="one_dataset_out", orders=[order], **walking, **running)
 unseen = firmness(unseen_flips)
 worth = auroc_table(unseen, **counting)
@@ -392,7 +392,7 @@ atlas = data.with_label(atlas, "age_2") if "age_2" in wanted else atlas
 people_flips, folding = {}, {"n_splits": size.n_splits, "seed": seed}
 for what in wanted:
     persons = make_task(atlas, what, min_class_size=5, features="both")
-    parts = some_splits(persons, "random_5fold", **folding)
+    parts = make_splits(persons, "random_5fold", **folding)
     people_flips[what] = cross_flips(persons, model, parts, **beside, **walking, **running)
 
 # %%

@@ -1,103 +1,13 @@
-"""Age in particular: errors of ordered intervals, figures of predicted years, and apparent age acceleration."""
+"""Apparent age acceleration."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from srna_lib.errors import InputError
-from srna_lib.evaluate.bootstrap import Figures, bootstrap, interval, make_record
-from srna_lib.evaluate.metrics import IDENTITY, check_table, probabilities, score_quantity
-
-ORDINAL = ("interval_distance", "quadratic_kappa")
-_SHOWN = ("mae", "r2", "mae_within", "r2_within")
-
-
-def ordinal_score(
-    predictions: pd.DataFrame, *, dataset: str, unit: str = "dataset_id", seed: int = 0, n_boot: int = 1000
-) -> list[dict[str, Any]]:
-    """How far off are calls of ordered classes, of every task and model in a table.
-
-    Accuracy calls every error the same; these two count a neighbouring interval as a small error.
-
-    Parameters
-    ----------
-    predictions : DataFrame
-        Out-of-fold tables with probabilities, one below the other. Class names sorted as text are in order
-        (`contexts.add_age_intervals`).
-    dataset, unit, seed, n_boot
-        As in `ranking_metrics.score`.
-
-    Returns
-    -------
-    list of dict
-        Records ``interval_distance``: mean distance between true and called interval, in intervals (0 is perfect);
-        ``quadratic_kappa``: Cohen's kappa with quadratic weights (1 is perfect, 0 what chance reaches), None where
-        neither truth nor calls vary.
-
-    References
-    ----------
-    Cohen 1968, Weighted kappa, doi:10.1037/h0026256; scikit-learn's ``cohen_kappa_score`` gives the same value.
-    """
-    records = []
-    for _, part in predictions.groupby(list(IDENTITY), sort=False):
-        check_table(part, ["y_pred"])
-        classes = pd.Index(sorted(probabilities(part)[0]))
-        true, called = (classes.get_indexer(part[c].astype(str)) for c in ("y_true", "y_pred"))
-        values, draws = bootstrap(_ordinal(true, called, len(classes)), part, unit=unit, n_boot=n_boot, seed=seed)
-        few = unit == "dataset_id" and part["dataset_id"].nunique() < 2  # one study cannot say how studies vary
-        records += [
-            make_record(part, m, values[m], draws[m][:0] if few else draws[m], dataset=dataset, seed=seed)
-            for m in ORDINAL
-        ]
-    return records
-
-
-def quantity_score(
-    predictions: pd.DataFrame,
-    *,
-    dataset: str,
-    unit: str = "dataset_id",
-    per_dataset: bool = False,
-    seed: int = 0,
-    n_boot: int = 1000,
-) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
-    """Figures of several models of a quantity, as a table and as records.
-
-    Parameters
-    ----------
-    predictions : DataFrame
-        Out-of-fold tables with numbers in ``y_true`` and ``y_pred``, one below the other.
-    dataset, unit, per_dataset, seed, n_boot
-        As in `regression_metrics.score`.
-
-    Returns
-    -------
-    table : DataFrame, one row per model
-        MAE and R2, pooled and within studies, and measured coverage of each stated interval, as text.
-    records : list of dict
-        As from `regression_metrics.score`.
-    """
-    records: list[dict[str, Any]] = []
-    rows: dict[str, dict[str, str]] = {}
-    for (*_, model), part in predictions.groupby(["task", "features", "scheme", "model"], sort=False):
-        own = score_quantity(
-            part.dropna(axis=1, how="all"),
-            dataset=dataset,
-            unit=unit,
-            per_dataset=per_dataset,
-            seed=seed,
-            n_boot=n_boot,
-        )
-        if unit == "dataset_id" and part["dataset_id"].nunique() < 2:
-            own = [r | {"ci_low": None, "ci_high": None} for r in own]
-        records += own
-        covered = [r["metric"] for r in own if r["metric"].startswith("coverage:")]
-        cells = {r["metric"]: _cell(r) for r in own if r["metric"] in (*_SHOWN, *covered)}
-        rows[str(model)] = {_printed(m): cells.get(m, "") for m in (*_SHOWN, *covered)}
-    return pd.DataFrame(rows).T.rename_axis("model"), records
+from srna_lib.evaluate.bootstrap import bootstrap, study_interval
+from srna_lib.evaluate.metrics import check_table
 
 
 def apparent_acceleration(predictions: pd.DataFrame, *, min_per_dataset: int = 10) -> pd.DataFrame:
@@ -134,19 +44,19 @@ def apparent_acceleration(predictions: pd.DataFrame, *, min_per_dataset: int = 1
     """
     check_table(predictions, ["y_pred"])
     out = predictions[[c for c in predictions if not str(c).startswith(("low_", "high_"))]].reset_index(drop=True)
-    true, called = out["y_true"].astype(float), out["y_pred"].astype(float)
-    if not (np.isfinite(true).all() and np.isfinite(called).all()):
+    true, predicted = out["y_true"].astype(float), out["y_pred"].astype(float)
+    if not (np.isfinite(true).all() and np.isfinite(predicted).all()):
         raise InputError("out-of-fold table: ages are missing among y_true or y_pred; expected finite numbers.")
     study = out["dataset_id"].astype(str)
-    means = pd.DataFrame({"true": true, "called": called}).groupby(study).transform("mean")
-    x, y = true - means["true"], called - means["called"]
+    means = pd.DataFrame({"true": true, "predicted": predicted}).groupby(study).transform("mean")
+    x, y = true - means["true"], predicted - means["predicted"]
     squares = (x**2).groupby(study).sum()
     counts = study.value_counts().reindex(squares.index)
     common = float((x * y).sum() / (x**2).sum()) if (x**2).sum() > 0 else 0.0
     own = (x * y).groupby(study).sum() / squares.where(squares > 0)
     slopes = own.where((counts >= min_per_dataset) & own.notna(), common)
     slope = study.map(slopes).astype(float)
-    return out.assign(gap=called - true, slope=slope, acceleration=y - slope * x)
+    return out.assign(gap=predicted - true, slope=slope, acceleration=y - slope * x)
 
 
 def acceleration_contrast(
@@ -195,7 +105,7 @@ def acceleration_contrast(
         return pd.DataFrame(columns=["stratum", "difference", "ci_low", "ci_high", "n_samples"])
     value = used["acceleration"].to_numpy(dtype=float)
 
-    def measure(weights: np.ndarray) -> Figures:
+    def measure(weights: np.ndarray) -> dict[str, np.ndarray]:
         figures, total, mass = {}, np.zeros(len(weights)), np.zeros(len(weights))
         for name, rows in members.items():
             a, b = weights * (rows & first), weights * (rows & ~first)
@@ -212,39 +122,7 @@ def acceleration_contrast(
     values, draws = bootstrap(measure, used, unit=unit, n_boot=n_boot, seed=seed)
     rows = []
     for name, difference in values.items():
-        low, high = interval(draws[name], level)
+        low, high = study_interval(draws[name], level)
         n = int(sum(m.sum() for m in members.values()) if name == "all strata" else members[name].sum())
         rows.append({"stratum": name, "difference": difference, "ci_low": low, "ci_high": high, "n_samples": n})
     return pd.DataFrame(rows)
-
-
-def _ordinal(true: np.ndarray, called: np.ndarray, n_classes: int) -> Any:
-    distance = np.abs(true - called).astype(float)
-    hot_true, hot_called = np.eye(n_classes)[true], np.eye(n_classes)[called]
-    cost = (np.arange(n_classes)[:, None] - np.arange(n_classes)) ** 2.0
-
-    def measure(weights: np.ndarray) -> Figures:
-        total = weights.sum(axis=1)
-        expected = np.einsum("ri,ij,rj->r", weights @ hot_true, cost, weights @ hot_called) / total
-        observed = weights @ distance**2
-        with np.errstate(invalid="ignore", divide="ignore"):
-            kappa = np.where(expected > 0, 1 - observed / expected, np.nan)
-        return {"interval_distance": weights @ distance / total, "quadratic_kappa": kappa}
-
-    return measure
-
-
-def _printed(metric: str) -> str:
-    kind, _, level = metric.partition(":")
-    if level:
-        return f"inside the {float(level):.0%} interval"
-    return kind.replace("mae", "MAE").replace("r2", "R2").replace("_", " ")
-
-
-def _cell(record: dict[str, Any]) -> str:
-    if record["value"] is None:
-        return ""
-    style = ".1f" if record["metric"].startswith("mae") else ".3f"
-    if record["ci_low"] is None:
-        return f"{record['value']:{style}}"
-    return f"{record['value']:{style}} [{record['ci_low']:{style}}, {record['ci_high']:{style}}]"

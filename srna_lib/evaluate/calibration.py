@@ -7,7 +7,6 @@ study, or a patient, is on both sides, and the map would learn the confidence of
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,8 +16,8 @@ from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
 from srna_lib.errors import InputError
-from srna_lib.evaluate.bootstrap import Figures, bootstrap, interval, make_record
-from srna_lib.evaluate.metrics import IDENTITY, check_table, probabilities
+from srna_lib.evaluate.bootstrap import bootstrap, study_interval
+from srna_lib.evaluate.metrics import IDENTITY, check_table, each_model, probabilities
 
 METHODS = {
     "isotonic": "any rising curve (needs about a thousand samples)",
@@ -33,7 +32,7 @@ def reliability_table(
     *,
     of: str | None = None,
     n_bins: int = 10,
-    unit: str | None = "dataset_id",
+    unit: str = "dataset_id",
     n_boot: int = 1000,
     seed: int = 0,
     level: float = 0.95,
@@ -42,112 +41,51 @@ def reliability_table(
 
     Parameters
     ----------
-    predictions : DataFrame, one row per sample
-        Out-of-fold table of one task, model and scheme.
+    predictions : DataFrame, one row per model and sample
+        Out-of-fold tables.
     of : str, optional
-        Class whose probability is looked at. By default the confidence in the called class, against how often the
-        call is right.
+        Class whose probability is looked at. By default the confidence in the predicted class, against how often it is
+        correct.
     n_bins : int, default 10
         Bins; equal probabilities stay together, so a model of few distinct values has fewer.
-    unit : str or None, default "dataset_id"
-        What the bootstrap draws (`resampling.UNITS`); None for Wilson intervals, which take samples as independent.
-    n_boot, seed, level
-        As in `metrics.score`.
+    unit, n_boot, seed, level
+        As in `score`.
 
     Returns
     -------
-    DataFrame, one row per bin
+    DataFrame, one row per model and bin
         ``task, model, features, scheme, of, bin, n_samples, lowest, highest, predicted`` (mean stated probability),
-        ``observed, ci_low, ci_high, interval`` (how it was made).
+        ``observed, ci_low, ci_high``.
 
     Raises
     ------
     InputError
-        Missing columns, several models, or no such class.
+        Missing columns, or no such class.
     """
-    stated, happened = _stated(predictions, of)
-    bins = _bins(stated, n_bins)
-    n = bins.max() + 1
-    counts, rows = np.bincount(bins), []
-    bounds: list[tuple[float | None, float | None]]
-    if unit is None:
-        bounds = [_wilson(happened[bins == i].sum(), counts[i], level) for i in range(n)]
-    else:
-        hot = np.eye(n)[bins]
+    tables = []
+    for part in each_model(predictions):
+        stated, happened = _stated(part, of)
+        bins = _bins(stated, n_bins)
+        hot = np.eye(bins.max() + 1)[bins]
 
-        def measure(weights: np.ndarray) -> Figures:
+        def measure(weights: np.ndarray, hot: np.ndarray = hot, happened: np.ndarray = happened) -> dict:
             with np.errstate(invalid="ignore", divide="ignore"):
                 share = ((weights * happened) @ hot) / (weights @ hot)
-            return {str(i): share[:, i] for i in range(n)}
+            return dict(enumerate(share.T))
 
-        draws = bootstrap(measure, predictions, unit=unit, n_boot=n_boot, seed=seed)[1]
-        bounds = [interval(draws[str(i)], level) for i in range(n)]
-    head = {k: predictions[k].iloc[0] for k in IDENTITY}
-    for i, (low, high) in enumerate(bounds):
-        inside = bins == i
-        rows.append(
-            {
-                **head,
-                "of": of or "called class",
-                "bin": i,
-                "n_samples": int(counts[i]),
-                "lowest": stated[inside].min(),
-                "highest": stated[inside].max(),
-                "predicted": stated[inside].mean(),
-                "observed": happened[inside].mean(),
-                "ci_low": low,
-                "ci_high": high,
-                "interval": "Wilson" if unit is None else f"bootstrap over {unit}",
-            }
-        )
-    return pd.DataFrame(rows)
-
-
-def calibration_error(
-    predictions: pd.DataFrame,
-    *,
-    dataset: str,
-    of: str | None = None,
-    n_bins: int = 10,
-    unit: str = "dataset_id",
-    n_boot: int = 1000,
-    seed: int = 0,
-    level: float = 0.95,
-) -> list[dict[str, Any]]:
-    """Expected calibration error, and how much of it a perfectly calibrated model would have by chance.
-
-    Parameters
-    ----------
-    predictions, of, n_bins, n_boot, seed, level
-        As in `reliability_table`.
-    dataset : str
-        Data set name, written into the records.
-    unit : str, default "dataset_id"
-        What the bootstrap draws.
-
-    Returns
-    -------
-    list of dict
-        Two records: ``ece``, the mean over bins, weighted by their samples, of the distance between stated
-        probability and observed frequency; and ``ece_chance``, its mean where outcomes are drawn from the stated
-        probabilities themselves, independently (with the interval of those draws): the smallest error that the
-        number of samples can tell from none.
-    """
-    stated, happened = _stated(predictions, of)
-    bins = _bins(stated, n_bins)
-    hot = np.eye(bins.max() + 1)[bins]
-
-    def error(weights: np.ndarray, outcome: np.ndarray) -> np.ndarray:
-        return np.abs((weights * (outcome - stated)) @ hot).sum(axis=1) / weights.sum(axis=1)
-
-    values, draws = bootstrap(lambda w: {"ece": error(w, happened)}, predictions, unit=unit, n_boot=n_boot, seed=seed)
-    rng, once = np.random.default_rng(seed), np.ones((1, len(stated)))
-    chance = np.array([error(once, rng.random(len(stated)) < stated)[0] for _ in range(min(n_boot, 200))])
-    options: dict[str, Any] = {"dataset": dataset, "seed": seed, "level": level}
-    return [
-        make_record(predictions, "ece", values["ece"], draws["ece"], **options),
-        make_record(predictions, "ece_chance", chance.mean() if len(chance) else np.nan, chance, **options),
-    ]
+        draws = bootstrap(measure, part, unit=unit, n_boot=n_boot, seed=seed)[1]
+        ends = np.array([study_interval(draws[i], level) for i in range(bins.max() + 1)])
+        each = pd.DataFrame({"bin": bins, "stated": stated, "happened": happened}).groupby("bin")
+        table = each.agg(
+            n_samples=("stated", "size"),
+            lowest=("stated", "min"),
+            highest=("stated", "max"),
+            predicted=("stated", "mean"),
+            observed=("happened", "mean"),
+        ).reset_index()
+        head = {k: part[k].iloc[0] for k in IDENTITY} | {"of": of or "called class"}
+        tables.append(table.assign(**head, ci_low=ends[:, 0], ci_high=ends[:, 1]))
+    return pd.concat(tables, ignore_index=True)
 
 
 def calibrate(predictions: pd.DataFrame, method: str = "isotonic", *, groups: str | None = None) -> pd.DataFrame:
@@ -236,16 +174,6 @@ def _bins(values: np.ndarray, n_bins: int) -> np.ndarray:
     """Bin of each value, of about equal size; equal values are in one bin, and no bin is empty."""
     edges = np.unique(np.quantile(values, np.linspace(0, 1, n_bins + 1)[1:-1]))
     return np.unique(np.searchsorted(edges, values, side="left"), return_inverse=True)[1]
-
-
-def _wilson(successes: float, n: int, level: float) -> tuple[float, float]:
-    """Interval of a share (Wilson 1927)."""
-    from scipy.stats import norm
-
-    z, share = float(norm.ppf((1 + level) / 2)), successes / n
-    middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
-    return float(max(0, middle - half)), float(min(1, middle + half))
 
 
 def _fit(method: str, p: np.ndarray, true: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from pathlib import Path
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import anndata as ad
@@ -20,13 +19,13 @@ from srna_lib.data import (
     permute,
     shared_names,
     to_stem_loop,
-    with_context,
 )
 from srna_lib.errors import InputError
-from srna_lib.evaluate.bootstrap import bootstrap, interval, make_record
-from srna_lib.evaluate.crossval import Profile, Split, build_recipe, cross_validate, run_models
-from srna_lib.evaluate.metrics import prepare_quantity, prepare_ranking, same_rows
-from srna_lib.models import CONDITIONED
+from srna_lib.evaluate.bootstrap import UNITS
+from srna_lib.evaluate.comparison import compare
+from srna_lib.evaluate.crossval import cross_validate
+from srna_lib.evaluate.metrics import COLUMNS, FIGURES, score
+from srna_lib.evaluate.splits import Split
 
 PREDICTABLE, NOT_PREDICTABLE = "predictable", "not predictable here"
 
@@ -38,13 +37,9 @@ def run_null(
     scheme: str,
     *,
     n_permutations: int,
-    profile: Profile,
     within: Iterable[str] = ("dataset_id", "tissue"),
-    context: tuple[str, ...] = ("dataset_id", "tumour_normal"),
     seed: int = 0,
-    n_jobs: int = 1,
-    cache: Path | str | None = None,
-    progress: bool = True,
+    **options: Any,
 ) -> pd.DataFrame:
     """Predict shuffled labels, the whole experiment again for each shuffle.
 
@@ -57,158 +52,100 @@ def run_null(
     model : str
         Recipe; a fast one will do, leakage shows in any.
     scheme : str
-        One of `validate.SCHEMES`.
+        As in `make_splits`.
     n_permutations : int
         Shuffles; the mean of several is steadier than one.
-    profile, context, n_jobs, cache, progress
-        As in `experiment.run_models`.
     within : iterable of str
-        As in `contexts.permute`.
+        Columns of ``obs`` within which labels are shuffled (`data.permute`).
     seed : int, default 0
         Seed of the first shuffle; the next ones follow.
+    **options
+        As in `cross_validate`.
 
     Returns
     -------
     DataFrame
         Out-of-fold tables one below the other; ``model`` is ``<model>, labels shuffled``, ``permutation`` counts.
     """
-    columns = tuple(within)
     tables = []
     for number in range(n_permutations):
-        shuffled = permute(task, adata, within=columns, seed=seed + number)
-        table = run_models(
-            shuffled,
-            [model],
-            scheme,
-            profile=profile,
-            seed=seed,
-            n_jobs=n_jobs,
-            cache=cache,
-            progress=progress,
-            adata=adata,
-            context=context,
-        )
+        shuffled = permute(task, adata, within=tuple(within), seed=seed + number)
+        table = cross_validate(shuffled, model, scheme, atlas=adata, seed=seed, **options)
         tables.append(table.assign(model=f"{model}, labels shuffled", permutation=number))
     return pd.concat(tables, ignore_index=True)
 
 
-def null_figures(null: pd.DataFrame, metrics: Iterable[str] = ("auc", "auc_within")) -> pd.DataFrame:
-    """Figure of every shuffle.
-
-    Parameters
-    ----------
-    null : DataFrame
-        From `run_null`.
-    metrics : iterable of str, default ("auc", "auc_within")
-        Figures of `ranking_metrics` (or of `regression_metrics` where a quantity is predicted).
-
-    Returns
-    -------
-    DataFrame, one row per shuffle and figure
-        ``task, model, permutation, metric, value``.
-    """
-    rows = []
-    for number, part in null.groupby("permutation", sort=True):
-        values, _ = _drawn(part, "dataset_id", 0, 0)
-        head = {"task": part["task"].iloc[0], "model": part["model"].iloc[0], "permutation": number}
-        rows += [head | {"metric": m, "value": values[m]} for m in metrics]
-    return pd.DataFrame(rows)
+def null_scores(null: pd.DataFrame, metrics: Iterable[str] = ("auc", "auc_within")) -> pd.DataFrame:
+    """Scores of every shuffle, as from `score` without intervals, with ``permutation``."""
+    parts = null.groupby(["model", "task", "permutation"], sort=False)
+    return pd.concat(
+        [score(part, metrics=metrics, n_boot=0).assign(permutation=key[2]) for key, part in parts], ignore_index=True
+    )
 
 
-def gain_over_metadata(
+def judge(
     predictions: pd.DataFrame,
     metadata: pd.DataFrame,
     *,
-    dataset: str,
-    metrics: Iterable[str] = ("auc", "auc_within"),
-    unit: str = "dataset_id",
+    dataset: str = "",
+    metrics: Sequence[str] = ("auc", "auc_within"),
+    unit: Sequence[str] = ("donor_id", "dataset_id"),
     seed: int = 0,
     n_boot: int = 1000,
-    level: float = 0.95,
-) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
-    """What a model knows beyond study, tissue, platform and depth, and whether that is more than nothing.
+) -> tuple[pd.DataFrame, str, pd.DataFrame]:
+    """Decide whether a task is predictable: every gain over the metadata must lie above zero, over every unit.
 
     Parameters
     ----------
     predictions : DataFrame
         Out-of-fold table of one model that reads sRNAs.
     metadata : DataFrame
-        Out-of-fold table of recipe ``metadata`` on the same samples.
-    dataset : str
-        Data set name, for the records.
-    metrics : iterable of str, default ("auc", "auc_within")
-        Figures that are better when higher. The first decides.
-    unit : str, default "dataset_id"
-        What is drawn again: studies, or ``"donor_id"`` where the model is meant for the same studies.
-    seed, n_boot, level
-        As in `metrics.score`.
+        Out-of-fold table of recipe ``metadata``, which knows study, tissue, platform and depth, on the same samples.
+    dataset, unit, seed, n_boot
+        As in `score`.
+    metrics : sequence of str, default ("auc", "auc_within")
+        Metrics that are better when higher.
 
     Returns
     -------
-    table : DataFrame, one row per figure
-        ``task, model, metric, with_srnas, metadata, gain, ci_low, ci_high, n_samples, n_datasets, unit, verdict``;
-        verdict is `PREDICTABLE` when the interval of the gain lies above zero, else `NOT_PREDICTABLE`.
-    records : list of dict
-        The gains as records, metrics ``gain_over_metadata:<figure>``.
+    gains : DataFrame, one row per unit and metric
+        As from `compare`, first minus second; ``verdict`` is `PREDICTABLE` where the interval lies above zero, else
+        `NOT_PREDICTABLE`; ``row`` names the row in a figure.
+    verdict : str
+        `PREDICTABLE` if every one of them is.
+    scores : DataFrame
+        The gains as from `score`, and one row ``verdict: <verdict>``: the gain with the lowest lower end.
     """
-    first, second = same_rows(predictions, metadata)
-    names = list(metrics)
-    point, draws_first = _drawn(first, unit, n_boot, seed)
-    base, draws_second = _drawn(second, unit, n_boot, seed)
-    rows, records = [], []
-    for name in names:
-        gain, draws = point[name] - base[name], draws_first[name] - draws_second[name]
-        low, high = interval(draws, level)
-        rows.append(
-            {
-                "task": first["task"].iloc[0],
-                "model": first["model"].iloc[0],
-                "metric": name,
-                "with_srnas": point[name],
-                "metadata": base[name],
-                "gain": gain,
-                "ci_low": low,
-                "ci_high": high,
-                "n_samples": first["sample_id"].nunique(),
-                "n_datasets": first["dataset_id"].nunique(),
-                "unit": unit,
-                "verdict": PREDICTABLE if low is not None and low > 0 else NOT_PREDICTABLE,
-            }
-        )
-        records.append(
-            make_record(first, f"gain_over_metadata:{name}", gain, draws, dataset=dataset, seed=seed, level=level)
-        )
-    return pd.DataFrame(rows), records
+    both, model = pd.concat([predictions, metadata]), predictions["model"].iloc[0]
+    pair = [(model, metadata["model"].iloc[0])]
+    gains = compare(both, pair, metric=metrics, unit=unit, correction="none", seed=seed, n_boot=n_boot)
+    gains["verdict"] = np.where(gains["ci_low"] > 0, PREDICTABLE, NOT_PREDICTABLE)
+    resampled = gains["unit"].map(lambda name: UNITS[name].split(",")[0])
+    gains["row"] = gains["metric"].map(lambda m: FIGURES.get(m, m)) + "; " + resampled + " drawn"
+    verdict = PREDICTABLE if (gains["verdict"] == PREDICTABLE).all() else NOT_PREDICTABLE
+    scores = gains.assign(
+        model=model,
+        dataset=dataset,
+        features=predictions["features"].iloc[0],
+        metric="gain_over_metadata:" + gains["metric"],
+        value=gains["difference"],
+        seed=seed,
+    ).reindex(columns=COLUMNS)
+    weakest = scores.loc[[scores["ci_low"].fillna(-np.inf).idxmin()]].assign(metric=f"verdict: {verdict}")
+    return gains, verdict, pd.concat([scores, weakest], ignore_index=True)
 
 
 def sentence(row: pd.Series) -> str:
-    """Say a row of `gain_over_metadata` in words.
-
-    Parameters
-    ----------
-    row : Series
-        One row of the table.
-
-    Returns
-    -------
-    str
-        Markdown.
-    """
-    drawn = "patients" if row["unit"] == "donor_id" else "studies"
+    """Say a row of the gains of `judge` in words, as markdown."""
+    resampled = "patients" if row["unit"] == "donor_id" else "studies"
     text = (
-        f"**{row['task']}: {row['verdict']}.** `{row['model']}` reaches {row['metric']} {row['with_srnas']:.3f},"
-        f" the model without a single sRNA {row['metadata']:.3f}: a gain of {row['gain']:+.3f}"
+        f"**{row['task']}: {row['verdict']}.** `{row['first']}` reaches {row['metric']} {row['value_first']:.3f},"
+        f" the model without a single sRNA {row['value_second']:.3f}: a gain of {row['difference']:+.3f}"
     )
-    if row["ci_low"] is None or np.isnan(row["ci_low"]):
-        return f"{text} (no interval: too few {drawn})."
+    if np.isnan(row["ci_low"]):
+        return f"{text} (no interval: too few {resampled})."
     what = "above zero" if row["verdict"] == PREDICTABLE else "which does not lie above zero"
-    return f"{text} [{row['ci_low']:+.3f}, {row['ci_high']:+.3f}] over {drawn}, {what}."
-
-
-def _drawn(table: pd.DataFrame, unit: str, n_boot: int, seed: int) -> tuple[dict[str, float], dict[str, np.ndarray]]:
-    """Every figure of a table, as it is and in each replicate."""
-    prepare: Any = prepare_quantity if table["y_true"].dtype.kind == "f" else prepare_ranking
-    return bootstrap(prepare(table, unit=unit), table, unit=unit, n_boot=n_boot, seed=seed)
+    return f"{text} [{row['ci_low']:+.3f}, {row['ci_high']:+.3f}] over {resampled}, {what}."
 
 
 SCHEME = "external"
@@ -303,15 +240,9 @@ def both_ways(
 def run_external(
     atlas: ad.AnnData,
     label: str,
-    models: Iterable[str],
+    recipes: Iterable[str],
     directions: dict[str, tuple[pd.Index, pd.Index]],
-    *,
-    profile: Profile,
-    seed: int = 0,
-    n_jobs: int = 1,
-    cache: Path | str | None = None,
-    progress: bool = True,
-    context: tuple[str, ...] = ("dataset_id",),
+    **options: Any,
 ) -> pd.DataFrame:
     """Fit recipes on some collections and predict others.
 
@@ -321,18 +252,18 @@ def run_external(
         From `stack`.
     label : str
         Column of ``obs``.
-    models : iterable of str
-        Recipes (`models.RECIPES`).
+    recipes : iterable of str
+        Names of recipes.
     directions : dict
         Name of the direction -> samples to fit on, samples to predict. Samples without a label are left out.
-    profile, seed, n_jobs, cache, progress, context
-        As in `experiment.run_models`. A data set that no model was fitted on is centred on itself by conditioned
-        recipes, which takes its profiles but none of its labels.
+    **options
+        As in `cross_validate`. A data set that no model was fitted on is centred on itself by conditioned recipes,
+        which takes its profiles but none of its labels.
 
     Returns
     -------
     DataFrame
-        As from `validate.cross_validate`, scheme ``"external"``; ``fold`` names the direction.
+        As from `cross_validate`, scheme ``"external"``; ``fold`` names the direction.
 
     Raises
     ------
@@ -341,13 +272,7 @@ def run_external(
     """
     task = make_task(atlas, label, min_class_size=1)
     splits = [_split(task, name, *sides) for name, sides in directions.items()]
-    tables = []
-    for name in models:
-        seen = with_context(task, atlas, context) if name in CONDITIONED else task
-        options: dict[str, Any] = {"n_jobs": n_jobs, "cache": cache, "progress": progress}
-        fitted = build_recipe(seen, name, seed=seed, profile=profile, by=context[0])
-        tables.append(cross_validate(seen, fitted, splits, scheme=SCHEME, name=name, **options))
-    return pd.concat(tables, ignore_index=True)
+    return cross_validate(task, recipes, splits, scheme=SCHEME, atlas=atlas, **{"context": ("dataset_id",)} | options)
 
 
 def _split(task: Task, name: str, train: pd.Index, test: pd.Index) -> Split:

@@ -1,394 +1,35 @@
-"""Splits that keep studies apart, folds kept on disk, out-of-fold predictions as one tidy table."""
+"""Out-of-fold predictions as one tidy table, fold by fold, with finished folds kept on disk."""
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import importlib.metadata
 import inspect
 import os
 import sys
-import textwrap
-import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from io import BytesIO
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any
 
 import anndata as ad
 import joblib
 import numpy as np
 import pandas as pd
 from sklearn.base import clone
-from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import has_fit_parameter
 from tqdm import tqdm
 
 from srna_lib.data import NORMALISED, Task, make_task, metadata_only, with_context
 from srna_lib.errors import InputError
+from srna_lib.evaluate.splits import ALIASES, Split, make_splits
 from srna_lib.models import CONDITIONED, quantity_recipe, recipe
 
 PACKAGES = ("numpy", "scikit-learn", "keras", "jax", "imbalanced-learn")
-
-
-class Split(NamedTuple):
-    """One fold: its name and the positions of its training and test samples."""
-
-    fold: str
-    train: np.ndarray
-    test: np.ndarray
-
-
-def task_key(task: Task, model: Pipeline, code: Iterable[Any], *settings: Any) -> str:
-    """Digest of all that decides the result of a fold but the fold itself.
-
-    Parameters
-    ----------
-    task : Task
-        Samples, labels, studies and donors.
-    model : Pipeline
-        Unfitted; its parameters count, and the modules of the library that its estimators come from.
-    code : iterable of modules or functions
-        Whose source counts beside them; comments, docstrings and layout never do.
-    *settings
-        Anything else with a faithful ``repr``.
-
-    Returns
-    -------
-    str
-        Hexadecimal.
-    """
-    digest = hashlib.sha256()
-    digest.update(pd.util.hash_pandas_object(task.X, index=True).to_numpy().tobytes())
-    digest.update(repr((list(task.X.columns), list(task.y), list(task.groups), task.name)).encode())
-    digest.update(repr(None if task.donors is None else list(task.donors)).encode())
-    digest.update(repr(sorted((k, repr(v)) for k, v in model.get_params().items())).encode())
-    digest.update(repr(settings).encode())
-    own = sorted({type(v).__module__ for v in model.get_params().values()})
-    parts = [*code, *(sys.modules[m] for m in own if m.startswith("srna_lib."))]
-    for part in dict.fromkeys(parts):
-        digest.update(logic(inspect.getsource(part)).encode())
-    for package in PACKAGES:
-        digest.update(f"{package} {importlib.metadata.version(package)}".encode())
-    return digest.hexdigest()
-
-
-def logic(source: str) -> str:
-    """What a source text does: its syntax tree without docstrings, positions and comments."""
-    tree = ast.parse(textwrap.dedent(source))
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
-            node.body = node.body[1:]
-    return ast.dump(tree)
-
-
-def map_folds(
-    work: Callable[[Split], pd.DataFrame],
-    splits: list[Split],
-    *,
-    key: str,
-    n_jobs: int = 1,
-    cache: Path | str | None = None,
-    progress: bool = True,
-    label: str = "folds",
-) -> list[pd.DataFrame]:
-    """Do a piece of work for every fold.
-
-    Parameters
-    ----------
-    work : callable
-        Split -> table; a ``functools.partial`` of a module's function, so that it travels to other processes.
-    splits : list of Split
-        From `validate.make_splits`.
-    key : str
-        From `task_key`: a fold in the cache is found again only under the same key and split.
-    n_jobs : int, default 1
-        Folds at a time, each in a process of its own.
-    cache : path, optional
-        Folder where finished folds are kept, so that an interrupted run goes on from there.
-    progress : bool, default True
-        Show a bar.
-    label : str, default "folds"
-        Text of the bar.
-
-    Returns
-    -------
-    list of DataFrame
-        In the order of `splits`.
-    """
-    folder = None if cache is None else Path(cache)
-    files = [None if folder is None else folder / f"{_fold_key(key, s)}.parquet" for s in splits]
-    done = {i: pd.read_parquet(f) for i, f in enumerate(files) if f is not None and f.exists()}
-    todo = [i for i in range(len(splits)) if i not in done]
-    with tqdm(total=len(splits), initial=len(done), desc=label, unit="fold", disable=not progress) as bar:
-        for i, table in _run(work, splits, todo, n_jobs):
-            done[i] = table
-            _keep(table, files[i])
-            bar.update()
-    return [done[i] for i in range(len(splits))]
-
-
-def _run(work: Callable, splits: list[Split], todo: list[int], n_jobs: int) -> Iterable[tuple[int, pd.DataFrame]]:
-    if n_jobs == 1 or len(todo) < 2:
-        return ((i, work(splits[i])) for i in todo)
-    parallel = joblib.Parallel(n_jobs=n_jobs, return_as="generator_unordered")
-    return parallel(joblib.delayed(_numbered)(work, splits[i], i) for i in todo)
-
-
-def _numbered(work: Callable, split: Split, i: int) -> tuple[int, pd.DataFrame]:
-    return i, work(split)
-
-
-def _keep(table: pd.DataFrame, path: Path | None) -> None:
-    if path is None:
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(f".{os.getpid()}.part")
-    table.to_parquet(partial, index=False)
-    os.replace(partial, path)
-
-
-def _fold_key(key: str, split: Split) -> str:
-    parts = hashlib.sha256(key.encode())
-    parts.update(split.train.astype(np.int64).tobytes() + b"|" + split.test.astype(np.int64).tobytes())
-    return parts.hexdigest()[:32]
-
-
-SCHEMES = {
-    "random_5fold": "random folds over samples (optimistic: a study's samples are on both sides)",
-    "grouped_kfold": "folds grouped by study",
-    "patient_kfold": "folds grouped by patient (a study's other patients are in training)",
-    "one_dataset_out": "every study predicted by a model that never saw it",
-}
-
-
-def make_splits(task: Task, scheme: str, *, n_splits: int | None = None, seed: int = 0) -> list[Split]:
-    """Split the samples of a task.
-
-    Parameters
-    ----------
-    task : Task
-        Samples, labels and studies.
-    scheme : str
-        One of `SCHEMES`. ``patient_kfold`` keeps patients together and balances classes and studies over folds.
-        ``one_dataset_out`` leaves out each study whose classes all stay in training, as
-        the paper does; the other studies are never tested but always in training.
-    n_splits : int, optional
-        Folds (default 5; 10 of ``grouped_kfold``). Fewer is faster and trains on less.
-    seed : int, default 0
-        Seed of the shuffling.
-
-    Returns
-    -------
-    list of Split
-
-    Raises
-    ------
-    InputError
-        Unknown scheme, fewer studies or patients than folds, or a patient in several studies where studies are kept
-        apart.
-    AssertionError
-        A study or a patient on both sides of a grouped split (never to be seen).
-    """
-    y, groups = task.y.to_numpy(), task.groups.to_numpy()
-    people = (task.y.index.to_series() if task.donors is None else task.donors).to_numpy()
-    if task.y.dtype.kind == "f":  # a quantity: quarters stand in for classes where folds are balanced
-        y = pd.qcut(task.y, 4, labels=False, duplicates="drop").to_numpy()
-    n_studies = len(set(groups))
-    if scheme in ("grouped_kfold", "one_dataset_out"):
-        _check_homes(task, people)
-    if scheme == "random_5fold":
-        folds = StratifiedKFold(n_splits or 5, shuffle=True, random_state=seed).split(y, y)
-        return [Split(str(i), train, test) for i, (train, test) in enumerate(folds)]
-    if scheme == "grouped_kfold":
-        if n_studies < (n_splits or 10):
-            raise InputError(
-                f"task {task.name!r}: {n_studies} studies cannot make {n_splits or 10} grouped folds;"
-                " expected at least one study per fold."
-            )
-        folds = StratifiedGroupKFold(n_splits or 10, shuffle=True, random_state=seed).split(y, y, groups)
-        splits = [Split(str(i), train, test) for i, (train, test) in enumerate(folds)]
-    elif scheme == "patient_kfold":
-        if len(set(people)) < (n_splits or 5):
-            raise InputError(
-                f"task {task.name!r}: {len(set(people))} patients cannot make {n_splits or 5} folds;"
-                " expected at least one patient per fold."
-            )
-        classes = pd.Series(y).astype(str)
-        finest = (classes + "|" + pd.Series(groups).astype(str), classes, pd.Series("", index=classes.index))
-        # one stratum at least must reach all folds
-        strata = next(s for s in finest if s.value_counts().iloc[0] >= (n_splits or 5))
-        with warnings.catch_warnings():  # a stratum smaller than the folds is not spread over all of them: fine
-            warnings.filterwarnings("ignore", message="The least populated class", category=UserWarning)
-            folds = StratifiedGroupKFold(n_splits or 5, shuffle=True, random_state=seed).split(y, strata, people)
-            splits = [Split(str(i), train, test) for i, (train, test) in enumerate(folds)]
-    elif scheme == "one_dataset_out":
-        splits = [
-            Split(study, np.flatnonzero(groups != study), np.flatnonzero(groups == study))
-            for study in sorted(set(groups))
-            if task.y.dtype.kind == "f" or set(y[groups == study]) <= set(y[groups != study])
-        ]
-    else:
-        raise InputError(f"unknown scheme {scheme!r}: expected one of {', '.join(SCHEMES)}.")
-    kept_apart = {"patients": people} if scheme == "patient_kfold" else {"studies": groups, "patients": people}
-    for split in splits:
-        for what, values in kept_apart.items():
-            shared = set(values[split.train]) & set(values[split.test])
-            assert not shared, f"{what} on both sides of fold {split.fold}: {sorted(shared)[:3]}"
-    return splits
-
-
-def _check_homes(task: Task, people: np.ndarray) -> None:
-    """Refuse patients of several studies: no split can keep both studies and patients together."""
-    homes = task.groups.groupby(people).unique()
-    travelled = homes[homes.map(len) > 1]
-    if len(travelled):
-        found = "; ".join(f"{who!r} in {', '.join(sorted(where))}" for who, where in travelled.head(3).items())
-        more = "; ..." if len(travelled) > 3 else ""
-        raise InputError(
-            f"task {task.name!r}: several studies share {len(travelled)} of {len(homes)} donors ({found}{more});"
-            " expected each donor in one study, or the scheme patient_kfold, which keeps donors together alone."
-        )
-
-
-def some_splits(
-    task: Task, scheme: str, *, n_splits: int | None = None, most: int | None = None, seed: int = 0
-) -> list[Split]:
-    """Splits of a scheme, at most so many of them.
-
-    Parameters
-    ----------
-    task, scheme, n_splits, seed
-        As in `make_splits`.
-    most : int, optional
-        Folds that are kept, by a seeded draw; all by default.
-    """
-    splits = make_splits(task, scheme, n_splits=n_splits, seed=seed)
-    if most is None or most >= len(splits):
-        return splits
-    chosen = np.random.default_rng(seed).permutation(len(splits))[:most]
-    return [splits[i] for i in sorted(chosen)]
-
-
-def cross_validate(
-    task: Task,
-    model: Pipeline,
-    splits: list[Split],
-    *,
-    scheme: str,
-    name: str,
-    n_jobs: int = 1,
-    cache: Path | str | None = None,
-    progress: bool = True,
-) -> pd.DataFrame:
-    """Predict every test sample by a model fitted, preprocessing included, on the other side of its split.
-
-    Parameters
-    ----------
-    task : Task
-        Samples, labels and studies.
-    model : Pipeline
-        Unfitted, from raw counts to class; cloned for each fold.
-    splits : list of Split
-        From `make_splits`.
-    scheme, name : str
-        Written into the table: validation scheme and model.
-    n_jobs : int, default 1
-        Folds at a time; each in a process of its own.
-    cache : path, optional
-        Folder where each finished fold is kept, so that an interrupted run goes on from there. A fold is
-        found again only for the same data, model, seed, split, library code and package versions.
-    progress : bool, default True
-        Show a bar.
-
-    Returns
-    -------
-    DataFrame, one row per test sample
-        ``sample_id, dataset_id, task, model, features, scheme, fold, donor_id, y_true, y_pred, p_<class>...``; a class
-        that was not in a fold's training samples has probability 0 there. Where a quantity is predicted,
-        ``low_<level>`` and ``high_<level>`` of its intervals stand in the place of probabilities.
-    """
-    code = (*model_code(), _predict_fold, fit_fold, _whose, _quantities)
-    tables = map_folds(
-        partial(_predict_fold, task, model),
-        splits,
-        key="" if cache is None else task_key(task, model, code),
-        n_jobs=n_jobs,
-        cache=cache,
-        progress=progress,
-        label=f"{name}, {scheme}",
-    )
-    out = pd.concat([t.assign(fold=s.fold) for t, s in zip(tables, splits, strict=True)], ignore_index=True)
-    front = {"task": task.name, "model": name, "features": task.features, "scheme": scheme}
-    for position, (column, value) in enumerate(front.items(), start=2):
-        out.insert(position, column, value)
-    out.insert(6, "fold", out.pop("fold"))
-    return out
-
-
-def model_code() -> list[ModuleType]:
-    """Modules that decide what a fitted recipe predicts: their code belongs into the key of a kept fold."""
-    return [module for name, module in sorted(sys.modules.items()) if name.startswith("srna_lib.models.")]
-
-
-def _predict_fold(task: Task, model: Pipeline, split: Split) -> pd.DataFrame:
-    fitted = fit_fold(task, model, split.train)
-    if task.y.dtype.kind == "f":
-        return _quantities(task, fitted, split)
-    predicted = fitted.predict_proba(task.X.iloc[split.test])
-    probabilities = pd.DataFrame(0.0, index=range(len(split.test)), columns=[f"p_{c}" for c in task.classes])
-    probabilities[[f"p_{c}" for c in fitted.classes_]] = predicted
-    table = _whose(task, split).assign(y_pred=fitted.classes_[predicted.argmax(axis=1)])
-    return pd.concat([table, probabilities], axis=1)
-
-
-def fit_fold(task: Task, model: Pipeline, train: np.ndarray) -> Pipeline:
-    """Fit a fresh copy of a model on some samples of a task.
-
-    Parameters
-    ----------
-    task : Task
-        Samples and labels.
-    model : Pipeline
-        Unfitted.
-    train : array of int
-        Positions of the training samples.
-
-    Returns
-    -------
-    Pipeline
-        Fitted. An estimator that takes ``groups`` is given the donors, so that it can keep them together inside.
-    """
-    extra = {}
-    if task.donors is not None and has_fit_parameter(model[-1], "groups"):
-        extra[f"{model.steps[-1][0]}__groups"] = task.donors.to_numpy()[train]
-    return clone(model).fit(task.X.iloc[train], task.y.iloc[train], **extra)
-
-
-def _whose(task: Task, split: Split) -> pd.DataFrame:
-    table = pd.DataFrame(
-        {
-            "sample_id": task.X.index[split.test],
-            "dataset_id": task.groups.to_numpy()[split.test],
-            "y_true": task.y.to_numpy()[split.test],
-        }
-    )
-    if task.donors is not None:
-        table.insert(2, "donor_id", task.donors.to_numpy()[split.test])
-    return table
-
-
-def _quantities(task: Task, fitted: Pipeline, split: Split) -> pd.DataFrame:
-    X = task.X.iloc[split.test]
-    table = _whose(task, split).assign(y_pred=fitted.predict(X))
-    if hasattr(fitted[-1], "predict_interval"):
-        inner = fitted[:-1].transform(X) if len(fitted) > 1 else X
-        for level, (low, high) in fitted[-1].predict_interval(inner).items():
-            table[f"low_{level}"], table[f"high_{level}"] = low, high
-    return table
 
 
 @dataclass(frozen=True)
@@ -413,7 +54,7 @@ class Profile:
         Recipe -> parameters that make it smaller.
     """
 
-    name: str
+    name: str = "plain"
     repeats: int = 1
     n_splits: int | None = None
     max_datasets_out: int | None = None
@@ -460,96 +101,112 @@ PROFILES = {
 
 
 def get_profile(name: str) -> Profile:
-    """Look a profile up.
-
-    Raises
-    ------
-    InputError
-        Unknown name.
-    """
+    """The profile of a name: ``smoke``, ``demo`` or ``full``."""
     if name not in PROFILES:
         raise InputError(f"unknown profile {name!r}: expected one of {', '.join(PROFILES)}.")
     return PROFILES[name]
 
 
-def run_models(
+def cross_validate(
     task: Task,
-    models: Iterable[str],
-    scheme: str,
+    recipes: str | Iterable[str] | Mapping[str, Pipeline],
+    split: str | list[Split] = "study",
     *,
-    profile: Profile,
+    atlas: ad.AnnData | None = None,
+    context: tuple[str, ...] = ("dataset_id", "tumour_normal"),
+    profile: Profile | str | None = None,
+    scheme: str = "",
+    n_splits: int | None = None,
     seed: int = 0,
     n_jobs: int = 1,
     cache: Path | str | None = None,
     progress: bool = True,
-    adata: ad.AnnData | None = None,
-    context: tuple[str, ...] = ("dataset_id", "tumour_normal"),
 ) -> pd.DataFrame:
-    """Out-of-fold predictions of several recipes on the same splits.
+    """Predict every test sample by models fitted, preprocessing included, on the other side of its split.
 
     Parameters
     ----------
     task : Task
         Samples, labels and studies.
-    models : iterable of str
-        Recipe names (`models.RECIPES`; `regressors.QUANTITY_RECIPES` where the task's target is a number).
-    scheme : str
-        One of `validate.SCHEMES`.
-    profile : Profile
-        Size of the run.
-    seed : int, default 0
-        Seed of splits and models.
-    n_jobs, cache, progress
-        As in `validate.cross_validate`.
-    adata : AnnData, optional
-        The atlas that the task was made from: needed by recipes that read the context of a sample.
+    recipes : str, iterable of str, or dict of Pipeline
+        Names of recipes (`models.RECIPES`; `models.QUANTITY_RECIPES` where the target is a number), or name -> unfitted
+        pipeline from raw counts to class; cloned for each fold.
+    split : str or list of Split, default "study"
+        As in `make_splits`: ``"random"``, ``"study"``, ``"donor"``, ``"one_dataset_out"``; or splits of your own.
+    atlas : AnnData, optional
+        The atlas that the task was made from: needed by recipes that read the covariates of a sample.
     context : tuple of str, default ("dataset_id", "tumour_normal")
         What those recipes read: profiles are centred within all of it, weights are pooled over the first.
+    profile : Profile or str, optional
+        Size of the run: ``"smoke"``, ``"demo"``, ``"full"``, or one of your own. Default: recipes as they are, every
+        study out, random folds once.
+    scheme : str, optional
+        Name of splits of your own in the table.
+    n_splits : int, optional
+        Folds, in the place of the profile's and the scheme's number.
+    seed : int, default 0
+        Seed of splits and models.
+    n_jobs : int, default 1
+        Folds at a time; each in a process of its own.
+    cache : path, optional
+        Folder where each finished fold is kept, so that an interrupted run goes on from there. A fold is found again
+        only for the same data, model, seed, split, library code and package versions; a damaged one is done again.
+    progress : bool, default True
+        Show a bar.
 
     Returns
     -------
-    DataFrame
-        As from `validate.cross_validate`, models one below the other. Repeated random folds predict a sample
-            once per repeat; a random fold is named ``<repeat>.<fold>``.
+    DataFrame, one row per model and test sample
+        ``sample_id, dataset_id, task, model, features, scheme, fold, donor_id, y_true, y_pred, p_<class>...``; a class
+        that was not in a fold's training samples has probability 0 there. Where a quantity is predicted,
+        ``low_<level>`` and ``high_<level>`` of its intervals stand in the place of probabilities. Repeated random folds
+        predict a sample once per repeat; a random fold is named ``<repeat>.<fold>``.
+
+    Raises
+    ------
+    InputError
+        Unknown recipe, scheme or profile, too few studies for the folds, or a recipe that needs the atlas.
+
+    Examples
+    --------
+    >>> import srna_lib as srna
+    >>> task = srna.make_task(srna.load("demo"), "tissue_group")
+    >>> table = srna.cross_validate(task, "dummy", "study", n_splits=3, progress=False)
+    >>> table["sample_id"].nunique() == len(task.y)
+    True
     """
-    splits = _splits(task, scheme, profile, seed)
-    return pd.concat(
-        [
-            cross_validate(
-                _seen_by(name, task, adata, context),
-                build_recipe(task, name, seed=seed, profile=profile, by=context[0]),
-                splits,
-                scheme=scheme,
-                name=name,
-                n_jobs=n_jobs,
-                cache=cache,
-                progress=progress,
-            )
-            for name in models
-        ],
-        ignore_index=True,
-    ).assign(features=task.features)
+    size = get_profile(profile) if isinstance(profile, str) else profile or Profile()
+    if isinstance(split, str):
+        scheme = ALIASES.get(split, split)
+        split = make_splits(
+            task, split, n_splits=n_splits or size.n_splits, repeats=size.repeats, most=size.max_datasets_out, seed=seed
+        )
+    names = [recipes] if isinstance(recipes, str) else list(recipes)
+    if not names:
+        raise InputError("cross-validation: no recipe was named; expected at least one.")
+    tables = []
+    for name in names:
+        seen = _seen_by(name, task, atlas, context)
+        given = recipes.get(name) if isinstance(recipes, Mapping) else None
+        model = given or build_recipe(task, name, seed=seed, profile=size, by=context[0])
+        folds = map_folds(
+            partial(_predict_fold, seen, model),
+            split,
+            key="" if cache is None else task_key(seen, model, [*model_code(), sys.modules[__name__]]),
+            n_jobs=n_jobs,
+            cache=cache,
+            progress=progress,
+            label=f"{name}, {scheme}",
+        )
+        table = pd.concat([t.assign(fold=s.fold) for t, s in zip(folds, split, strict=True)], ignore_index=True)
+        tables.append(table.assign(task=task.name, model=name, features=task.features, scheme=scheme))
+    out = pd.concat(tables, ignore_index=True)
+    front = ["sample_id", "dataset_id", "task", "model", "features", "scheme", "fold"]
+    return out[[*front, *(c for c in out if c not in front)]]
 
 
 def build_recipe(task: Task, name: str, *, seed: int, profile: Profile, by: str = "dataset_id") -> Pipeline:
-    """Build the recipe that fits a task: for classes or a quantity, for counts or joined features.
-
-    Parameters
-    ----------
-    task : Task
-        Says which kind is needed.
-    name : str
-        Recipe.
-    seed, profile
-        As in `run_models`.
-    by : str, default "dataset_id"
-        Context variable over which conditioned recipes pool.
-
-    Returns
-    -------
-    Pipeline
-        Unfitted.
-    """
+    """The unfitted recipe that fits a task: for classes or a quantity, for counts or joined features."""
     joined = any(str(c).startswith(NORMALISED) for c in task.X.columns)
     quantity = task.y.dtype.kind == "f"
     changes = dict(profile.changes.get(f"quantity {name}" if quantity else name, {}))
@@ -558,30 +215,55 @@ def build_recipe(task: Task, name: str, *, seed: int, profile: Profile, by: str 
     return (quantity_recipe if quantity else recipe)(name, seed=seed, joined=joined, **changes)
 
 
-def _seen_by(name: str, task: Task, adata: ad.AnnData | None, context: tuple[str, ...]) -> Task:
+def _seen_by(name: str, task: Task, atlas: ad.AnnData | None, context: tuple[str, ...]) -> Task:
+    """The task as a recipe sees it: with covariates, without a single sRNA, or as it is."""
     if name not in (*CONDITIONED, "metadata"):
         return task
-    if adata is None:
-        raise InputError(f"recipe {name!r} reads the context of a sample; expected the atlas beside the task.")
-    return metadata_only(task, adata) if name == "metadata" else with_context(task, adata, context)
+    if atlas is None:
+        raise InputError(f"recipe {name!r} reads the covariates of a sample; expected the atlas beside the task.")
+    return metadata_only(task, atlas) if name == "metadata" else with_context(task, atlas, context)
+
+
+def fit_fold(task: Task, model: Pipeline, train: np.ndarray) -> Pipeline:
+    """A fresh copy of a model, fitted on some samples; one that takes ``groups`` is given the donors."""
+    extra = {}
+    if task.donors is not None and has_fit_parameter(model[-1], "groups"):
+        extra[f"{model.steps[-1][0]}__groups"] = task.donors.to_numpy()[train]
+    return clone(model).fit(task.X.iloc[train], task.y.iloc[train], **extra)
+
+
+def _predict_fold(task: Task, model: Pipeline, split: Split) -> pd.DataFrame:
+    """Out-of-fold predictions of one fold."""
+    fitted, X = fit_fold(task, model, split.train), task.X.iloc[split.test]
+    table = pd.DataFrame(
+        {
+            "sample_id": X.index,
+            "dataset_id": task.groups.to_numpy()[split.test],
+            "y_true": task.y.to_numpy()[split.test],
+        }
+    )
+    if task.donors is not None:
+        table.insert(2, "donor_id", task.donors.to_numpy()[split.test])
+    if task.y.dtype.kind != "f":
+        predicted = fitted.predict_proba(X)
+        p = pd.DataFrame(0.0, index=table.index, columns=[f"p_{c}" for c in task.classes])
+        p[[f"p_{c}" for c in fitted.classes_]] = predicted
+        return pd.concat([table.assign(y_pred=fitted.classes_[predicted.argmax(axis=1)]), p], axis=1)
+    table["y_pred"] = fitted.predict(X)
+    if hasattr(fitted[-1], "predict_interval"):
+        inner = fitted[:-1].transform(X) if len(fitted) > 1 else X
+        for level, (low, high) in fitted[-1].predict_interval(inner).items():
+            table[f"low_{level}"], table[f"high_{level}"] = low, high
+    return table
 
 
 def compare_labels(
-    adata: ad.AnnData,
-    labels: tuple[str, str],
-    models: Iterable[str],
-    *,
-    profile: Profile,
-    min_class_size: int = 15,
-    seed: int = 0,
-    n_jobs: int = 1,
-    cache: Path | str | None = None,
-    progress: bool = True,
+    adata: ad.AnnData, labels: tuple[str, str], recipes: Iterable[str], *, min_class_size: int = 15, **options: Any
 ) -> pd.DataFrame:
     """One dataset out for two ways to name the same samples, on the same folds.
 
-    Only samples that have a class under both labels take part, and only studies are left out whose classes
-    stay in training under both, so that nothing but the label differs.
+    Only samples that have a class under both labels take part, and only studies are left out whose classes stay in
+    training under both, so that nothing but the label differs.
 
     Parameters
     ----------
@@ -589,17 +271,15 @@ def compare_labels(
         The atlas.
     labels : tuple of two str
         Columns of ``obs``.
-    models : iterable of str
-        Recipe names.
-    profile, seed, n_jobs, cache, progress
-        As in `run_models`.
+    recipes, **options
+        As in `cross_validate`.
     min_class_size : int, default 15
-        As in `labels.make_task`, for both labels.
+        As in `make_task`, for both labels.
 
     Returns
     -------
     DataFrame
-        As from `validate.cross_validate`; ``task`` names the label.
+        As from `cross_validate`; ``task`` names the label.
     """
     shared = adata.obs_names
     while True:  # a sample that leaves one labelling may make a class of the other too small
@@ -608,34 +288,86 @@ def compare_labels(
         if len(kept) == len(shared):
             break
         shared = kept
-    left_out = [{s.fold: s for s in _splits(t, "one_dataset_out", profile, seed)} for t in tasks]
-    splits = [split for fold, split in left_out[0].items() if fold in left_out[1]]
-    return pd.concat(
-        [
-            cross_validate(
-                task,
-                recipe(name, seed=seed, **profile.changes.get(name, {})),
-                splits,
-                scheme="one_dataset_out",
-                name=name,
-                n_jobs=n_jobs,
-                cache=cache,
-                progress=progress,
-            )
-            for task in tasks
-            for name in models
-        ],
-        ignore_index=True,
-    )
+    size, scheme = options.get("profile") or Profile(), "one_dataset_out"
+    left_out = [make_splits(t, scheme, most=size.max_datasets_out, seed=options.get("seed", 0)) for t in tasks]
+    folds = {s.fold for s in left_out[1]}
+    splits = [s for s in left_out[0] if s.fold in folds]
+    return pd.concat([cross_validate(t, recipes, splits, scheme=scheme, **options) for t in tasks], ignore_index=True)
 
 
-def _splits(task: Task, scheme: str, profile: Profile, seed: int) -> list[Split]:
-    if scheme == "random_5fold":
-        return [
-            Split(f"{repeat}.{split.fold}", split.train, split.test)
-            for repeat in range(profile.repeats)
-            for split in make_splits(task, scheme, n_splits=profile.n_splits, seed=seed + repeat)
-        ]
-    if scheme != "one_dataset_out":
-        return make_splits(task, scheme, n_splits=profile.n_splits, seed=seed)
-    return some_splits(task, scheme, most=profile.max_datasets_out, seed=seed)
+def map_folds(
+    work: Callable[[Split], pd.DataFrame],
+    splits: list[Split],
+    *,
+    key: str,
+    n_jobs: int = 1,
+    cache: Path | str | None = None,
+    progress: bool = True,
+    label: str = "folds",
+) -> list[pd.DataFrame]:
+    """Do a piece of work for every fold, in order; a fold in the cache is found again under the same key and split.
+
+    `work` is a ``functools.partial`` of a module's function, so that it travels to other processes.
+    """
+    stems = [None if cache is None else Path(cache) / joblib.hash((key, s.train, s.test)) for s in splits]
+    done = {i: table for i, stem in enumerate(stems) if stem is not None and (table := _kept(stem)) is not None}
+    todo = [i for i in range(len(splits)) if i not in done]
+    with tqdm(total=len(splits), initial=len(done), desc=label, unit="fold", disable=not progress) as bar:
+        for i, table in _run(work, splits, todo, n_jobs):
+            done[i] = table
+            _keep(table, stems[i])
+            bar.update()
+    return [done[i] for i in range(len(splits))]
+
+
+def _run(work: Callable, splits: list[Split], todo: list[int], n_jobs: int) -> Iterable[tuple[int, pd.DataFrame]]:
+    """Number and result of each fold, as they finish."""
+    if n_jobs == 1 or len(todo) < 2:
+        return ((i, work(splits[i])) for i in todo)
+    parallel = joblib.Parallel(n_jobs=n_jobs, return_as="generator_unordered")
+    return parallel(joblib.delayed(_numbered)(work, splits[i], i) for i in todo)
+
+
+def _numbered(work: Callable, split: Split, i: int) -> tuple[int, pd.DataFrame]:
+    """Number and result of one fold."""
+    return i, work(split)
+
+
+def _keep(table: pd.DataFrame, stem: Path | None) -> None:
+    """Write a fold whole or not at all; its name ends in the checksum of its bytes."""
+    if stem is None:
+        return
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    content = table.to_parquet(index=False)
+    partial_file = stem.with_suffix(f".{os.getpid()}.part")
+    partial_file.write_bytes(content)
+    os.replace(partial_file, stem.with_suffix(f".{_checksum(content)}.parquet"))
+
+
+def _kept(stem: Path) -> pd.DataFrame | None:
+    """A kept fold; None where there is none, and a file that is not what was written is deleted."""
+    for path in sorted(stem.parent.glob(f"{stem.name}.*.parquet")):
+        content = path.read_bytes()
+        if _checksum(content) == path.suffixes[-2][1:]:
+            return pd.read_parquet(BytesIO(content))
+        path.unlink()
+    return None
+
+
+def _checksum(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:32]
+
+
+def task_key(task: Task, model: Pipeline, code: Iterable[ModuleType], *settings: Any) -> str:
+    """Hash of all that decides the result of a fold but the fold itself: data, model, settings, code, versions."""
+    rows = pd.util.hash_pandas_object(task.X, index=True).to_numpy()
+    donors = None if task.donors is None else list(task.donors)
+    data = (task.name, rows, list(task.X.columns), list(task.y), list(task.groups), donors)
+    source = [inspect.getsource(part) for part in code]
+    versions = [importlib.metadata.version(package) for package in PACKAGES]
+    return joblib.hash((data, model, settings, source, versions))
+
+
+def model_code() -> list[ModuleType]:
+    """Modules that decide what a fitted recipe predicts: their code belongs into the key of a kept fold."""
+    return [module for name, module in sorted(sys.modules.items()) if name.startswith("srna_lib.models.")]

@@ -1,58 +1,260 @@
-"""Metrics of classes, rankings and quantities, per sample and per study, with intervals.
+"""Metrics of classes, ordered classes and quantities, per sample, per study and per class, with intervals.
 
-Samples of one study are not independent, so intervals come from a bootstrap over studies. Everything is computed
-from one confusion matrix per study, which makes a thousand replicates a single matrix product.
-
-A pooled area under the curve (AUC) mixes two questions: whether the model knows which *study* has more of a class, and
-whether it tells the classes apart *within* a study. The mean AUC within studies asks only the second, and a model that
-knows nothing but the study has .5 there.
+Samples of one study are not independent, so intervals come from a bootstrap over studies (or donors). A pooled area
+under the ROC curve mixes two questions: whether the model knows which *study* has more of a class, and whether it tells
+the classes apart *within* a study. The mean AUROC within studies asks only the second: a model that knows nothing but
+the study has .5 there.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from srna_lib.errors import InputError
-from srna_lib.evaluate.bootstrap import (
-    Figures,
-    Measure,
-    bootstrap,
-    interval,
-    make_record,
-    study_interval,
-    study_records,
-)
+from srna_lib.evaluate.bootstrap import Key, Measure, Values, bootstrap, study_interval, unit_codes
 
 IDENTITY = ("task", "model", "features", "scheme")
+COLUMNS = [
+    *("task", "dataset", "model", "features", "scheme", "metric", "class", "study", "value", "ci_low", "ci_high")
+]
+COLUMNS += ["n_samples", "n_datasets", "seed", "unit"]
+
+METRICS = ("accuracy", "balanced_accuracy", "accuracy_per_dataset")
+PER_CLASS = ("precision", "recall")
+RANKING_METRICS = ("auc", "auc_within", "brier", "log_loss")
+ORDINAL_METRICS = ("interval_distance", "quadratic_kappa")
+SELECTIVE_METRICS = ("accuracy_at:0.25", "accuracy_at:0.5", "accuracy_at:0.75", "coverage_area")
+QUANTITY_METRICS = ("mae", "rmse", "r2", "pearson", "spearman", "mae_within", "r2_within", "spearman_within")
+FIGURES = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "auc": "AUC, pooled",
+    "auc_within": "AUC, mean within data sets",
+    "brier": "Brier score",
+    "log_loss": "log loss",
+}
 
 
-def check_table(predictions: pd.DataFrame, columns: Iterable[str] = ()) -> None:
-    """Check that an out-of-fold table holds the predictions of one model in one scheme.
+class Prepared(NamedTuple):
+    """The function that measures a table under any weights of its rows, and the studies that count within."""
+
+    measure: Measure
+    counting: list[str]
+
+
+def score(
+    table: pd.DataFrame,
+    *,
+    dataset: str = "",
+    metrics: str | Iterable[str] | None = None,
+    unit: str | Sequence[str] = "dataset_id",
+    per_study: bool = False,
+    min_per_class: int = 5,
+    min_per_study: int = 10,
+    n_boot: int = 1000,
+    seed: int = 0,
+    level: float = 0.95,
+) -> pd.DataFrame:
+    """Score out-of-fold predictions of every task, model and scheme in a table, with bootstrap intervals.
 
     Parameters
     ----------
-    predictions : DataFrame, one row per sample
-        Out-of-fold table (`validate.cross_validate`).
-    columns : iterable of str, optional
-        Columns needed besides those of every such table.
+    table : DataFrame, one row per model and sample
+        From `cross_validate`; numbers in ``y_true`` are a quantity, all else are classes.
+    dataset : str, default ""
+        Data set name, written into the answer.
+    metrics : str or iterable of str, optional
+        Which metrics. Of classes: ``accuracy``; ``balanced_accuracy`` (mean recall over classes);
+        ``accuracy_per_dataset`` (mean over studies); ``precision`` and ``recall``, a row per class; ``auc`` (area under
+        the ROC curve, ties counted half; of more than two classes the mean of each against the rest), ``auc_within``
+        (mean over studies of the AUROC of each alone); ``brier`` (squared error of the probabilities, summed over
+        classes and halved for two, so .25 is chance level); ``log_loss``; ``interval_distance`` and ``quadratic_kappa``
+        of ordered classes (mean distance in classes; Cohen's kappa with quadratic weights); ``accuracy_at:<share>`` of
+        the surest samples and ``coverage_area``, its mean over all shares. Of a quantity: ``mae, rmse, r2, pearson,
+        spearman``, ``mae_within, r2_within, spearman_within`` (mean over studies), and per nominal level of the
+        prediction intervals ``coverage:<level>, width:<level>, coverage_within:<level>``. Default: all but those of
+        single classes and of the surest samples; those of ordered classes where ``y_true`` is ordered.
+    unit : str or sequence of str, default "dataset_id"
+        What is resampled: studies (how much would other studies change it?), ``"donor_id"``, donors within studies
+        (other people of the same studies?), or ``"sample_id"``, which takes samples as independent. Of several, each
+        gives its own rows.
+    per_study : bool, default False
+        Also ``auc``, or ``mae, r2, spearman``, of every study that counts; without an interval where studies are
+        resampled, since one study cannot say how studies vary. Of the first unit only.
+    min_per_class, min_per_study : int, default 5 and 10
+        A study counts within with so many samples of both classes; of a quantity, with so many samples that differ.
+    n_boot : int, default 1000
+        Replicates. Fewer is coarser.
+    seed : int, default 0
+        Seed of the bootstrap.
+    level : float, default 0.95
+        Coverage of the percentile intervals.
+
+    Returns
+    -------
+    DataFrame, one row per task, model, scheme, unit and metric
+        ``task, dataset, model, features, scheme, metric, class, study, value, ci_low, ci_high, n_samples, n_datasets,
+        seed, unit``; ``class`` and ``study`` are missing where all are pooled, a value where it is undefined.
 
     Raises
     ------
     InputError
-        A column is missing, there are no rows, or several tasks, models, feature sets or schemes.
+        Missing columns, values that are no probabilities or no finite numbers, or an unknown metric or unit.
+
+    Notes
+    -----
+    AUROC: Hanley and McNeil 1982, doi:10.1148/radiology.143.1.7063747. Kappa: Cohen 1968, doi:10.1037/h0026256. Area
+    under the coverage curve: 1 - the risk-coverage area of Geifman and El-Yaniv 2017, arXiv:1705.08500. In a replicate,
+    Spearman's correlation keeps the ranks of the whole table, weighted, instead of ranking anew.
+
+    Examples
+    --------
+    >>> import srna_lib as srna
+    >>> task = srna.make_task(srna.load("demo"), "tissue_group")
+    >>> table = srna.cross_validate(task, "dummy", n_splits=3, progress=False)
+    >>> srna.score(table, metrics="accuracy", n_boot=100)[["model", "metric"]].to_numpy().tolist()
+    [['dummy', 'accuracy']]
     """
-    lacking = [c for c in ("sample_id", "dataset_id", *IDENTITY, "y_true", *columns) if c not in predictions]
+    units = [unit] if isinstance(unit, str) else list(unit)
+    wanted = [metrics] if isinstance(metrics, str) else metrics if metrics is None else list(metrics)
+    rows = []
+    for one in units:
+        for part in each_model(table):
+            shown = default_metrics(part) if wanted is None else wanted
+            rows += _rows(
+                part,
+                prepare(part, shown, unit=one, min_per_class=min_per_class, min_per_study=min_per_study),
+                shown,
+                per_study=per_study and one == units[0],
+                unit=one,
+                n_boot=n_boot,
+                seed=seed,
+                level=level,
+            )
+    return pd.DataFrame(rows).assign(dataset=dataset).reindex(columns=COLUMNS)
+
+
+def _rows(
+    part: pd.DataFrame,
+    prepared: Prepared,
+    wanted: Sequence[str],
+    *,
+    per_study: bool,
+    unit: str,
+    n_boot: int,
+    seed: int,
+    level: float,
+) -> list[dict]:
+    """Rows of one model: values over all samples first, those of single studies last."""
+    values, draws = bootstrap(prepared.measure, part, unit=unit, n_boot=n_boot, seed=seed)
+    studies, classes = part["dataset_id"].astype(str), part["y_true"].astype(str)
+    within = part[studies.isin(prepared.counting)]
+    single = unit == "dataset_id" and studies.nunique() < 2
+    rows = []
+    for key in sorted(values, key=lambda k: k.study is not None):
+        if key.metric not in wanted or (key.study is not None and not per_study):
+            continue
+        about = part
+        if key.study is not None:
+            about = part[studies == key.study]
+        elif key.cls is not None:
+            about = part[classes == key.cls]
+        elif "_within" in key.metric:
+            about = within
+        no_interval = single or (key.study is not None and unit == "dataset_id") or not np.isfinite(values[key])
+        low, high = (np.nan, np.nan) if no_interval else study_interval(draws[key], level)
+        rows.append(
+            {
+                **{c: part[c].iloc[0] for c in IDENTITY},
+                "metric": key.metric,
+                "class": key.cls,
+                "study": key.study,
+                "value": values[key],
+                "ci_low": low,
+                "ci_high": high,
+                "n_samples": about["sample_id"].nunique(),
+                "n_datasets": about["dataset_id"].nunique(),
+                "seed": seed,
+                "unit": unit,
+            }
+        )
+    return rows
+
+
+def each_model(table: pd.DataFrame) -> Iterator[pd.DataFrame]:
+    """The out-of-fold table of each task, model, feature set and scheme, in order of appearance."""
+    check_columns(table, IDENTITY)
+    for _, part in table.groupby(["task", "features", "scheme", "model"], sort=False):
+        yield part
+
+
+def is_quantity(table: pd.DataFrame) -> bool:
+    """Whether numbers are predicted."""
+    return pd.api.types.is_float_dtype(table["y_true"])
+
+
+def default_metrics(table: pd.DataFrame) -> list[str]:
+    """Metrics of a table where none are named."""
+    if is_quantity(table):
+        kinds = ("coverage", "width", "coverage_within")
+        return [*QUANTITY_METRICS, *(f"{k}:{t}" for t in interval_levels(table) for k in kinds)]
+    ordered = isinstance(table["y_true"].dtype, pd.CategoricalDtype) and table["y_true"].dtype.ordered
+    return [*RANKING_METRICS, *METRICS, *(ORDINAL_METRICS if ordered else ())]
+
+
+def prepare(
+    table: pd.DataFrame,
+    metrics: Iterable[str],
+    *,
+    unit: str = "dataset_id",
+    min_per_class: int = 5,
+    min_per_study: int = 10,
+) -> Prepared:
+    """Make the function that measures the table of one model under any weights of its rows."""
+    check_table(table, ["y_pred"])
+    wanted = set(metrics)
+    if is_quantity(table):
+        known, parts = {*default_metrics(table)}, [_quantity(table, min_per_study, unit)]
+    else:
+        known = {*RANKING_METRICS, *METRICS, *PER_CLASS, *ORDINAL_METRICS, "coverage_area"}
+        known |= {name for name in wanted if _share(name) is not None}
+        parts = []
+        if wanted & set(RANKING_METRICS):
+            parts.append(_ranking(table, min_per_class, unit))
+        if wanted & {*METRICS, *PER_CLASS}:
+            parts.append(Prepared(_classes(table, unit), []))
+        if wanted & set(ORDINAL_METRICS):
+            parts.append(Prepared(_ordinal(table), []))
+        if any(_share(name) is not None or name == "coverage_area" for name in wanted):
+            parts.append(Prepared(_selective(table, wanted), []))
+    if not wanted or wanted - known:
+        unknown = sorted(wanted - known) or [""]
+        raise InputError(f"metric={unknown[0]!r}: expected one of {', '.join(sorted(known))}.")
+    return Prepared(
+        lambda weights: {k: v for part in parts for k, v in part.measure(weights).items()},
+        next((p.counting for p in parts if p.counting), []),
+    )
+
+
+def check_columns(table: pd.DataFrame, columns: Iterable[str]) -> None:
+    """Refuse a table without rows or without these columns."""
+    lacking = [c for c in columns if c not in table]
     if lacking:
         raise InputError(
-            f"out-of-fold table: the column {lacking[0]!r} is missing (found: {', '.join(map(str, predictions))})."
+            f"out-of-fold table: the column {lacking[0]!r} is missing (found: {', '.join(map(str, table))})."
         )
-    if predictions.empty:
+    if table.empty:
         raise InputError("out-of-fold table: it has no rows; expected one per predicted sample.")
+
+
+def check_table(predictions: pd.DataFrame, columns: Iterable[str] = ()) -> None:
+    """Refuse a table that does not hold the predictions of one model in one scheme."""
+    check_columns(predictions, ("sample_id", "dataset_id", *IDENTITY, "y_true", *columns))
     for column in IDENTITY:
         values = predictions[column].unique()
         if len(values) > 1:
@@ -63,25 +265,7 @@ def check_table(predictions: pd.DataFrame, columns: Iterable[str] = ()) -> None:
 
 
 def probabilities(predictions: pd.DataFrame) -> tuple[list[str], np.ndarray]:
-    """Classes and probabilities of an out-of-fold table.
-
-    Parameters
-    ----------
-    predictions : DataFrame, one row per sample
-        With columns ``p_<class>``; those that are empty belong to another task and are left out.
-
-    Returns
-    -------
-    classes : list of str
-        In the order of the columns.
-    p : ndarray, shape (n_rows, n_classes)
-        Probabilities.
-
-    Raises
-    ------
-    InputError
-        Fewer than two such columns, a true class without one, or values that are not probabilities.
-    """
+    """Classes, in the order of the columns ``p_<class>``, and their probabilities; empty columns are left out."""
     columns = [c for c in predictions if str(c).startswith("p_") and predictions[c].notna().any()]
     classes = [c.removeprefix("p_") for c in columns]
     if len(columns) < 2:
@@ -96,23 +280,7 @@ def probabilities(predictions: pd.DataFrame) -> tuple[list[str], np.ndarray]:
 
 
 def same_rows(first: pd.DataFrame, second: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Bring two tables of the same samples into the same order.
-
-    Parameters
-    ----------
-    first, second : DataFrame, one row per sample
-        Out-of-fold tables. Samples predicted several times are told apart by ``fold``.
-
-    Returns
-    -------
-    first, second : DataFrame
-        Sorted.
-
-    Raises
-    ------
-    InputError
-        The tables hold different samples, or different truths of them.
-    """
+    """Bring two tables of the same samples into the same order; those predicted several times differ by ``fold``."""
     keys = [c for c in ("sample_id", "fold") if c in first and c in second]
     a, b = (t.sort_values(keys, ignore_index=True) for t in (first, second))
     same = ["sample_id", "dataset_id", "y_true"]
@@ -121,228 +289,62 @@ def same_rows(first: pd.DataFrame, second: pd.DataFrame) -> tuple[pd.DataFrame, 
     return a, b
 
 
-def pair_names(first: pd.DataFrame, second: pd.DataFrame) -> tuple[str, str]:
-    """What tells two tables apart: their models or, of one model, their feature sets."""
-    by = "model" if first["model"].iloc[0] != second["model"].iloc[0] else "features"
-    return str(first[by].iloc[0]), str(second[by].iloc[0])
-
-
-METRICS = ("accuracy", "balanced_accuracy", "accuracy_per_dataset")
-
-
-class _Counts(NamedTuple):
-    """Confusion counts per study, shape (n_units, n_classes, n_classes): true x predicted."""
-
-    classes: list[str]
-    units: list[str]
-    confusion: np.ndarray
-
-
-def score_classes(
-    predictions: pd.DataFrame,
-    *,
-    dataset: str,
-    seed: int = 0,
-    n_boot: int = 1000,
-    unit: str = "dataset_id",
-    per_class: bool = True,
-    level: float = 0.95,
-) -> list[dict[str, Any]]:
-    """Figures of one model in one scheme, with bootstrap intervals.
-
-    Parameters
-    ----------
-    predictions : DataFrame, one row per sample
-        Out-of-fold table of one task, model and scheme (`validate.cross_validate`).
-    dataset : str
-        Data set name, written into the records.
-    seed : int, default 0
-        Seed of the bootstrap; also written into the records.
-    n_boot : int, default 1000
-        Replicates. Fewer is coarser, not faster to notice.
-    unit : str, default "dataset_id"
-        What is drawn again: studies. ``"sample_id"`` gives the narrower interval that pretends samples of
-        one study to be independent, and leaves `accuracy_per_dataset` out, which it says nothing about.
-    per_class : bool, default True
-        Also precision and recall of every class, as metrics ``precision:<class>`` and ``recall:<class>``.
-    level : float, default 0.95
-        Coverage of the intervals.
-
-    Returns
-    -------
-    list of dict
-        Records ``{task, dataset, model, features, scheme, metric, value, ci_low, ci_high, n_samples,
-        n_datasets, seed}``. `balanced_accuracy` is the mean recall over classes; `accuracy_per_dataset` the
-        mean over studies of the share of right calls.
-    """
-    counts = _count(predictions, unit)
-    values = _figures(counts, np.ones((1, len(counts.units))), per_class)
-    draws = _figures(counts, _weights(len(counts.units), n_boot, seed), per_class)
-    head = predictions.iloc[0]
-    sizes = predictions.groupby("y_true")["sample_id"].nunique()  # repeated folds predict a sample several times
-    studies = predictions.groupby("y_true")["dataset_id"].nunique()
-    records = []
-    for metric, value in values.items():
-        if metric == "accuracy_per_dataset" and unit != "dataset_id":
-            continue
-        low, high = interval(draws[metric], level)
-        name = metric.partition(":")[2]
-        records.append(
-            {
-                "task": head["task"],
-                "dataset": dataset,
-                "model": head["model"],
-                "features": head["features"],
-                "scheme": head["scheme"],
-                "metric": metric,
-                "value": _number(value[0]),
-                "ci_low": low,
-                "ci_high": high,
-                "n_samples": int(sizes[name]) if name else predictions["sample_id"].nunique(),
-                "n_datasets": int(studies[name]) if name else int(predictions["dataset_id"].nunique()),
-                "seed": seed,
-            }
-        )
-    return records
-
-
-def compare(
-    first: pd.DataFrame,
-    second: pd.DataFrame,
-    *,
-    seed: int = 0,
-    n_boot: int = 1000,
-    level: float = 0.95,
-) -> pd.DataFrame:
-    """Paired difference of two models on the same samples: first minus second.
-
-    Parameters
-    ----------
-    first, second : DataFrame, one row per sample
-        Out-of-fold tables of the same samples.
-    seed, n_boot, level
-        As in `score`; both models see the same studies in each replicate.
-
-    Returns
-    -------
-    DataFrame, one row per metric
-        ``first, second, scheme, metric, difference, ci_low, ci_high, n_samples, n_datasets``.
-
-    Raises
-    ------
-    ValueError
-        When the tables do not hold the same samples.
-    """
-    first, second = (t.sort_values("sample_id", ignore_index=True) for t in (first, second))
-    same = ["sample_id", "dataset_id", "y_true"]
-    if first[same].astype(str).values.tolist() != second[same].astype(str).values.tolist():
-        raise ValueError("the two tables hold different samples; expected predictions of the same ones.")
-    classes = sorted(set(first["y_true"]) | set(first["y_pred"]) | set(second["y_pred"]))
-    a, b = _count(first, "dataset_id", classes), _count(second, "dataset_id", classes)
-    once, weights = np.ones((1, len(a.units))), _weights(len(a.units), n_boot, seed)
-    rows = []
-    for metric in METRICS:
-        draws = _figures(a, weights, False)[metric] - _figures(b, weights, False)[metric]
-        value = _figures(a, once, False)[metric][0] - _figures(b, once, False)[metric][0]
-        low, high = interval(draws, level)
-        rows.append(
-            {
-                "first": first["model"].iloc[0],
-                "second": second["model"].iloc[0],
-                "scheme": first["scheme"].iloc[0],
-                "metric": metric,
-                "difference": value,
-                "ci_low": low,
-                "ci_high": high,
-                "n_samples": first["sample_id"].nunique(),
-                "n_datasets": len(a.units),
-            }
-        )
-    return pd.DataFrame(rows)
+def class_order(table: pd.DataFrame) -> list[str]:
+    """Classes that occur in a table, in the order of its columns ``p_<class>``; without these sorted as text."""
+    present = {*table["y_true"].astype(str), *table["y_pred"].astype(str)}
+    listed = [str(c)[2:] for c in table if str(c).startswith("p_") and str(c)[2:] in present]
+    return listed if len(listed) == len(present) else sorted(present)
 
 
 def confusion(predictions: pd.DataFrame) -> pd.DataFrame:
-    """Confusion matrix of an out-of-fold table.
-
-    Parameters
-    ----------
-    predictions : DataFrame, one row per sample
-        Out-of-fold table of one task, model and scheme.
-
-    Returns
-    -------
-    DataFrame, shape (n_classes, n_classes), int
-        Rows = true class, columns = predicted class.
-    """
-    counts = _count(predictions, "dataset_id")
-    table = pd.DataFrame(counts.confusion.sum(axis=0).astype(int), index=counts.classes, columns=counts.classes)
+    """Confusion matrix of one model: rows = true class, columns = predicted class."""
+    true, predicted = (predictions[c].astype(str) for c in ("y_true", "y_pred"))
+    classes = class_order(predictions)
+    table = pd.crosstab(true, predicted).reindex(index=classes, columns=classes, fill_value=0)
     return table.rename_axis(index="true class", columns="predicted class")
 
 
 def per_dataset(predictions: pd.DataFrame) -> pd.DataFrame:
-    """Share of right calls in each study.
-
-    Parameters
-    ----------
-    predictions : DataFrame, one row per sample
-        Out-of-fold table; several models and schemes may stand in it.
-
-    Returns
-    -------
-    DataFrame, one row per model, scheme and study
-        ``model, scheme, dataset_id, n_samples, classes, accuracy``.
-    """
-    frame = predictions.assign(right=predictions["y_true"] == predictions["y_pred"])
+    """Accuracy in each study: ``model, scheme, dataset_id, n_samples, classes, accuracy``."""
+    frame = predictions.assign(correct=predictions["y_true"] == predictions["y_pred"])
     grouped = frame.groupby(["model", "scheme", "dataset_id"], sort=True)
     return grouped.agg(
-        n_samples=("right", "size"),
+        n_samples=("correct", "size"),
         classes=("y_true", lambda c: ", ".join(sorted(set(c)))),
-        accuracy=("right", "mean"),
+        accuracy=("correct", "mean"),
     ).reset_index()
 
 
-def _count(predictions: pd.DataFrame, unit: str, classes: list[str] | None = None) -> _Counts:
-    if classes is None:
-        classes = sorted(set(predictions["y_true"]) | set(predictions["y_pred"]))
-    code = pd.Index(classes)
-    units, position = np.unique(predictions[unit].to_numpy().astype(str), return_inverse=True)
-    counts = np.zeros((len(units), len(classes), len(classes)))
-    true, called = code.get_indexer(predictions["y_true"]), code.get_indexer(predictions["y_pred"])
-    np.add.at(counts, (position, true, called), 1)
-    return _Counts(classes, list(units), counts)
+def _classes(table: pd.DataFrame, unit: str) -> Measure:
+    """Accuracies, precision and recall from one confusion matrix per unit, so that replicates are one product."""
+    true, predicted = (table[c].astype(str) for c in ("y_true", "y_pred"))
+    classes = class_order(table)
+    k, at = len(classes), pd.Index(classes)
+    units = unit_codes(table, unit)[0]
+    first = np.unique(units, return_index=True)[1]
+    counts = np.zeros((len(first), k, k))
+    np.add.at(counts, (units, at.get_indexer(true), at.get_indexer(predicted)), 1)
+    own = np.diagonal(counts, axis1=1, axis2=2).sum(axis=1) / counts.sum(axis=(1, 2))
+    occurring = [c for c in classes if (true == c).any()]
 
+    def measure(weights: np.ndarray) -> Values:
+        drawn = weights.take(first, axis=1)
+        total = (drawn @ counts.reshape(len(first), k * k)).reshape(-1, k, k)
+        right = np.diagonal(total, axis1=1, axis2=2)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            recall, precision = right / total.sum(axis=2), right / total.sum(axis=1)
+        values = {
+            Key("accuracy"): right.sum(axis=1) / total.sum(axis=(1, 2)),
+            Key("balanced_accuracy"): np.nanmean(recall, axis=1),
+        }
+        if unit == "dataset_id":  # of donors or samples it would say nothing
+            values[Key("accuracy_per_dataset")] = drawn @ own / drawn.sum(axis=1)
+        for c in occurring:
+            i = classes.index(c)
+            values |= {Key("precision", c): precision[:, i], Key("recall", c): recall[:, i]}
+        return values
 
-def _weights(n_units: int, n_boot: int, seed: int) -> np.ndarray:
-    """How often each unit is drawn in each replicate, shape (n_boot, n_units)."""
-    return np.random.default_rng(seed).multinomial(n_units, np.full(n_units, 1 / n_units), size=n_boot).astype(float)
-
-
-def _figures(counts: _Counts, weights: np.ndarray, per_class: bool) -> dict[str, np.ndarray]:
-    n_units, k, _ = counts.confusion.shape
-    total = (weights @ counts.confusion.reshape(n_units, k * k)).reshape(-1, k, k)
-    right = np.diagonal(total, axis1=1, axis2=2)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        recall, precision = right / total.sum(axis=2), right / total.sum(axis=1)
-    own = np.diagonal(counts.confusion, axis1=1, axis2=2).sum(axis=1) / counts.confusion.sum(axis=(1, 2))
-    figures = {
-        "accuracy": right.sum(axis=1) / total.sum(axis=(1, 2)),
-        "balanced_accuracy": np.nanmean(recall, axis=1),
-        "accuracy_per_dataset": weights @ own / weights.sum(axis=1),
-    }
-    if per_class:
-        true = counts.confusion.sum(axis=(0, 2)) > 0
-        for i, name in enumerate(counts.classes):
-            if true[i]:
-                figures[f"precision:{name}"], figures[f"recall:{name}"] = precision[:, i], recall[:, i]
-    return figures
-
-
-def _number(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)
-
-
-RANKING_METRICS = ("auc", "auc_within", "brier", "log_loss")
-HIGHER_IS_BETTER = {"auc": True, "auc_within": True, "brier": False, "log_loss": False}
+    return measure
 
 
 class _Order(NamedTuple):
@@ -353,171 +355,13 @@ class _Order(NamedTuple):
     groups: np.ndarray
 
 
-def score_ranking(
-    predictions: pd.DataFrame,
-    *,
-    dataset: str,
-    seed: int = 0,
-    n_boot: int = 1000,
-    unit: str = "dataset_id",
-    min_per_class: int = 5,
-    per_dataset: bool = True,
-    level: float = 0.95,
-) -> list[dict[str, Any]]:
-    """Probability-based figures of one model in one scheme, with bootstrap intervals.
-
-    Parameters
-    ----------
-    predictions : DataFrame, one row per sample
-        Out-of-fold table of one task, model and scheme with columns ``p_<class>``. Folds are pooled.
-    dataset : str
-        Data set name, written into the records.
-    seed : int, default 0
-        Seed of the bootstrap; also written into the records.
-    n_boot : int, default 1000
-        Replicates. Fewer is coarser.
-    unit : str, default "dataset_id"
-        What is drawn again: ``"dataset_id"``, studies (how much the figure would move with other studies),
-        ``"donor_id"``, patients within each study (how much with other people of the same studies), or
-        ``"sample_id"``, which pretends the samples of a patient to be independent.
-    min_per_class : int, default 5
-        A study counts for `auc_within` with at least so many samples of both classes. Lower it to see smaller
-        studies, each of which then counts as much as a large one.
-    per_dataset : bool, default True
-        Also the AUC of every study that counts, as ``auc:<study>``. It has an interval only where patients or samples
-        are drawn: one study cannot say how studies vary.
-    level : float, default 0.95
-        Coverage of the intervals.
-
-    Returns
-    -------
-    list of dict
-        Records with the fields of `results.RECORD_FIELDS`. ``auc``: area under the ROC curve, ties counted half; of
-        more than two classes the mean over classes of each against the rest, which follow as ``auc_class:<class>``.
-        ``auc_within``: mean over studies of the AUC of each alone, studies counted once; its ``n_samples`` and
-        ``n_datasets`` are of the studies that count, value None where there are none. ``brier``: mean squared
-        error of the probabilities, summed over classes and halved for two (so .25 is a coin). ``log_loss``: mean
-        negative log of the probability of the true class.
-
-    Raises
-    ------
-    InputError
-        Missing columns, several models, or probabilities outside 0 to 1.
-
-    Notes
-    -----
-    The AUC is the share of pairs of samples, one of each class, that are in the right order (Hanley and McNeil 1982,
-    doi:10.1148/radiology.143.1.7063747), found for all replicates from one sort.
-    """
-    check_table(predictions)
-    measure, counting = _prepare_ranking(predictions, min_per_class, unit)
-    values, draws = bootstrap(measure, predictions, unit=unit, n_boot=n_boot, seed=seed)
-    shown = {m: v for m, v in values.items() if m not in ("accuracy", "balanced_accuracy")}
-    return study_records(
-        predictions,
-        shown,
-        draws,
-        of_study=("auc",),
-        counting=counting,
-        unit=unit,
-        per_dataset=per_dataset,
-        dataset=dataset,
-        seed=seed,
-        level=level,
-    )
-
-
-def compare_auc(
-    first: pd.DataFrame,
-    second: pd.DataFrame,
-    *,
-    seed: int = 0,
-    n_boot: int = 1000,
-    unit: str = "dataset_id",
-    min_per_class: int = 5,
-    level: float = 0.95,
-) -> pd.DataFrame:
-    """Paired difference of two models on the same samples: first minus second.
-
-    Parameters
-    ----------
-    first, second : DataFrame, one row per sample
-        Out-of-fold tables of the same samples.
-    seed, n_boot, unit, min_per_class, level
-        As in `score`; both models see the same units in each replicate.
-
-    Returns
-    -------
-    DataFrame, one row per metric of `METRICS`
-        ``task, first, second, scheme, metric, difference, ci_low, ci_high, n_samples, n_datasets, unit`` (of one model
-        ``first`` and ``second`` are the feature sets). Of ``brier`` and ``log_loss`` less is better. ``auc_within`` is
-        NaN where no study counts.
-
-    Raises
-    ------
-    InputError
-        The tables do not hold the same samples.
-    """
-    check_table(first)
-    check_table(second)
-    a, b = same_rows(first, second)
-    one, counting = _prepare_ranking(a, min_per_class, unit)
-    two, _ = _prepare_ranking(b, min_per_class, unit)
-
-    def measure(weights: np.ndarray) -> Figures:
-        left, right = one(weights), two(weights)
-        return {m: left[m] - right[m] for m in RANKING_METRICS}
-
-    values, draws = bootstrap(measure, a, unit=unit, n_boot=n_boot, seed=seed)
-    rows = []
-    for metric in RANKING_METRICS:
-        low, high = study_interval(draws[metric], level)
-        about = a[a["dataset_id"].astype(str).isin(counting)] if metric == "auc_within" else a
-        rows.append(
-            {
-                "task": a["task"].iloc[0],
-                **dict(zip(("first", "second"), pair_names(a, b), strict=True)),
-                "scheme": a["scheme"].iloc[0],
-                "metric": metric,
-                "difference": values[metric],
-                "ci_low": low,
-                "ci_high": high,
-                "n_samples": about["sample_id"].nunique(),
-                "n_datasets": about["dataset_id"].nunique(),
-                "unit": unit,
-            }
-        )
-    return pd.DataFrame(rows)
-
-
-def prepare_ranking(predictions: pd.DataFrame, *, min_per_class: int = 5, unit: str = "dataset_id") -> Measure:
-    """Make the function that measures a table under any weights of its rows.
-
-    Parameters
-    ----------
-    predictions : DataFrame, one row per sample
-        As in `score`.
-    min_per_class, unit
-        As in `score`.
-
-    Returns
-    -------
-    callable
-        Weights of shape (n_replicates, n_rows) -> metric -> values of shape (n_replicates,): the metrics of `score`,
-        and ``accuracy`` and ``balanced_accuracy`` (mean recall).
-    """
-    return _prepare_ranking(predictions, min_per_class, unit)[0]
-
-
-def _prepare_ranking(predictions: pd.DataFrame, min_per_class: int, unit: str) -> tuple[Measure, list[str]]:
-    """Measure of a table, and the studies that count for the mean within."""
-    classes, p = probabilities(predictions)
-    true = pd.Index(classes).get_indexer(predictions["y_true"].astype(str))
-    right = (predictions["y_pred"].astype(str) == predictions["y_true"].astype(str)).to_numpy(dtype=float)
-    codes, studies = pd.factorize(predictions["dataset_id"].astype(str), sort=True)
+def _ranking(table: pd.DataFrame, min_per_class: int, unit: str) -> Prepared:
+    """AUROC, pooled and within studies, Brier score and log loss."""
+    classes, p = probabilities(table)
+    true = pd.Index(classes).get_indexer(table["y_true"].astype(str))
+    codes, studies = pd.factorize(table["dataset_id"].astype(str), sort=True)
     scored = [1] if len(classes) == 2 else list(range(len(classes)))
-    # rows of a sample that is predicted several times count once
-    once = ~predictions.duplicated("sample_id").to_numpy()
+    once = ~table.duplicated("sample_id").to_numpy()  # rows of a sample that is predicted several times count once
     sizes = np.zeros((len(studies), len(classes)), dtype=int)
     np.add.at(sizes, (codes[once], true[once]), 1)
     rest = sizes.sum(axis=1, keepdims=True) - sizes
@@ -526,56 +370,36 @@ def _prepare_ranking(predictions: pd.DataFrame, min_per_class: int, unit: str) -
     hot = np.eye(len(classes))[true]
     brier = ((p - hot) ** 2).sum(axis=1) / (2 if len(classes) == 2 else 1)
     loss = -np.log(np.clip(p[np.arange(len(p)), true], np.finfo(float).eps, 1))
-    everything = np.zeros(len(p), dtype=int)
-    pooled = [_order(p[:, k], everything) for k in scored]
+    pooled = [_order(p[:, k], np.zeros(len(p), dtype=int)) for k in scored]
     inside = [_order(p[:, k], codes) for k in scored]
     starts = np.array([np.flatnonzero(codes == i)[0] for i in range(len(studies))])
 
-    def measure(weights: np.ndarray) -> Figures:
+    def measure(weights: np.ndarray) -> Values:
         total = weights.sum(axis=1)
         areas = np.stack([_areas(o, true == k, weights)[:, 0] for o, k in zip(pooled, scored, strict=True)], axis=1)
         of_study = np.stack([_areas(o, true == k, weights) for o, k in zip(inside, scored, strict=True)], axis=2)
         own = _mean(np.where(valid, of_study, np.nan), np.ones(valid.shape))[:, counting]
         drawn = weights[:, starts[counting]] if unit == "dataset_id" else np.ones(own.shape)
-        per_class = weights @ hot
-        with np.errstate(invalid="ignore", divide="ignore"):
-            recall = ((weights * right) @ hot) / per_class
-        figures = {
-            "auc": _mean(areas, np.ones(areas.shape)),
-            "auc_within": _mean(own, drawn),
-            "brier": weights @ brier / total,
-            "log_loss": weights @ loss / total,
-            "accuracy": weights @ right / total,
-            "balanced_accuracy": _mean(recall, np.ones(recall.shape)),
+        return {
+            Key("auc"): _mean(areas, np.ones(areas.shape)),
+            Key("auc_within"): _mean(own, drawn),
+            Key("brier"): weights @ brier / total,
+            Key("log_loss"): weights @ loss / total,
+            **{Key("auc", None, s): own[:, i] for i, s in enumerate(studies[counting])},
         }
-        if len(classes) > 2:
-            figures |= {f"auc_class:{classes[k]}": areas[:, i] for i, k in enumerate(scored)}
-        return figures | {f"auc:{s}": own[:, i] for i, s in enumerate(studies[counting])}
 
-    return measure, list(studies[counting])
+    return Prepared(measure, list(studies[counting]))
 
 
 def weighted_auc(score: np.ndarray, positive: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Area under the ROC curve for each row of weights; ties count half.
-
-    Parameters
-    ----------
-    score : array, shape (n,)
-        High where a positive is expected.
-    positive : array of bool, shape (n,)
-    weights : array of whole numbers, shape (m, n)
-
-    Returns
-    -------
-    array, shape (m,)
-        NaN where a row has no positive or no negative.
-    """
+    """AUROC for each row of weights (whole numbers), ties counted half; NaN without a positive or a negative."""
     if not len(score):
         return np.full(len(weights), np.nan)
     return _areas(_order(score, np.zeros(len(score), dtype=int)), positive, weights.astype(np.float64))[:, 0]
 
 
 def _order(values: np.ndarray, group: np.ndarray) -> _Order:
+    """Sort rows for `_areas`."""
     rows = np.lexsort((values, group))
     values, group = values[rows], group[rows]
     new_group = np.r_[True, group[1:] != group[:-1]]
@@ -584,7 +408,7 @@ def _order(values: np.ndarray, group: np.ndarray) -> _Order:
 
 
 def _areas(order: _Order, positive: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Weighted AUC in each group, shape (n_replicates, n_groups); NaN where a class has no weight.
+    """Weighted AUROC in each group, shape (n_replicates, n_groups); NaN where a class has no weight.
 
     A positive sample wins against the negative weight below it and half of that at its own score. Weights are whole
     numbers, so the running sum over all groups is exact and the part of earlier groups can be taken off.
@@ -606,182 +430,45 @@ def _mean(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
         return (np.where(defined, values, 0) * weights).sum(axis=-1) / (defined * weights).sum(axis=-1)
 
 
-QUANTITY_METRICS = ("mae", "rmse", "r2", "pearson", "spearman", "mae_within", "r2_within", "spearman_within")
+def _ordinal(table: pd.DataFrame) -> Measure:
+    """Mean distance in classes, and kappa with quadratic weights, of ordered classes."""
+    classes = pd.Index(probabilities(table)[0])
+    true, predicted = (classes.get_indexer(table[c].astype(str)) for c in ("y_true", "y_pred"))
+    distance = np.abs(true - predicted).astype(float)
+    hot_true, hot_predicted = np.eye(len(classes))[true], np.eye(len(classes))[predicted]
+    cost = (np.arange(len(classes))[:, None] - np.arange(len(classes))) ** 2.0
+
+    def measure(weights: np.ndarray) -> Values:
+        total = weights.sum(axis=1)
+        expected = np.einsum("ri,ij,rj->r", weights @ hot_true, cost, weights @ hot_predicted) / total
+        observed = weights @ distance**2
+        with np.errstate(invalid="ignore", divide="ignore"):
+            kappa = np.where(expected > 0, 1 - observed / expected, np.nan)
+        return {Key("interval_distance"): weights @ distance / total, Key("quadratic_kappa"): kappa}
+
+    return measure
 
 
-def score_quantity(
-    predictions: pd.DataFrame,
-    *,
-    dataset: str,
-    seed: int = 0,
-    n_boot: int = 1000,
-    unit: str = "dataset_id",
-    min_per_dataset: int = 10,
-    per_dataset: bool = True,
-    level: float = 0.95,
-) -> list[dict[str, Any]]:
-    """Figures of one model of a continuous target in one scheme, with bootstrap intervals.
-
-    Parameters
-    ----------
-    predictions : DataFrame, one row per sample
-        Out-of-fold table of one task, model and scheme with numbers in ``y_true`` and ``y_pred`` and, optionally,
-        prediction intervals in ``low_<level>`` and ``high_<level>`` (``low_0.9``: meant to cover 90 %).
-    dataset, seed, n_boot, level
-        As in `ranking_metrics.score`; `level` is of the bootstrap intervals around the figures.
-    unit : str, default "dataset_id"
-        What is drawn again, as in `ranking_metrics.score`.
-    min_per_dataset : int, default 10
-        A study counts for the figures within studies with at least so many samples (and ages that differ).
-    per_dataset : bool, default True
-        Also ``mae:<study>``, ``r2:<study>`` and ``spearman:<study>`` of every study that counts; without an interval
-        where studies are drawn.
-
-    Returns
-    -------
-    list of dict
-        Records with the fields of `results.RECORD_FIELDS`. ``mae``, ``rmse``: in the unit of the target. ``r2``:
-        1 - squared error / squared deviation from the mean, below 0 for what is worse than the mean.
-        ``pearson``, ``spearman``: correlations. ``mae_within``, ``r2_within`` (against the mean of the study) and
-        ``spearman_within``: mean over studies, each counted once. For each stated level, ``coverage:<level>``: share of
-        true values inside; ``width:<level>``: mean width; ``coverage_within:<level>``: mean coverage over studies.
-
-    Raises
-    ------
-    InputError
-        Missing columns, several models, or values that are no finite numbers.
-
-    Notes
-    -----
-    In a replicate, Spearman's correlation keeps the ranks of the whole table, weighted, instead of ranking anew.
-    """
-    check_table(predictions, ["y_pred"])
-    measure, counting = _prepare_quantity(predictions, min_per_dataset, unit)
-    values, draws = bootstrap(measure, predictions, unit=unit, n_boot=n_boot, seed=seed)
-    return study_records(
-        predictions,
-        values,
-        draws,
-        of_study=("mae", "r2", "spearman"),
-        counting=counting,
-        unit=unit,
-        per_dataset=per_dataset,
-        dataset=dataset,
-        seed=seed,
-        level=level,
-    )
-
-
-def interval_levels(predictions: pd.DataFrame) -> list[str]:
-    """Stated levels of the prediction intervals of a table, as written in its columns, from low to high.
-
-    Raises
-    ------
-    InputError
-        A lower bound without its upper bound, or a level that is no share.
-    """
-    found = {str(c).partition("_")[2]: str(c) for c in predictions if re.fullmatch(r"low_[0-9.]+", str(c))}
-    for text, column in found.items():
-        if f"high_{text}" not in predictions:
-            raise InputError(f"out-of-fold table: the column {column!r} has no partner 'high_{text}'.")
-        if not 0 < float(text) < 1:
-            raise InputError(f"out-of-fold table: the column {column!r} names no share; expected such as 'low_0.9'.")
-    return sorted(found, key=float)
-
-
-def coverage_table(
-    predictions: pd.DataFrame, *, seed: int = 0, n_boot: int = 1000, unit: str = "dataset_id", level: float = 0.95
-) -> pd.DataFrame:
-    """Stated against measured coverage of prediction intervals.
-
-    Parameters
-    ----------
-    predictions : DataFrame, one row per sample
-        As in `score`, with intervals.
-    seed, n_boot, unit, level
-        As in `score`.
-
-    Returns
-    -------
-    DataFrame, one row per stated level
-        ``task, model, features, scheme, stated, measured, ci_low, ci_high, mean_width, median_width, n_samples``.
-
-    Raises
-    ------
-    InputError
-        The table has no intervals.
-    """
-    levels = interval_levels(predictions)
-    if not levels:
-        raise InputError("out-of-fold table: no columns low_<level>, high_<level>; expected prediction intervals.")
-    records = score_quantity(
-        predictions, dataset="", seed=seed, n_boot=n_boot, unit=unit, per_dataset=False, level=level
-    )
-    of = {r["metric"]: r for r in records}
-    rows = []
-    for text in levels:
-        found = of[f"coverage:{text}"]
-        width = predictions[f"high_{text}"] - predictions[f"low_{text}"]
-        rows.append(
-            {
-                **{k: found[k] for k in ("task", "model", "features", "scheme")},
-                "stated": float(text),
-                "measured": found["value"],
-                "ci_low": found["ci_low"],
-                "ci_high": found["ci_high"],
-                "mean_width": of[f"width:{text}"]["value"],
-                "median_width": float(width.median()),
-                "n_samples": found["n_samples"],
-            }
-        )
-    return pd.DataFrame(rows)
-
-
-def prepare_quantity(predictions: pd.DataFrame, *, min_per_dataset: int = 10, unit: str = "dataset_id") -> Measure:
-    """Make the function that measures a table under any weights of its rows.
-
-    Parameters
-    ----------
-    predictions, min_per_dataset, unit
-        As in `score`.
-
-    Returns
-    -------
-    callable
-        Weights of shape (n_replicates, n_rows) -> metric -> values of shape (n_replicates,).
-    """
-    return _prepare_quantity(predictions, min_per_dataset, unit)[0]
-
-
-def _numbers(predictions: pd.DataFrame, column: str) -> np.ndarray:
-    values = pd.to_numeric(predictions[column], errors="coerce").to_numpy(dtype=float)
-    if not np.isfinite(values).all():
-        bad = predictions[column][~np.isfinite(values)].iloc[0]
-        raise InputError(f"out-of-fold table: column {column!r} holds {bad!r}; expected finite numbers.")
-    return values
-
-
-def _prepare_quantity(predictions: pd.DataFrame, min_per_dataset: int, unit: str) -> tuple[Measure, list[str]]:
-    """Measure of a table, and the studies that count within."""
-    true, called = _numbers(predictions, "y_true"), _numbers(predictions, "y_pred")
-    levels = interval_levels(predictions)
-    bounds = {t: (_numbers(predictions, f"low_{t}"), _numbers(predictions, f"high_{t}")) for t in levels}
-    codes, studies = pd.factorize(predictions["dataset_id"].astype(str), sort=True)
-    grouped = predictions.groupby(codes)
-    counts = (grouped["sample_id"].nunique() >= min_per_dataset) & (grouped["y_true"].nunique() > 1)
+def _quantity(table: pd.DataFrame, min_per_study: int, unit: str) -> Prepared:
+    """Errors, R2, correlations and coverage of intervals, pooled and as means over studies."""
+    true, predicted = _numbers(table, "y_true"), _numbers(table, "y_pred")
+    bounds = {t: (_numbers(table, f"low_{t}"), _numbers(table, f"high_{t}")) for t in interval_levels(table)}
+    codes, studies = pd.factorize(table["dataset_id"].astype(str), sort=True)
+    grouped = table.groupby(codes)
+    counts = (grouped["sample_id"].nunique() >= min_per_study) & (grouped["y_true"].nunique() > 1)
     kept = np.flatnonzero(counts.to_numpy())
     members = [np.flatnonzero(codes == i) for i in kept]
-    ranks = [(_ranks(true[m]), _ranks(called[m])) for m in members]
-    true_ranks, called_ranks = _ranks(true), _ranks(called)
-    error = np.abs(true - called)
+    ranks = [(_ranks(true[m]), _ranks(predicted[m])) for m in members]
+    true_ranks, predicted_ranks = _ranks(true), _ranks(predicted)
+    error = np.abs(true - predicted)
 
-    def measure(weights: np.ndarray) -> Figures:
-        figures = {
-            "mae": _weighted_mean(error, weights),
-            "rmse": np.sqrt(_weighted_mean(error**2, weights)),
-            "r2": _r2(true, error, weights),
-            "pearson": _correlation(true, called, weights),
-            "spearman": _correlation(true_ranks, called_ranks, weights),
+    def measure(weights: np.ndarray) -> Values:
+        values = {
+            Key("mae"): _weighted_mean(error, weights),
+            Key("rmse"): np.sqrt(_weighted_mean(error**2, weights)),
+            Key("r2"): _r2(true, error, weights),
+            Key("pearson"): _correlation(true, predicted, weights),
+            Key("spearman"): _correlation(true_ranks, predicted_ranks, weights),
         }
         own: dict[str, list[np.ndarray]] = {"mae": [], "r2": [], "spearman": []}
         for rows, rank in zip(members, ranks, strict=True):
@@ -790,19 +477,85 @@ def _prepare_quantity(predictions: pd.DataFrame, min_per_dataset: int, unit: str
             own["r2"].append(_r2(true[rows], error[rows], part))
             own["spearman"].append(_correlation(*rank, part))
         drawn = [weights[:, m[0]] if unit == "dataset_id" else np.ones(len(weights)) for m in members]
-        for name, values in own.items():
-            figures[f"{name}_within"] = _mean_of_studies(values, drawn, len(weights))
+        for name, of_studies in own.items():
+            values[Key(f"{name}_within")] = _mean_of_studies(of_studies, drawn, len(weights))
         for text, (low, high) in bounds.items():
             inside = ((true >= low) & (true <= high)).astype(float)
-            figures[f"coverage:{text}"] = _weighted_mean(inside, weights)
-            figures[f"width:{text}"] = _weighted_mean(high - low, weights)
+            values[Key(f"coverage:{text}")] = _weighted_mean(inside, weights)
+            values[Key(f"width:{text}")] = _weighted_mean(high - low, weights)
             each = [_weighted_mean(inside[m], weights[:, m]) for m in members]
-            figures[f"coverage_within:{text}"] = _mean_of_studies(each, drawn, len(weights))
-        for name, values in own.items():
-            figures |= {f"{name}:{studies[i]}": v for i, v in zip(kept, values, strict=True)}
-        return figures
+            values[Key(f"coverage_within:{text}")] = _mean_of_studies(each, drawn, len(weights))
+        for name, of_studies in own.items():
+            values |= {Key(name, None, studies[i]): v for i, v in zip(kept, of_studies, strict=True)}
+        return values
 
-    return measure, list(studies[kept])
+    return Prepared(measure, list(studies[kept]))
+
+
+def interval_levels(predictions: pd.DataFrame) -> list[str]:
+    """Nominal levels of the prediction intervals of a table, as written in its columns, from low to high."""
+    columns = predictions.columns[predictions.notna().any()].astype(str)
+    lows = {c.partition("_")[2]: c for c in columns if re.fullmatch(r"low_[0-9.]+", c)}
+    for text, column in lows.items():
+        if f"high_{text}" not in columns:
+            raise InputError(f"out-of-fold table: the column {column!r} has no partner 'high_{text}'.")
+        if not 0 < float(text) < 1:
+            raise InputError(f"out-of-fold table: the column {column!r} names no share; expected such as 'low_0.9'.")
+    return sorted(lows, key=float)
+
+
+def coverage_table(
+    predictions: pd.DataFrame, *, seed: int = 0, n_boot: int = 1000, unit: str = "dataset_id", level: float = 0.95
+) -> pd.DataFrame:
+    """Nominal against empirical coverage of prediction intervals, a row per model and nominal level.
+
+    Parameters
+    ----------
+    predictions : DataFrame, one row per model and sample
+        Out-of-fold tables with columns ``low_<level>`` and ``high_<level>``.
+    seed, n_boot, unit, level
+        As in `score`.
+
+    Returns
+    -------
+    DataFrame
+        ``task, model, features, scheme, stated, measured, ci_low, ci_high, mean_width, median_width, n_samples``.
+
+    Raises
+    ------
+    InputError
+        A model has no intervals.
+    """
+    rows = []
+    for part in each_model(predictions):
+        levels = interval_levels(part)
+        if not levels:
+            raise InputError("out-of-fold table: no columns low_<level>, high_<level>; expected prediction intervals.")
+        metrics = [f"{kind}:{text}" for text in levels for kind in ("coverage", "width")]
+        scores = score(part, metrics=metrics, seed=seed, n_boot=n_boot, unit=unit, level=level).set_index("metric")
+        for text in levels:
+            row = scores.loc[f"coverage:{text}"]
+            rows.append(
+                {
+                    **row[list(IDENTITY)],
+                    "stated": float(text),
+                    "measured": row["value"],
+                    **row[["ci_low", "ci_high"]],
+                    "mean_width": scores.loc[f"width:{text}", "value"],
+                    "median_width": float((part[f"high_{text}"] - part[f"low_{text}"]).median()),
+                    "n_samples": row["n_samples"],
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def _numbers(predictions: pd.DataFrame, column: str) -> np.ndarray:
+    """A column as finite numbers."""
+    values = pd.to_numeric(predictions[column], errors="coerce").to_numpy(dtype=float)
+    if not np.isfinite(values).all():
+        bad = predictions[column][~np.isfinite(values)].iloc[0]
+        raise InputError(f"out-of-fold table: column {column!r} holds {bad!r}; expected finite numbers.")
+    return values
 
 
 def _ranks(values: np.ndarray) -> np.ndarray:
@@ -848,68 +601,39 @@ GRID = np.arange(1, 101) / 100
 def coverage_curve(
     predictions: pd.DataFrame, *, unit: str = "dataset_id", n_boot: int = 1000, seed: int = 0, level: float = 0.95
 ) -> pd.DataFrame:
-    """Accuracy of the most confident share of the samples, for every share.
+    """Accuracy of the surest share of the samples, for every share in per cent.
 
     Parameters
     ----------
-    predictions : DataFrame, one row per sample
-        Out-of-fold table of one task, model and scheme. The confidence is the probability of the called class.
-    unit : str, default "dataset_id"
-        What the bootstrap draws (`resampling.UNITS`).
-    n_boot, seed, level
-        As in `metrics.score`.
+    predictions : DataFrame, one row per model and sample
+        Out-of-fold tables. The confidence is the probability of the predicted class.
+    unit, n_boot, seed, level
+        As in `score`.
 
     Returns
     -------
-    DataFrame, 100 rows
+    DataFrame, 100 rows per model
         ``task, model, features, scheme, coverage`` (.01 to 1), ``accuracy, ci_low, ci_high, confidence`` (the least
-        among the samples kept), ``n_samples`` (kept). Samples of equal confidence enter in proportion, as if drawn at
-        random.
-
-    Raises
-    ------
-    InputError
-        Missing columns, or several models.
+        among the samples kept), ``n_samples`` (kept). Samples of equal confidence enter in proportion.
     """
-    confidence, measure = _prepare_selective(predictions)
-    values, draws = bootstrap(measure, predictions, unit=unit, n_boot=n_boot, seed=seed)
-    head = {k: predictions[k].iloc[0] for k in IDENTITY}
-    falling, rows = np.sort(confidence)[::-1], []
-    for share in GRID:
-        name = _name(share)
-        low, high = interval(draws[name], level)
-        kept = int(np.ceil(round(share * len(falling), 9)))
-        rows.append(
-            {
-                **head,
-                "coverage": float(share),
-                "accuracy": values[name],
-                "ci_low": low,
-                "ci_high": high,
-                "confidence": falling[kept - 1],
-                "n_samples": kept,
-            }
-        )
+    rows = []
+    names = [f"accuracy_at:{share:g}" for share in GRID]
+    for part in each_model(predictions):
+        measure = prepare(part, names).measure
+        values, draws = bootstrap(measure, part, unit=unit, n_boot=n_boot, seed=seed)
+        head, falling = {k: part[k].iloc[0] for k in IDENTITY}, np.sort(_confidence(part))[::-1]
+        for share, name in zip(GRID, names, strict=True):
+            low, high = study_interval(draws[Key(name)], level)
+            kept = int(np.ceil(round(share * len(falling), 9)))
+            row = {**head, "coverage": float(share), "accuracy": values[Key(name)], "ci_low": low, "ci_high": high}
+            rows.append(row | {"confidence": falling[kept - 1], "n_samples": kept})
     return pd.DataFrame(rows)
 
 
 def accuracy_of_kept(score: np.ndarray, right: np.ndarray, weights: np.ndarray, shares: np.ndarray) -> np.ndarray:
-    """Share of right calls among the samples of the highest scores, for each row of weights.
+    """Accuracy among the samples of the highest scores, shape (n_replicates, n_shares).
 
-    Parameters
-    ----------
-    score : array, shape (n,)
-        High for calls that are kept first. Equal ones enter in proportion, as if drawn at random.
-    right : array, shape (n,)
-        1 for a right call, 0 for a wrong one.
-    weights : array, shape (m, n)
-        How often each sample counts.
-    shares : array, shape (k,)
-        Shares of the samples that are kept, above 0.
-
-    Returns
-    -------
-    array, shape (m, k)
+    `right` is 1 for a correct prediction; equal scores enter in proportion, as if drawn at random.
     """
     rows = np.argsort(-score, kind="stable")
     falling = score[rows]
@@ -924,65 +648,29 @@ def accuracy_of_kept(score: np.ndarray, right: np.ndarray, weights: np.ndarray, 
     return curve
 
 
-def score_selective(
-    predictions: pd.DataFrame,
-    *,
-    dataset: str,
-    coverages: Sequence[float] = (0.25, 0.5, 0.75),
-    unit: str = "dataset_id",
-    n_boot: int = 1000,
-    seed: int = 0,
-    level: float = 0.95,
-) -> list[dict[str, Any]]:
-    """Accuracy at a few coverages and the area under the curve, as records.
-
-    Parameters
-    ----------
-    predictions, unit, n_boot, seed, level
-        As in `coverage_curve`.
-    dataset : str
-        Data set name, written into the records.
-    coverages : sequence of float, default (0.25, 0.5, 0.75)
-        Shares of the samples, in whole per cent.
-
-    Returns
-    -------
-    list of dict
-        Records ``accuracy_at:<coverage>`` and ``coverage_area``: the mean accuracy over coverages of 1, 2, ... 100 %
-        (1 - area under the risk-coverage curve of Geifman and El-Yaniv 2017). A confidence that knows nothing has the
-        plain accuracy there.
-
-    Raises
-    ------
-    InputError
-        Missing columns, several models, or a coverage that is no whole per cent.
-    """
-    for share in coverages:
-        if not any(np.isclose(share, GRID)):
-            raise InputError(f"coverage {share!r}: expected whole per cents such as 0.25.")
-    _, measure = _prepare_selective(predictions)
-    values, draws = bootstrap(measure, predictions, unit=unit, n_boot=n_boot, seed=seed)
-    wanted = {_name(c): f"accuracy_at:{c:g}" for c in coverages} | {"area": "coverage_area"}
-    return [
-        make_record(predictions, metric, values[name], draws[name], dataset=dataset, seed=seed, level=level)
-        for name, metric in wanted.items()
-    ]
+def _share(metric: str) -> float | None:
+    """Share of the samples in the name of a metric such as ``accuracy_at:0.25``, if it is in whole per cents."""
+    kind, _, text = metric.partition(":")
+    if kind != "accuracy_at" or not re.fullmatch(r"[0-9.]+", text):
+        return None
+    return float(text) if np.isclose(float(text), GRID).any() else None
 
 
-def _name(share: float) -> str:
-    return f"{share:.2f}"
+def _confidence(table: pd.DataFrame) -> np.ndarray:
+    """Probability of the predicted class."""
+    classes, p = probabilities(table)
+    return p[np.arange(len(p)), pd.Index(classes).get_indexer(table["y_pred"].astype(str))]
 
 
-def _prepare_selective(predictions: pd.DataFrame) -> tuple[np.ndarray, Measure]:
-    """Confidence of each row, and the function that measures the curve and its area."""
-    check_table(predictions, ["y_pred"])
-    classes, p = probabilities(predictions)
-    at = pd.Index(classes).get_indexer(predictions["y_pred"].astype(str))
-    confidence = p[np.arange(len(p)), at]
-    right = (predictions["y_pred"].astype(str) == predictions["y_true"].astype(str)).to_numpy(dtype=float)
+def _selective(table: pd.DataFrame, wanted: set[str]) -> Measure:
+    """Accuracy of the surest shares, and its mean over all shares."""
+    confidence = _confidence(table)
+    right = (table["y_pred"].astype(str) == table["y_true"].astype(str)).to_numpy(dtype=float)
+    at = {name: int(np.argmin(np.abs(GRID - share))) for name in wanted if (share := _share(name)) is not None}
 
-    def measure(weights: np.ndarray) -> Figures:
+    def measure(weights: np.ndarray) -> Values:
         curve = accuracy_of_kept(confidence, right, weights, GRID)
-        return {_name(c): curve[:, j] for j, c in enumerate(GRID)} | {"area": curve.mean(axis=1)}
+        shares = {Key(name): curve[:, at[name]] for name in sorted(at)}
+        return shares | {Key("coverage_area"): curve.mean(axis=1)}
 
-    return confidence, measure
+    return measure

@@ -304,7 +304,7 @@ def fold_weights(
     splits : list of Split
         Folds; the spread of a weight over them says how steady it is.
     profile, seed, context
-        As in `experiment.run_models`.
+        As in `evaluate.cross_validate`.
 
     Returns
     -------

@@ -44,6 +44,8 @@ def metrics(
     """
     table = as_table(table, [x, color, "metric", "value", "ci_low", "ci_high"])
     table = table[table.reindex(columns=["class", "study"]).astype(object).fillna("").eq("").all(axis=1)]
+    if "unit" in table:  # of several units that were resampled the first
+        table = table[table["unit"] == table["unit"].iloc[0]]
     whole = [m for m in dict.fromkeys(table["metric"]) if ":" not in m]
     wanted = [metric] if isinstance(metric, str) else list(metric or whole)
     absent = [m for m in wanted if m not in set(table["metric"])]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import anndata as ad
@@ -80,7 +81,7 @@ def close(
     *,
     title: str,
     info: dict[str, Any],
-    records: list[dict[str, Any]],
+    records: pd.DataFrame | Iterable[pd.DataFrame | dict[str, Any]],
     numbers: dict[str, str],
     figure: go.Figure,
     parameters: dict[str, Any],
@@ -96,8 +97,8 @@ def close(
         The question that the notebook asks.
     info : dict
         From `open_dataset`.
-    records : list of dict
-        Each with the fields of `RECORD_FIELDS`.
+    records : DataFrame, or iterable of DataFrame and dict
+        As in `write_results`.
     numbers : dict of str
         Label -> figure as text, computed in the notebook; what is not known here (nan) becomes "no answer".
     figure : plotly.graph_objects.Figure

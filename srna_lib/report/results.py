@@ -7,12 +7,15 @@ import importlib.metadata
 import json
 import os
 import platform
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 import srna_lib
+from srna_lib.evaluate import UNITS
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -45,10 +48,26 @@ PACKAGES = (
 )
 
 
+def to_records(scores: pd.DataFrame) -> list[dict[str, Any]]:
+    """Scores (`evaluate.score`) as records on disk, where the class or study joins the name of its metric.
+
+    So does the unit that was resampled, where a table holds the same score for several: all but the first of them.
+    """
+    keys = ["task", "dataset", "model", "features", "scheme", "metric", "class", "study"]
+    metric = scores["metric"] + (":" + scores["class"].fillna(scores["study"])).fillna("")
+    further = scores["unit"] != scores.groupby(keys, dropna=False)["unit"].transform("first")
+    metric += np.where(further, ", " + scores["unit"].map(lambda u: UNITS[u].split(",")[0]) + " drawn", "")
+    table = scores.assign(metric=metric)[list(RECORD_FIELDS)].astype(object)
+    return table.where(table.notna(), None).to_dict("records")
+
+
 def write_results(
-    out: Path | str, notebook: str, records: list[dict[str, Any]], predictions: pd.DataFrame | None = None
+    out: Path | str,
+    notebook: str,
+    scores: pd.DataFrame | Iterable[pd.DataFrame | dict[str, Any]],
+    predictions: pd.DataFrame | None = None,
 ) -> None:
-    """Write a notebook's figures, and its predictions, below ``<out>/results``.
+    """Write a notebook's scores, and its predictions, below ``<out>/results``.
 
     Parameters
     ----------
@@ -56,16 +75,18 @@ def write_results(
         Report folder.
     notebook : str
         Stem of the notebook; names the files.
-    records : list of dict
-        Each with the fields of `RECORD_FIELDS`.
+    scores : DataFrame, or iterable of DataFrame and dict
+        Tables from `evaluate.score`; records of your own have the fields of `RECORD_FIELDS`.
     predictions : DataFrame, optional
-        Out-of-fold table (`validate.cross_validate`).
+        Out-of-fold table (`evaluate.cross_validate`).
 
     Raises
     ------
     ValueError
         When a record lacks a field or has one of its own.
     """
+    parts = [scores] if isinstance(scores, pd.DataFrame) else scores
+    records = [r for part in parts for r in (to_records(part) if isinstance(part, pd.DataFrame) else [part])]
     for record in records:
         if set(record) != set(RECORD_FIELDS):
             raise ValueError(f"{notebook}: a record has the fields {sorted(record)}; expected {sorted(RECORD_FIELDS)}.")

@@ -96,7 +96,7 @@ def refit_predictions(
         if source == "studies" and refit:
             splits = [resample_studies(s, groups, seed=seed + refit) for s in splits]
         model = recipe(name, seed=seed + refit * (source == "seed"), **(changes or {}))
-        return cross_validate(task, model, splits, scheme="grouped_kfold", name=name, **run)
+        return cross_validate(task, {name: model}, splits, scheme="grouped_kfold", **run)
 
     base = predict("seed", 0)
     tables = [
