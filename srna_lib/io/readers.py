@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,161 +16,83 @@ from srna_lib.data import BIOTYPES, check_atlas, match_names
 from srna_lib.errors import InputError, ReadError
 from srna_lib.io.h5ad import parse_h5ad
 from srna_lib.io.sample_metadata import find, match, names_in, normalise, read_metadata
-from srna_lib.io.tables import Table, check_names, decode, judge, parse, parse_parquet, parse_text, share_of_srnas
-from srna_lib.io.tools import (
-    Parsed,
-    _first,
-    count_table,
-    detect_layout,
-    geo_series_matrix,
-    join,
-    mirdeep2,
-    mirge3,
-    mtx,
-    nfcore_smrnaseq,
-    oasis2,
-    srnabench,
-)
+from srna_lib.io.tables import Table, check_names, decode, judge, parse, parse_parquet, share_of_srnas
+from srna_lib.io.tools import LAYOUTS, Parsed, detect_layout, first_file, geo_series_matrix, join, mtx
 from srna_lib.io.unpack import Source, load, short, stem
 
-TABLES: dict[str, Callable[[Table, set[str] | None], Parsed]] = {
-    "table": count_table,
-    "oasis2": oasis2,
-    "mirge3": mirge3,
-    "srnabench": srnabench,
-    "mirdeep2": mirdeep2,
-    "nfcore_smrnaseq": nfcore_smrnaseq,
-}
 FORMATS = {
-    "table": "CSV, TSV or parquet, either way round",
+    **{name: layout.says for name, layout in LAYOUTS.items()},
     "h5ad": "AnnData",
-    "oasis2": "Oasis 2: a count file, a folder of them, or a table; sRNAs and contaminants",
-    "mirge3": "miRge3.0: miR.Counts.csv",
-    "srnabench": "sRNAbench: *.grouped, a folder of result folders, or *_minExpr*.mat",
-    "mirdeep2": "miRDeep2: miRNAs_expressed_all_samples_*.csv",
-    "nfcore_smrnaseq": "nf-core/smrnaseq: mature_counts.csv, mirna.tsv, joined_samples_mirtop.tsv",
     "geo_series_matrix": "GEO series matrix, with its supplementary count table beside it",
     "mtx": "10x-style folder: matrix.mtx, features.tsv, barcodes.tsv",
 }
-FOLDERS = {"oasis2": ("*_allspeciesCounts.txt*", "*ontaminant*", "*athogen*"),
-           "srnabench": ("*/mature_sense.grouped*", "mature_sense.grouped*")}  # fmt: skip
-
-
-def detect(path: str | Path) -> str:
-    """Name of the layout that a file or folder has.
-
-    Parameters
-    ----------
-    path : path
-        File or folder.
-
-    Returns
-    -------
-    str
-        Key of `FORMATS`.
-
-    Raises
-    ------
-    ReadError
-        When it is none of them, or cannot be opened.
-    """
-    return _open(Path(path))[0]
-
-
-def _open(path: Path) -> tuple[str, Source | None, Table | None]:
-    if path.is_dir():
-        if _first(path, ("matrix.mtx",)):
-            return "mtx", None, None
-        for name in FOLDERS:
-            if _members(path, name):
-                return name, None, None
-        raise ReadError(
-            f"{path}: the folder holds neither matrix.mtx, nor *_allspeciesCounts.txt (Oasis 2), nor"
-            " mature_sense.grouped (sRNAbench); expected one of them, or a file."
-        )
-    source = load(path)
-    if source.kind == "hdf5":
-        return "h5ad", source, None
-    if source.kind == "parquet":
-        return "table", source, parse_parquet(source)
-    text, _ = decode(source)
-    if text.startswith("%%MatrixMarket"):
-        return "mtx", source, None
-    if text.lstrip("\ufeff \n").startswith(("!Series_", "!Sample_")):
-        return "geo_series_matrix", source, None
-    table = parse(source)
-    return detect_layout(table), source, table
 
 
 def _members(folder: Path, name: str) -> list[Path]:
-    return sorted({p for pattern in FOLDERS[name] for p in folder.glob(pattern) if p.is_file()})
+    patterns = LAYOUTS[name].folder if name in LAYOUTS else ()
+    return sorted({p for pattern in patterns for p in folder.glob(pattern) if p.is_file()})
 
 
-def parse_path(path: Path, format: str | None, samples: set[str] | None) -> tuple[str, Parsed, list[tuple[str, str]]]:
-    """Read what a path holds.
+def _detect_folder(path: Path) -> str:
+    if first_file(path, ("matrix.mtx",)):
+        return "mtx"
+    for name in LAYOUTS:
+        if _members(path, name):
+            return name
+    raise ReadError(
+        f"{path}: the folder holds neither matrix.mtx, nor *_allspeciesCounts.txt (Oasis 2), nor"
+        " mature_sense.grouped (sRNAbench); expected one of them, or a file."
+    )
 
-    Parameters
-    ----------
-    path : Path
-        File or folder.
-    format : str, optional
-        Key of `FORMATS`; without it the layout is detected.
-    samples : set of str, optional
-        Sample names that the metadata lists; they decide where names of sRNAs do not.
 
-    Returns
-    -------
-    format : str
-        Key of `FORMATS`.
-    parsed : Parsed
-        Content.
-    files : list of (str, str)
-        Name and SHA-256 of each file that counts came from.
+def _detect_file(source: Source) -> tuple[str, Table | None]:
+    """Name of a file's layout, and its table where it is one."""
+    if source.kind == "hdf5":
+        return "h5ad", None
+    if source.kind == "parquet":
+        table = parse_parquet(source)
+        return "table", table
+    text, _ = decode(source)
+    if text.startswith("%%MatrixMarket"):
+        return "mtx", None
+    if text.lstrip("\ufeff \n").startswith(("!Series_", "!Sample_")):
+        return "geo_series_matrix", None
+    table = parse(source)
+    return detect_layout(table), table
 
-    Raises
-    ------
-    ReadError
-        Unknown format, or whatever the layout's parser finds.
-    """
+
+def _parse(path: Path, format: str | None, samples: set[str]) -> tuple[str, Parsed, list[tuple[str, str]]]:
+    """Layout of a path, what it holds, and name and SHA-256 of each file that counts came from."""
     if format is not None and format not in FORMATS:
         raise ReadError(f"unknown format {short(format, 40)!r}; expected one of {', '.join(FORMATS)}.")
-    if path.is_dir() and format in FOLDERS and not _members(path, format):
-        raise ReadError(
-            f"{path}: no file of the format {format} is in the folder; expected {', '.join(FOLDERS[format])}."
-        )
-    if format in ("mtx", "geo_series_matrix"):
-        name, source, table = format, None, None
-    elif format == "h5ad" and path.is_file():
-        name, source, table = format, load(path), None
-    elif path.is_dir() and format in FOLDERS:
-        name, source, table = str(format), None, None
+    table, source = None, None
+    if path.is_dir():
+        name = format or _detect_folder(path)
+        members = _members(path, name)
+        if members:
+            sources = [load(member) for member in members]
+            parts = [LAYOUTS[name].parse(parse(s), samples) for s in sources]
+            return name, join(parts, str(path)), [(Path(s.name).name, s.sha256) for s in sources]
+        if name != "mtx":
+            wanted = ", ".join(LAYOUTS[name].folder) if name in LAYOUTS else ""
+            raise ReadError(f"{path}: the folder holds neither {wanted or 'a table'}; expected a file for {name}.")
+    elif format in ("mtx", "geo_series_matrix"):
+        name = format
     else:
-        name, source, table = _open(path)
+        source = load(path)
+        name, table = (format, None) if format == "h5ad" else _detect_file(source)
         name = format or name
-    if name == "mtx":
-        parsed, sha256 = mtx(path)
+    if name in ("mtx", "geo_series_matrix"):
+        parsed, sha256 = mtx(path) if name == "mtx" else geo_series_matrix(path)
         return name, parsed, [(path.name, sha256)]
-    if name == "geo_series_matrix":
-        parsed, sha256 = geo_series_matrix(path)
-        return name, parsed, [(path.name, sha256)]
-    if path.is_dir() and name in FOLDERS:
-        sources = [load(member) for member in _members(path, name)]
-        parts = [TABLES[name](parse(s), samples) for s in sources]
-        return name, join(parts, str(path)), [(Path(s.name).name, s.sha256) for s in sources]
-    if source is None:
-        raise ReadError(f"{path}: this is a folder; expected a file for the format {name}.")
+    assert source is not None
     if name == "h5ad":
         if source.kind != "hdf5":
             raise ReadError(f"{path}: this is no HDF5 file; expected an .h5ad file.")
         return name, parse_h5ad(source.data, str(path)), [(path.name, source.sha256)]
     if table is None:
-        if source.kind == "hdf5":
-            raise ReadError(f"{path}: this is an HDF5 file; expected a table for the format {name}.")
-        table = parse_text(decode(source)[0], str(path))
-    return name, TABLES[name](table, samples), [(path.name, source.sha256)]
-
-
-__all__ = ["FORMATS", "describe", "detect", "read"]
+        table = parse(source)
+    return name, LAYOUTS[name].parse(table, samples), [(path.name, source.sha256)]
 
 
 def read(
@@ -214,7 +136,7 @@ def read(
     with _one_sentence(path):
         beside = Path(metadata) if metadata is not None else find(path)
         told = None if beside is None else read_metadata(beside)
-        name, parsed, files = parse_path(path, format, None if told is None else names_in(told))
+        name, parsed, files = _parse(path, format, set() if told is None else names_in(told))
         counts, notes = parsed.counts, parsed.notes
         check_names(list(counts.index), "sample", str(path))
         quantity, counts = _quantity(path, counts, parsed.normalised, allow_normalised, round_expected, notes)
@@ -253,7 +175,7 @@ def read_h5ad(path: str | Path) -> ad.AnnData:
     if not path.is_file():
         raise InputError(f"{path}: there is no such file; expected an atlas (.h5ad) or the name of a data set.")
     with _one_sentence(path):
-        name, parsed, files = parse_path(path, "h5ad", None)
+        name, parsed, files = _parse(path, "h5ad", set())
         info = _info(path, name, parsed.info, files, parsed.notes)
         return _atlas(path, parsed, parsed.counts, normalise(parsed.obs, parsed.notes), {"quantity": "counts", **info})
 
@@ -291,19 +213,22 @@ def _quantity(
 ) -> tuple[str, pd.DataFrame]:
     verdict = judge(counts.to_numpy())
     if verdict.kind == "broken":
-        raise ReadError(f"{path}: {verdict.found}; expected raw read counts, whole numbers from 0.")
+        raise ReadError(f"{path}: {verdict.seen}; expected raw read counts, whole numbers from 0.")
+    if not counts.to_numpy().any():
+        raise ReadError(f"{path}: every value is 0; expected raw read counts, at least one of them above 0.")
     if verdict.kind == "counts" and not normalised:
         return "counts", counts
-    if verdict.kind == "expected" and rounding and not normalised:
-        notes.append(f"rounded: {verdict.found}")
+    expected = verdict.kind == "expected" and not normalised
+    if expected and rounding:
+        notes.append(f"rounded: {verdict.seen}")
         return "counts", counts.round()
-    found = normalised or verdict.found
     if allow:
-        notes.append(f"no counts: {found}")
+        notes.append(f"no counts: {normalised or verdict.seen}")
         return "normalised", counts
-    more = " (--round makes whole numbers of expected counts)" if verdict.kind == "expected" and not normalised else ""
+    hint = " (--round makes whole numbers of expected counts)" if expected else ""
     raise ReadError(
-        f"{path}: {found}; expected raw read counts{more}, or --allow-normalised to carry the values as they are."
+        f"{path}: {normalised or verdict.seen}; expected raw read counts{hint}, or --allow-normalised to carry the"
+        " values as they are."
     )
 
 
@@ -358,8 +283,8 @@ def describe(adata: ad.AnnData) -> str:
     """
     info = adata.uns["srna"]
     depth = np.asarray(adata.X.sum(axis=1)).ravel()
-    found = adata.var["biotype"].value_counts()
-    biotypes = ", ".join(f"{b} {found[b]}" for b in BIOTYPES if b in found)
+    sizes = adata.var["biotype"].value_counts()
+    biotypes = ", ".join(f"{b} {sizes[b]}" for b in BIOTYPES if b in sizes)
     told = [f"{c} ({int(adata.obs[c].notna().sum())})" for c in adata.obs if c != "dataset_id"]
     lines = {
         "format": f"{info['reading']['format']} ({FORMATS[info['reading']['format']]})",
@@ -382,5 +307,5 @@ def _known(adata: ad.AnnData) -> str:
     mirnas = adata.var_names[(adata.var["biotype"] == "miRNA").to_numpy()]
     if not len(mirnas):
         return text
-    found = match_names(mirnas)["how"] != "unknown"
-    return f"{text}; {found.mean():.1%} of the miRNAs have a current name in human miRBase"
+    known = match_names(mirnas)["how"] != "unknown"
+    return f"{text}; {known.mean():.1%} of the miRNAs have a current name in human miRBase"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pandas as pd
 
 from srna_lib.errors import ReadError
 from srna_lib.io.tables import Table, decode, parse, parse_parquet
-from srna_lib.io.tools import geo_samples
+from srna_lib.io.tools import SAMPLE_COLUMNS, geo_samples
 from srna_lib.io.unpack import COMPRESSED, load, short, stem
 
 # Per column of the atlas: other spellings, the better known first.
@@ -27,27 +28,14 @@ ALIASES = {
     "platform": ("instrument", "instrument_model", "sequencer", "platform_id"),
     "library_protocol": ("library_preparation", "library_kit", "protocol"),
 }  # fmt: skip
-SAMPLE_COLUMNS = ("sample_id", "sample", "sample_name", "sampleid", "name", "id", "run", "srr", "gsm", "geo_accession",
-                  "barcode", "file", "filename")  # fmt: skip
-SEXES = {
-    "f": "female",
-    "female": "female",
-    "woman": "female",
-    "m": "male",
-    "male": "male",
-    "man": "male",
-}
+NEVER_NAMES = {"age_years", "sex", *ALIASES["age_years"], *ALIASES["sex"]}
+SEXES = {"f": "female", "female": "female", "woman": "female", "m": "male", "male": "male", "man": "male"}
+MAX_AGE = 125  # 999 and the like stand for an unknown age
 AGE = re.compile(r"(\d+(?:\.\d+)?)\s*(?:y|yr|yrs|year|years|y\.?o\.?|years? old)?", re.IGNORECASE)
 
 
 def find(path: Path) -> Path | None:
-    """Metadata that lies beside a count file: ``<stem>.metadata.csv|tsv``, else ``metadata.csv|tsv``.
-
-    Parameters
-    ----------
-    path : Path
-        Count file or folder; a folder is looked into as well.
-    """
+    """Metadata beside a count file or in a folder: ``<stem>.metadata.csv|tsv|txt``, else ``metadata.csv|tsv|txt``."""
     own = [path.parent / f"{stem(path)}.metadata{e}" for e in (".csv", ".tsv", ".txt")]
     folder = path if path.is_dir() else path.parent
     shared = [folder / f"metadata{e}" for e in (".csv", ".tsv", ".txt")]
@@ -76,29 +64,7 @@ def names_in(table: Table) -> set[str]:
 
 
 def match(table: Table, samples: list[str], notes: list[str]) -> pd.DataFrame:
-    """Rows of a metadata table for the samples of a count table.
-
-    The column that holds most of the sample names is taken as theirs.
-
-    Parameters
-    ----------
-    table : Table
-        Metadata.
-    samples : list of str
-        Sample names of the counts.
-    notes : list of str
-        Receives how many matched.
-
-    Returns
-    -------
-    DataFrame, shape (n_samples, ...)
-        In the order of `samples`, NaN where a sample has no row.
-
-    Raises
-    ------
-    ReadError
-        When no column holds any of the names, or a sample has two different rows.
-    """
+    """Rows of a metadata table for the samples of the counts, by the column that holds most of their names."""
     wanted = set(samples)
     hits = {i: len(wanted & set(_texts(table, i))) for i in _candidates(table)}
     # a column that is called so wins: samples named 1, 2, 3 would also be found among ages
@@ -128,21 +94,7 @@ def match(table: Table, samples: list[str], notes: list[str]) -> pd.DataFrame:
 
 
 def normalise(obs: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
-    """Columns and values of sample metadata as the atlas has them.
-
-    Parameters
-    ----------
-    obs : DataFrame, shape (n_samples, ...)
-        As the user wrote it.
-    notes : list of str
-        Receives what was renamed and what could not be understood.
-
-    Returns
-    -------
-    DataFrame, shape (n_samples, ...)
-        Lower-case names with underscores, aliases renamed, ``sex`` as female or male, ``age_years`` as numbers, text or
-        float columns only, unknown values NaN.
-    """
+    """Columns and values as the atlas has them: aliases renamed, sex and age understood, unknown is NaN."""
     plain = [
         re.sub(r"[\s/.-]+", "_", str(c).strip().lower()).strip("_") or f"column_{i + 1}" for i, c in enumerate(obs)
     ]
@@ -156,13 +108,8 @@ def normalise(obs: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
     obs = obs.apply(_plain) if obs.shape[1] else obs
     if "sex" in obs:
         obs["sex"] = _understood(obs["sex"], lambda t: SEXES.get(t.lower()), "sex", "female or male", notes)
-    if "age_years" in obs and not pd.api.types.is_numeric_dtype(obs["age_years"]):
-
-        def years(text: str) -> float | None:
-            found = AGE.fullmatch(text)
-            return float(found.group(1)) if found else None
-
-        obs["age_years"] = _understood(obs["age_years"], years, "age_years", "years", notes).astype(float)
+    if "age_years" in obs:
+        obs["age_years"] = _understood(obs["age_years"], _years, "age_years", "years of a life", notes).astype(float)
     for column in ("dataset_id", "donor_id"):
         if column in obs:
             obs[column] = obs[column].map(_as_name, na_action="ignore").astype(object)
@@ -175,8 +122,14 @@ def normalise(obs: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
     return obs.drop(columns=unknown)
 
 
-def _understood(values: pd.Series, reading: object, column: str, expected: str, notes: list[str]) -> pd.Series:
-    assert callable(reading)
+def _years(text: str) -> float | None:
+    years = AGE.fullmatch(text)
+    return float(years[1]) if years and float(years[1]) <= MAX_AGE else None
+
+
+def _understood(
+    values: pd.Series, reading: Callable[[str], object], column: str, expected: str, notes: list[str]
+) -> pd.Series:
     texts = values.map(_as_name, na_action="ignore")
     known = texts.map(reading, na_action="ignore").astype(object)
     lost = texts[texts.notna() & known.isna()]
@@ -201,8 +154,9 @@ def _plain(column: pd.Series) -> pd.Series:
 
 
 def _candidates(table: Table) -> list[int]:
-    named = [i for i, c in enumerate(table.columns) if c.lower() in SAMPLE_COLUMNS]
-    return [*named, *(i for i in range(len(table.columns)) if i not in named)][:200]
+    lowered = [c.lower() for c in table.columns]
+    named = [i for i, c in enumerate(lowered) if c in SAMPLE_COLUMNS]
+    return [*named, *(i for i, c in enumerate(lowered) if i not in named and c not in NEVER_NAMES)][:200]
 
 
 def _texts(table: Table, column: int) -> list[str]:

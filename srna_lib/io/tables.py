@@ -8,6 +8,7 @@ import io
 import re
 from collections import Counter
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -26,49 +27,27 @@ WAYS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF32_LE, "utf-32"), (codecs
 
 @dataclass(frozen=True)
 class Table:
-    """A rectangular table whose header is kept apart, so that repeated names stay visible.
-
-    Attributes
-    ----------
-    name : str
-        File that it came from.
-    columns : list of str
-        Header, one name per column; ``""`` where the file has none.
-    frame : DataFrame, shape (n_rows, n_columns)
-        Cells; columns are numbered. Columns of numbers are numeric, others hold text; missing is NaN.
-    delimiter : str
-        What parted the cells; ``""`` for parquet.
-    notes : tuple of str
-        What was mended on the way.
-    """
+    """A rectangular table: header and numbered columns are apart, so that missing and repeated names stay visible."""
 
     name: str
     columns: list[str]
     frame: pd.DataFrame
-    delimiter: str = ""
+    delimiter: str = ""  # "" for parquet
     notes: tuple[str, ...] = ()
+
+    def labels(self, column: int) -> list[str]:
+        """Cells of a column as names, "" where one is missing."""
+        return ["" if pd.isna(v) else str(v).strip() for v in self.frame[column]]
+
+    def rows(self, keep: np.ndarray) -> Table:
+        """Some of the rows."""
+        if not keep.any():
+            raise ReadError(f"{self.name}: no row is left to read; expected rows of counts.")
+        return replace(self, frame=self.frame[keep].reset_index(drop=True))
 
 
 def decode(source: Source) -> tuple[str, list[str]]:
-    r"""Text of a file: UTF-8, UTF-16 or UTF-32 with or without mark, else Latin-1.
-
-    Parameters
-    ----------
-    source : Source
-        The file.
-
-    Returns
-    -------
-    text : str
-        With ``\n`` line ends.
-    notes : list of str
-        The encoding where it is not UTF-8.
-
-    Raises
-    ------
-    ReadError
-        When the bytes are no text.
-    """
+    r"""Text with ``\n`` line ends: UTF-8, UTF-16 or UTF-32 with or without mark, else Latin-1, which is noted."""
     data, notes = source.data, []
     encoding = next((way for mark, way in WAYS if data.startswith(mark)), "") or _unmarked(data)
     try:
@@ -104,23 +83,7 @@ def _unmarked(data: bytes) -> str:
 
 
 def parse(source: Source) -> Table:
-    """One table from a text file; for parquet see `table_parquet`.
-
-    Parameters
-    ----------
-    source : Source
-        The file.
-
-    Returns
-    -------
-    Table
-        At least one row and two columns.
-
-    Raises
-    ------
-    ReadError
-        No delimiter, no header, no rows, ragged rows, open quotes, too large, or no text at all.
-    """
+    """One table from a text file; for parquet see `parse_parquet`."""
     if source.kind != "text":
         raise ReadError(f"{source.name}: this is an {source.kind.upper()} file; expected a text table.")
     text, notes = decode(source)
@@ -281,23 +244,7 @@ def _drop_empty(table: Table) -> Table:
 
 
 def parse_parquet(source: Source) -> Table:
-    """One table from a parquet file.
-
-    Parameters
-    ----------
-    source : Source
-        The file; a saved pandas index, or else the first column of text, becomes the first column.
-
-    Returns
-    -------
-    Table
-        At least one row and two columns.
-
-    Raises
-    ------
-    ReadError
-        Damaged or too large.
-    """
+    """One table from a parquet file; a saved pandas index, or the first column of text, becomes the first column."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -321,13 +268,10 @@ def parse_parquet(source: Source) -> Table:
             f"{source.name}: damaged parquet data ({short(str(error))}); expected a whole parquet file."
         ) from error
     columns = ["" if str(c).startswith("__index_level_") else str(c) for c in frame.columns]
-    if "" in columns:  # pandas writes its index last
-        order = [columns.index(""), *(i for i in range(len(columns)) if i != columns.index(""))]
-        columns, frame = [columns[i] for i in order], frame.iloc[:, order]
     text = [i for i, dtype in enumerate(frame.dtypes) if not pd.api.types.is_numeric_dtype(dtype)]
-    if text and text[0] != 0 and "" not in columns:  # a named index, or names that stand further right
-        order = [text[0], *(i for i in range(len(columns)) if i != text[0])]
-        columns, frame = [columns[i] for i in order], frame.iloc[:, order]
+    first = columns.index("") if "" in columns else next(iter(text), 0)  # pandas writes its index last
+    order = [first, *(i for i in range(len(columns)) if i != first)] if columns else []
+    columns, frame = [columns[i] for i in order], frame.iloc[:, order]
     frame.columns = range(frame.shape[1])
     if frame.shape[1] < 2 or frame.empty:
         raise ReadError(f"{source.name}: {shape[0]} rows x {shape[1]} columns; expected names and counts.")
@@ -361,18 +305,7 @@ MANGLED = re.compile(
 
 
 def guess_biotype(name: str) -> str:
-    """Biotype that a name suggests.
-
-    Parameters
-    ----------
-    name : str
-        Name of an sRNA, in any catalogue's spelling.
-
-    Returns
-    -------
-    str
-        One of `atlas.BIOTYPES`, or ``""`` when the name says nothing. A guess: catalogues share prefixes.
-    """
+    """Biotype that a name suggests, "" when it says nothing. A guess: catalogues share prefixes."""
     return next((biotype for biotype, pattern in PATTERNS if pattern.match(name)), "")
 
 
@@ -383,20 +316,7 @@ def share_of_srnas(names: list[str]) -> float:
 
 
 def annotate(counts: pd.DataFrame, biotype: str = "") -> pd.DataFrame:
-    """Annotation of the sRNAs of a count table: ``biotype`` and, where names carry it, ``species``.
-
-    Parameters
-    ----------
-    counts : DataFrame, shape (n_samples, n_srnas)
-        Columns are sRNA names.
-    biotype : str
-        Known biotype of all of them; without it names decide, and unknown ones are ``"other"``.
-
-    Returns
-    -------
-    DataFrame, shape (n_srnas, 1 or 2)
-        Index = columns of `counts`.
-    """
+    """``biotype`` (given, or as names suggest) and, where names carry it, ``species`` of the columns of a table."""
     names = [str(n) for n in counts.columns]
     var = pd.DataFrame({"biotype": [biotype or guess_biotype(n) or "other" for n in names]}, index=counts.columns)
     found = [SPECIES.match(n) for n in names]
@@ -433,60 +353,40 @@ MILLION = (0.99e6, 1.01e6)
 LOG_LARGEST = 35.0  # log2 of the largest library is below 35
 
 
-@dataclass(frozen=True)
-class Quantity:
-    """What a matrix holds.
-
-    Attributes
-    ----------
-    kind : str
-        ``"counts"``, ``"normalised"``, ``"expected"`` (fractions of counts) or ``"broken"`` (never readable).
-    found : str
-        What was seen, as the middle of a sentence.
-    """
+class Quantity(NamedTuple):
+    """``"counts"``, ``"normalised"``, ``"expected"`` (some fractions) or ``"broken"``, and what was seen."""
 
     kind: str
-    found: str = ""
+    seen: str = ""
 
 
 def judge(values: np.ndarray) -> Quantity:
-    """Judge a matrix by its values.
+    """What a matrix (samples x sRNAs, nothing missing) holds, judged by its values.
 
-    Parameters
-    ----------
-    values : array, shape (n_samples, n_srnas)
-        No missing values.
-
-    Returns
-    -------
-    Quantity
-        Rows that all sum to a million are RPM even when rounded; whole numbers otherwise are counts; fractions up
-        to 35 are a log scale; negative values are a log scale or differences; other fractions are expected counts.
+    Samples with reads that all sum to a million are RPM even when rounded, but for a single one of whole numbers.
     """
     if values.size == 0:
         return Quantity("broken", f"the table has {values.shape[0]} samples and {values.shape[1]} sRNAs")
     if not np.isfinite(values).all():
         return Quantity("broken", f"{int((~np.isfinite(values)).sum())} values are infinite or missing")
-    sums, largest = values.sum(axis=1), float(values.max())
+    largest = float(values.max())
     if largest > LARGEST:
         return Quantity("broken", f"the largest value is {largest:g}, more reads than any library has")
-    fraction = float((values != np.floor(values)).mean())
+    fractions = int((values != np.floor(values)).sum())
     if (values < 0).any():
-        kind = "normalised" if fraction else "broken"
-        what = "log ratios or centred values" if fraction else "no counts"
-        return Quantity(
-            kind, f"{int((values < 0).sum())} values are negative (smallest {values.min():g}), so these are {what}"
-        )
-    if ((sums > MILLION[0]) & (sums < MILLION[1])).all() and values.shape[1] > 1:
+        kind, what = ("normalised", "log ratios or centred values") if fractions else ("broken", "no counts")
+        seen = f"{int((values < 0).sum())} values are negative (smallest {values.min():g}), so these are {what}"
+        return Quantity(kind, seen)
+    sums = values.sum(axis=1)
+    sums = sums[sums > 0]
+    a_million = len(sums) and ((sums > MILLION[0]) & (sums < MILLION[1])).all() and values.shape[1] > 1
+    if a_million and (fractions or len(sums) > 1):
         return Quantity("normalised", "every sample sums to a million, so these are reads per million (RPM, CPM, TPM)")
-    if not fraction:
+    if not fractions:
         return Quantity("counts")
+    share = f"{fractions / values.size:.0%} of the values are fractions"
     if largest <= LOG_LARGEST:
-        return Quantity(
-            "normalised", f"{fraction:.0%} of the values are fractions and none is above {largest:g}, a log scale"
-        )
-    return Quantity(
-        "expected",
-        f"{fraction:.0%} of the values are fractions (largest {largest:g}), as expected counts (RSEM, shared reads)"
-        " or normalised values have them",
-    )
+        return Quantity("normalised", f"{share} and none is above {largest:g}, a log scale")
+    if fractions > 0.5 * np.count_nonzero(values):
+        return Quantity("normalised", f"{share} (largest {largest:g}), too many for expected counts")
+    return Quantity("expected", f"{share} (largest {largest:g}), as expected counts (RSEM, shared reads) have them")

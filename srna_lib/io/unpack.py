@@ -9,10 +9,10 @@ import io
 import lzma
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, cast
+from typing import Any
 
 from srna_lib.errors import ReadError
 
@@ -44,26 +44,12 @@ MARKUP = (b"<!doctype", b"<html", b"<head", b"<?xml", b"<table", b"<body")
 
 @dataclass(frozen=True)
 class Source:
-    """A file as it was found.
-
-    Attributes
-    ----------
-    name : str
-        The path as the user gave it; opens every sentence about the file.
-    data : bytes
-        Decompressed content.
-    sha256 : str
-        Of the file as it lies on disk.
-    kind : str
-        ``"text"``, ``"hdf5"`` or ``"parquet"``.
-    notes : tuple of str
-        What was done to open it.
-    """
+    """A file as it was found; its name, as the user gave it, opens every sentence about it."""
 
     name: str
-    data: bytes
-    sha256: str
-    kind: str
+    data: bytes  # decompressed
+    sha256: str  # of the file on disk
+    kind: str  # text, hdf5 or parquet
     notes: tuple[str, ...] = ()
 
 
@@ -76,23 +62,7 @@ def stem(path: Path) -> str:
 
 
 def load(path: Path) -> Source:
-    """Read and decompress one file.
-
-    Parameters
-    ----------
-    path : Path
-        The file; gz, bz2, xz and single-member zip are recognised by content, whatever the name says.
-
-    Returns
-    -------
-    Source
-        Content and where it came from.
-
-    Raises
-    ------
-    ReadError
-        No such file, not a file, empty, damaged, too large, or something that holds no counts.
-    """
+    """Read one file and decompress it; gz, bz2, xz and single-member zip are recognised by content."""
     data = _bytes(path)
     sha256 = hashlib.sha256(data).hexdigest()
     notes: list[str] = []
@@ -138,10 +108,15 @@ def _packing(data: bytes) -> str | None:
 
 
 def _unpack(data: bytes, packing: str, name: str) -> bytes:
-    streams = {"gz": _gzip, "bz2": _bzip2, "xz": _xz, "zip": _zip}
+    streams: dict[str, Callable[[], Iterator[bytes]]] = {
+        "gz": lambda: _pieces(gzip.GzipFile(fileobj=io.BytesIO(data))),
+        "bz2": lambda: _pieces(bz2.BZ2File(io.BytesIO(data))),
+        "xz": lambda: _xz(data),
+        "zip": lambda: _zip(data, name),
+    }
     out = io.BytesIO()
     try:
-        for piece in streams[packing](data, name):
+        for piece in streams[packing]():
             out.write(piece)
             size = out.tell()
             if size > MAX_BYTES or (size > FREE_BYTES and size > MAX_RATIO * len(data)):
@@ -156,20 +131,12 @@ def _unpack(data: bytes, packing: str, name: str) -> bytes:
     return out.getvalue()
 
 
-def _pieces(handle: IO[bytes]) -> Iterator[bytes]:
+def _pieces(handle: Any) -> Iterator[bytes]:
     while piece := handle.read(CHUNK):
         yield piece
 
 
-def _gzip(data: bytes, name: str) -> Iterator[bytes]:
-    return _pieces(cast(IO[bytes], gzip.GzipFile(fileobj=io.BytesIO(data))))
-
-
-def _bzip2(data: bytes, name: str) -> Iterator[bytes]:
-    return _pieces(bz2.BZ2File(io.BytesIO(data)))
-
-
-def _xz(data: bytes, name: str) -> Iterator[bytes]:
+def _xz(data: bytes) -> Iterator[bytes]:
     while data:
         stream = lzma.LZMADecompressor(memlimit=XZ_MEMORY)
         piece = stream.decompress(data, CHUNK)
