@@ -8,8 +8,9 @@ import pandas as pd
 import pytest
 from sklearn.metrics import cohen_kappa_score
 
+from srna_lib.data import make_atlas, make_task, permute
 from srna_lib.errors import InputError
-from srna_lib.evaluate import age
+from srna_lib.evaluate import age, confusion, cross_validate, score
 from srna_lib.evaluate.bootstrap import Key
 from srna_lib.evaluate.metrics import ORDINAL_METRICS, prepare
 
@@ -108,3 +109,26 @@ def test_contrast_of_groups_too_small_is_empty():
     sex, study = (data.set_index("sample_id")[c] for c in ("sex", "dataset_id"))
     assert age.acceleration_contrast(table, sex, study, pair=("male", "female"), min_per_group=30).empty
     assert age.acceleration_contrast(table, sex.where(sex == "male", "male"), study, pair=("male", "female")).empty
+
+
+def test_ordered_classes_keep_their_order_where_text_would_turn_it():
+    """As text "10-19" stands before "5-9": thresholds, distances and confusion were of the wrong neighbours."""
+    rng, names = np.random.default_rng(0), ["5-9", "10-19", "20-29"]
+    rank = rng.permutation(np.arange(90) % 3)
+    samples = [f"s{i}" for i in range(90)]
+    counts = pd.DataFrame(rng.poisson(60, (90, 6)), index=samples, columns=[f"hsa-miR-{i}" for i in range(6)]) * 1.0
+    counts["hsa-miR-0"] = rng.poisson(40 * 2.0 ** (1.5 * rank))
+    obs = pd.DataFrame({"dataset_id": [f"D{i % 3}" for i in range(90)]}, index=samples)
+    obs["age"] = pd.Categorical.from_codes(rank, [*names, "90-99"], ordered=True)
+    atlas = make_atlas(counts, obs, info={"name": "toy"})
+    task = make_task(atlas, "age")
+    assert task.classes == names
+    table = cross_validate(task, "ordinal", "random", n_splits=3, atlas=atlas, context=("dataset_id",), progress=False)
+    assert [c for c in table if c.startswith("p_")] == [f"p_{c}" for c in names]
+    far = (table["y_true"].cat.codes - table["y_pred"].map({c: i for i, c in enumerate(names)})).abs()
+    scores = score(table, n_boot=20).set_index("metric")["value"]
+    assert scores["interval_distance"] == pytest.approx(far.mean()) and scores["accuracy"] > 0.8
+    assert list(confusion(table).index) == names and confusion(table).loc["5-9", "20-29"] == 0
+    assert permute(task, atlas, within=("dataset_id",)).classes == names
+    text = make_atlas(counts, obs.assign(age=obs["age"].astype(str)), info={"name": "toy"})
+    assert make_task(text, "age").classes == sorted(names)

@@ -169,3 +169,13 @@ def test_tables_that_would_leak_are_refused():
     split.loc[0, "donor_id"] = split.loc[split["fold"] != split.loc[0, "fold"], "donor_id"].iloc[0]
     with pytest.raises(InputError, match="is in 2 folds; expected each in one"):
         calibrate(split)
+
+
+def test_one_sample_that_was_said_to_be_impossible_does_not_decide_the_slope():
+    """A forest says 0 of a sample that is male: without a clip its log odds would flatten those of all others."""
+    t = honest(n=300)
+    odd = t.index[t["y_true"] == "male"][0]
+    t.loc[odd, ["p_male", "p_female"]] = [1e-15, 1 - 1e-15]
+    rest = t["sample_id"] != t.loc[odd, "sample_id"]
+    shift = (calibrate(t, "sigmoid")["p_male"] - calibrate(t[rest], "sigmoid")["p_male"])[rest].abs().max()
+    assert shift < 0.06

@@ -11,6 +11,7 @@ from test_validate import make, patients
 
 from srna_lib.data.atlas import make_atlas
 from srna_lib.errors import InputError
+from srna_lib.evaluate.controls import null_scores, run_null
 from srna_lib.evaluate.crossval import PROFILES, Profile, build_recipe, compare_labels, cross_validate, get_profile
 from srna_lib.evaluate.metrics import score
 from srna_lib.models.recipes import CONDITIONED, quantity_recipe, recipe
@@ -46,6 +47,15 @@ def test_models_share_splits(task):
     table = cross_validate(task, ["dummy", "rf_plain"], "grouped_kfold", profile=TINY, progress=False)
     folds = {m: part.set_index("sample_id")["fold"] for m, part in table.groupby("model")}
     pd.testing.assert_series_equal(folds["dummy"], folds["rf_plain"])
+
+
+@pytest.mark.parametrize(("alias", "scheme"), [("random", "random_5fold"), ("study", "grouped_kfold")])
+def test_plain_names_of_splits_stand_for_those_on_disk(task, alias, scheme):
+    tables = [cross_validate(task, "dummy", s, n_splits=3, progress=False) for s in (alias, scheme)]
+    pd.testing.assert_frame_equal(*tables)
+    assert set(tables[0]["scheme"]) == {scheme}
+    with pytest.raises(InputError, match="no recipe was named"):
+        cross_validate(task, [], alias)
 
 
 def test_changes_of_a_profile_fit_the_recipes():
@@ -161,3 +171,30 @@ def test_joined_features_are_noticed(persons, model):
     table = cross_validate(both, [model], "patient_kfold", profile=TINY, progress=False, atlas=atlas)
     assert ((table["y_true"] == table["y_pred"]).mean() > 0.95) == (model != "metadata")
     assert set(table["features"]) == {"both"}
+
+
+def test_a_null_shuffles_labels_anew_each_time_and_within_strata(persons):
+    task, atlas = persons
+    options = {"n_permutations": 3, "within": ("dataset_id",), "profile": TINY, "progress": False}
+    null = run_null(task, atlas, "dummy", "donor", **options)
+    assert set(null["model"]) == {"dummy, labels shuffled"}
+    labels = null.pivot(index="sample_id", columns="permutation", values="y_true").loc[task.y.index]
+    assert not any(labels[i].equals(labels[j]) for i, j in ((0, 1), (0, 2), (1, 2)))
+    assert not any(labels[i].equals(task.y) for i in range(3))
+    first = ~task.donors.duplicated()
+    counts = [pd.crosstab(task.groups[first], y[first]) for y in (task.y, *(labels[i] for i in range(3)))]
+    assert all((c.to_numpy() == counts[0].to_numpy()).all() for c in counts[1:])
+    values = null_scores(null, ["accuracy", "brier"])
+    assert values["permutation"].tolist() == [0, 0, 1, 1, 2, 2] and values["value"].notna().all()
+    assert values.query("metric == 'brier'")["value"].nunique() > 1
+    again = run_null(task, atlas, "dummy", "donor", **options)
+    pd.testing.assert_frame_equal(again, null)
+
+
+def test_one_class_and_one_value_are_refused_in_a_sentence(persons):
+    task, _ = persons
+    for y in (task.y.where(task.y == "male", "male"), pd.Series(5.0, index=task.y.index)):
+        with pytest.raises(InputError, match=r"all samples are .*; expected values that differ"):
+            cross_validate(replace(task, y=y), "dummy", "random")
+    with pytest.raises(InputError, match="no class has 500 samples"):
+        cross_validate(task, "dummy", "random", n_splits=500)

@@ -143,3 +143,13 @@ def test_models_of_a_table_are_scored_one_by_one():
     assert list(mae.index) == ["near", "far"] and mae["near"] < mae["far"]
     one = score(ages(0).assign(dataset_id="S0"), n_boot=50)
     assert one["value"].notna().any() and one[["ci_low", "ci_high"]].isna().all(axis=None)
+
+
+def test_means_over_studies_count_a_study_as_often_as_it_is_drawn():
+    t = ages(n=600)
+    w = np.array([(t["dataset_id"] == "S03") * 2.0 + (t["dataset_id"] == "S04")])
+    got = prepare(t, ["mae"], unit="dataset_id").measure(w)
+    own = {s: mean_absolute_error(p["y_true"], p["y_pred"]) for s, p in t.groupby("dataset_id")}
+    inside = t["y_true"].between(t["low_0.9"], t["high_0.9"]).groupby(t["dataset_id"]).mean()
+    assert got[Key("mae_within")][0] == pytest.approx((2 * own["S03"] + own["S04"]) / 3)
+    assert got[Key("coverage_within:0.9")][0] == pytest.approx((2 * inside["S03"] + inside["S04"]) / 3)

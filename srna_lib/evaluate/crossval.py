@@ -239,7 +239,7 @@ def _predict_fold(task: Task, model: Pipeline, split: Split) -> pd.DataFrame:
         {
             "sample_id": X.index,
             "dataset_id": task.groups.to_numpy()[split.test],
-            "y_true": task.y.to_numpy()[split.test],
+            "y_true": task.y.iloc[split.test].array,
         }
     )
     if task.donors is not None:
@@ -362,7 +362,7 @@ def task_key(task: Task, model: Pipeline, code: Iterable[ModuleType], *settings:
     """Hash of all that decides the result of a fold but the fold itself: data, model, settings, code, versions."""
     rows = pd.util.hash_pandas_object(task.X, index=True).to_numpy()
     donors = None if task.donors is None else list(task.donors)
-    data = (task.name, rows, list(task.X.columns), list(task.y), list(task.groups), donors)
+    data = (task.name, rows, list(task.X.columns), list(task.y), task.classes, list(task.groups), donors)
     source = [inspect.getsource(part) for part in code]
     versions = [importlib.metadata.version(package) for package in PACKAGES]
     return joblib.hash((data, model, settings, source, versions))

@@ -81,6 +81,8 @@ def make_splits(
     scheme = ALIASES.get(scheme, scheme)
     if scheme not in SCHEMES:
         raise InputError(f"unknown scheme {scheme!r}: expected one of {', '.join([*ALIASES, *SCHEMES])}.")
+    if task.y.nunique() < 2:
+        raise InputError(f"task {task.name!r}: all samples are {task.y.iloc[0]!r}; expected values that differ.")
     groups = task.groups.to_numpy()
     people = (task.y.index.to_series() if task.donors is None else task.donors).to_numpy()
     if scheme in ("grouped_kfold", "one_dataset_out"):
@@ -102,6 +104,8 @@ def make_splits(
                 for split in make_splits(task, scheme, n_splits=n_splits, seed=seed + repeat)
             ]
         if scheme == "random_5fold":
+            if pd.Series(y).value_counts().iloc[0] < k:
+                raise InputError(f"task {task.name!r}: no class has {k} samples; expected one per fold at least.")
             folds = StratifiedKFold(k, shuffle=True, random_state=seed).split(y, y)
         elif scheme == "grouped_kfold":
             _check_number(task, groups, k, "studies", "grouped folds", "study")

@@ -209,7 +209,11 @@ class PartialPoolingClassifier(ClassifierMixin, _PartialPooling):
 
     def fit(self, X: pd.DataFrame, y: Any, groups: Any = None) -> Self:
         """Fit weights, then calibrate on scores of donors (`groups`, shape (n_samples,)) that were left out."""
-        self.classes_, codes = np.unique(np.asarray(y), return_inverse=True)
+        if getattr(getattr(y, "dtype", None), "ordered", False):  # categories of pandas that have an order
+            y = pd.Categorical(y).remove_unused_categories()
+            self.classes_, codes = np.asarray(y.categories), np.asarray(y.codes)
+        else:
+            self.classes_, codes = np.unique(np.asarray(y), return_inverse=True)
         k = len(self.classes_)
         if k < 2:
             raise ValueError(

@@ -54,7 +54,8 @@ def to_records(scores: pd.DataFrame) -> list[dict[str, Any]]:
     So does the unit that was resampled, where a table holds the same score for several: all but the first of them.
     """
     keys = ["task", "dataset", "model", "features", "scheme", "metric", "class", "study"]
-    metric = scores["metric"] + (":" + scores["class"].fillna(scores["study"])).fillna("")
+    about = scores["class"].astype(object).fillna(scores["study"]).map(":{}".format, na_action="ignore")
+    metric = scores["metric"] + about.fillna("").astype(str)
     further = scores["unit"] != scores.groupby(keys, dropna=False)["unit"].transform("first")
     metric += np.where(further, ", " + scores["unit"].map(lambda u: UNITS[u].split(",")[0]) + " drawn", "")
     table = scores.assign(metric=metric)[list(RECORD_FIELDS)].astype(object)
