@@ -81,8 +81,8 @@ def make_splits(
     scheme = ALIASES.get(scheme, scheme)
     if scheme not in SCHEMES:
         raise InputError(f"unknown scheme {scheme!r}: expected one of {', '.join([*ALIASES, *SCHEMES])}.")
-    if task.y.nunique() < 2:
-        raise InputError(f"task {task.name!r}: all samples are {task.y.iloc[0]!r}; expected values that differ.")
+    if task.y.dtype.kind == "f" and task.y.nunique() < 2:
+        raise InputError(f"task {task.name!r}: all samples are {task.y.iloc[0]:g}; expected values that differ.")
     groups = task.groups.to_numpy()
     people = (task.y.index.to_series() if task.donors is None else task.donors).to_numpy()
     if scheme in ("grouped_kfold", "one_dataset_out"):
