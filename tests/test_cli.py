@@ -149,7 +149,7 @@ def test_parameter_given_twice(calls):
     [
         (["--dataset", "nothing"], "unknown data set 'nothing'"),
         (["99"], "unknown notebook '99'"),
-        (["--out", "file/out"], "file is a file"),
+        (["--out", "file/out"], "file/out: not writable (Not a directory)"),
         (["-p", "nothing=1"], "unknown parameter 'nothing'"),
     ],
 )
@@ -158,7 +158,7 @@ def test_what_is_wrong_is_said_before_anything_is_written(tmp_path, monkeypatch,
     (tmp_path / "notebooks").mkdir()
     (tmp_path / "notebooks" / "01_a.ipynb").write_text(NOTEBOOK)
     monkeypatch.chdir(tmp_path)
-    result = invoke("run", *words)
+    result = invoke("run", "--notebooks", "notebooks", *words)
     assert result.exit_code == 2
     assert result.stderr.startswith("srna: error: ")
     assert found in result.stderr

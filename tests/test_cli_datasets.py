@@ -45,7 +45,8 @@ def toy(tmp_path, monkeypatch, counts, obs):
         "title": "Maps",
     }
     known = {"demo": {**TOY, "simulated": True, "files": []}, "toy": TOY, "maps": maps}
-    monkeypatch.setattr(registry, "registered", lambda: known)
+    for module in (registry, cli):
+        monkeypatch.setattr(module, "registered", lambda: known)
     obs = obs.assign(sex=["female", "male"] * 3, donor_id=[f"p{i}" for i in range(6)], cell_type=list("abcdef"))
     monkeypatch.setitem(registry.PARSERS, "toy", lambda *paths, info: make_atlas(counts, obs, info=info))
     return folder
@@ -153,7 +154,7 @@ def test_describe_files_that_are_no_atlas(toy):
 def test_describe_options_of_the_real_one(toy, monkeypatch):
     monkeypatch.undo()
     monkeypatch.delenv("SRNA_DATA_MIRROR", raising=False)
-    monkeypatch.setattr(registry, "state", lambda name: "not fetched")
+    monkeypatch.setattr(cli.datasets, "state", lambda name: "not fetched")
     assert "options: common_features=True" in invoke("describe", "tcga").stdout
 
 
@@ -180,7 +181,7 @@ def test_describe_unknown(toy, word):
 
 def test_help_is_light():
     code = (
-        "import sys; from srna_lib import cli_datasets;"
+        "import sys; from srna_lib.report import cli;"
         "print([m for m in ('pandas', 'anndata', 'keras', 'plotly') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

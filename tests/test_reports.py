@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -132,7 +133,7 @@ def test_outcomes_in_order_and_lines(run):
     _, report, lines = run
     assert [(o.notebook, o.status) for o in report.outcomes] == [
         ("01_good", "ok"), ("02_bad", "failed"), ("03_input", "failed"), ("10_dead", "failed")]  # fmt: skip
-    assert report.failed
+    assert report.exit_code == 1
     assert report.index.is_absolute()
     assert any(line.endswith("a.tsv: <found> -1.") for line in lines)
     assert any("[1/4] 01_good: ok, " in line for line in lines)
@@ -153,7 +154,7 @@ def test_kernel_is_this_interpreter_even_if_another_python3_is_installed(tmp_pat
     (spec / "kernel.json").write_text(json.dumps({"argv": ["false"], "display_name": "x", "language": "python"}))
     monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "data"))
     save(tmp_path / "nbs", "01_a", code("1"))
-    assert not report_run.run_notebooks(out=tmp_path / "out", notebooks_dir=tmp_path / "nbs", say=str).failed
+    assert not report_run.run_notebooks(out=tmp_path / "out", notebooks_dir=tmp_path / "nbs", say=str).exit_code
 
 
 def test_page_has_figures_once_with_library_once_and_no_network(run):
@@ -249,7 +250,7 @@ def test_the_browser_check_notices_what_is_wrong(tmp_path):
 def test_resume_skips_what_is_done_and_redoes_what_changed(tmp_path, monkeypatch):
     source, out, library = tmp_path / "nbs", tmp_path / "out", tmp_path / "module.py"
     library.write_text("one")
-    monkeypatch.setattr(run, "library_files", lambda: [library])
+    monkeypatch.setattr(report_run, "library_files", lambda: [library])
     save(source, "01_a", code(PARAMETERS, "parameters"), code("1"))
     save(source, "02_b", code(PARAMETERS, "parameters"), code("raise ValueError"))
 
@@ -299,7 +300,7 @@ def test_a_failing_rerun_does_not_show_the_results_of_the_run_before(tmp_path):
 
 def test_every_module_and_the_registry_count_as_library():
     names = {path.name for path in report_run.library_files()}
-    assert {"reports.py", "datasets.py", "datasets.json"} <= names
+    assert {"run.py", "crossval.py", "datasets.json", "page.js"} <= names
 
 
 def test_interrupted_run_ends_with_130_and_goes_on(tmp_path):
@@ -362,7 +363,7 @@ def test_report_folder_must_be_a_writable_folder_of_its_own(tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(InputError, match="folder of the notebooks"):
         report_run.run_notebooks(out=source, notebooks_dir=source)
-    with pytest.raises(InputError, match="is a file; expected a folder"):
+    with pytest.raises(InputError, match="Not a directory"):
         report_run.run_notebooks(out=tmp_path / "file" / "deep", notebooks_dir=source)
     assert path.read_bytes() == before
 
@@ -379,7 +380,7 @@ def test_data_set_that_cannot_be_had_stops_the_run_before_it_writes(tmp_path, mo
     def broken(name):
         raise InputError(f"{name}: wrong hash.")
 
-    monkeypatch.setattr(registry, "fetch", broken)
+    monkeypatch.setattr(report_run, "fetch", broken)
     save(tmp_path / "nbs", "01_a", code("1"))
     with pytest.raises(InputError, match="demo: wrong hash"):
         report_run.run_notebooks(out=tmp_path / "out", notebooks_dir=tmp_path / "nbs")
@@ -390,7 +391,7 @@ def test_data_set_that_cannot_be_had_stops_the_run_before_it_writes(tmp_path, mo
 def unfetched(monkeypatch):
     """Nothing is downloaded; the names that were asked for."""
     asked: list[str] = []
-    monkeypatch.setattr(registry, "fetch", asked.append)
+    monkeypatch.setattr(report_run, "fetch", asked.append)
     return asked
 
 
@@ -420,7 +421,7 @@ def test_notebooks_that_do_not_apply_are_left_out_and_the_index_says_why(tmp_pat
     report = report_run.run_notebooks(dataset="mirome", out=tmp_path / "out", notebooks_dir=three, say=lines.append)
     assert [(o.notebook, o.status) for o in report.outcomes] == [
         ("02_tissue", "ok"), ("03_sex", "not applicable"), ("04_age", "not applicable")]  # fmt: skip
-    assert not report.failed
+    assert report.exit_code == 0
     assert f"[2/3] 03_sex: not applicable: {REASON}" in lines
     assert "columns age_years or gestational_age_days and sex with" in lines[-1]
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
@@ -512,22 +513,11 @@ def test_a_need_can_be_the_column_that_a_parameter_names(tmp_path, values, colum
     reason = report_run.why_not(path, "x", columns, values)
     assert (reason == "") == applies
     assert applies or reason.endswith(" Another column: -p label=NAME.")
-    with pytest.raises(InputError, match=r"needs \{shoe\}; expected the name of one of the notebook's parameters"):
-        report_run.why_not(save(tmp_path / "nbs", "02_a", cell, srna={"needs": ["{shoe}"]}), "x", columns, values)
 
 
 def test_needs_that_no_data_set_meets(tmp_path):
     path = save(tmp_path / "nbs", "01_a", code("1"), srna={"needs": ["shoe_size"]})
     assert report_run.why_not(path, "demo", ["tissue", "sex"]).endswith("does not have; it has sex, tissue.")
-
-
-@pytest.mark.parametrize(
-    "srna", ["sex", ["sex"], {"needs": "sex"}, {"needs": [1]}, {"needs": ["a|"]}, {"need": ["sex"]}]
-)
-def test_declaration_that_is_none(tmp_path, srna):
-    path = save(tmp_path / "nbs", "01_a", code("1"), srna=srna)
-    with pytest.raises(InputError, match=r"01_a\.ipynb: metadata 'srna' holds .*; expected the columns"):
-        report_run.run_notebooks(out=tmp_path / "out", notebooks_dir=path.parent, say=str)
 
 
 def test_file_that_is_no_notebook(tmp_path):
@@ -578,6 +568,8 @@ def test_values_are_read_as_the_type_of_the_default(tmp_path, line, text, value)
         ("x: int = 1", "1.5"),
         ("x: bool = True", "maybe"),
         ("x: float = 1.0", "a"),
+        ("x: int = 1", "0"),
+        ("x: int = 0", "-1"),
         ("x = [1]", "{}"),
         ("x = [1]", "["),
     ],
@@ -586,6 +578,69 @@ def test_values_of_another_type_are_refused(tmp_path, line, text):
     path = save(tmp_path, "01_a", code(line, "parameters"))
     with pytest.raises(InputError, match="parameter 'x' of 01_a: found"):
         report_run.chosen_parameters([path], {}, {"x": text})
+
+
+NAMES = """models: str = "logistic,dummy"
+quantity_models: str = "ridge"
+fine_label: str = "auto"
+external: str = "auto"
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("models", "", "'models' of 01_a: unknown recipe ''"),
+        ("models", "bogus", "unknown recipe 'bogus': expected one of .*logistic"),
+        ("models", "logistic,,dummy", "unknown recipe ''"),
+        ("models", "ridge", "unknown recipe 'ridge'"),
+        ("quantity_models", "logistic", "unknown recipe 'logistic'.*ridge"),
+        ("fine_label", "bogus", "unknown column 'bogus': expected one of auto, none, sex, tissue"),
+        ("external", "bogus", "unknown data set 'bogus': expected one of auto, none, demo"),
+    ],
+)
+def test_names_that_there_are_none_of_are_refused_before_anything_runs(tmp_path, name, text, words):
+    path = save(tmp_path, "01_a", code(NAMES, "parameters"))
+    with pytest.raises(InputError, match=words) as caught:
+        report_run.chosen_parameters([path], {}, {name: text}, ["tissue", "sex"])
+    assert "\n" not in str(caught.value)
+
+
+def test_names_that_exist_are_taken_with_blanks_around_them(tmp_path):
+    path = save(tmp_path, "01_a", code(NAMES, "parameters"))
+    extra = {"models": "logistic, dummy", "fine_label": "sex", "external": "none", "quantity_models": " mean"}
+    given = report_run.chosen_parameters([path], {}, extra, ["tissue", "sex"])[path]
+    assert given == {"models": "logistic,dummy", "fine_label": "sex", "external": "none", "quantity_models": "mean"}
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda p: p.stem)
+def test_lists_of_recipes_in_our_notebooks_are_known_as_such(path):
+    """The check goes by the default: each parameter of models has recipes as its default."""
+    for name in [n for n in report_run._declared(path) if n.endswith("models")]:
+        with pytest.raises(InputError, match="unknown recipe 'bogus'"):
+            report_run.chosen_parameters([path], {}, {name: "bogus"})
+
+
+def test_a_folder_of_notebooks_in_the_working_folder_is_not_run(tmp_path, monkeypatch):
+    save(tmp_path / "notebooks", "01_theirs", code("1"))
+    monkeypatch.chdir(tmp_path)
+    assert report_run.find_notebooks([])[1] == ROOT / "notebooks"
+    assert [p.stem for p in report_run.find_notebooks([], "notebooks")[0]] == ["01_theirs"]
+
+
+def test_a_wheel_holds_the_notebooks_and_runs_them(tmp_path):
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(tmp_path / "site")
+    probe = "from srna_lib.report.run import find_notebooks; print(*find_notebooks([])[0], sep='\\n')"
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}
+    done = subprocess.run(
+        [sys.executable, "-c", probe], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+    )
+    folder = tmp_path / "site" / "srna_lib" / "notebooks"
+    assert done.stdout.split() == [str(folder / p.name) for p in sorted((ROOT / "notebooks").glob("*.ipynb"))]
 
 
 def test_parameters_go_only_to_notebooks_that_declare_them(tmp_path):
@@ -756,9 +811,9 @@ def test_page_title_data_set_and_parameters_are_escaped_on_the_index():
 
 
 def test_errors_are_described_for_people():
-    assert report_page.describe_error("InputError", "a.", "\x1b[31mlong") == {"title": "a.", "body": ""}
+    assert report_page.describe_error("InputError", "a.", "\x1b[31mlong") == {"sentence": "a.", "traceback": ""}
     assert report_page.describe_error("KeyError", "'a'", "\x1b[31mlong\x1b[0m") == {
-        "title": "KeyError: 'a'", "body": "long"}  # fmt: skip
+        "sentence": "KeyError: 'a'", "traceback": "long"}  # fmt: skip
 
 
 def test_notebook_title_is_its_first_heading():

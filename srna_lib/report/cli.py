@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 import srna_lib
 from srna_lib import datasets, io
 from srna_lib.datasets import RAW, cache_dir, is_file, load, options, registered
 from srna_lib.errors import InputError
 
-convert_app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+PLAIN: dict[str, Any] = {"add_completion": False, "pretty_exceptions_enable": False, "rich_markup_mode": None}
+convert_app = typer.Typer(**PLAIN)
 
 
 @convert_app.command()
@@ -77,13 +77,7 @@ def _check_target(source: Path, out: Path, force: bool) -> None:
         raise InputError(f"{out}: the output exists already; expected another name, or --force to replace it.")
 
 
-datasets_app = typer.Typer(
-    help="Public data sets: list, fetch, describe.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
+datasets_app = typer.Typer(help="Public data sets: list, fetch, describe.", no_args_is_help=True, **PLAIN)
 LABELS = (
     "dataset_id", "donor_id", "tissue_top", "tissue_group", "tissue", "lineage", "cell_class", "cell_type", "cell_line",
     "is_cell_line", "sample_category", "sample_type", "tumour_normal", "diagnosis", "sex", "platform", "flagged",
@@ -99,8 +93,6 @@ SHOWN = 8  # most frequent values of a label
 @datasets_app.command("list")
 def list_() -> None:
     """List the data sets: size, licence, whether they are here, and the labels that a model can be asked for."""
-    pass
-
     rows = [("name", "samples x features", "state", "labels", "title", "licence")]
     for name, entry in registered().items():
         labels = ", ".join(_labels(entry, PREDICTED)) or "-"
@@ -115,8 +107,6 @@ def fetch(
     names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Data sets, as `srna datasets list` names.")],
 ) -> None:
     """Bring the files of data sets into the cache and verify each."""
-    pass
-
     for name in names:
         datasets.entry(name)  # every name is known before anything is downloaded
     for name in names:
@@ -125,7 +115,7 @@ def fetch(
             typer.echo(f"{name}: simulated, there is nothing to fetch")
             continue
         with typer.progressbar(length=sum(f["bytes"] for f in files), label=name) as bar:
-            datasets.fetch(name, step=_advance(bar))
+            datasets.fetch(name, step=lambda path: bar.update(path.stat().st_size))
         total = sum(f["bytes"] for f in files)
         typer.echo(f"{name}: {len(files)} files, {_size(total)}, verified in {cache_dir() / name}")
 
@@ -133,8 +123,6 @@ def fetch(
 @datasets_app.command()
 def describe(name: Annotated[str, typer.Argument(metavar="NAME", help="Data set, or an atlas (.h5ad).")]) -> None:
     """Describe a data set: citation, licence, files with SHA-256 and, when it is here, its labels."""
-    pass
-
     own = is_file(name)
     entry, state = datasets.entry(name), "a file of yours" if own else datasets.state(name)
     about = {
@@ -180,13 +168,6 @@ def _describe_labels(atlas: Any) -> None:
             typer.echo(f"    {column}: {len(values)} of {atlas.n_obs} samples, {span}")
 
 
-def _advance(bar: Any) -> Any:
-    def step(path: Path) -> None:
-        bar.update(path.stat().st_size)
-
-    return step
-
-
 def _labels(entry: dict[str, Any], wanted: tuple[str, ...]) -> list[str]:
     """Those of the wanted labels that a data set has, with at least two different values."""
     return [label for label in wanted if label in entry.get("columns", ())]
@@ -200,40 +181,31 @@ def _size(n: int) -> str:
     return f"{n / 1e6:.1f} MB" if n >= 1e5 else f"{n / 1e3:.1f} kB"
 
 
+class _PlainErrors(TyperGroup):
+    """Says what a user got wrong in one sentence (exit code 2), and an interruption in one line (130)."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except InputError as error:
+            typer.echo(f"srna: error: {error}", err=True)
+            raise typer.Exit(2) from error
+        except KeyboardInterrupt as error:
+            typer.echo("srna: interrupted; the same command goes on where it stopped", err=True)
+            raise typer.Exit(130) from error
+
+
 app = typer.Typer(
-    help="Metadata prediction for small-RNA sequencing samples.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
+    cls=_PlainErrors, help="Metadata prediction for small-RNA sequencing samples.", no_args_is_help=True, **PLAIN
 )
-
-
 app.add_typer(datasets_app, name="datasets")
 app.command("convert")(convert)
 
 
 def main() -> None:
-    """Entry point of ``srna``: bad input is one sentence and exit code 2, whichever command it meets."""
+    """Entry point of ``srna``."""
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # names of any script, any locale
-    try:
-        app(prog_name="srna")
-    except InputError as error:
-        typer.echo(f"srna: error: {error}", err=True)
-        sys.exit(2)
-
-
-@contextmanager
-def _plain_errors() -> Iterator[None]:
-    """Say what a user got wrong in one sentence (exit code 2), and an interruption in one line (130)."""
-    try:
-        yield
-    except InputError as error:
-        typer.echo(f"srna: error: {error}", err=True)
-        raise typer.Exit(2) from error
-    except KeyboardInterrupt as error:
-        typer.echo("srna: interrupted; the same command goes on where it stopped", err=True)
-        raise typer.Exit(130) from error
+    app(prog_name="srna")
 
 
 def _show_version(wanted: bool) -> None:
@@ -275,25 +247,23 @@ def run(
 
     Without NOTEBOOK, those that need a label which the data set does not have are left out, and the report says why.
     """
-    with _plain_errors():
-        extra = _pairs(parameter or [])
-        from srna_lib.report.run import run_notebooks
+    extra = _pairs(parameter or [])
+    from srna_lib.report.run import run_notebooks
 
-        report = run_notebooks(
-            notebooks or [],
-            dataset=dataset,
-            profile=profile,
-            out=out,
-            jobs=jobs,
-            seed=seed,
-            parameters=extra,
-            force=force,
-            notebooks_dir=notebooks_dir,
-            say=typer.echo,
-        )
-        typer.echo(f"report: {report.index}")
-        if report.failed:
-            raise typer.Exit(2 if report.bad_input else 1)
+    report = run_notebooks(
+        notebooks or [],
+        dataset=dataset,
+        profile=profile,
+        out=out,
+        jobs=jobs,
+        seed=seed,
+        parameters=extra,
+        force=force,
+        notebooks_dir=notebooks_dir,
+        say=typer.echo,
+    )
+    typer.echo(f"report: {report.index}")
+    raise typer.Exit(report.exit_code)
 
 
 def _pairs(texts: list[str]) -> dict[str, str]:

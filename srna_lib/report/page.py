@@ -145,26 +145,19 @@ def _output(output: NotebookNode) -> dict[str, Any] | None:
 
 
 def describe_error(name: str, message: str, traceback: str) -> dict[str, str]:
-    """Title and body of an exception for people: an InputError is its one sentence, anything else has a traceback."""
+    """Describe an exception for people: an InputError is its one sentence, anything else has a traceback."""
     if name == "InputError":
-        return {"title": strip_ansi(message), "body": ""}
-    return {"title": strip_ansi(f"{name}: {message}" if message else name), "body": strip_ansi(traceback)}
+        return {"sentence": strip_ansi(message), "traceback": ""}
+    return {"sentence": strip_ansi(f"{name}: {message}" if message else name), "traceback": strip_ansi(traceback)}
 
 
 def notebook_page(
-    nb: NotebookNode,
-    *,
-    stem: str,
-    title: str,
-    about: str,
-    versions: str,
-    simulated: bool,
-    error: Mapping[str, str] | None = None,
-    folder: Path | None = None,
+    nb: NotebookNode, *, error: Mapping[str, str] | None = None, folder: Path | None = None, **texts: Any
 ) -> str:
     """Render one executed notebook; after a failure (`error`) only the cells up to it are shown.
 
-    ``about`` stands under the head, ``versions`` at the foot; pictures that prose names are looked for in ``folder``.
+    Pictures that prose names are looked for in ``folder``; texts are those of the template: ``stem``, ``title``,
+    ``about`` (under the head), ``versions`` (at the foot), ``simulated`` (whether the page carries the banner).
     """
     nb, _ = CoalesceStreamsPreprocessor().preprocess(nb, {})
     # Papermill stamps each cell that it begins.
@@ -173,21 +166,16 @@ def notebook_page(
     prose = _Prose(folder)
     given = nb.metadata.get("papermill", {}).get("parameters", {})
     blocks = [block for cell in shown if (block := _block(cell, given, prose))]
-    groups = [(kind, list(members)) for kind, members in groupby(blocks, key=lambda block: block["group"])]
     outputs = [out["kind"] for block in blocks for out in block.get("outputs", ())]
     return _render(
         "notebook.html.j2",
-        title=title,
-        stem=stem,
-        about=about,
-        versions=versions,
-        simulated=simulated,
         failure=error["sentence"] if error else "",
         has_error="error" in outputs,
         not_run=sum(cell.cell_type == "code" for cell in nb.cells[len(shown) :]),
-        groups=groups,
+        groups=[(kind, list(members)) for kind, members in groupby(blocks, key=lambda block: block["group"])],
         toc=[(anchor, label) for anchor, (level, label) in prose.headings.items() if level == 2],
         has_figures="figure" in outputs,
+        **texts,
     )
 
 
@@ -222,8 +210,7 @@ def _render(template: str, *, has_figures: bool, **values: Any) -> str:
     from plotly.offline import get_plotlyjs
 
     environment = _environment()
-    assert environment.loader is not None
-    style, script = (environment.loader.get_source(environment, name)[0] for name in ("style.css", "page.js"))
+    style, script = (environment.get_template(name).render() for name in ("style.css", "page.js"))
     scripts = {"plotlyjs": get_plotlyjs() if has_figures else "", "script": script}
     digests = [hashlib.sha256(text.encode()).digest() for text in scripts.values() if text]
     return environment.get_template(template).render(

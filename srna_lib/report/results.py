@@ -21,31 +21,11 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 RECORD_FIELDS = (
-    "task",
-    "dataset",
-    "model",
-    "features",
-    "scheme",
-    "metric",
-    "value",
-    "ci_low",
-    "ci_high",
-    "n_samples",
-    "n_datasets",
+    "task", "dataset", "model", "features", "scheme", "metric", "value", "ci_low", "ci_high", "n_samples", "n_datasets",
     "seed",
-)
+)  # fmt: skip
 BANNER = "Simulated data: made by srna_lib.simulate, not measured. Nothing on this page is a finding about biology."
-PACKAGES = (
-    "numpy",
-    "pandas",
-    "scikit-learn",
-    "keras",
-    "jax",
-    "imbalanced-learn",
-    "openTSNE",
-    "umap-learn",
-    "plotly",
-)
+PACKAGES = ("numpy", "pandas", "scikit-learn", "keras", "jax", "imbalanced-learn", "openTSNE", "umap-learn", "plotly")
 
 
 def to_records(scores: pd.DataFrame) -> list[dict[str, Any]]:
@@ -148,13 +128,7 @@ def write_card(
 
 
 def banner_html(info: dict[str, Any]) -> str:
-    """HTML of the banner that a page on simulated data carries; empty for real data.
-
-    Parameters
-    ----------
-    info : dict
-        ``uns["srna"]`` of the atlas.
-    """
+    """HTML of the banner that a page on simulated data (``uns["srna"]`` says so) carries; empty for real data."""
     if not info.get("simulated"):
         return ""
     return (
@@ -170,15 +144,7 @@ def versions() -> dict[str, str]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file under a temporary name, then rename it, so that nobody reads half of it.
-
-    Parameters
-    ----------
-    path : Path
-        Target; missing folders are made.
-    text : str
-        Content.
-    """
+    """Write a text file under a temporary name, then rename it, so that nobody reads half of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".part")
     partial.write_text(text, encoding="utf-8")
