@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
+from srna_lib import datasets
 from srna_lib.data.atlas import make_atlas
 from srna_lib.datasets import files, registry
 from srna_lib.errors import InputError
@@ -45,7 +46,7 @@ def toy(tmp_path, monkeypatch, counts, obs):
         "title": "Maps",
     }
     known = {"demo": {**TOY, "simulated": True, "files": []}, "toy": TOY, "maps": maps}
-    for module in (registry, cli):
+    for module in (registry, datasets):
         monkeypatch.setattr(module, "registered", lambda: known)
     obs = obs.assign(sex=["female", "male"] * 3, donor_id=[f"p{i}" for i in range(6)], cell_type=list("abcdef"))
     monkeypatch.setitem(registry.PARSERS, "toy", lambda *paths, info: make_atlas(counts, obs, info=info))
@@ -154,7 +155,7 @@ def test_describe_files_that_are_no_atlas(toy):
 def test_describe_options_of_the_real_one(toy, monkeypatch):
     monkeypatch.undo()
     monkeypatch.delenv("SRNA_DATA_MIRROR", raising=False)
-    monkeypatch.setattr(cli.datasets, "state", lambda name: "not fetched")
+    monkeypatch.setattr(datasets, "state", lambda name: "not fetched")
     assert "options: common_features=True" in invoke("describe", "tcga").stdout
 
 

@@ -10,6 +10,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from srna_lib import io
 from srna_lib.data.atlas import check_atlas
 from srna_lib.io import h5ad, readers
 from srna_lib.report import cli
@@ -57,7 +58,7 @@ def test_options_reach_the_reader(counts_file, tmp_path, monkeypatch):
         return made
 
     made = readers.read(counts_file)
-    monkeypatch.setattr(cli.io, "read", record)
+    monkeypatch.setattr(io, "read", record)
     words = "--format mirge3 --metadata m.csv --dataset-id D --allow-normalised --round"
     assert convert(counts_file, "--out", tmp_path / "a.h5ad", *words.split()).exit_code == 0
     assert seen == {

@@ -1,4 +1,4 @@
-"""The ``srna`` command."""
+"""The ``srna`` command; each of its parts loads what it needs when it is called, so that help comes at once."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ import typer
 from typer.core import TyperGroup
 
 import srna_lib
-from srna_lib import datasets, io
-from srna_lib.datasets import RAW, cache_dir, is_file, load, options, registered
 from srna_lib.errors import InputError
 
 PLAIN: dict[str, Any] = {"add_completion": False, "pretty_exceptions_enable": False, "rich_markup_mode": None}
@@ -38,6 +36,8 @@ def convert(
     force: Annotated[bool, typer.Option("--force", help="Replace an existing ATLAS.h5ad.")] = False,
 ) -> None:
     """Read counts of any known layout, say what was understood, and write an atlas."""
+    from srna_lib import io
+
     try:
         _check_target(input, out, force)
         adata = io.read(
@@ -93,8 +93,10 @@ SHOWN = 8  # most frequent values of a label
 @datasets_app.command("list")
 def list_() -> None:
     """List the data sets: size, licence, whether they are here, and the labels that a model can be asked for."""
+    from srna_lib import datasets
+
     rows = [("name", "samples x features", "state", "labels", "title", "licence")]
-    for name, entry in registered().items():
+    for name, entry in datasets.registered().items():
         labels = ", ".join(_labels(entry, PREDICTED)) or "-"
         rows.append((name, _shape(entry), datasets.state(name), labels, entry["title"], entry["licence"]))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -107,6 +109,8 @@ def fetch(
     names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Data sets, as `srna datasets list` names.")],
 ) -> None:
     """Bring the files of data sets into the cache and verify each."""
+    from srna_lib import datasets
+
     for name in names:
         datasets.entry(name)  # every name is known before anything is downloaded
     for name in names:
@@ -117,13 +121,15 @@ def fetch(
         with typer.progressbar(length=sum(f["bytes"] for f in files), label=name) as bar:
             datasets.fetch(name, step=lambda path: bar.update(path.stat().st_size))
         total = sum(f["bytes"] for f in files)
-        typer.echo(f"{name}: {len(files)} files, {_size(total)}, verified in {cache_dir() / name}")
+        typer.echo(f"{name}: {len(files)} files, {_size(total)}, verified in {datasets.cache_dir() / name}")
 
 
 @datasets_app.command()
 def describe(name: Annotated[str, typer.Argument(metavar="NAME", help="Data set, or an atlas (.h5ad).")]) -> None:
     """Describe a data set: citation, licence, files with SHA-256 and, when it is here, its labels."""
-    own = is_file(name)
+    from srna_lib import datasets
+
+    own = datasets.is_file(name)
     entry, state = datasets.entry(name), "a file of yours" if own else datasets.state(name)
     about = {
         "title": entry["title"],
@@ -132,14 +138,14 @@ def describe(name: Annotated[str, typer.Argument(metavar="NAME", help="Data set,
         "simulated": "yes" if entry["simulated"] else "no",
         "samples x features": _shape(entry),
         "state": state,
-        "options": ", ".join(f"{k}={v!r}" for k, v in options(name).items()) or "none",
+        "options": ", ".join(f"{k}={v!r}" for k, v in datasets.options(name).items()) or "none",
     }
     typer.echo(name)
     for key, text in about.items():
         typer.echo(f"  {key}: {text}")
     typer.echo(f"  files: {len(entry['files']) or 'none'}")
     for file in entry["files"]:
-        typer.echo(f"    {RAW.format(**file)}")
+        typer.echo(f"    {datasets.RAW.format(**file)}")
         typer.echo(f"      {_size(file['bytes'])}, SHA-256 {file['sha256']}")
     if not own and name not in datasets.names():
         return
@@ -148,7 +154,7 @@ def describe(name: Annotated[str, typer.Argument(metavar="NAME", help="Data set,
         typer.echo(f"  labels: {labels}; how many samples have them is known once the files are here")
         typer.echo(f"    (srna datasets fetch {name})")
         return
-    _describe_labels(load(name))
+    _describe_labels(datasets.load(name))
 
 
 def _describe_labels(atlas: Any) -> None:

@@ -7,14 +7,11 @@ import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-import anndata as ad
-import pandas as pd
-
-from srna_lib.data import with_label
-from srna_lib.datasets import load
 from srna_lib.report.results import banner_html, write_card, write_results
 
 if TYPE_CHECKING:
+    import anndata as ad
+    import pandas as pd
     import plotly.graph_objects as go
 
 NAN = r"\bnan\b"
@@ -62,6 +59,8 @@ def open_dataset(name: str, *, profile: str, seed: int = 0, label: str = "") -> 
     """
     from IPython.display import HTML, display
 
+    from srna_lib.data import with_label
+    from srna_lib.datasets import load
     from srna_lib.plots import setup
 
     setup()

@@ -11,13 +11,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import pandas as pd
-
 import srna_lib
-from srna_lib.evaluate import UNITS
 
 if TYPE_CHECKING:
+    import pandas as pd
     import plotly.graph_objects as go
 
 RECORD_FIELDS = (
@@ -33,11 +30,13 @@ def to_records(scores: pd.DataFrame) -> list[dict[str, Any]]:
 
     So does the unit that was resampled, where a table holds the same score for several: all but the first of them.
     """
+    from srna_lib.evaluate import UNITS
+
     keys = ["task", "dataset", "model", "features", "scheme", "metric", "class", "study"]
     about = scores["class"].astype(object).fillna(scores["study"]).map(":{}".format, na_action="ignore")
     metric = scores["metric"] + about.fillna("").astype(str)
     further = scores["unit"] != scores.groupby(keys, dropna=False)["unit"].transform("first")
-    metric += np.where(further, ", " + scores["unit"].map(lambda u: UNITS[u].split(",")[0]) + " drawn", "")
+    metric += (", " + scores["unit"].map(lambda u: UNITS[u].split(",")[0]) + " drawn").where(further, "")
     table = scores.assign(metric=metric)[list(RECORD_FIELDS)].astype(object)
     return table.where(table.notna(), None).to_dict("records")
 
@@ -66,6 +65,8 @@ def write_results(
     ValueError
         When a record lacks a field or has one of its own.
     """
+    import pandas as pd
+
     parts = [scores] if isinstance(scores, pd.DataFrame) else scores
     records = [r for part in parts for r in (to_records(part) if isinstance(part, pd.DataFrame) else [part])]
     for record in records:
