@@ -232,7 +232,7 @@ def digest_of(path: Path, given: Mapping[str, Any]) -> str:
     if is_file(str(given.get("dataset", ""))):
         digest.update(hashlib.sha256(Path(given["dataset"]).read_bytes()).digest())
     for file in library_files():
-        digest.update(str(file.relative_to(PACKAGE)).encode() + file.read_bytes())
+        digest.update(file.name.encode() + file.read_bytes())
     return digest.hexdigest()
 
 
