@@ -88,7 +88,7 @@ def reliability_table(
     return pd.concat(tables, ignore_index=True)
 
 
-def calibrate(predictions: pd.DataFrame, method: str = "isotonic", *, groups: str | None = None) -> pd.DataFrame:
+def calibrate(predictions: pd.DataFrame, method: str = "isotonic") -> pd.DataFrame:
     """Calibrate the probabilities of each fold by a map fitted on the other folds' out-of-fold predictions.
 
     Parameters
@@ -98,8 +98,6 @@ def calibrate(predictions: pd.DataFrame, method: str = "isotonic", *, groups: st
     method : {"isotonic", "sigmoid", "temperature"}, default "isotonic"
         One of `METHODS`. Of more than two classes, the first two calibrate each class against the rest and then divide
         by the sum. Fewer samples ask for fewer parameters: isotonic, sigmoid, temperature, from most to least.
-    groups : str, optional
-        Column no value of which may be in two folds; default ``donor_id`` where the table has it, else ``dataset_id``.
 
     Returns
     -------
@@ -110,20 +108,28 @@ def calibrate(predictions: pd.DataFrame, method: str = "isotonic", *, groups: st
     Raises
     ------
     InputError
-        Unknown method, random folds, a single fold, or a group in two folds.
+        Unknown method, random folds, a single fold, or a donor (where donors are unknown a study) in two folds.
 
     Notes
     -----
     No label of a fold enters the map of that fold. The models behind the other folds' predictions were, as always in
     cross-validation, trained on it. Isotonic probabilities stay 1/(n + 2) away from 0 and 1 (n: samples of the fit),
     since a frequency of 0 in n samples does not make an event impossible.
+
+    Examples
+    --------
+    >>> import srna_lib as srna
+    >>> task = srna.make_task(srna.load("demo"), "tissue_group")
+    >>> table = srna.cross_validate(task, "logistic", "study", n_splits=3, progress=False)
+    >>> srna.calibrate(table, "temperature")["model"].unique().tolist()
+    ['logistic + temperature']
     """
     if method not in METHODS:
         raise InputError(f"method={method!r}: expected one of {', '.join(METHODS)}.")
     parts, rows = [], predictions.reset_index(drop=True)
     for _, part in rows.groupby(list(IDENTITY), sort=False):
         check_table(part, ["fold", "y_pred"])
-        _check_folds(part, groups)
+        _check_folds(part)
         classes, p = probabilities(part)
         true, fold = pd.Index(classes).get_indexer(part["y_true"].astype(str)), part["fold"].to_numpy()
         out = np.empty_like(p)
@@ -136,7 +142,8 @@ def calibrate(predictions: pd.DataFrame, method: str = "isotonic", *, groups: st
     return pd.concat(parts).sort_index().set_axis(predictions.index)
 
 
-def _check_folds(part: pd.DataFrame, groups: str | None) -> None:
+def _check_folds(part: pd.DataFrame) -> None:
+    """Refuse folds that share donors or studies."""
     scheme = str(part["scheme"].iloc[0])
     if scheme.startswith("random"):
         raise InputError(
@@ -145,11 +152,7 @@ def _check_folds(part: pd.DataFrame, groups: str | None) -> None:
         )
     if part["fold"].nunique() < 2:
         raise InputError("calibration: the table has one fold; expected at least two, to fit on the others.")
-    column = groups or ("donor_id" if "donor_id" in part else "dataset_id")
-    if column not in part:
-        raise InputError(
-            f"calibration: the column {column!r} of groups is missing (found: {', '.join(map(str, part))})."
-        )
+    column = "donor_id" if "donor_id" in part else "dataset_id"
     folds = part.groupby(column)["fold"].nunique()
     if (folds > 1).any():
         raise InputError(

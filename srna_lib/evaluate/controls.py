@@ -210,21 +210,9 @@ def stack(first: ad.AnnData, second: ad.AnnData) -> tuple[ad.AnnData, pd.DataFra
 def both_ways(
     atlas: ad.AnnData, first: str, second: str, alike: Iterable[str] = ()
 ) -> dict[str, tuple[pd.Index, pd.Index]]:
-    """Directions between two collections, and from the part of one that is of the other one's tissue.
+    """Directions between the two collections of `stack`: ``"<from> to <to>"`` -> samples to fit on, samples to predict.
 
-    Parameters
-    ----------
-    atlas : AnnData, shape (n_samples, n_srnas)
-        From `stack`.
-    first, second : str
-        Names of the collections.
-    alike : iterable of str, optional
-        Data sets of one of them that come from the tissue of the other.
-
-    Returns
-    -------
-    dict
-        ``"<from> to <to>"`` -> samples to fit on, samples to predict.
+    One more goes from the data sets `alike`, which come from the tissue of the other collection, to that one.
     """
     here, there = (atlas.obs_names[(atlas.obs["atlas"] == name).to_numpy()] for name in (first, second))
     out = {f"{first} to {second}": (here, there)}

@@ -8,6 +8,7 @@ the study has .5 there.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
@@ -123,67 +124,32 @@ def score(
     units = [unit] if isinstance(unit, str) else list(unit)
     wanted = [metrics] if isinstance(metrics, str) else metrics if metrics is None else list(metrics)
     rows = []
-    for one in units:
-        for part in each_model(table):
-            shown = default_metrics(part) if wanted is None else wanted
-            rows += _rows(
-                part,
-                prepare(part, shown, unit=one, min_per_class=min_per_class, min_per_study=min_per_study),
-                shown,
-                per_study=per_study and one == units[0],
-                unit=one,
-                n_boot=n_boot,
-                seed=seed,
-                level=level,
-            )
+    for one, part in itertools.product(units, each_model(table)):
+        shown = default_metrics(part) if wanted is None else wanted
+        prepared = prepare(part, shown, unit=one, min_per_class=min_per_class, min_per_study=min_per_study)
+        values, draws = bootstrap(prepared.measure, part, unit=one, n_boot=n_boot, seed=seed)
+        for key in sorted(values, key=lambda k: k.study is not None):
+            if key.metric not in shown or (key.study is not None and not (per_study and one == units[0])):
+                continue
+            alone = one == "dataset_id" and (key.study is not None or part["dataset_id"].nunique() < 2)
+            known = np.isfinite(values[key]) and not alone
+            low, high = study_interval(draws[key], level) if known else (np.nan, np.nan)
+            row = {"value": values[key], "ci_low": low, "ci_high": high, "seed": seed, "unit": one}
+            rows.append(_about(part, key, prepared.counting) | row)
     return pd.DataFrame(rows).assign(dataset=dataset).reindex(columns=COLUMNS)
 
 
-def _rows(
-    part: pd.DataFrame,
-    prepared: Prepared,
-    wanted: Sequence[str],
-    *,
-    per_study: bool,
-    unit: str,
-    n_boot: int,
-    seed: int,
-    level: float,
-) -> list[dict]:
-    """Rows of one model: values over all samples first, those of single studies last."""
-    values, draws = bootstrap(prepared.measure, part, unit=unit, n_boot=n_boot, seed=seed)
-    studies, classes = part["dataset_id"].astype(str), part["y_true"].astype(str)
-    within = part[studies.isin(prepared.counting)]
-    single = unit == "dataset_id" and studies.nunique() < 2
-    rows = []
-    for key in sorted(values, key=lambda k: k.study is not None):
-        if key.metric not in wanted or (key.study is not None and not per_study):
-            continue
-        about = part
-        if key.study is not None:
-            about = part[studies == key.study]
-        elif key.cls is not None:
-            about = part[classes == key.cls]
-        elif "_within" in key.metric:
-            about = within
-        no_interval = single or (key.study is not None and unit == "dataset_id") or not np.isfinite(values[key])
-        low, high = (np.nan, np.nan) if no_interval else study_interval(draws[key], level)
-        rows.append(
-            {
-                **{c: part[c].iloc[0] for c in IDENTITY},
-                "metric": key.metric,
-                "class": key.cls,
-                "study": key.study,
-                "value": values[key],
-                "ci_low": low,
-                "ci_high": high,
-                "n_samples": about["sample_id"].nunique(),
-                "n_datasets": about["dataset_id"].nunique(),
-                "seed": seed,
-                "unit": unit,
-            }
-        )
-    return rows
+def _about(part: pd.DataFrame, key: Key, counting: list[str]) -> dict:
+    """What a value is of, and how many samples and studies it rests on."""
+    studies, rows = part["dataset_id"].astype(str), part
+    if key.study is not None:
+        rows = part[studies == key.study]
+    elif key.cls is not None:
+        rows = part[part["y_true"].astype(str) == key.cls]
+    elif "_within" in key.metric:
+        rows = part[studies.isin(counting)]
+    head = {c: part[c].iloc[0] for c in IDENTITY} | {"metric": key.metric, "class": key.cls, "study": key.study}
+    return head | {"n_samples": rows["sample_id"].nunique(), "n_datasets": rows["dataset_id"].nunique()}
 
 
 def each_model(table: pd.DataFrame) -> Iterator[pd.DataFrame]:
@@ -509,22 +475,8 @@ def coverage_table(
 ) -> pd.DataFrame:
     """Nominal against empirical coverage of prediction intervals, a row per model and nominal level.
 
-    Parameters
-    ----------
-    predictions : DataFrame, one row per model and sample
-        Out-of-fold tables with columns ``low_<level>`` and ``high_<level>``.
-    seed, n_boot, unit, level
-        As in `score`.
-
-    Returns
-    -------
-    DataFrame
-        ``task, model, features, scheme, stated, measured, ci_low, ci_high, mean_width, median_width, n_samples``.
-
-    Raises
-    ------
-    InputError
-        A model has no intervals.
+    Options as in `score`. Columns ``task, model, features, scheme, stated, measured, ci_low, ci_high, mean_width,
+    median_width, n_samples``.
     """
     rows = []
     for part in each_model(predictions):
@@ -603,18 +555,9 @@ def coverage_curve(
 ) -> pd.DataFrame:
     """Accuracy of the surest share of the samples, for every share in per cent.
 
-    Parameters
-    ----------
-    predictions : DataFrame, one row per model and sample
-        Out-of-fold tables. The confidence is the probability of the predicted class.
-    unit, n_boot, seed, level
-        As in `score`.
-
-    Returns
-    -------
-    DataFrame, 100 rows per model
-        ``task, model, features, scheme, coverage`` (.01 to 1), ``accuracy, ci_low, ci_high, confidence`` (the least
-        among the samples kept), ``n_samples`` (kept). Samples of equal confidence enter in proportion.
+    Options as in `score`; the confidence is the probability of the predicted class, and samples of equal confidence
+    enter in proportion. Columns ``task, model, features, scheme, coverage`` (.01 to 1), ``accuracy, ci_low, ci_high,
+    confidence`` (the least among the samples kept), ``n_samples`` (kept).
     """
     rows = []
     names = [f"accuracy_at:{share:g}" for share in GRID]
