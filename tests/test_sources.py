@@ -30,7 +30,7 @@ def test_table(tmp_path):
         ("a.csv.gz", b"no gzip", "this is no readable table"),
         ("a.csv.gz", gzip.compress(b"a,b\n1,2\n" * 9)[:-12], "this is no readable table"),
         ("a.zip", b"no zip", "this is no readable table"),
-        ("a.csv", b"x,y\n1,2\n", "the columns a, b are missing; expected them for every sample"),
+        ("a.csv", b"x,y\n1,2\n", "the table lacks the columns a, b; expected them for every sample"),
     ],
 )
 def test_table_that_is_none(tmp_path, name, content, sentence):

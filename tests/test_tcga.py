@@ -171,7 +171,7 @@ def test_files_of_another_layout(cohort, info, tmp_path):
     with pytest.raises(InputError, match=r"clinical\.rda: the column patient\.bcr_patient_barcode is missing"):
         read_tcga(counted, clinical, info=info)
     pyreadr.write_rdata(str(counted), pd.DataFrame({"a": [1]}), df_name="x")
-    with pytest.raises(InputError, match=r"miRNASeq\.rda: the columns machine, miRNA_ID are missing"):
+    with pytest.raises(InputError, match=r"miRNASeq\.rda: the frame lacks the columns machine, miRNA_ID"):
         read_tcga(counted, clinical, info=info)
 
 

@@ -7,7 +7,7 @@ import json
 import logging
 import os
 import shutil
-import urllib.error
+import uuid
 from collections.abc import Callable, Iterable
 from importlib import metadata
 from pathlib import Path
@@ -16,23 +16,22 @@ from typing import Any
 import anndata as ad
 import numpy as np
 import pandas as pd
+import pooch
 
 from srna_lib.data import check_atlas
 from srna_lib.errors import InputError
 
 RAW = "https://raw.githubusercontent.com/{repository}/{commit}/{path}"
+PACKAGES = ("anndata", "pandas", "pyreadr", "rdata")  # what shapes a parsed atlas besides our own code
+log = logging.getLogger(__name__)
 
 
 def cache_dir() -> Path:
     """Folder of downloaded files: ``SRNA_DATA_DIR``, else ``data`` of the checkout, else the user's cache."""
-    if "SRNA_DATA_DIR" in os.environ:
+    if os.environ.get("SRNA_DATA_DIR"):
         return Path(os.environ["SRNA_DATA_DIR"])
     checkout = Path(__file__).resolve().parents[2]
-    if (checkout / "pyproject.toml").exists():
-        return checkout / "data"
-    import pooch
-
-    return Path(pooch.os_cache("srna_lib"))
+    return checkout / "data" if (checkout / "pyproject.toml").exists() else Path(pooch.os_cache("srna_lib"))
 
 
 def cached_file(name: str, file: dict[str, Any]) -> Path:
@@ -41,97 +40,56 @@ def cached_file(name: str, file: dict[str, Any]) -> Path:
 
 
 def mirrored_file(file: dict[str, Any]) -> Path | None:
-    """Place of a file in the mirror that ``SRNA_DATA_MIRROR`` names; None without a mirror."""
+    """Place of a file in the mirror that ``SRNA_DATA_MIRROR`` names, where the mirror holds it."""
     mirror = os.environ.get("SRNA_DATA_MIRROR")
-    return Path(mirror) / file["repository"] / file["commit"] / file["path"] if mirror else None
+    copy = Path(mirror or ".") / file["repository"] / file["commit"] / file["path"]
+    return copy if mirror and copy.is_file() else None
 
 
 def fetch_file(name: str, file: dict[str, Any]) -> Path:
-    """Bring one file into the cache, from the mirror or the network, and verify it.
+    """Bring one file of the registry into the cache, from the mirror or the network, and verify it.
 
-    Parameters
-    ----------
-    name : str
-        Data set that asks for it: its folder, and its name in messages.
-    file : dict
-        Entry of the registry: ``repository, commit, path, bytes, sha256`` and, where another data set shares it,
-        ``dataset``.
-
-    Returns
-    -------
-    Path
-
-    Raises
-    ------
-    InputError
-        As in `datasets.fetch`.
+    Pooch downloads to a name of its own and renames what it has verified, so that fetches at the same time do no harm;
+    a damaged file in the cache is fetched afresh.
     """
-    target = cached_file(name, file)
-    if target.exists():
-        found = _sha256(target)
-        if found == file["sha256"]:
-            return target
-        target.unlink()
-        raise InputError(
-            f"{target}: the cached file of {name!r} is damaged (SHA-256 {found[:12]}..., expected"
-            f" {file['sha256'][:12]}...) and was removed; run the command again to fetch it afresh."
-        )
-    partial = target.with_name(target.name + ".part")
+    import requests
+
+    target, copy, url = cached_file(name, file), mirrored_file(file), RAW.format(**file)
+
+    def bring(url: str, output: str, manager: pooch.Pooch) -> None:
+        if copy:
+            shutil.copyfile(copy, output)
+        else:
+            pooch.HTTPDownloader(progressbar=False, timeout=30)(url, output, manager)
+
+    manager = pooch.create(target.parent, base_url="", registry={target.name: file["sha256"]}, urls={target.name: url})
+    pooch.get_logger().setLevel("WARNING")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        source = _bring(name, file, partial)
-        found = _sha256(partial)
-        if found != file["sha256"]:
-            raise InputError(
-                f"{source}: wrong SHA-256 for {name!r} ({found[:12]}..., {partial.stat().st_size} bytes; expected"
-                f" {file['sha256'][:12]}..., {file['bytes']} bytes); the file was not kept."
-            )
-        os.replace(partial, target)
+        return Path(manager.fetch(target.name, downloader=bring))
+    except requests.RequestException as error:  # an OSError, too
+        mirror = os.environ.get("SRNA_DATA_MIRROR")
+        where = f"the mirror {mirror!r} does not hold it and " if mirror else ""
+        raise InputError(
+            f"{name!r}: {where}the download of {url} failed ({type(error).__name__}); expected a network"
+            " connection, or SRNA_DATA_MIRROR set to a folder with the file (the data set 'demo' needs neither)."
+        ) from error
+    except ValueError as error:
+        raise InputError(
+            f"{copy or url}: wrong SHA-256 for {name!r} (expected {file['sha256'][:12]}..., {file['bytes']} bytes);"
+            " the file was not kept."
+        ) from error
     except OSError as error:
         raise InputError(
             f"{target.parent}: the cache folder cannot be written ({error.strerror or error});"
             " expected a writable folder (set SRNA_DATA_DIR)."
         ) from error
-    finally:
-        if partial.exists():
-            partial.unlink()
-    return target
-
-
-def _bring(name: str, file: dict[str, Any], partial: Path) -> str:
-    """Copy a file from the mirror, or download it, to a temporary name; return where it came from."""
-    url = RAW.format(**file)
-    copy = mirrored_file(file)
-    if copy is not None and copy.is_file():
-        shutil.copyfile(copy, partial)
-        return str(copy)
-    import pooch
-    import requests
-
-    try:
-        pooch.HTTPDownloader(progressbar=False, timeout=30)(url, str(partial), None)
-    except (requests.RequestException, urllib.error.URLError, ValueError) as error:
-        where = f"the mirror {os.environ['SRNA_DATA_MIRROR']!r} does not hold it and " if copy else ""
-        raise InputError(
-            f"{name!r}: {where}the download of {url} failed ({type(error).__name__}); expected a network"
-            " connection, or SRNA_DATA_MIRROR set to a folder with the file (the data set 'demo' needs neither)."
-        ) from error
-    return url
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
-
-
-PACKAGES = ("anndata", "pandas", "pyreadr", "rdata")  # what shapes a parsed atlas besides our own code
-log = logging.getLogger(__name__)
 
 
 def digest(parts: Any, sources: Iterable[Path] = ()) -> str:
     """Sixteen characters that change with `parts`, the text of the source files or a package version."""
-    texts = [hashlib.sha256(path.read_bytes()).hexdigest() for path in sources]
-    versions = [_version(name) for name in PACKAGES]
+    texts = [pooch.file_hash(str(path)) for path in sources]
+    versions = [metadata.version(name) for name in PACKAGES]
     return hashlib.sha256(json.dumps([parts, texts, versions]).encode()).hexdigest()[:16]
 
 
@@ -141,29 +99,11 @@ def stored(folder: Path, variant: str, key: str) -> list[Path]:
 
 
 def cached(folder: Path, variant: str, key: str, info: dict[str, Any], parse: Callable[[], ad.AnnData]) -> ad.AnnData:
-    """Read a parsed atlas, or parse it and keep it for the next time.
+    """Read the parsed atlas of a variant (options) and key (`digest` of all it depends on), or parse and keep it.
 
-    The name of the file ends in a hash of its content, so that a damaged one is recognised: it is removed with a
-    word in the log and parsed anew. A file of the same variant and another key is outdated and removed when the new
-    one is in place. Where the folder cannot be written, the parsed atlas is returned all the same.
-
-    Parameters
-    ----------
-    folder : path
-        Where the files lie.
-    variant : str
-        What was asked for (the options of the parser); no hyphen.
-    key : str
-        `digest` of everything that the atlas depends on.
-    info : dict
-        What stands in ``uns["srna"]``; entries that the parser added are kept.
-    parse : callable
-        Called without arguments when there is no good file.
-
-    Returns
-    -------
-    AnnData
-        The same from file and from parser: text is object, unknown is NaN.
+    The name of the file ends in a hash of its content, so that a damaged one is recognised, removed and parsed anew.
+    Files of the same variant and another key are outdated and removed. Where the folder cannot be written, the parsed
+    atlas is returned all the same. `info` stands in ``uns["srna"]``; entries that the parser added are kept.
     """
     for path in stored(folder, variant, key):
         if _hash(path) == path.stem.rpartition("-")[2]:
@@ -176,21 +116,19 @@ def cached(folder: Path, variant: str, key: str, info: dict[str, Any], parse: Ca
     except OSError as error:
         log.warning("%s: the parsed atlas cannot be kept (%s); the next load parses again.", folder, error)
         return atlas
-    for path in folder.glob(f"{variant}-*.h5ad"):
-        if not path.name.startswith(f"{variant}-{key}-"):
-            path.unlink(missing_ok=True)
+    for path in set(folder.glob(f"{variant}-*.h5ad")) - set(stored(folder, variant, key)):
+        path.unlink(missing_ok=True)
     del atlas
     return _read(written, info)
 
 
 def _write(atlas: ad.AnnData, folder: Path, variant: str, key: str) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
-    partial = folder / f".{variant}-{os.getpid()}.part"
+    partial = folder / f".{variant}-{uuid.uuid4().hex}.part"
+    # text columns become categories on the way, in a shallow copy, so that `atlas` stays as it is
+    copy = ad.AnnData(X=atlas.X, obs=atlas.obs.copy(), var=atlas.var.copy(), uns=dict(atlas.uns))
     try:
-        # text columns become categories on the way, in a shallow copy, so that `atlas` stays as it is
-        ad.AnnData(X=atlas.X, obs=atlas.obs.copy(), var=atlas.var.copy(), uns=dict(atlas.uns)).write_h5ad(
-            partial, compression="lzf"
-        )
+        copy.write_h5ad(partial, compression="lzf")
         target = folder / f"{variant}-{key}-{_hash(partial)}.h5ad"
         os.replace(partial, target)
     finally:
@@ -215,12 +153,4 @@ def _read(path: Path, info: dict[str, Any]) -> ad.AnnData:
 
 
 def _hash(path: Path) -> str:
-    with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()[:16]
-
-
-def _version(name: str) -> str:
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return "none"
+    return pooch.file_hash(str(path))[:16]

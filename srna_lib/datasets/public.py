@@ -1,4 +1,8 @@
-"""Public files -> atlas: one function per collection, and the union of three of them."""
+"""Public files -> atlas: one function per collection, and the union of three of them.
+
+Each takes the files in registry order and `info`, the registry entry that goes to ``uns["srna"]``; keywords are options
+of `load`. A file that is not what its reader expects is refused.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,8 @@ import lzma
 import warnings
 import zipfile
 import zlib
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,70 +26,44 @@ from srna_lib.errors import InputError
 UNREADABLE = (ValueError, LookupError, EOFError, OSError, NotImplementedError, lzma.LZMAError, zlib.error)
 
 
-def read_rda(path: Path | str) -> dict[str, Any]:
-    """Read an R data file of data frames.
-
-    Parameters
-    ----------
-    path : path
-        ``.rda`` file.
-
-    Returns
-    -------
-    dict
-        Name of the R object -> DataFrame or array.
-
-    Raises
-    ------
-    InputError
-        No such file, or no R data file.
-    """
-    import rdata
-
+def parsed(path: Path | str, read: Callable[[Path | str], Any]) -> Any:
+    """What a reader of R data files makes of a file."""
     try:
-        with warnings.catch_warnings():
-            # readr leaves its column specification as an attribute; rdata has no class for it, nor do we.
-            warnings.filterwarnings("ignore", message="Missing constructor for R class")
-            return rdata.read_rda(path, default_encoding="latin-1", force_default_encoding=True)
+        return read(path)
     except FileNotFoundError as error:
         raise InputError(f"{path}: there is no such file; expected an R data file (.rda).") from error
     except UNREADABLE as error:
         raise InputError(f"{path}: this is no readable R data file ({error}); expected .rda.") from error
+
+
+def require(table: pd.DataFrame, columns: Iterable[str], where: str) -> None:
+    """Refuse a table that lacks columns."""
+    lacking = [c for c in columns if c not in table]
+    if lacking:
+        raise InputError(f"{where} the columns {', '.join(lacking)}; expected them for every sample.")
+
+
+def read_rda(path: Path | str) -> dict[str, Any]:
+    """Name of each object in an R data file -> DataFrame or array."""
+    import rdata
+
+    with warnings.catch_warnings():
+        # readr leaves its column specification as an attribute; rdata has no class for it, nor do we.
+        warnings.filterwarnings("ignore", message="Missing constructor for R class")
+        return parsed(path, partial(rdata.read_rda, default_encoding="latin-1", force_default_encoding=True))
 
 
 def read_experiment(path: Path | str) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Read the first assay and the sample table of an R data file that holds one ``SummarizedExperiment``.
+    """First assay (samples x features) and ``colData`` of an R data file that holds one ``SummarizedExperiment``.
 
     The S4 object is walked as it lies in the file (its slots are attributes), because a class without R has no
     constructor here.
-
-    Parameters
-    ----------
-    path : path
-        ``.rda`` file with one S4 object.
-
-    Returns
-    -------
-    counts : DataFrame, shape (n_samples, n_features)
-        First assay, transposed; names are its ``dimnames``.
-    samples : DataFrame, shape (n_samples, n_columns)
-        ``colData``, by position.
-
-    Raises
-    ------
-    InputError
-        No such file, no R data file, or no such object in it.
     """
     import rdata
 
+    tree = parsed(path, rdata.parser.parse_file)
     try:
-        parsed = rdata.parser.parse_file(path)
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: there is no such file; expected an R data file (.rda).") from error
-    except UNREADABLE as error:
-        raise InputError(f"{path}: this is no readable R data file ({error}); expected .rda.") from error
-    try:
-        (experiment,) = _pairs(parsed.object).values()
+        (experiment,) = _pairs(tree.object).values()
         slots = _pairs(experiment.attributes)
         assays = _pairs(_pairs(slots["assays"].attributes)["data"].attributes)["listData"]
         matrix = assays.value[0]
@@ -93,8 +73,7 @@ def read_experiment(path: Path | str) -> tuple[pd.DataFrame, pd.DataFrame]:
         columns = _pairs(slots["colData"].attributes)["listData"]
         names = _strings(_pairs(columns.attributes)["names"])
         table = {name: _vector(column) for name, column in zip(names, columns.value, strict=True)}
-        counts = pd.DataFrame(values.T, index=samples, columns=features)
-        return counts, pd.DataFrame(table)
+        return pd.DataFrame(values.T, index=samples, columns=features), pd.DataFrame(table)
     except (AttributeError, KeyError, TypeError, ValueError, IndexError) as error:
         raise InputError(
             f"{path}: the object in it cannot be walked ({error!r}); expected one SummarizedExperiment with an assay,"
@@ -104,12 +83,12 @@ def read_experiment(path: Path | str) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 def _pairs(node: Any) -> dict[str, Any]:
     """Tag -> value of an R pair list."""
-    found = {}
+    pairs = {}
     while node is not None and node.info.type.name == "LIST":
         tag = node.tag if node.tag.referenced_object is None else node.tag.referenced_object
-        found[tag.value.value.decode("latin-1")] = node.value[0]
+        pairs[tag.value.value.decode("latin-1")] = node.value[0]
         node = node.value[1]
-    return found
+    return pairs
 
 
 def _strings(node: Any) -> list[Any]:
@@ -121,27 +100,7 @@ def _vector(node: Any) -> Any:
 
 
 def read_table(path: Path | str, columns: tuple[str, ...] = (), **options: Any) -> pd.DataFrame:
-    """Read a delimited text file of a public data set and hold it against the columns that it must have.
-
-    Parameters
-    ----------
-    path : path
-        The file.
-    columns : tuple of str
-        Columns that must be there.
-    **options
-        Passed to `pandas.read_csv`.
-
-    Returns
-    -------
-    DataFrame
-        As pandas reads it.
-
-    Raises
-    ------
-    InputError
-        No such file, no such table, or a column is missing.
-    """
+    """Read a delimited text file (`pandas.read_csv` with its options) that must have some columns."""
     try:
         table = pd.read_csv(path, **options)
     except FileNotFoundError as error:
@@ -149,20 +108,12 @@ def read_table(path: Path | str, columns: tuple[str, ...] = (), **options: Any) 
     except (*UNREADABLE, zipfile.BadZipFile) as error:
         reason = str(error).partition("\n")[0]
         raise InputError(f"{path}: this is no readable table ({reason}); expected delimited text.") from error
-    lacking = [c for c in columns if c not in table]
-    if lacking:
-        raise InputError(f"{path}: the columns {', '.join(lacking)} are missing; expected them for every sample.")
+    require(table, columns, f"{path}: the table lacks")
     return table
 
 
 def coded(values: pd.Series, codes: dict[Any, str], path: Path | str) -> pd.Series:
-    """Translate the codes of a source into words; missing stays NaN.
-
-    Raises
-    ------
-    InputError
-        A code that the table of codes lacks.
-    """
+    """Translate the codes of a source into words; missing stays NaN, an unknown code is refused."""
     unknown = sorted(set(values.dropna()) - set(codes), key=str)
     if unknown:
         raise InputError(
@@ -178,65 +129,30 @@ def plain(column: pd.Series) -> pd.Series:
     return column.astype(object).where(column.notna(), np.nan)
 
 
+# column of the source -> column of obs
 MIROME_OBS = {
-    "SRA": "dataset_id",
-    "Class": "cell_class",
-    "CellType": "cell_type",
-    "Model": "platform",
-    "Run": "run",
-    "BioProject": "bioproject",
-    "BioSample": "biosample",
-    "CenterName": "center",
-    "PMID": "pmid",
-    "LibrarySelection": "library_selection",
-    "Total_reads": "reads_total",
-    "All_miRNA_Reads": "reads_mirna",
-    "mature tRNA Reads": "reads_trna",
-    "snoRNA Reads": "reads_snorna",
-    "rRNA Reads": "reads_rrna",
+    "SRA": "dataset_id", "Class": "cell_class", "CellType": "cell_type", "Model": "platform", "Run": "run",
+    "BioProject": "bioproject", "BioSample": "biosample", "CenterName": "center", "PMID": "pmid",
+    "LibrarySelection": "library_selection", "Total_reads": "reads_total", "All_miRNA_Reads": "reads_mirna",
+    "mature tRNA Reads": "reads_trna", "snoRNA Reads": "reads_snorna", "rRNA Reads": "reads_rrna",
     "mRNA Reads": "reads_mrna",
-}
+}  # fmt: skip
 MICRORNAOME_OBS = {
-    "cell_tissue": "cell_tissue",
-    "organ": "organ",
-    "sample_category": "sample_category",
-    "sequencer": "platform",
-    "library_prep": "library_protocol",
-    "total_input_reads": "reads_total",
-    "filtered_miRNA_reads": "reads_mirna",
-}
+    "cell_tissue": "cell_tissue", "organ": "organ", "sample_category": "sample_category", "sequencer": "platform",
+    "library_prep": "library_protocol", "total_input_reads": "reads_total", "filtered_miRNA_reads": "reads_mirna",
+}  # fmt: skip
 LGRC_OBS = {
-    "Pack_Years": "pack_years",
-    "FEV1_Percent": "fev1_percent",
-    "Flow_Cell": "flow_cell",
-    "Lane": "lane",
-    "Protocol": "library_protocol",
-    "Total_Reads": "reads_total",
-    "Mirna_Reads": "reads_mirna",
-}
+    "Pack_Years": "pack_years", "FEV1_Percent": "fev1_percent", "Flow_Cell": "flow_cell", "Lane": "lane",
+    "Protocol": "library_protocol", "Total_Reads": "reads_total", "Mirna_Reads": "reads_mirna",
+}  # fmt: skip
 
 
 def read_mirome(path: Path | str, info: dict[str, Any]) -> ad.AnnData:
-    """Cellular microRNAome: the R data file of Patil et al. 2022 (miRge3 counts).
+    """Cellular microRNAome: the R data file of Patil et al. 2022 (miRge3 counts), 2077 samples x 2731 miRNAs.
 
-    Parameters
-    ----------
-    path : path
-        ``data.rda`` with the frames ``expression_df`` (sRNAs x samples) and ``metadata``.
-    info : dict
-        Registry entry that goes to ``uns["srna"]``.
-
-    Returns
-    -------
-    AnnData, shape (2077, 2731)
-        Samples named by SRS accession; ``dataset_id`` is the SRP accession, ``tissue_group`` follows the
-        source's class (the rest class ``Other`` stays as it is and is left out by `labels.make_task`). The other
-        labels come from the cell type by `ontology.annotate_labels`, whose group is ``ontology_group`` here.
-
-    Raises
-    ------
-    InputError
-        When the file is no R data file or lacks a frame or a column.
+    Samples are named by SRS accession; ``dataset_id`` is the SRP accession, ``tissue_group`` follows the source's class
+    (the rest class ``Other`` stays as it is). The other labels come from the cell type by `annotate_labels`, whose
+    group is ``ontology_group`` here.
     """
     frames = read_rda(path)
     for frame in ("expression_df", "metadata"):
@@ -246,9 +162,7 @@ def read_mirome(path: Path | str, info: dict[str, Any]) -> ad.AnnData:
                 " expected expression_df and metadata."
             )
     counts, metadata = frames["expression_df"].T, frames["metadata"]
-    lacking = [c for c in ("Sample", "SRA", "Class", "CellType") if c not in metadata]
-    if lacking:
-        raise InputError(f"{path}: metadata lacks the columns {', '.join(lacking)}; expected them for every sample.")
+    require(metadata, ("Sample", "SRA", "Class", "CellType"), f"{path}: metadata lacks")
     unknown = counts.index.difference(metadata["Sample"])
     if len(unknown):
         raise InputError(
@@ -256,8 +170,7 @@ def read_mirome(path: Path | str, info: dict[str, Any]) -> ad.AnnData:
             " expected one for each."
         )
     obs = metadata.set_index("Sample").rename(columns=MIROME_OBS)
-    obs = obs[[c for c in MIROME_OBS.values() if c in obs]]
-    obs = obs.apply(plain)
+    obs = obs[[c for c in MIROME_OBS.values() if c in obs]].apply(plain)
     labels = annotate_labels(obs, "mirome", "cell_type")
     obs["tissue_group"] = obs["cell_class"]
     for column in ANNOTATED:
@@ -269,31 +182,14 @@ def read_mirome(path: Path | str, info: dict[str, Any]) -> ad.AnnData:
 
 
 def read_micrornaome(path: Path | str, info: dict[str, Any]) -> ad.AnnData:
-    """Human microRNAome: the R data file of McCall et al. 2017 (miRge counts).
+    """Human microRNAome: the R data file of McCall et al. 2017 (miRge counts), 1312 samples x 2546 miRNAs.
 
-    Parameters
-    ----------
-    path : path
-        ``microRNAome.rda`` with one S4 object ``SummarizedExperiment``.
-    info : dict
-        Registry entry that goes to ``uns["srna"]``.
-
-    Returns
-    -------
-    AnnData, shape (1312, 2546)
-        Samples named as in the source: run accessions, or FANTOM5's DRS sample accessions; ``run`` and
-        ``sample_accession`` say which, for finding samples that another collection holds too. ``cell_tissue`` is
-        the source's label of all samples; ``tissue``, ``cell_type`` or ``cell_line`` repeats it by category.
-
-    Raises
-    ------
-    InputError
-        When the file is no such R data file.
+    Samples are named as in the source: run accessions, or FANTOM5's DRS sample accessions; ``run`` and
+    ``sample_accession`` say which, for finding samples that another collection holds too. ``cell_tissue`` is the
+    source's label of all samples; ``tissue``, ``cell_type`` or ``cell_line`` repeats it by category.
     """
     counts, metadata = read_experiment(path)
-    lacking = [c for c in ("sample_id", "study_id", "flagged", *MICRORNAOME_OBS) if c not in metadata]
-    if lacking:
-        raise InputError(f"{path}: colData lacks the columns {', '.join(lacking)}; expected them for every sample.")
+    require(metadata, ("sample_id", "study_id", "flagged", *MICRORNAOME_OBS), f"{path}: colData lacks")
     # names of the matrix are others (working titles of the authors), so position joins; the totals prove it
     totals = counts.sum(axis=1).to_numpy()
     published = metadata["filtered_miRNA_reads"].to_numpy()
@@ -319,39 +215,20 @@ def read_micrornaome(path: Path | str, info: dict[str, Any]) -> ad.AnnData:
 
 
 def read_tissue_atlas2(path: Path | str, info: dict[str, Any]) -> ad.AnnData:
-    """Organs of six donors, miRNATissueAtlas2 (Keller et al. 2022), as the authors of miRTS keep it.
+    """Organs of six donors, miRNATissueAtlas2 (Keller et al. 2022), as the authors of miRTS keep it: 185 x 2267.
 
-    A miRNA with several loci is given as the mean over them, which is no whole number in about one cell of a
-    hundred. Those are rounded to the nearest whole number, halves up; a depth changes by less than ten reads.
-    ``uns["srna"]["rounded"]`` says how many cells.
-
-    Parameters
-    ----------
-    path : path
-        The table, sRNAs x samples; columns ``organ__subregion__donor[.replicate]``.
-    info : dict
-        Registry entry that goes to ``uns["srna"]``.
-
-    Returns
-    -------
-    AnnData, shape (185, 2267)
-        ``tissue`` is the organ and ``subregion`` the part of it, spelt as in the source.
-
-    Raises
-    ------
-    InputError
-        When the file is no such table.
+    A miRNA with several loci is given as the mean over them, which is no whole number in about one cell of a hundred.
+    Those are rounded to the nearest whole number, halves up; a depth changes by less than ten reads.
+    ``uns["srna"]["rounded"]`` says how many cells. ``tissue`` is the organ and ``subregion`` the part of it.
     """
     table = read_table(path, index_col=0).T
-    parts = table.index.str.extract(r"^(?P<tissue>.+?)__(?P<subregion>.+)__(?P<donor_id>\d+)(?:\.(?P<replicate>\d+))?$")
-    parts.index = table.index
-    odd = parts.index[parts["donor_id"].isna()]
+    names = table.index.str.extract(r"^(?P<tissue>.+?)__(?P<subregion>.+)__(?P<donor_id>\d+)(?:\.(?P<replicate>\d+))?$")
+    names.index = table.index
+    odd = names.index[names["donor_id"].isna()]
     if len(odd):
         raise InputError(f"{path}: the column {odd[0]!r} is unexpected; expected organ__subregion__donor[.replicate].")
-    parts["donor_id"] = "TA2-" + parts["donor_id"]
-    parts["replicate"] = parts["replicate"].fillna("0").astype(int)
-    parts["dataset_id"] = info.get("name", "tissue_atlas2")
-    parts["is_cell_line"] = False
+    obs = names.assign(donor_id="TA2-" + names["donor_id"], replicate=names["replicate"].fillna("0").astype(int))
+    obs = obs.assign(dataset_id=info.get("name", "tissue_atlas2"), is_cell_line=False)
     try:
         values = table.to_numpy(dtype=np.float64)
     except ValueError as error:
@@ -359,38 +236,21 @@ def read_tissue_atlas2(path: Path | str, info: dict[str, Any]) -> ad.AnnData:
     whole = np.floor(values + 0.5)
     rounded = int((whole != values).sum() - np.isnan(values).sum())
     counts = pd.DataFrame(whole, index=table.index, columns=table.columns)
-    return make_atlas(counts, parts, mature(counts.columns), info={**info, "rounded": rounded})
+    return make_atlas(counts, obs, mature(counts.columns), info={**info, "rounded": rounded})
 
 
 def read_lgrc(
     counts_path: Path | str, phenotypes_path: Path | str, info: dict[str, Any], *, loci: str = "sum"
 ) -> ad.AnnData:
-    """Lungs with COPD or interstitial disease and controls: Lung Genomics Research Consortium.
+    """Lungs with COPD or interstitial disease and controls (Lung Genomics Research Consortium): 351 x 1919.
 
-    Parameters
-    ----------
-    counts_path : path
-        Loci x samples, tab-separated; ``V4`` is the miRBase 18 name. Technical repeats (``_HiSeq`` and the like)
-        stay out.
-    phenotypes_path : path
-        One row per sample. Sex is coded 1 and 2, which the source does not explain: 1 is taken as male.
-    info : dict
-        Registry entry that goes to ``uns["srna"]``.
-    loci : str, default "sum"
-        What becomes of a miRNA with several loci: ``"sum"``, or ``"max"`` for the largest count of each sample.
-        The source counts a read at every locus that it maps to: with ``"max"`` a sample's total is its published
-        number of miRNA reads within two percent, with ``"sum"`` it is about a third more. Within this data set it
-        hardly matters; choose ``"max"`` to compare levels with other data sets.
+    The counts are loci x samples, ``V4`` is the miRBase 18 name; technical repeats (``_HiSeq`` and the like) stay out.
+    Sex is coded 1 and 2, which the source does not explain: 1 is taken as male.
 
-    Returns
-    -------
-    AnnData, shape (351, 1919)
-        ``diagnosis``, ``sex``, ``age_years``, ``flow_cell``, ``library_protocol`` and others in ``obs``.
-
-    Raises
-    ------
-    InputError
-        When a file is no such table, a sample has no counts, or `loci` is unknown.
+    What becomes of a miRNA with several loci is said by `loci`: ``"sum"``, or ``"max"`` for the largest count of each
+    sample. The source counts a read at every locus that it maps to: with ``"max"`` a sample's total is its published
+    number of miRNA reads within two percent, with ``"sum"`` it is about a third more. Within this data set it hardly
+    matters; choose ``"max"`` to compare levels with other data sets.
     """
     if loci not in ("sum", "max"):
         raise InputError(f"lgrc: unknown loci={loci!r}; expected 'sum' or 'max'.")
@@ -414,27 +274,7 @@ def read_lgrc(
 
 
 def read_fetal_lung(counts_path: Path | str, metadata_path: Path | str, info: dict[str, Any]) -> ad.AnnData:
-    """Fetal lungs of 54 to 117 days, GEO GSE200153.
-
-    Parameters
-    ----------
-    counts_path : path
-        sRNAs x samples, tab-separated.
-    metadata_path : path
-        One row per sample: ``Sample, Age, SexMale, SmokeExposure, Run``.
-    info : dict
-        Registry entry that goes to ``uns["srna"]``.
-
-    Returns
-    -------
-    AnnData, shape (298, 899)
-        ``sex``, ``gestational_age_days``, ``smoke_exposure``, ``sequencing_run`` in ``obs``.
-
-    Raises
-    ------
-    InputError
-        When a file is no such table or their samples differ.
-    """
+    """Fetal lungs of 54 to 117 days, GEO GSE200153: 298 samples x 899 miRNAs."""
     counts = read_table(counts_path, sep="\t", index_col=0).T
     metadata = read_table(metadata_path, ("Sample", "Age", "SexMale", "SmokeExposure", "Run"), sep="\t")
     metadata = metadata.set_index("Sample")
@@ -475,40 +315,21 @@ def read_open_atlas(
     *,
     common_features: bool = True,
 ) -> ad.AnnData:
-    """Join the cellular microRNAome, what the human microRNAome adds to it, and the organs of six donors.
+    """Join the cellular microRNAome, what the human microRNAome adds to it, and the organs of six donors: 2884 samples.
 
     Counts are those of the sources, made by three pipelines (miRge3, miRge and that of miRNATissueAtlas2), so the
     collection is a batch of its own: compare within it, or leave whole studies out.
 
-    Parameters
-    ----------
-    mirome, micrornaome, tissue_atlas2 : path
-        Files as `public.read_mirome`, `public.read_micrornaome` and `public.read_tissue_atlas2` take them.
-    info : dict
-        Registry entry that goes to ``uns["srna"]``.
-    common_features : bool, default True
-        Only the miRNAs that all three collections report, because which ones a sample has would tell its
-        collection, and with it its tissue. With ``False`` all of mirome are there; one that a collection does not
-        report is zero in ``X`` although nobody looked, ``var["common"]`` marks those that are safe, and
-        ``uns["srna"]["not_measured"]`` lists the others by collection.
+    With `common_features` only the miRNAs that all three collections report, because which ones a sample has would
+    tell its collection, and with it its tissue. Without, all of mirome are there; one that a collection does not report
+    is zero in ``X`` although nobody looked, ``var["common"]`` marks those that are safe, and
+    ``uns["srna"]["not_measured"]`` lists the others by collection.
 
-    Returns
-    -------
-    AnnData, shape (2884, 2101) or (2884, 2731)
-        Features are named as in mirome. A sample of both microRNAomes is kept as in mirome. In ``obs``:
-        ``dataset_id`` (one id per study, over all collections), ``collection``, ``source_dataset_id`` (the study's
-        id there), ``run``, ``sample_accession``, ``donor_id``, the label as written (``source_label``) and its
-        meaning (`ontology.annotate_labels`), ``cell_class`` (mirome), ``platform``, ``flagged`` (of poor quality
-        according to micrornaome, also where mirome's copy is kept; False where it did not look), ``reads_total``
-        and ``reads_unmapped_share`` (share of a sample's counts on features that were left out).
-
-        In ``uns["srna"]``: ``overlap`` (see `shared_samples`), ``studies`` (see `unified_studies`) and
-        ``harmonised`` (report of `features.harmonise` for each collection).
-
-    Raises
-    ------
-    InputError
-        When a file is not what its reader expects, or the two microRNAomes share no sample.
+    Features are named as in mirome, whose copy of a sample of both microRNAomes is kept. ``dataset_id`` is one id per
+    study over all collections, ``source_dataset_id`` the study's id in its ``collection``, ``source_label`` the label
+    as written, ``flagged`` of poor quality according to micrornaome (False where it did not look),
+    ``reads_unmapped_share`` the share of a sample's counts on features that were left out. ``uns["srna"]`` holds
+    ``overlap`` (`shared_samples`), ``studies`` (`unified_studies`) and ``harmonised`` (reports of `harmonise`).
     """
     cells = read_mirome(mirome, {"name": "mirome"})
     mixed = read_micrornaome(micrornaome, {"name": "micrornaome"})
@@ -534,43 +355,30 @@ def read_open_atlas(
     reported = pd.DataFrame({name: names.isin(part.var_names) for name, part in parts.items()}, index=names)
     everywhere = reported.all(axis=1)
     features = names[everywhere] if common_features else names
-    counts = pd.DataFrame(
-        np.vstack([_on(part, features) for part in parts.values()]), index=obs.index, columns=features
-    )
+    values = np.vstack([_on(part, features) for part in parts.values()])
+    counts = pd.DataFrame(values, index=obs.index, columns=features)
     totals = np.concatenate([_totals(part) for part in (cells, mixed, organs)])
     obs["reads_unmapped_share"] = 1 - counts.sum(axis=1).to_numpy() / np.where(totals > 0, totals, 1)
     obs.loc[totals == 0, "reads_unmapped_share"] = 0.0
-    var = annotate(
-        pd.DataFrame({"biotype": "miRNA", "level": "mature", "common": everywhere[features]}, index=features)
-    )
-    info = {
-        **info,
-        "common_features": common_features,
-        "overlap": overlap,
-        "studies": studies,
-        "harmonised": pd.concat(reports, ignore_index=True),
-    }
-    if not common_features:
-        row, column = np.nonzero(~reported.T.to_numpy())
-        info["not_measured"] = pd.DataFrame({"collection": reported.columns[row], "srna": names[column]})
-    return make_atlas(counts, obs, var, info=info)
+    var = annotate(mature(features).assign(common=everywhere[features]))
+    info = {**info, "overlap": overlap, "studies": studies, "harmonised": pd.concat(reports, ignore_index=True)}
+    return make_atlas(counts, obs, var, info={**info, **measured(reported, "collection", common_features)})
+
+
+def measured(reported: pd.DataFrame, by: str, common_features: bool) -> dict[str, Any]:
+    """What ``uns["srna"]`` says of features (rows) that not every collection (columns) reports."""
+    if common_features:
+        return {"common_features": True}
+    row, column = np.nonzero(~reported.T.to_numpy())
+    unseen = pd.DataFrame({by: reported.columns[row], "srna": reported.index[column]})
+    return {"common_features": False, "not_measured": unseen}
 
 
 def shared_samples(kept: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
-    """Find the samples of one collection that another holds too.
+    """Find the samples of one collection that another, whose copies are kept, holds too, by run or sample accession.
 
-    Parameters
-    ----------
-    kept : DataFrame, shape (n_kept, ...)
-        Metadata with ``run, sample_accession, dataset_id``; index = sample names. Its copy is the one to keep.
-    other : DataFrame, shape (n_other, ...)
-        Likewise; either accession may be missing.
-
-    Returns
-    -------
-    DataFrame, one row per sample of `other` that is in `kept`
-        ``sample_id`` (in `kept`), ``removed`` (its name in `other`), ``by`` (``"run"`` or ``"sample"``, the accession
-        that says so), ``dataset_id`` and ``removed_dataset_id`` (the study's ids in the two).
+    One row per sample of `other` that is in `kept`: ``sample_id`` (in `kept`), ``removed`` (its name in `other`),
+    ``by`` (``"run"`` or ``"sample"``), ``dataset_id`` and ``removed_dataset_id`` (the study's ids in the two).
     """
     parts = []
     for by, column in (("run", "run"), ("sample", "sample_accession")):
@@ -586,30 +394,17 @@ def shared_samples(kept: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
 def unified_studies(overlap: pd.DataFrame) -> pd.DataFrame:
     """Say which studies are one, by the majority of their shared samples and by `RESUBMITTED`.
 
-    Parameters
-    ----------
-    overlap : DataFrame
-        As from `shared_samples`.
-
-    Returns
-    -------
-    DataFrame, one row per study that takes another's id
-        ``source_dataset_id, dataset_id, by`` (``"accession"`` or ``"profile"``), ``shared`` (samples with a shared
-        accession) and ``agree`` (share of them that speak for this id). Of equal votes the first accession wins.
+    One row per study that takes another's id: ``source_dataset_id, dataset_id, by`` (``"accession"`` or ``"profile"``),
+    ``shared`` (samples with a shared accession) and ``agree`` (share of them that speak for this id). Of equal votes
+    the first accession wins.
     """
     votes = overlap.groupby(["removed_dataset_id", "dataset_id"]).size().rename("votes").reset_index()
     votes = votes.sort_values(["removed_dataset_id", "votes", "dataset_id"], ascending=[True, False, True])
     best = votes.groupby("removed_dataset_id", as_index=False).first()
     shared = votes.groupby("removed_dataset_id")["votes"].sum().to_numpy()
-    table = pd.DataFrame(
-        {
-            "source_dataset_id": best["removed_dataset_id"],
-            "dataset_id": best["dataset_id"].replace(RESUBMITTED),
-            "by": "accession",
-            "shared": shared,
-            "agree": best["votes"] / shared,
-        }
-    )
+    table = best[["removed_dataset_id", "dataset_id"]].replace({"dataset_id": RESUBMITTED})
+    table = table.rename(columns={"removed_dataset_id": "source_dataset_id"})
+    table = table.assign(by="accession", shared=shared, agree=best["votes"] / shared)
     again = pd.DataFrame({"source_dataset_id": list(RESUBMITTED), "dataset_id": list(RESUBMITTED.values())})
     return pd.concat([table, again.assign(by="profile", shared=0, agree=np.nan)], ignore_index=True)
 

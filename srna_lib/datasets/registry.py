@@ -48,13 +48,9 @@ COHORTS = "resources/tcga_cohorts.tsv"
 
 
 def registered() -> dict[str, dict[str, Any]]:
-    """Every known data set: title, citation, licence and files with SHA-256.
+    """Every known data set: title, citation, licence and files with SHA-256 (``resources/datasets.json``).
 
-    Returns
-    -------
-    dict
-        Name -> entry of ``resources/datasets.json``; one with ``parts`` (an atlas of several data sets) has their
-        files, each with the name of its ``dataset``.
+    One with ``parts`` (an atlas of several data sets) has their files, each with the name of its ``dataset``.
     """
     text = resources.files("srna_lib").joinpath("resources/datasets.json").read_text(encoding="utf-8")
     known = json.loads(text)
@@ -74,14 +70,9 @@ def is_file(name: str) -> bool:
 
 
 def entry(name: str) -> dict[str, Any]:
-    """Registry entry of one data set, of other files that `fetch` brings, or what an atlas file states of itself.
+    """Registry entry of a data set or of other files that `fetch` brings, or what an atlas file states of itself.
 
-    Of an atlas, ``columns`` are those of `varying_columns`; for a registered one they are known before it is fetched.
-
-    Raises
-    ------
-    InputError
-        Unknown name, or an unusable file.
+    Its ``columns`` are those of ``obs`` with at least two known values: those that something can be asked about.
     """
     if is_file(name):
         own = read_h5ad(name)
@@ -120,8 +111,7 @@ def fetch(name: str, *, step: Callable[[Path], None] | None = None) -> list[Path
     Raises
     ------
     InputError
-        Unknown name, no way to get a file, or a file whose SHA-256 is not the registered one. A cached
-        file with a wrong hash is removed, so that the next call fetches it afresh.
+        Unknown name, no way to get a file, or a file whose SHA-256 is not the registered one.
     """
     if is_file(name):
         read_h5ad(name)
@@ -135,19 +125,7 @@ def fetch(name: str, *, step: Callable[[Path], None] | None = None) -> list[Path
 
 
 def state(name: str) -> str:
-    """Say where the files of a data set are, without reading them.
-
-    Returns
-    -------
-    str
-        ``"simulated"``, ``"parsed"`` (an atlas is in the cache), ``"cached"``, ``"mirror"``, ``"partly"`` or
-        ``"not fetched"``.
-
-    Raises
-    ------
-    InputError
-        Unknown name.
-    """
+    """Where the files of a data set are: "simulated", "parsed", "cached", "mirror", "partly" or "not fetched"."""
     described = entry(name)
     if described["simulated"]:
         return "simulated"
@@ -156,20 +134,14 @@ def state(name: str) -> str:
     here = [cached_file(name, file).is_file() for file in described["files"]]
     if all(here):
         return "cached"
-    mirrored = [copy is not None and copy.is_file() for copy in map(mirrored_file, described["files"])]
+    mirrored = [bool(mirrored_file(file)) for file in described["files"]]
     if all(a or b for a, b in zip(here, mirrored, strict=True)):
         return "mirror"
     return "partly" if any(here) or any(mirrored) else "not fetched"
 
 
 def options(name: str) -> dict[str, Any]:
-    """Options of `load` for one data set with their defaults.
-
-    Raises
-    ------
-    InputError
-        Unknown name.
-    """
+    """Options of `load` for one data set with their defaults."""
     entry(name)
     found = inspect.signature(PARSERS[name]).parameters if name in PARSERS else {}
     return {p.name: p.default for p in found.values() if p.kind is p.KEYWORD_ONLY and p.name != "info"}
@@ -185,12 +157,11 @@ def load(name: str, *, seed: int = 0, **chosen: Any) -> ad.AnnData:
     ----------
     name : str
         ``"demo"`` (simulated) or a real collection such as ``"mirome"``; see `names`. A path that ends in
-        ``.h5ad`` is read as your own atlas (`read_h5ad`).
+        ``.h5ad`` is read as your own atlas.
     seed : int, default 0
         Seed of a simulated atlas; without effect on real data.
     **chosen
-        Options of the data set, see `options`: ``common_features`` of ``"tcga"`` (`tcga.read_tcga`), ``loci`` of
-        ``"lgrc"`` (`public.read_lgrc`).
+        Options of the data set (`options`): ``common_features`` of ``"tcga"``, ``loci`` of ``"lgrc"``.
 
     Returns
     -------
@@ -201,6 +172,11 @@ def load(name: str, *, seed: int = 0, **chosen: Any) -> ad.AnnData:
     ------
     InputError
         As in `fetch`; or an option that the data set does not have.
+
+    Examples
+    --------
+    >>> load("demo").shape
+    (1200, 550)
     """
     if is_file(name):
         return read_h5ad(name)
@@ -208,17 +184,9 @@ def load(name: str, *, seed: int = 0, **chosen: Any) -> ad.AnnData:
     if name not in names():
         raise InputError(f"{name!r} holds no atlas: expected one of {', '.join(names())} (fetch brings its files).")
     variant, key = _keys(name, chosen)
-    info = {
-        "name": name,
-        "title": described["title"],
-        "citation": described["citation"],
-        "licence": described["licence"],
-        "simulated": described["simulated"],
-        "sources": pd.DataFrame(
-            [{"url": RAW.format(**f), "sha256": f["sha256"]} for f in described["files"]],
-            columns=["url", "sha256"],
-        ),
-    }
+    sources = [{"url": RAW.format(**f), "sha256": f["sha256"]} for f in described["files"]]
+    info = {"name": name, **{key: described[key] for key in ("title", "citation", "licence", "simulated")}}
+    info["sources"] = pd.DataFrame(sources, columns=["url", "sha256"])
     if described["simulated"]:
         from srna_lib.datasets.simulated import simulate_atlas
 
@@ -234,10 +202,8 @@ def _keys(name: str, chosen: dict[str, Any]) -> tuple[str, str]:
             raise InputError(f"{name!r} has no option {option!r}: expected {', '.join(known) or 'none'}.")
     settled = {**known, **chosen}
     variant = hashlib.sha256(json.dumps(settled, sort_keys=True, default=str).encode()).hexdigest()[:8]
-    here = Path(__file__).parent
-    code = [here.parent / "data" / "atlas.py", here / "files.py", here / "public.py"]
-    if name in PARSERS:
-        code.append(Path(inspect.getfile(PARSERS[name])))
-    code.extend(here.parent / used for used in (COHORTS, *DEPENDS.get(name, ())))
+    parser = inspect.getfile(PARSERS[name]) if name in PARSERS else __file__
+    used = ("data/atlas.py", "datasets/files.py", "datasets/public.py", COHORTS, *DEPENDS.get(name, ()))
+    code = [Path(parser), *(Path(__file__).parents[1] / path for path in used)]
     hashes = [file["sha256"] for file in entry(name)["files"]]
     return f"atlas_{variant}", digest([name, hashes, variant], code)

@@ -1,13 +1,11 @@
 """The embedded atlas: simulated counts with known biomarkers, for a first look and for tests.
 
-Reads of a sample are multinomial over topics, in the manner of latent Dirichlet allocation: a topic is an
-sRNA family with its own mix of members, and tissue groups own topics, whose share rises in them. What makes
-real collections hard is there too: every study colours its libraries, few studies hold a class, and sex and age
-show more in one sample than in another, in its own sRNAs independently of reads of other organisms.
-
-This is a simulation. Base levels, spreads and the size of a group's gains come from summary statistics of
-real cells (``resources/demo_profile.tsv``), but a group such as "liver" is planted families on one level that
-all groups share, not a measured liver: only so is the list of true biomarkers complete.
+Reads of a sample are multinomial over topics, in the manner of latent Dirichlet allocation: a topic is an sRNA family
+with its own mix of members, and tissue groups own topics, whose share rises in them. What makes real collections hard
+is there too: studies colour their libraries, few hold a class, and sex and age show more in one sample than in another.
+Base levels, spreads and the size of a group's gains come from summary statistics of real cells
+(``resources/demo_profile.tsv``), but a group such as "liver" is simulated families on one level that all groups share,
+not a measured liver: only so is the list of true biomarkers complete.
 """
 
 from __future__ import annotations
@@ -34,28 +32,20 @@ def settings() -> dict[str, Any]:
 
 
 def read_profile() -> pd.DataFrame:
-    """Summary statistics of real miRNA levels that the simulation starts from.
+    """Summary statistics of real miRNA levels that the simulation starts from (``scripts/make_demo_profile.py``).
 
-    Returns
-    -------
-    DataFrame, shape (n_mirnas, ...)
-        ``family``, ``cluster``, ``sd_within_study``, ``sd_between_studies`` and, per profile (a group of cell
-        types), ``mean_*`` and ``sd_*`` of log2(CPM + 1). Written by ``scripts/make_demo_profile.py``.
+    Per miRNA ``family``, ``cluster``, ``sd_within_study``, ``sd_between_studies`` and, per profile (a group of cell
+    types), ``mean_*`` and ``sd_*`` of log2(CPM + 1).
     """
     with resources.files("srna_lib").joinpath("resources/demo_profile.tsv").open(encoding="utf-8") as handle:
         return pd.read_csv(handle, sep="\t", comment="#", index_col="srna", keep_default_na=False)
 
 
 def catalogue() -> tuple[pd.DataFrame, pd.DataFrame]:
-    """All sRNAs of the simulation, and the true biomarkers among them.
+    """All sRNAs of the simulation, and the true biomarkers among them (as in `simulate_atlas`).
 
-    Returns
-    -------
-    srnas : DataFrame, shape (n_srnas, ...)
-        ``biotype, family, cluster``, ``level`` (log2 CPM), ``within`` and ``between`` (log2 spread of samples
-        and of studies).
-    truth : DataFrame
-        As in `simulate.simulate_atlas`.
+    The first has ``biotype, family, cluster``, ``level`` (log2 CPM), ``within`` and ``between`` (log2 spread of samples
+    and of studies).
     """
     cfg, rng = settings(), np.random.default_rng(CATALOGUE_SEED)
     profile = read_profile()
@@ -88,26 +78,26 @@ def catalogue() -> tuple[pd.DataFrame, pd.DataFrame]:
 
 def _families(cfg: dict[str, Any], rng: np.random.Generator) -> list[tuple[str, str, list[str]]]:
     """Biotype, family and members of everything that is not a miRNA."""
-    found = []
+    families = []
     numbers = np.sort(rng.choice(np.arange(1000, 33000), 1000, replace=False))
     size = cfg["piRNA"]["members"]
     for c in range(cfg["piRNA"]["clusters"]):
         members = [f"hsa-piR-{n:05d}" for n in numbers[c * size : (c + 1) * size]]
-        found.append(("piRNA", f"piR-cluster-{c + 1:02d}", members))
+        families.append(("piRNA", f"piR-cluster-{c + 1:02d}", members))
     for kind in ("snoRNA", "snRNA", "other"):
         for family, n in cfg[kind].items():
-            found.append((kind, family, [family] if n == 1 else [f"{family}-{i + 1}" for i in range(n)]))
+            families.append((kind, family, [family] if n == 1 else [f"{family}-{i + 1}" for i in range(n)]))
     for codon in cfg["tRF"]:
-        found.append(("tRF", f"tRF-{codon}", [f"tRF-{part}-{codon}" for part in ("5p", "3p", "i")]))
+        families.append(("tRF", f"tRF-{codon}", [f"tRF-{part}-{codon}" for part in ("5p", "3p", "i")]))
     for kingdom, names in cfg["contaminants"].items():
         for name in names:
             genus = name.split("_")[0] if kingdom == "bacterium" else name
-            found.append(("contaminant", genus, [name]))
-    return found
+            families.append(("contaminant", genus, [name]))
+    return families
 
 
 def _truth(cfg: dict[str, Any], rng: np.random.Generator, srnas: pd.DataFrame, profile: pd.DataFrame) -> pd.DataFrame:
-    """Planted effects, one row per task, label and sRNA."""
+    """Simulated effects, one row per task, label and sRNA."""
     rows: list[tuple[str, str, str, int, float]] = []
     members = srnas.groupby("family").groups
 
@@ -212,7 +202,7 @@ def _check(cfg: dict[str, Any], n_samples: int, n_studies: int, study_effect: fl
             f"n_samples={n_samples}: too few samples for {n_studies} studies of {n_groups} tissue groups;"
             f" expected at least {least}."
         )
-    for name, value in (("study_effect", study_effect), ("class_effect", class_effect)):
+    for name, value in {"study_effect": study_effect, "class_effect": class_effect}.items():
         if not (np.isfinite(value) and value >= 0):
             raise InputError(f"{name}={value}: this is no effect size; expected a number from 0.")
 
@@ -316,16 +306,7 @@ def _samples(
     for column in ("tissue", "tissue_group", "tissue_top"):
         obs[column] = obs[column].where(~obs["dataset_id"].isin(unknown))
     obs["tissue"] = obs["tissue"].where(rng.random(n_samples) >= known["tissue_hidden"])
-    columns = [
-        "dataset_id",
-        "donor_id",
-        "tissue",
-        "tissue_group",
-        "tissue_top",
-        "is_cell_line",
-        "sex",
-        "age_years",
-    ]
+    columns = ["dataset_id", "donor_id", "tissue", "tissue_group", "tissue_top", "is_cell_line", "sex", "age_years"]
     return obs[[*columns, "platform", "library_protocol"]], true
 
 
@@ -358,9 +339,8 @@ def _effects(
 def _deviations(rng: np.random.Generator, study: np.ndarray, dose: np.ndarray) -> np.ndarray:
     """How much more or less than its due a sample shows in own sRNAs and in foreign reads, shape (2, n_samples).
 
-    Standard normal and independent of each other, so that both feature sets together tell more than either. Over
-    every four samples of like dose they cancel out: with a few hundred samples, chance alone would else decide
-    by how much.
+    Standard normal and independent of each other, so that both feature sets together tell more than either. Over every
+    four samples of like dose they cancel out: with a few hundred samples, chance alone would else decide by how much.
     """
     n, blocks = len(dose), -(-len(dose) // 4)
     order = np.lexsort((rng.random(n), dose, study))
@@ -379,7 +359,7 @@ def _levels(
     study_effect: float,
 ) -> np.ndarray:
     """Log2 level of every sRNA in every sample, before reads are drawn."""
-    of, one = cfg["study"], cfg["sample"]
+    lab, one = cfg["study"], cfg["sample"]
     topic, topics = pd.factorize(srnas["family"])
     kind, kinds = pd.factorize(srnas["biotype"])
     study, studies = pd.factorize(true["dataset_id"])
@@ -388,14 +368,14 @@ def _levels(
     contaminant = (srnas["biotype"] == "contaminant").to_numpy()
 
     # ligation likes some ends better than others: the kits differ, and laboratories with one kit do too
-    shared = of["protocol_share"]
+    shared = lab["protocol_share"]
     bias = np.sqrt(shared) * rng.normal(size=(len(protocols), m))[protocol]
     bias += np.sqrt(1 - shared) * rng.normal(size=(k, m))
-    spread = np.where(contaminant, of["contaminant_sd"], of["bias_sd"] * srnas["between"].to_numpy())
+    spread = np.where(contaminant, lab["contaminant_sd"], lab["bias_sd"] * srnas["between"].to_numpy())
     colour = bias * spread
-    colour += of["topic_sd"] * rng.normal(size=(k, len(topics)))[:, topic]
-    colour += of["biotype_sd"] * rng.normal(size=(k, len(kinds)))[:, kind]
-    colour -= of["absent_drop"] * (contaminant & (rng.random((k, m)) < of["absent"]))
+    colour += lab["topic_sd"] * rng.normal(size=(k, len(topics)))[:, topic]
+    colour += lab["biotype_sd"] * rng.normal(size=(k, len(kinds)))[:, kind]
+    colour -= lab["absent_drop"] * (contaminant & (rng.random((k, m)) < lab["absent"]))
 
     level = srnas["level"].to_numpy() + effects + study_effect * colour[study]
     # gamma draws, normalised to shares by the caller, are a Dirichlet draw of the topics

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from srna_lib.data import make_atlas
-from srna_lib.datasets.public import UNREADABLE, coded, read_table
+from srna_lib.datasets.public import UNREADABLE, coded, measured, read_table, require
 from srna_lib.errors import InputError
 
 # GDC's code table of sample types: https://gdc.cancer.gov/resources-tcga-users/tcga-code-tables/sample-type-codes
@@ -42,33 +42,19 @@ def cohorts() -> pd.DataFrame:
 
 
 def read_tcga(*paths: Path | str, info: dict[str, Any], common_features: bool = True) -> ad.AnnData:
-    """Stem-loop counts of all cohorts, one row per aliquot.
+    """Stem-loop counts of all cohorts, one row per aliquot: 10893 samples x 680 (or 1071) stem-loops.
 
-    Parameters
-    ----------
-    *paths : path
-        ``<cohort>.miRNASeq.rda`` of RTCGA.miRNASeq and ``<cohort>.clinical.rda`` of RTCGA.clinical, in any order.
-    info : dict
-        Registry entry that goes to ``uns["srna"]``.
-    common_features : bool, default True
-        Only the stem-loops that every cohort reports. COAD, LAML, OV and READ were counted against an older
-        miRBase, so which stem-loops a sample has tells its cohort. With ``False`` all stem-loops of any cohort are
-        there; one that a cohort does not report is zero in ``X`` although nobody looked, ``var["common"]`` marks
-        those that are safe, and ``uns["srna"]["not_measured"]`` lists the others by cohort. Never train across
-        cohorts on those.
+    Files are ``<cohort>.miRNASeq.rda`` of RTCGA.miRNASeq and ``<cohort>.clinical.rda`` of RTCGA.clinical, in any order.
 
-    Returns
-    -------
-    AnnData, shape (10893, 680) or (10893, 1071)
-        ``dataset_id`` is the cohort, ``donor_id`` the patient (some have several aliquots), ``tissue`` the organ
-        of origin also for metastases, which ``sample_type`` tells. Aliquots of one barcode (sequenced twice) get a
-        suffix and ``repeated_barcode``. Age is exact where the days since birth are known, else whole years at
-        diagnosis; ``age_source`` says which.
+    With `common_features` only the stem-loops that every cohort reports. COAD, LAML, OV and READ were counted against
+    an older miRBase, so which stem-loops a sample has tells its cohort. Without, all those of any cohort are there;
+    one that a cohort does not report is zero in ``X`` although nobody looked, ``var["common"]`` marks those that are
+    safe, and ``uns["srna"]["not_measured"]`` lists the others by cohort. Never train across cohorts on those.
 
-    Raises
-    ------
-    InputError
-        When a file is no such R data file, or counts or clinical data of a cohort are missing.
+    ``dataset_id`` is the cohort, ``donor_id`` the patient (some have several aliquots), ``tissue`` the organ of origin
+    also for metastases, which ``sample_type`` tells. Aliquots of one barcode (sequenced twice) get a suffix and
+    ``repeated_barcode``. Age is exact where the days since birth are known, else whole years at diagnosis;
+    ``age_source`` says which.
     """
     counted, clinical = _by_cohort(paths, ".miRNASeq.rda"), _by_cohort(paths, ".clinical.rda")
     if not counted or set(counted) != set(clinical):
@@ -81,50 +67,24 @@ def read_tcga(*paths: Path | str, info: dict[str, Any], common_features: bool = 
         tables[cohort], platform = _counts(counted[cohort])
         metadata.append(_aliquots(tables[cohort].index, cohort, platform, _patients(clinical[cohort])))
     obs = pd.concat(metadata)
-    reported = pd.DataFrame({cohort: True for cohort in tables}, index=_union(t.columns for t in tables.values()))
-    for cohort, table in tables.items():
-        reported[cohort] = reported.index.isin(table.columns)
+    union = pd.Index(dict.fromkeys(name for table in tables.values() for name in table.columns))
+    reported = pd.DataFrame({cohort: union.isin(t.columns) for cohort, t in tables.items()}, index=union)
     everywhere = reported.all(axis=1)
     features = reported.index[everywhere] if common_features else reported.index
-    values = np.zeros((len(obs), len(features)))
-    start = 0
-    for cohort in list(tables):
-        block = tables.pop(cohort).reindex(columns=features, fill_value=0)
-        values[start : start + len(block)] = block.to_numpy()
-        start += len(block)
-    counts = pd.DataFrame(values, index=obs.index, columns=features)
+    blocks = [tables.pop(cohort).reindex(columns=features, fill_value=0).to_numpy() for cohort in list(tables)]
+    counts = pd.DataFrame(np.vstack(blocks), index=obs.index, columns=features)
     var = pd.DataFrame({"biotype": "miRNA", "level": "stem-loop", "common": everywhere[features]}, index=features)
-    info = {**info, "common_features": common_features}
-    if not common_features:
-        row, column = np.nonzero(~reported.T.to_numpy())
-        info["not_measured"] = pd.DataFrame({"cohort": reported.columns[row], "srna": reported.index[column]})
-    return make_atlas(counts, obs, var, info=info)
+    return make_atlas(counts, obs, var, info={**info, **measured(reported, "cohort", common_features)})
 
 
 def read_tcga_trf(
     lihc: Path | str, kirp: Path | str, lihc_sheet: Path | str, kirp_sheet: Path | str, info: dict[str, Any]
 ) -> ad.AnnData:
-    """Expression of tRNA fragments in LIHC and KIRP: no counts, but log-like and corrected for batches.
+    """Expression of tRNA fragments in LIHC and KIRP (718 x 26744): no counts, but log-like and corrected for batches.
 
-    Parameters
-    ----------
-    lihc, kirp : path
-        Zip archives of one table each, fragments x samples; columns ``<patient>-Cancer`` or ``<patient>-Normal``.
-    lihc_sheet, kirp_sheet : path
-        Sample sheets with ``sample_id, participant_id, gender, age``.
-    info : dict
-        Registry entry that goes to ``uns["srna"]``; ``quantity`` becomes ``"normalised"``.
-
-    Returns
-    -------
-    AnnData, shape (718, 26744)
-        Joins to `read_tcga` by ``donor_id`` and ``tumour_normal``. The source says tumour or normal only; its
-        tumours are taken as primary in ``sample_type``, which nearly all tumours of the two cohorts are.
-
-    Raises
-    ------
-    InputError
-        When a file is no such table or the samples of table and sheet differ.
+    Tables are fragments x samples, with columns ``<patient>-Cancer`` or ``<patient>-Normal``; sheets have ``sample_id,
+    participant_id, gender, age``. Joins to `read_tcga` by ``donor_id`` and ``tumour_normal``. The source says tumour or
+    normal only; its tumours are taken as primary in ``sample_type``, which nearly all tumours of the two cohorts are.
     """
     tables, metadata = [], []
     for cohort, path, sheet_path in (("LIHC", lihc, lihc_sheet), ("KIRP", kirp, kirp_sheet)):
@@ -154,19 +114,14 @@ def read_tcga_trf(
 def _by_cohort(paths: Iterable[Path | str], ending: str) -> dict[str, Path]:
     """Cohort -> file, of those files that end so."""
     known = cohorts().index
-    found = {}
+    files = {}
     for path in map(Path, paths):
         if path.name.endswith(ending):
             cohort = path.name.removesuffix(ending)
             if cohort not in known:
                 raise InputError(f"{path}: {cohort!r} is no TCGA cohort; expected one of {', '.join(known)}.")
-            found[cohort] = path
-    return found
-
-
-def _union(columns: Iterable[pd.Index]) -> pd.Index:
-    """All names, in order of first appearance."""
-    return pd.Index(dict.fromkeys(name for names in columns for name in names))
+            files[cohort] = path
+    return files
 
 
 def _counts(path: Path) -> tuple[pd.DataFrame, pd.Series]:
@@ -175,9 +130,7 @@ def _counts(path: Path) -> tuple[pd.DataFrame, pd.Series]:
     The file has three rows per aliquot: count, reads per million, and whether reads map elsewhere too.
     """
     frame = _read_frame(path)
-    lacking = [c for c in ("machine", "miRNA_ID") if c not in frame]
-    if lacking:
-        raise InputError(f"{path}: the columns {', '.join(lacking)} are missing; expected them for every aliquot.")
+    require(frame, ("machine", "miRNA_ID"), f"{path}: the frame lacks")
     frame = frame[(frame["miRNA_ID"] == "read_count").to_numpy()]
     platform = frame["machine"].astype(object)
     try:
@@ -198,15 +151,15 @@ def _patients(path: Path) -> pd.DataFrame:
     if frame.index.has_duplicates:
         raise InputError(f"{path}: a patient stands there twice; expected one row each.")
     # cohorts without an age at diagnosis lack the column
-    people = frame.reindex(columns=list(CLINICAL)).rename(columns=CLINICAL).astype(object).replace("", np.nan)
-    sex = coded(people["sex"], {"male": "male", "female": "female"}, path)
-    born = pd.to_numeric(people["days_to_birth"], errors="coerce")
-    at_diagnosis = pd.to_numeric(people["age_at_diagnosis"], errors="coerce")
+    patients = frame.reindex(columns=list(CLINICAL)).rename(columns=CLINICAL).astype(object).replace("", np.nan)
+    sex = coded(patients["sex"], {"male": "male", "female": "female"}, path)
+    born = pd.to_numeric(patients["days_to_birth"], errors="coerce")
+    at_diagnosis = pd.to_numeric(patients["age_at_diagnosis"], errors="coerce")
     source = np.where(born.notna(), "days_to_birth", "age_at_initial_pathologic_diagnosis").astype(object)
     ages = (-born / 365.25).fillna(at_diagnosis).astype(float)
-    people = pd.DataFrame({"sex": sex, "age_years": ages, "age_source": source})
-    people["age_source"] = people["age_source"].where(ages.notna(), np.nan)
-    return people
+    return pd.DataFrame(
+        {"sex": sex, "age_years": ages, "age_source": pd.Series(source, ages.index).where(ages.notna())}
+    )
 
 
 def _aliquots(rows: pd.Index, cohort: str, platform: pd.Series, patients: pd.DataFrame) -> pd.DataFrame:
