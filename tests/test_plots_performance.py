@@ -113,6 +113,8 @@ def test_per_study_draws_every_study_and_the_mean_of_studies():
     assert np.all(np.abs(np.asarray(traces[1].y) - 1) <= 0.3)
     assert traces[1].customdata[0][0].endswith(f"<br>1 samples<br>accuracy 0.0%<br>{SAFE_BOLD}: {SAFE}")
     assert plots.per_study(STUDIES).to_json() == fig.to_json()
+    bare = plots.per_study(STUDIES[["dataset_id", "n_samples", "model", "accuracy"]])
+    assert bare.data[0].customdata[0][0] == "<b>A</b><br>4 samples<br>accuracy 50.0%"
 
 
 def test_paper_comparison_opens_the_published_symbol():

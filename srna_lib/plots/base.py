@@ -142,10 +142,10 @@ def is_share(values: pd.Series) -> bool:
     return bool(len(known)) and bool(known.between(0, 1).all())
 
 
-def facts(table: pd.DataFrame, columns: Iterable[str]) -> list[str]:
+def facts(table: pd.DataFrame, columns: Sequence[str]) -> list[str]:
     """Lines ``column: value`` of each row, for its hover text."""
-    values = table[list(columns)].astype(object).where(table[list(columns)].notna(), "unknown")
-    return ["".join(f"\n{c}: {v}" for c, v in r.items()) for r in values.to_dict("records")]
+    values = table.astype(object).where(table.notna(), "unknown").to_dict("records")
+    return ["".join(f"\n{c}: {row[c]}" for c in columns) for row in values]
 
 
 def draw(
