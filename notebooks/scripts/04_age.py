@@ -518,7 +518,7 @@ if plan.scheme == "patient_kfold" and len(years.y) > 3000:
 
 # %%
 accel_records = [
-    dict(best_years[list(RECORD_FIELDS)])
+    best_years[list(RECORD_FIELDS)].to_dict()
     | {"metric": f"acceleration:{r['what']}, {r['stratum']}", "value": r["difference"]}
     | {k: r[k] for k in ("ci_low", "ci_high", "n_samples")}
     for r in contrast.to_dict("records")
