@@ -23,7 +23,7 @@ def cloud(centre: np.ndarray, spread: float = 0.1) -> np.ndarray:
 
 
 def shares(points, y, s, **kwargs) -> pd.DataFrame:
-    return embedding.neighbour_share(points, y, s, n_bootstrap=200, **kwargs).set_index("metric")
+    return embedding.neighbour_share(points, y, s, n_boot=200, **kwargs).set_index("metric")
 
 
 def test_pure_tissue_gives_class_everywhere_and_study_at_chance():
@@ -105,8 +105,8 @@ def test_random_points_lie_at_chance_within_the_interval():
 
 def test_interval_is_wider_over_studies_than_over_samples():
     values = np.repeat([0.0, 1, 1, 0, 1], 40)  # samples of a study agree: five observations, not two hundred
-    by_study = embedding._bootstrap_interval(values, np.repeat(range(5), 40), 2000, 0)
-    by_sample = embedding._bootstrap_interval(values, np.arange(200), 2000, 0)
+    intervals = [embedding._with_interval(values, s, 2000, 0) for s in (np.repeat(range(5), 40), np.arange(200))]
+    by_study, by_sample = [(i["ci_low"], i["ci_high"]) for i in intervals]
     assert by_sample[0] < values.mean() < by_sample[1]
     expected = 1.96 * np.sqrt(0.6 * 0.4 / 200)
     assert by_sample[1] - values.mean() == pytest.approx(expected, rel=0.15)
@@ -151,6 +151,8 @@ def test_variance_explained_of_noise_is_near_zero_in_spite_of_many_studies():
 def test_variance_explained_needs_groups_of_several():
     with pytest.raises(InputError, match="3 groups of 3 samples"):
         embedding.variance_explained(np.zeros((3, 2)), list("xyz"), list("ABC"))
+    with pytest.raises(InputError, match="expected groups of several samples that differ"):
+        embedding.variance_explained(np.zeros((4, 2)), list("xxyy"), list("AAAA"))
 
 
 @pytest.fixture(scope="module")
@@ -175,6 +177,8 @@ def test_principal_components_of_few_samples_and_other_features(counts):
     assert not np.allclose(ranks, embedding.principal_components(counts, 3))
     with pytest.raises(InputError, match="at least 2 samples"):
         embedding.principal_components(counts.iloc[:1])
+    with pytest.raises(InputError, match="all 3 samples are the same; expected some that differ"):
+        embedding.principal_components(counts.iloc[[0, 0, 0]])
 
 
 @pytest.mark.parametrize("method", ["opentsne", "umap"])
@@ -190,7 +194,7 @@ def test_embed_is_reproducible_and_keeps_groups_together(counts, method):
 
 def test_embed_lowers_the_perplexity_for_few_samples(counts):
     few = embedding.principal_components(counts.iloc[::5], 3)
-    assert embedding.embed(few, "opentsne", perplexity=30, n_iter=50).notna().all(axis=None)
+    assert embedding.embed(few, "opentsne", n_iter=50).notna().all(axis=None)
 
 
 def test_embed_refuses_what_it_does_not_know(counts):

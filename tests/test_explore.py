@@ -99,22 +99,22 @@ def test_filter_effect_analytic():
     assert table["n_features"].tolist() == [1, 2, 3] and table["share_features"].iloc[1] == pytest.approx(2 / 3)
     assert table["share_reads"].tolist() == pytest.approx([(1 + 0.5 + 0.5 + 0.25) / 4, (3 + 0.5) / 4, 1])
     assert table["n_lost_markers"].tolist() == [2, 1, 0]
-    assert "n_lost_markers" not in tables.filter_effect(counts)
 
 
 def test_filter_effect_weighs_samples_equally_whatever_their_depth():
     counts = pd.DataFrame({"a": [1, 1, 1], "b": [0, 0, 5]})
     deeper = counts.mul([1000, 1, 1], axis=0)
-    pd.testing.assert_frame_equal(tables.filter_effect(counts), tables.filter_effect(deeper))
+    effects = [tables.filter_effect(c, [0, 0.5, 1], pd.Series(["x", "x", "y"])) for c in (counts, deeper)]
+    pd.testing.assert_frame_equal(*effects)
 
 
 def test_filter_effect_refuses_percentages():
     with pytest.raises(InputError, match="shares of zeros from 0 to 1"):
-        tables.filter_effect(pd.DataFrame({"a": [1]}), [30])
+        tables.filter_effect(pd.DataFrame({"a": [1]}), [30], pd.Series(["x"]))
 
 
 def test_filter_effect_of_an_empty_sample_is_finite():
-    table = tables.filter_effect(pd.DataFrame({"a": [0, 1], "b": [0, 1]}))
+    table = tables.filter_effect(pd.DataFrame({"a": [0, 1], "b": [0, 1]}), [0.5, 1], pd.Series(["x", "y"]))
     assert table["share_reads"].notna().all() and table["share_reads"].iloc[-1] == 0.5
 
 
@@ -136,7 +136,7 @@ def test_values_that_are_no_counts_have_no_reads(tiny):
     tiny.uns["srna"]["quantity"] = "normalised"
     assert tables.sample_table(tiny)["reads"].isna().all() and "reads" not in tables.summarise(tiny).index
     assert tables.biotype_table(tiny)["share_of_reads"].isna().all()
-    table = tables.filter_effect(pd.DataFrame({"a": [0.5, 1], "b": [0, 1]}), [0, 1])
+    table = tables.filter_effect(pd.DataFrame({"a": [0.5, 1], "b": [0, 1]}), [0, 1], pd.Series(["x", "y"]))
     assert table["share_reads"].isna().all() and table["n_features"].tolist() == [1, 2]
 
 

@@ -23,7 +23,5 @@ from srna_lib.explore.tables import (
     study_class_counts,
     study_table,
     summarise,
-    usable_batch,
-    usable_label,
     zero_share,
 )

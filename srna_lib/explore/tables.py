@@ -11,6 +11,9 @@ import pandas as pd
 from srna_lib.data import counts_frame
 from srna_lib.errors import InputError
 
+LABELS = ("tissue_group", "tissue", "cell_tissue", "cell_class", "diagnosis", "tumour_normal", "sex")
+BATCHES = ("flow_cell", "sequencing_run", "plate", "donor_id")
+
 
 def summarise(adata: ad.AnnData, label: str = "tissue_group") -> pd.DataFrame:
     """Count what is in an atlas.
@@ -25,73 +28,47 @@ def summarise(adata: ad.AnnData, label: str = "tissue_group") -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Index = quantity, one numeric column ``value``.
+        Index = quantity, one numeric column ``value``; what the atlas does not know is left out.
 
     Raises
     ------
     InputError
         When the atlas has no such column.
+
+    Examples
+    --------
+    >>> import srna_lib as srna
+    >>> srna.explore.summarise(srna.load("demo")).loc[["samples", "studies"], "value"].to_dict()
+    {'samples': 1200.0, 'studies': 60.0}
     """
-    labels, reads = _labels(adata, label), _reads(adata)
+    labels, reads = _column(adata, label), _reads(adata)
     values = {
         "samples": adata.n_obs,
         "studies": adata.obs["dataset_id"].nunique(),
         "donors": adata.obs["donor_id"].nunique() if "donor_id" in adata.obs else np.nan,
         f"classes of {label}": labels.nunique(),
-        f"samples without {label}": int(labels.isna().sum()),
+        f"samples without {label}": labels.isna().sum(),
         "sRNAs": adata.n_vars,
         "biotypes": adata.var["biotype"].nunique(),
         "reads": reads.sum(),
-        "median reads of a sample": float(np.median(reads)),
+        "median reads of a sample": np.median(reads),
         "zeros, share of all counts": 1 - adata.X.astype(bool).sum() / (adata.n_obs * adata.n_vars),
     }
-    table = pd.DataFrame({"value": pd.Series(values, dtype=float)}).dropna()
-    table.index.name = "quantity"
-    return table
+    return pd.DataFrame({"value": pd.Series(values, dtype=float)}).dropna().rename_axis("quantity")
 
 
 def sample_table(adata: ad.AnnData, label: str = "tissue_group") -> pd.DataFrame:
-    """List depth and sparsity of every sample.
-
-    Parameters
-    ----------
-    adata : AnnData, shape (n_samples, n_srnas)
-        The atlas.
-    label : str, default "tissue_group"
-        Column that becomes ``class``.
-
-    Returns
-    -------
-    DataFrame, shape (n_samples, 5)
-        ``dataset_id, class, reads, n_detected`` (sRNAs with a read), ``zero_share``; index = sample names.
-    """
-    detected = np.asarray((adata.X > 0).sum(axis=1)).ravel()
-    table = pd.DataFrame(
-        {
-            "dataset_id": adata.obs["dataset_id"].astype(str),
-            "class": _labels(adata, label),
-            "reads": _reads(adata),
-            "n_detected": detected,
-            "zero_share": 1 - detected / adata.n_vars,
-        },
-        index=adata.obs_names,
-    )
-    return table
+    """``dataset_id, class, reads, n_detected`` (sRNAs with a read) and ``zero_share`` of every sample."""
+    table = pd.DataFrame({"dataset_id": adata.obs["dataset_id"].astype(str), "class": _column(adata, label)})
+    table["reads"], table["n_detected"] = _reads(adata), np.asarray((adata.X > 0).sum(axis=1)).ravel()
+    return table.assign(zero_share=1 - table["n_detected"] / adata.n_vars)
 
 
 def depth_facts(samples: pd.DataFrame) -> pd.Series:
-    """Say how much the depth of samples differs.
+    """How much the depth in `sample_table` differs; NaN without counts.
 
-    Parameters
-    ----------
-    samples : DataFrame, shape (n_samples, ...)
-        From `sample_table`.
-
-    Returns
-    -------
-    Series
-        ``low, high`` (reads; nine samples in ten lie between), ``class_factor`` (largest median of a class over the
-        smallest) and ``detected`` (rank correlation of depth and number of sRNAs detected). NaN without counts.
+    ``low, high`` (reads; nine samples in ten lie between), ``class_factor`` (largest median of a class over the
+    smallest) and ``detected`` (rank correlation of depth and number of sRNAs detected).
     """
     low, high = samples["reads"].quantile([0.05, 0.95])
     medians = samples.groupby("class")["reads"].median()
@@ -100,97 +77,50 @@ def depth_facts(samples: pd.DataFrame) -> pd.Series:
 
 
 def study_table(adata: ad.AnnData, label: str = "tissue_group") -> pd.DataFrame:
-    """List the studies, largest first.
-
-    Parameters
-    ----------
-    adata : AnnData, shape (n_samples, n_srnas)
-        The atlas.
-    label : str, default "tissue_group"
-        Column of classes.
-
-    Returns
-    -------
-    DataFrame
-        ``dataset_id, n_samples, n_classes, main_class, median_reads``.
-    """
-    grouped = sample_table(adata, label).groupby("dataset_id")
-    table = pd.DataFrame(
-        {
-            "n_samples": grouped.size(),
-            "n_classes": grouped["class"].nunique(),
-            "main_class": grouped["class"].agg(lambda s: s.value_counts().index[0] if s.notna().any() else np.nan),
-            "median_reads": grouped["reads"].median(),
-        }
+    """``dataset_id, n_samples, n_classes, main_class, median_reads`` of every study, largest first."""
+    table = (
+        sample_table(adata, label)
+        .groupby("dataset_id")
+        .agg(
+            n_samples=("class", "size"),
+            n_classes=("class", "nunique"),
+            main_class=("class", lambda s: s.value_counts().index[0] if s.notna().any() else np.nan),
+            median_reads=("reads", "median"),
+        )
     )
     return table.sort_values("n_samples", ascending=False, kind="stable").reset_index()
 
 
 def study_class_counts(adata: ad.AnnData, label: str = "tissue_group") -> pd.DataFrame:
     """Count samples of every study (rows, largest first) and class (columns, largest first)."""
-    table = pd.crosstab(adata.obs["dataset_id"].astype(str), _labels(adata, label).to_numpy())
-    table.index.name, table.columns.name = "dataset_id", "class"
-    rows = table.sum(axis=1).sort_values(ascending=False, kind="stable").index
-    return table.loc[rows, table.sum().sort_values(ascending=False, kind="stable").index]
+    table = pd.crosstab(adata.obs["dataset_id"].astype(str), _column(adata, label).to_numpy())
+    rows, columns = (table.sum(axis=i).sort_values(ascending=False, kind="stable").index for i in (1, 0))
+    return table.loc[rows, columns].rename_axis(index="dataset_id", columns="class")
 
 
 def class_table(adata: ad.AnnData, label: str = "tissue_group") -> pd.DataFrame:
-    """List the classes, and how much each hangs on a single study.
+    """``class, n_samples, n_studies, largest_study, largest_share, effective_studies``, largest class first.
 
-    Parameters
-    ----------
-    adata : AnnData, shape (n_samples, n_srnas)
-        The atlas.
-    label : str, default "tissue_group"
-        Column of classes.
-
-    Returns
-    -------
-    DataFrame
-        ``class, n_samples, n_studies, largest_study, largest_share`` (of the class's samples) and
-        ``effective_studies``: the number of equally large studies that would be as diverse,
-        1 / sum(share^2). Largest class first.
+    ``effective_studies`` is the number of equally large studies that would be as diverse, 1 / sum(share^2).
     """
     counts = study_class_counts(adata, label)
     shares = counts / counts.sum()
-    table = pd.DataFrame(
-        {
-            "n_samples": counts.sum(),
-            "n_studies": (counts > 0).sum(),
-            "largest_study": shares.idxmax(),
-            "largest_share": shares.max(),
-            "effective_studies": 1 / (shares**2).sum(),
-        }
-    )
-    table.index.name = "class"
-    return table.reset_index()
+    table = pd.DataFrame({"n_samples": counts.sum(), "n_studies": (counts > 0).sum()})
+    table["largest_study"], table["largest_share"] = shares.idxmax(), shares.max()
+    return table.assign(effective_studies=1 / (shares**2).sum()).reset_index()
 
 
 def biotype_table(adata: ad.AnnData) -> pd.DataFrame:
-    """List the biotypes: number of sRNAs, share of all reads, and mean share of a sample's reads."""
-    reads, frame = _reads(adata), counts_frame(adata)
-    by = frame.T.groupby(adata.var["biotype"].astype(str)).sum().T
-    relative = by.div(np.where(reads > 0, reads, 1), axis=0)
-    table = pd.DataFrame(
-        {
-            "n_srnas": adata.var["biotype"].astype(str).value_counts(),
-            "share_of_reads": by.sum() / max(reads.sum(), 1),
-            "mean_share_in_sample": relative.mean(),
-        }
-    )
-    table.index.name = "biotype"
-    return table.sort_values("n_srnas", ascending=False, kind="stable").reset_index()
+    """Number of sRNAs of each biotype, share of all reads, and mean share of a sample's reads."""
+    reads, biotype = _reads(adata), adata.var["biotype"].astype(str)
+    by = counts_frame(adata).T.groupby(biotype).sum().T
+    table = pd.DataFrame({"n_srnas": biotype.value_counts(), "share_of_reads": by.sum() / max(reads.sum(), 1)})
+    table["mean_share_in_sample"] = by.div(np.where(reads > 0, reads, 1), axis=0).mean()
+    return table.rename_axis("biotype").sort_values("n_srnas", ascending=False, kind="stable").reset_index()
 
 
 def duplicate_profiles(adata: ad.AnnData) -> pd.DataFrame:
-    """Find samples with exactly the same counts: one library that is in the atlas twice.
-
-    Returns
-    -------
-    DataFrame
-        ``sample_id, dataset_id, group`` for each member of a group of identical profiles; no rows when all
-        differ.
-    """
+    """``sample_id, dataset_id, group`` of samples with exactly the same counts: one library twice in the atlas."""
     rows = pd.Series([row.tobytes() for row in counts_frame(adata).to_numpy()], index=adata.obs_names)
     rows = rows[rows.duplicated(keep=False)]
     studies = adata.obs.loc[rows.index, "dataset_id"].astype(str).to_numpy()
@@ -199,84 +129,38 @@ def duplicate_profiles(adata: ad.AnnData) -> pd.DataFrame:
 
 
 def zero_share(counts: pd.DataFrame) -> pd.Series:
-    """Share of samples without a single read, for each sRNA; shape (n_srnas,)."""
+    """Share of samples without a single read, for each sRNA."""
     return (counts == 0).mean(axis=0).rename("zero_share")
 
 
-def filter_effect(
-    counts: pd.DataFrame,
-    thresholds: Sequence[float] = (0.0, 0.1, 0.3, 0.5, 0.9, 1.0),
-    y: pd.Series | None = None,
-) -> pd.DataFrame:
-    """Say what a filter on zeros keeps: sRNAs, reads, and the sRNAs that are common in one class only.
+def filter_effect(counts: pd.DataFrame, thresholds: Sequence[float], y: pd.Series) -> pd.DataFrame:
+    """What a filter on zeros keeps, one row per highest share of zeros (the paper's filter is 0.3).
 
-    Parameters
-    ----------
-    counts : DataFrame, shape (n_samples, n_srnas)
-        Raw counts.
-    thresholds : sequence of float
-        Highest share of zeros that an sRNA may have, each from 0 to 1. The paper's filter is 0.3.
-    y : Series, shape (n_samples,), optional
-        Class of each sample: adds ``n_lost_markers``, the sRNAs that are dropped although they meet the
-        threshold within at least one class.
-
-    Returns
-    -------
-    DataFrame
-        One row per threshold: ``max_zero_share, n_features, share_features, share_reads`` (mean over
-        samples of the share of the sample's reads that stays; NaN where values are no counts) and
-        ``n_lost_markers``.
-
-    Raises
-    ------
-    InputError
-        A threshold outside 0 to 1.
+    ``max_zero_share, n_features, share_features, share_reads`` (mean over samples of the share of reads that stays; NaN
+    where values are no counts) and ``n_lost_markers``: dropped although they meet the threshold within a class of `y`.
     """
     if any(not 0 <= t <= 1 for t in thresholds):
         raise InputError(f"thresholds {list(thresholds)}: expected shares of zeros from 0 to 1.")
-    values, zeros = counts.to_numpy(dtype=float), zero_share(counts).to_numpy()
-    if not is_counts(counts):
-        values = np.full_like(values, np.nan)
-    size = values.sum(axis=1, keepdims=True)
-    relative = (values / np.where(size > 0, size, 1)).mean(axis=0)
-    best = None if y is None else (counts == 0).groupby(y.to_numpy()).mean().min(axis=0).to_numpy()
+    zeros, best = zero_share(counts), (counts == 0).groupby(y.to_numpy()).mean().min(axis=0)
+    size = counts.sum(axis=1)
+    relative = counts.div(size.where(size > 0, 1), axis=0).mean() * (1 if is_counts(counts) else np.nan)
     rows = []
     for threshold in thresholds:
         keep = zeros <= threshold
-        row = {
-            "max_zero_share": threshold,
-            "n_features": int(keep.sum()),
-            "share_features": float(keep.mean()),
-            "share_reads": float(relative[keep].sum()),
-        }
-        if best is not None:
-            row["n_lost_markers"] = int((~keep & (best <= threshold)).sum())
+        row = {"max_zero_share": threshold, "n_features": keep.sum(), "share_features": keep.mean()}
+        row |= {"share_reads": relative[keep].sum(skipna=False), "n_lost_markers": (~keep & (best <= threshold)).sum()}
         rows.append(row)
     return pd.DataFrame(rows)
 
 
 def lost_markers(counts: pd.DataFrame, y: pd.Series, max_zero_share: float = 0.3) -> pd.DataFrame:
-    """List the sRNAs that a filter over all samples drops although they are common in some class.
+    """List the sRNAs that a filter over all samples drops although a class has them, the most contrasting first.
 
-    Parameters
-    ----------
-    counts : DataFrame, shape (n_samples, n_srnas)
-        Raw counts.
-    y : Series, shape (n_samples,)
-        Class of each sample.
-    max_zero_share : float, default 0.3
-        Threshold of the filter.
-
-    Returns
-    -------
-    DataFrame
-        ``srna, class`` (where it has fewest zeros), ``zero_share_in_class, zero_share``; the most
-        contrasting first.
+    ``srna, class`` (where it has fewest zeros), ``zero_share_in_class, zero_share``.
     """
     by_class, overall = (counts == 0).groupby(y.to_numpy()).mean(), zero_share(counts)
-    table = pd.DataFrame(
-        {"class": by_class.idxmin(), "zero_share_in_class": by_class.min(), "zero_share": overall}
-    ).rename_axis("srna")
+    columns = {"class": by_class.idxmin(), "zero_share_in_class": by_class.min(), "zero_share": overall}
+    table = pd.DataFrame(columns).rename_axis("srna")
     table = table[(overall > max_zero_share) & (table["zero_share_in_class"] <= max_zero_share)]
     order = (table["zero_share"] - table["zero_share_in_class"]).sort_values(ascending=False, kind="stable").index
     return table.loc[order].reset_index()
@@ -289,14 +173,10 @@ def readable(table: pd.DataFrame, formats: Mapping[str, str] | None = None) -> p
     """
     if table.empty:
         return pd.DataFrame({"": ["none in this data set"]})
-    named = table.set_index(table.columns[0]) if isinstance(table.index, pd.RangeIndex) else table
-    printed = named.assign(
-        **{
-            column: [text.format(value) if pd.notna(value) else "" for value in named[column]]
-            for column, text in (formats or {}).items()
-        }
-    )
-    return printed if named.index.nlevels > 1 else printed.rename_axis(index=None, columns=named.index.name)
+    printed = table.set_index(table.columns[0]) if isinstance(table.index, pd.RangeIndex) else table.copy()
+    for column, text in (formats or {}).items():
+        printed[column] = [text.format(value) if pd.notna(value) else "" for value in printed[column]]
+    return printed if printed.index.nlevels > 1 else printed.rename_axis(index=None, columns=printed.index.name)
 
 
 def is_counts(values: pd.DataFrame) -> bool:
@@ -304,35 +184,11 @@ def is_counts(values: pd.DataFrame) -> bool:
     return bool((values.to_numpy() % 1 == 0).all())
 
 
-def _labels(adata: ad.AnnData, label: str) -> pd.Series:
-    if label not in adata.obs:
-        found = ", ".join(map(str, adata.obs.columns))
-        raise InputError(f"the field obs[{label!r}] is missing (found: {found}); expected a column of labels.")
-    return adata.obs[label].astype(object)
-
-
-def _reads(adata: ad.AnnData) -> np.ndarray:
-    """Reads of each sample; NaN where the values of the atlas are no counts."""
-    counted = adata.uns["srna"].get("quantity", "counts") == "counts"
-    return np.asarray(adata.X.sum(axis=1), dtype=float).ravel() if counted else np.full(adata.n_obs, np.nan)
-
-
-LABELS = ("tissue_group", "tissue", "cell_tissue", "cell_class", "diagnosis", "tumour_normal", "sex")
-BATCHES = ("flow_cell", "sequencing_run", "plate", "donor_id")
-AGES = ("age_years", "gestational_age_days")
-
-
 def prepare(adata: ad.AnnData, label: str, *, min_class_size: int = 15) -> tuple[ad.AnnData, str, str]:
     """Choose what stands for class and for study where the data set lacks the label, or is a single study.
 
-    Returns
-    -------
-    atlas : AnnData
-        `adata`, or a copy whose ``dataset_id`` is the batch (`usable_batch`) within the one study.
-    label : str
-        From `usable_label`.
-    note : str
-        Markdown that says what was chosen; empty where it is what was asked for.
+    Returns the atlas (a copy whose ``dataset_id`` is the batch where it is one study), the label, and a note in
+    Markdown that says what was chosen, empty where it is what was asked for.
     """
     usable, batch, notes = usable_label(adata, label, min_class_size=min_class_size), usable_batch(adata), []
     if usable != label:
@@ -345,91 +201,39 @@ def prepare(adata: ad.AnnData, label: str, *, min_class_size: int = 15) -> tuple
 
 
 def usable_label(adata: ad.AnnData, wanted: str = "tissue_group", *, min_class_size: int = 15) -> str:
-    """Find a label with at least two classes: the one that is wanted, or what the data set has instead.
-
-    Parameters
-    ----------
-    adata : AnnData, shape (n_samples, n_srnas)
-        The atlas.
-    wanted : str, default "tissue_group"
-        Column of ``obs``; taken if it will do.
-    min_class_size : int, default 15
-        A smaller class does not count.
-
-    Returns
-    -------
-    str
-        `wanted`, else that one of `LABELS` which gives most samples a class; of equals the first.
-
-    Raises
-    ------
-    InputError
-        When no column will do.
-    """
+    """The label that is wanted if it has two classes of `min_class_size`, else that of `LABELS` with most samples."""
     covered = {}
-    for column in dict.fromkeys((wanted, *LABELS)):
-        sizes = adata.obs[column].value_counts() if column in adata.obs else pd.Series(dtype=int)
-        sizes = sizes[sizes >= min_class_size]
-        if len(sizes) > 1:
-            covered[column] = int(sizes.sum())
+    for column in dict.fromkeys(c for c in (wanted, *LABELS) if c in adata.obs):
+        sizes = adata.obs[column].value_counts()
+        if (sizes >= min_class_size).sum() > 1:
+            covered[column] = int(sizes[sizes >= min_class_size].sum())
     if not covered:
-        name = adata.uns.get("srna", {}).get("name", "atlas")
         raise InputError(
-            f"{name}: neither obs[{wanted!r}] nor another label has two classes of at least {min_class_size} samples;"
-            " expected one that does (lower min_class_size)."
+            f"{adata.uns.get('srna', {}).get('name', 'atlas')}: neither obs[{wanted!r}] nor another label has two"
+            f" classes of at least {min_class_size} samples; expected one that does (lower min_class_size)."
         )
-    return wanted if wanted in covered else max(covered, key=lambda column: covered[column])
+    return wanted if wanted in covered else max(covered, key=covered.__getitem__)
 
 
 def usable_batch(adata: ad.AnnData) -> str:
-    """Find what splits the samples into batches: the study, or within a single study the next best.
-
-    Returns
-    -------
-    str
-        ``"dataset_id"`` where there are several studies, else the first of `BATCHES` with several values, each of
-        which stands for several samples on average; ``"dataset_id"`` where there is none.
-    """
-    if adata.obs["dataset_id"].nunique() > 1:
-        return "dataset_id"
-    for column in BATCHES:
-        if column in adata.obs and 1 < adata.obs[column].nunique() <= adata.n_obs / 5:
-            return column
+    """What splits the samples into batches: the study, or within a single one the first of `BATCHES` that will do."""
+    if adata.obs["dataset_id"].nunique() == 1:
+        for column in BATCHES:
+            if column in adata.obs and 1 < adata.obs[column].nunique() <= adata.n_obs / 5:
+                return column
     return "dataset_id"
 
 
 def people(adata: ad.AnnData, by: str = "tissue_group") -> pd.DataFrame:
-    """Count for every class or study of how many samples sex and age are known.
+    """Of how many samples of every class or study (column `by`) sex and age are known, largest group first.
 
-    Parameters
-    ----------
-    adata : AnnData, shape (n_samples, n_srnas)
-        The atlas.
-    by : str, default "tissue_group"
-        Column of ``obs`` that groups the samples, e.g. ``"dataset_id"``; samples without it are left out.
-
-    Returns
-    -------
-    DataFrame, one row per group
-        ``group, n_samples, female, male, sex_known, age_known``: shares of its samples; age is ``age_years`` or
-        ``gestational_age_days``; ``one_sex``: whether all known are of one. Largest group first.
-
-    Raises
-    ------
-    InputError
-        When the atlas has no such column.
+    ``group, n_samples, female, male, sex_known, age_known``: shares of its samples; age is ``age_years`` or
+    ``gestational_age_days``; ``one_sex``: whether all known are of one.
     """
-    if by not in adata.obs:
-        found = ", ".join(map(str, adata.obs.columns))
-        raise InputError(f"the field obs[{by!r}] is missing (found: {found}); expected a column that groups samples.")
-    obs = adata.obs
-    sex = obs["sex"].astype(object) if "sex" in obs else pd.Series(index=obs.index, dtype=object)
-    age = pd.Series(False, index=obs.index)
-    for column in AGES:
-        if column in obs:
-            age |= obs[column].notna()
-    known = pd.DataFrame({"female": sex == "female", "male": sex == "male", "sex_known": sex.notna(), "age_known": age})
-    grouped = known.astype(float).groupby(obs[by].astype(object).to_numpy())
+    groups, sex = _column(adata, by), adata.obs.get("sex", pd.Series(index=adata.obs_names, dtype=object))
+    known = pd.DataFrame({"female": sex == "female", "male": sex == "male", "sex_known": sex.notna()})
+    known["age_known"] = adata.obs.reindex(columns=["age_years", "gestational_age_days"]).notna().any(axis=1)
+    grouped = known.astype(float).groupby(groups.to_numpy())
     table = grouped.mean()
     table.insert(0, "n_samples", grouped.size())
     table["one_sex"] = (table["sex_known"] > 0) & (table[["female", "male"]].max(axis=1) == table["sex_known"])
@@ -440,13 +244,24 @@ def people(adata: ad.AnnData, by: str = "tissue_group") -> pd.DataFrame:
 def shared_studies(adata: ad.AnnData) -> pd.DataFrame:
     """Count the samples that were left out because a joined collection holds them too, most first.
 
-    Returns
-    -------
-    DataFrame
-        ``dataset_id, removed_dataset_id`` (its id in the other collection), ``by`` (the accession that tells) and
-        ``removed`` (samples); no rows where nothing was joined.
+    ``dataset_id, removed_dataset_id`` (its id in the other collection), ``by`` (the accession that tells) and
+    ``removed`` (samples); no rows where nothing was joined.
     """
     keys = ["dataset_id", "removed_dataset_id", "by"]
     overlap = adata.uns["srna"].get("overlap", pd.DataFrame(columns=[*keys, "removed"]))
     table = overlap.groupby(keys)["removed"].size().reset_index()
     return table.sort_values(["removed", *keys], ascending=[False, True, True, True], ignore_index=True)
+
+
+def _column(adata: ad.AnnData, name: str) -> pd.Series:
+    """A column of ``obs``, or a refusal that lists what there is."""
+    if name not in adata.obs:
+        columns = ", ".join(map(str, adata.obs.columns))
+        raise InputError(f"the field obs[{name!r}] is missing (found: {columns}); expected a column of labels.")
+    return adata.obs[name].astype(object)
+
+
+def _reads(adata: ad.AnnData) -> np.ndarray:
+    """Reads of each sample; NaN where the values of the atlas are no counts."""
+    counted = adata.uns["srna"].get("quantity", "counts") == "counts"
+    return np.asarray(adata.X.sum(axis=1), dtype=float).ravel() if counted else np.full(adata.n_obs, np.nan)
