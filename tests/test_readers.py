@@ -365,7 +365,7 @@ def test_gdc_files_give_their_counts_only(tmp_path):
         (wide(np.column_stack([RPM.round(2), np.zeros(60)])), "reads per million"),
         (wide(RPM[:40].round(2)), "too many for expected counts; expected raw read counts, or"),
         (wide((30 - np.log2(RPM) + 10).round(2)), "fractions.*expected raw read counts, or"),
-        ("ReferenceID\tuniqueReadCount\ttotalReadCount\nhsa-miR-1-3p\t1\t2\n", "several ways"),
+        ("ReferenceID\tuniqueReadCount\ttotalReadCount\nhsa-miR-1-3p\t1\t2\n", "one sample of exceRpt"),
     ],
 )
 def test_what_was_read_wrongly_is_refused(tmp_path, text, said):

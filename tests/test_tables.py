@@ -194,7 +194,7 @@ def test_folders_devices_and_unreadable_files(tmp_path):
         ("name,s1,s2\na,1,2\nb,3\nc,1,2\n", "row 2 has 2 cells where most have 3"),
         ("name,s1,s2\na,1,2\nb,3,4,5\nc,1,2\n", "row 2 has 4 cells"),
         ("name,s1\na,1,2\nb,3,4,\nc,1;2,3\n", "from 2 to 4 cells"),
-        ("name,s1,s2,s3,s4\na,1,2\nb,1,2\n", "header names 5 columns and the rows have 3"),
+        ("name,s1,s2,s3,s4\na,1,2\nb,1,2\n", "header names 5 columns and rows have 3"),
         ('name,s1\na,"1\nb,2\n', "quotes do not match"),
         ('name,s1\na,"1"x\nb,2\n', "quotes do not match"),
         ("a\x00,b\nc,1\n", "control character"),

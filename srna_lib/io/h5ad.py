@@ -42,10 +42,8 @@ def parse_h5ad(data: bytes, name: str) -> Parsed:
     except ReadError:
         raise
     except Exception as error:  # h5py and anndata raise whatever a damaged file leads to
-        raise ReadError(
-            f"{name}: damaged or unknown .h5ad content ({type(error).__name__}: {short(str(error))}); expected a file"
-            " written by anndata 0.8 or later."
-        ) from error
+        what = f"{type(error).__name__}: {short(str(error))}"
+        raise ReadError(f"{name}: damaged or unknown .h5ad content ({what}); expected anndata 0.8 or later.") from error
 
 
 def _inspect(file: h5py.File, name: str) -> None:
@@ -70,10 +68,7 @@ def _inspect(file: h5py.File, name: str) -> None:
                 link = node.get(key, getlink=True)
                 where = f"{path}/{short(key, 40)}"
                 if not isinstance(link, h5py.HardLink):
-                    raise ReadError(
-                        f"{name}: {where} is a {type(link).__name__} (to {short(str(link.path), 40)!r}); expected an"
-                        " AnnData file without links, which holds all its data itself."
-                    )
+                    raise ReadError(f"{name}: {where} is a {type(link).__name__}; expected a file without links.")
                 waiting.append((where, node[key], depth + 1))
         else:
             raise ReadError(f"{name}: {path} is a stored type; expected groups and arrays only.")
@@ -107,10 +102,8 @@ def _check_type(node: Any, path: str, name: str) -> None:
     if h5py.check_string_dtype(dtype) is not None or h5py.check_enum_dtype(dtype) is not None:
         return
     if dtype.kind not in "biufSc":
-        raise ReadError(
-            f"{name}: {path} holds {OPAQUE.get(dtype.kind, 'unknown')} data, which may be a pickled Python object;"
-            " expected numbers and text only, as anndata writes them."
-        )
+        kind = OPAQUE.get(dtype.kind, "unknown")
+        raise ReadError(f"{name}: {path} holds {kind} data, perhaps a pickle; expected numbers and text only.")
     if not node.get_type().equal(h5py.h5t.py_create(dtype)):
         raise ReadError(f"{name}: {path} holds numbers of no usual form; expected integers or IEEE 754 floats.")
 
@@ -121,10 +114,7 @@ def _read(file: h5py.File, name: str) -> Parsed:
         raise ReadError(f"{name}: this HDF5 file holds {listed} and is no AnnData; expected X, obs and var.")
     for key in ("X", "obs", "var"):
         if "encoding-type" not in file[key].attrs:
-            raise ReadError(
-                f"{name}: {key} says nothing of its encoding (anndata before 0.8 wrote so); expected the file written"
-                " again by anndata 0.8 or later."
-            )
+            raise ReadError(f"{name}: {key} says nothing of its encoding; expected anndata 0.8 or later.")
     shape = (_length(file["obs"], "obs", name), _length(file["var"], "var", name))
     if math.prod(shape) > MAX_CELLS:
         raise ReadError(f"{name}: {shape[0]} samples x {shape[1]} sRNAs; expected at most {MAX_CELLS} cells.")
@@ -161,10 +151,7 @@ def _length(group: h5py.Group, axis: str, name: str) -> int:
     shapes = {None if array is None else array.shape for array in arrays.values()}
     shape = shapes.pop()
     if shapes or shape is None or len(shape) != 1 or shape[0] > MAX_COLUMNS:
-        raise ReadError(
-            f"{name}: the columns of {axis} are no lists of one length; expected as many values in each, at most"
-            f" {MAX_COLUMNS}."
-        )
+        raise ReadError(f"{name}: columns of {axis} are no lists of one length; expected at most {MAX_COLUMNS} values.")
     return int(shape[0])
 
 

@@ -39,10 +39,8 @@ def _detect_folder(path: Path) -> str:
     for name in LAYOUTS:
         if _members(path, name):
             return name
-    raise ReadError(
-        f"{path}: the folder holds neither matrix.mtx, nor *_allspeciesCounts.txt (Oasis 2), nor"
-        " mature_sense.grouped (sRNAbench); expected one of them, or a file."
-    )
+    wanted = ", ".join(pattern for layout in LAYOUTS.values() for pattern in layout.folder)
+    raise ReadError(f"{path}: the folder holds neither matrix.mtx nor {wanted}; expected one of them, or a file.")
 
 
 def _detect_file(source: Source) -> tuple[str, Table | None]:
@@ -50,8 +48,7 @@ def _detect_file(source: Source) -> tuple[str, Table | None]:
     if source.kind == "hdf5":
         return "h5ad", None
     if source.kind == "parquet":
-        table = parse_parquet(source)
-        return "table", table
+        return "table", parse_parquet(source)
     text, _ = decode(source)
     if text.startswith("%%MatrixMarket"):
         return "mtx", None
@@ -74,8 +71,7 @@ def _parse(path: Path, format: str | None, samples: set[str]) -> tuple[str, Pars
             parts = [LAYOUTS[name].parse(parse(s), samples) for s in sources]
             return name, join(parts, str(path)), [(Path(s.name).name, s.sha256) for s in sources]
         if name != "mtx":
-            wanted = ", ".join(LAYOUTS[name].folder) if name in LAYOUTS else ""
-            raise ReadError(f"{path}: the folder holds neither {wanted or 'a table'}; expected a file for {name}.")
+            raise ReadError(f"{path}: the folder holds neither a table nor parts of one for {name}; expected a file.")
     elif format in ("mtx", "geo_series_matrix"):
         name = format
     else:
@@ -190,10 +186,8 @@ def _one_sentence(path: Path) -> Iterator[None]:
     except InputError as error:
         raise ReadError(str(error)) from error
     except Exception as error:
-        raise ReadError(
-            f"{short(str(path), 200)}: cannot be read ({type(error).__name__}: {short(str(error))}); expected a table"
-            " of counts (CSV, TSV, parquet, .h5ad or a known tool's output)."
-        ) from error
+        what = f"{type(error).__name__}: {short(str(error))}"
+        raise ReadError(f"{short(str(path), 200)}: cannot be read ({what}); expected a table of counts.") from error
 
 
 def _atlas(path: Path, parsed: Parsed, counts: pd.DataFrame, obs: pd.DataFrame, info: dict[str, Any]) -> ad.AnnData:
@@ -245,10 +239,8 @@ def _study(path: Path, obs: pd.DataFrame, dataset_id: str | None, notes: list[st
         notes.append(f"no study column: all samples count as one study, {short(stem(path), 200)!r}, after the file")
     elif obs["dataset_id"].isna().any():
         lost = obs.index[obs["dataset_id"].isna()]
-        raise ReadError(
-            f"{path}: the metadata has no study (dataset_id) for {len(lost)} samples (first"
-            f" {short(str(lost[0]), 40)!r}); expected one for each, or --dataset-id for all."
-        )
+        samples = f"{len(lost)} samples (first {short(str(lost[0]), 40)!r})"
+        raise ReadError(f"{path}: no study (dataset_id) for {samples}; expected one for each, or --dataset-id for all.")
 
 
 def _info(
@@ -298,7 +290,7 @@ def describe(adata: ad.AnnData) -> str:
     if (depth == 0).any():
         lines["no reads"] = f"{int((depth == 0).sum())} samples"
     text = [f"{key + ':':<13}{value}" for key, value in lines.items()]
-    return "\n".join([*text, *(f"  - {note}" for note in str(info["reading"]["notes"]).split("\n") if note)])
+    return "\n".join([*text, *(f"  - {note}" for note in str(info["reading"]["notes"]).splitlines())])
 
 
 def _known(adata: ad.AnnData) -> str:

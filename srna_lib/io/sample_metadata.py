@@ -84,7 +84,7 @@ def match(table: Table, samples: list[str], notes: list[str]) -> pd.DataFrame:
     if not frame.index.is_unique:
         twice = frame.index[frame.index.duplicated()][0]
         raise ReadError(
-            f"{table.name}: sample {short(twice, 40)!r} has two rows that differ; expected one row per sample."
+            f"{table.name}: sample {short(twice, 40)!r} has two rows that differ; expected one row for each."
         )
     notes.append(
         f"metadata {Path(table.name).name}: {hits[best]} of {len(samples)} samples found by column"
@@ -95,21 +95,19 @@ def match(table: Table, samples: list[str], notes: list[str]) -> pd.DataFrame:
 
 def normalise(obs: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
     """Columns and values as the atlas has them: aliases renamed, sex and age understood, unknown is NaN."""
-    plain = [
-        re.sub(r"[\s/.-]+", "_", str(c).strip().lower()).strip("_") or f"column_{i + 1}" for i, c in enumerate(obs)
-    ]
-    obs = obs.set_axis(plain, axis=1)
+    plain = [re.sub(r"[\s/.-]+", "_", str(c).strip().lower()).strip("_") for c in obs]
+    obs = obs.set_axis([name or f"column_{i + 1}" for i, name in enumerate(plain)], axis=1)
     obs = obs.loc[:, ~obs.columns.duplicated()]
     for column, aliases in ALIASES.items():
-        found = next((a for a in aliases if a in obs), None)
-        if column not in obs and found:
-            obs = obs.rename(columns={found: column})
-            notes.append(f"column {found} read as {column}")
+        alias = next((a for a in aliases if a in obs), None)
+        if column not in obs and alias:
+            obs = obs.rename(columns={alias: column})
+            notes.append(f"column {alias} read as {column}")
     obs = obs.apply(_plain) if obs.shape[1] else obs
     if "sex" in obs:
-        obs["sex"] = _understood(obs["sex"], lambda t: SEXES.get(t.lower()), "sex", "female or male", notes)
+        obs["sex"] = _understood(obs["sex"], lambda t: SEXES.get(t.lower()), "female or male", notes)
     if "age_years" in obs:
-        obs["age_years"] = _understood(obs["age_years"], _years, "age_years", "years of a life", notes).astype(float)
+        obs["age_years"] = _understood(obs["age_years"], _years, "years of a life", notes).astype(float)
     for column in ("dataset_id", "donor_id"):
         if column in obs:
             obs[column] = obs[column].map(_as_name, na_action="ignore").astype(object)
@@ -127,16 +125,13 @@ def _years(text: str) -> float | None:
     return float(years[1]) if years and float(years[1]) <= MAX_AGE else None
 
 
-def _understood(
-    values: pd.Series, reading: Callable[[str], object], column: str, expected: str, notes: list[str]
-) -> pd.Series:
+def _understood(values: pd.Series, meaning: Callable[[str], object], expected: str, notes: list[str]) -> pd.Series:
     texts = values.map(_as_name, na_action="ignore")
-    known = texts.map(reading, na_action="ignore").astype(object)
+    known = texts.map(meaning, na_action="ignore").astype(object)
     lost = texts[texts.notna() & known.isna()]
     if len(lost):
-        notes.append(
-            f"{column}: {len(lost)} values are not {expected} (first {short(str(lost.iloc[0]), 20)!r}) unknown"
-        )
+        first = short(str(lost.iloc[0]), 20)
+        notes.append(f"{values.name}: {len(lost)} values are not {expected} (first {first!r}) and count as unknown")
     return known.where(known.notna(), np.nan)
 
 

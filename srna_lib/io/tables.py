@@ -20,7 +20,7 @@ MAX_COLUMNS = 200_000  # the largest catalogue, all sRNAs of the SEA export as c
 MAX_CELLS = 250_000_000  # 2 GB as float64
 SNIFF_LINES = 60
 MISSING = ("", "NA", "N/A", "NaN", "nan", "NULL", "null", "None", "#N/A", "n/a", "'--")
-DELIMITERS = {"\t": "tab", ";": "semicolon", ",": "comma", "|": "bar", " ": "white space"}
+DELIMITERS = "\t;,| "
 WAYS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
         (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))  # fmt: skip
 
@@ -54,9 +54,7 @@ def decode(source: Source) -> tuple[str, list[str]]:
         text = data.decode(encoding)
     except UnicodeDecodeError as error:
         if encoding != "utf-8":
-            raise ReadError(
-                f"{source.name}: the bytes are no valid {encoding} (at byte {error.start}); expected UTF-8 text."
-            ) from error
+            raise ReadError(f"{source.name}: the bytes are no valid {encoding}; expected UTF-8 text.") from error
         # every byte means something in Latin-1; the control characters below tell text from noise
         text, encoding = data.decode("latin-1"), "latin-1"
     if encoding not in ("utf-8", "utf-8-sig"):
@@ -65,10 +63,7 @@ def decode(source: Source) -> tuple[str, list[str]]:
     odd = re.search(r"[\x00-\x08\x0b\x0e-\x1f\x7f]", text)
     if odd:
         line = text.count("\n", 0, odd.start()) + 1
-        raise ReadError(
-            f"{source.name}: line {line} holds the control character {odd.group()!r}, so this is binary data or a"
-            " damaged file; expected a text table."
-        )
+        raise ReadError(f"{source.name}: line {line} holds the control character {odd.group()!r}; expected text.")
     return text, notes
 
 
@@ -101,26 +96,30 @@ def parse_text(text: str, name: str) -> Table:
         raise ReadError(f"{name}: there is no line of text in it; expected a table of counts.")
     notes: list[str] = []
     delimiter = forced.group(1) if forced else _delimiter(lines, name)
-    lines = _uncomment(lines, delimiter, notes)
     if delimiter == " ":
         lines = [re.sub(r'("[^"]*")|[ \t]+', lambda m: m.group(1) or "\t", line.strip()) for line in lines]
         delimiter = "\t"
-    header, widths = _widths(lines, delimiter, name)
-    if len(widths) == 0:
-        raise ReadError(f"{name}: there is a header of {len(header)} columns and no row; expected rows of counts.")
-    width, header = _square(header, widths, lines, delimiter, name, notes)
-    if width < 2:
-        raise ReadError(
-            f"{name}: one column only (first line {short(lines[0], 40)!r}), so no tab, comma, semicolon or space parts"
-            " the cells; expected a column of names and columns of counts."
-        )
-    if width > MAX_COLUMNS or width * len(widths) > MAX_CELLS:
-        raise ReadError(
-            f"{name}: {len(widths)} rows x {width} columns; expected at most {MAX_COLUMNS} columns, {MAX_CELLS} cells."
-        )
-    frame = _cells(lines, width, delimiter, name)
-    if len(header) > width:  # a trailing delimiter in the header alone, or in all lines
-        header = header[:width]
+    lines = _uncomment(lines, delimiter, notes)
+    try:
+        if any('"' in line for line in lines):
+            header, *rows = csv.reader(io.StringIO("\n".join(lines)), delimiter=delimiter, strict=True)
+            widths = np.array([len(row) for row in rows], dtype=int)
+        else:
+            header, widths = lines[0].split(delimiter), np.array([line.count(delimiter) + 1 for line in lines[1:]])
+        trailing = delimiter != "\t" and all(line.rstrip().endswith(delimiter) for line in lines[1:])
+        width, header = _square(header, widths, trailing, name)
+        frame = pd.read_csv(
+            io.StringIO("\n".join(lines)), sep=delimiter, header=None, skiprows=1, names=range(width), dtype={0: str},
+            na_values=list(MISSING), keep_default_na=False, index_col=False, float_precision="round_trip",
+            low_memory=False,
+        )  # fmt: skip
+    except csv.Error as error:
+        raise ReadError(f"{name}: the quotes do not match ({short(str(error))}); expected pairs.") from error
+    except (ValueError, OverflowError) as error:
+        if isinstance(error, ReadError):
+            raise
+        raise ReadError(f"{name}: no table ({short(str(error))}); expected equal rows.") from error
+    frame[0] = frame[0].str.strip()
     return _drop_empty(Table(name, [h.strip() for h in header], frame, delimiter, tuple(notes)))
 
 
@@ -133,114 +132,59 @@ def _delimiter(lines: list[str], name: str) -> str:
         number, lines_alike = max(counts.items(), key=lambda item: (item[1], item[0]))
         if number > 0 and lines_alike >= 0.6 * len(body):
             return candidate
-    spread = {what: Counter(li.count(c) for li in body) for c, what in DELIMITERS.items() if c != " "}
-    seen = {what: counts for what, counts in spread.items() if max(counts) > 0}
-    if seen:
-        what, counts = max(seen.items(), key=lambda item: max(item[1]))
-        raise ReadError(
-            f"{name}: the lines have from {min(counts) + 1} to {max(counts) + 1} cells ({what} delimited), so rows are"
-            " ragged or the delimiter varies; expected the same number in every line."
-        )
+    spread = [[li.count(c) + 1 for li in body] for c in DELIMITERS if c != " "]
+    widest = max(spread, key=max)
+    if max(widest) > 1:
+        raise ReadError(f"{name}: ragged lines, from {min(widest)} to {max(widest)} cells; expected as many in each.")
     raise ReadError(
-        f"{name}: no tab, comma, semicolon or space parts the lines (first line {short(lines[0], 40)!r});"
-        " expected a column of names and columns of counts."
+        f"{name}: no tab, comma, semicolon or space parts the lines (first {short(lines[0], 40)!r}); expected a table."
     )
 
 
 def _uncomment(lines: list[str], delimiter: str, notes: list[str]) -> list[str]:
     """Leave out leading comments; a last comment that is as wide as the first row is the header (miRDeep2)."""
     first = next((i for i, line in enumerate(lines) if not line.startswith("#")), len(lines))
-    if first == 0:
-        return lines
-
-    def width(line: str) -> int:
-        return len(line.split()) if delimiter == " " else line.count(delimiter) + 1
-
-    keep = first
-    if first == len(lines) or (width(lines[first - 1]) >= 2 and width(lines[first - 1]) == width(lines[first])):
-        keep = first - 1
-    if keep:
-        notes.append(f"{keep} comment lines left out")
-    return lines[keep:]
+    marks = [line.count(delimiter) for line in lines[max(first - 1, 0) : first + 1]]
+    is_header = first > 0 and (first == len(lines) or marks[0] == marks[1] > 0)
+    if first - is_header > 0:
+        notes.append(f"{first - is_header} comment lines left out")
+    return lines[first - is_header :]
 
 
-def _widths(lines: list[str], delimiter: str, name: str) -> tuple[list[str], np.ndarray]:
-    """Header, and number of cells of every row below it."""
-    try:
-        if not any('"' in line for line in lines):
-            return lines[0].split(delimiter), np.array([li.count(delimiter) + 1 for li in lines[1:]], dtype=int)
-        rows = csv.reader(io.StringIO("\n".join(lines)), delimiter=delimiter, strict=True)
-        header = next(rows)
-        return header, np.array([len(row) for row in rows], dtype=int)
-    except csv.Error as error:
-        raise ReadError(
-            f"{name}: the quotes do not match ({short(str(error))}); expected each opened quote to be closed."
-        ) from error
-
-
-def _square(
-    header: list[str], widths: np.ndarray, lines: list[str], delimiter: str, name: str, notes: list[str]
-) -> tuple[int, list[str]]:
+def _square(header: list[str], widths: np.ndarray, trailing: bool, name: str) -> tuple[int, list[str]]:
     """Reconcile the header with the rows: R leaves out the first name, some tools end lines with a delimiter."""
+    if len(widths) == 0:
+        raise ReadError(f"{name}: there is a header of {len(header)} columns and no row; expected rows of counts.")
     width = int(np.bincount(widths).argmax())
-    if (widths != width).any():
-        at = int(np.argmax(widths != width))
-        raise ReadError(
-            f"{name}: row {at + 1} has {widths[at]} cells where most have {width} ({int((widths != width).sum())} such"
-            " rows); expected the same number in every row."
-        )
-    if len(header) == width:
-        return width, header
+    ragged = np.flatnonzero(widths != width)
+    if len(ragged):
+        at = int(ragged[0])
+        raise ReadError(f"{name}: row {at + 1} has {widths[at]} cells where most have {width}; expected as many.")
+    if width < 2:
+        raise ReadError(f"{name}: one column only, no tab, comma or space; expected names and counts.")
+    if width > MAX_COLUMNS or width * len(widths) > MAX_CELLS:
+        raise ReadError(f"{name}: {len(widths)} rows x {width} columns; expected at most {MAX_COLUMNS} columns.")
     if len(header) == width - 1:
-        if all(line.rstrip().endswith(delimiter) for line in lines[1:]) and delimiter != "\t":
-            notes.append("a delimiter at the end of every row left out")
-            return width, [*header, ""]
-        return width, ["", *header]
+        header = [*header, ""] if trailing else ["", *header]
     if len(header) == width + 1 and not header[-1].strip():
-        return width, header[:-1]
-    raise ReadError(
-        f"{name}: the header names {len(header)} columns and the rows have {width} cells; expected as many, or one name"
-        " less where the first column has none."
-    )
-
-
-def _cells(lines: list[str], width: int, delimiter: str, name: str) -> pd.DataFrame:
-    try:
-        frame = pd.read_csv(
-            io.StringIO("\n".join(lines)),
-            sep=delimiter,
-            header=None,
-            skiprows=1,
-            names=range(width),
-            dtype={0: str},
-            na_values=list(MISSING),
-            keep_default_na=False,
-            index_col=False,
-            float_precision="round_trip",
-            low_memory=False,
-        )
-        frame[0] = frame[0].str.strip()
-        return frame
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError, OverflowError) as error:
-        raise ReadError(
-            f"{name}: no rectangular table ({short(str(error))}); expected rows of equal length."
-        ) from error
+        header = header[:-1]
+    if len(header) != width:
+        raise ReadError(f"{name}: the header names {len(header)} columns and rows have {width}; expected as many.")
+    return width, header
 
 
 def _drop_empty(table: Table) -> Table:
     """Leave out columns with neither a name nor a cell (Excel saves them), and rows without a cell."""
-    empty = [i for i, c in enumerate(table.columns) if not c and i > 0 and table.frame[i].isna().all()]
+    kept = [i for i, c in enumerate(table.columns) if c or i == 0 or table.frame[i].notna().any()]
     blank = table.frame.isna().all(axis=1).to_numpy()
+    empty = len(table.columns) - len(kept)
     if not empty and not blank.any():
         return table
-    kept = [i for i in range(len(table.columns)) if i not in set(empty)]
-    frame = table.frame.loc[~blank, kept].reset_index(drop=True)
-    frame.columns = range(len(kept))
+    frame = table.frame.loc[~blank, kept].reset_index(drop=True).set_axis(range(len(kept)), axis=1)
     if len(kept) < 2 or frame.empty:
         raise ReadError(f"{table.name}: the cells are empty; expected a column of names and columns of counts.")
-    notes = [f"{len(empty)} empty columns without a name left out"] if empty else []
-    notes += [f"{int(blank.sum())} empty rows left out"] if blank.any() else []
-    return replace(table, columns=[table.columns[i] for i in kept], frame=frame, notes=(*table.notes, *notes))
+    notes = (*table.notes, f"{empty} empty columns without a name and {int(blank.sum())} empty rows left out")
+    return replace(table, columns=[table.columns[i] for i in kept], frame=frame, notes=notes)
 
 
 def parse_parquet(source: Source) -> Table:
@@ -250,51 +194,43 @@ def parse_parquet(source: Source) -> Table:
 
     try:
         file = pq.ParquetFile(pa.BufferReader(source.data))
-        shape = file.metadata.num_rows, file.metadata.num_columns
-        if shape[1] > MAX_COLUMNS or shape[0] * shape[1] > MAX_CELLS:
-            raise ReadError(
-                f"{source.name}: {shape[0]} rows x {shape[1]} columns; expected at most {MAX_COLUMNS} columns and"
-                f" {MAX_CELLS} cells."
-            )
+        rows, width = file.metadata.num_rows, file.metadata.num_columns
         size = sum(file.metadata.row_group(i).total_byte_size for i in range(file.metadata.num_row_groups))
-        if size > MAX_BYTES:
-            raise ReadError(f"{source.name}: unfolds to {size} bytes; expected at most {MAX_BYTES}.")
+        if width > MAX_COLUMNS or rows * width > MAX_CELLS or size > MAX_BYTES:
+            raise ReadError(
+                f"{source.name}: {rows} rows x {width} columns, unfolds to {size} bytes; expected at most {MAX_BYTES}"
+                f" bytes, {MAX_COLUMNS} columns and {MAX_CELLS} cells."
+            )
         # the pandas metadata of a stranger's file is not followed: it only renames columns
         frame = file.read().to_pandas(ignore_metadata=True)
     except (pa.ArrowException, OSError, ValueError, NotImplementedError) as error:
         if isinstance(error, ReadError):
             raise
-        raise ReadError(
-            f"{source.name}: damaged parquet data ({short(str(error))}); expected a whole parquet file."
-        ) from error
+        raise ReadError(f"{source.name}: damaged parquet data ({short(str(error))}); expected all.") from error
+    if width < 2 or frame.empty:
+        raise ReadError(f"{source.name}: {rows} rows x {width} columns; expected names and counts.")
     columns = ["" if str(c).startswith("__index_level_") else str(c) for c in frame.columns]
     text = [i for i, dtype in enumerate(frame.dtypes) if not pd.api.types.is_numeric_dtype(dtype)]
     first = columns.index("") if "" in columns else next(iter(text), 0)  # pandas writes its index last
-    order = [first, *(i for i in range(len(columns)) if i != first)] if columns else []
-    columns, frame = [columns[i] for i in order], frame.iloc[:, order]
-    frame.columns = range(frame.shape[1])
-    if frame.shape[1] < 2 or frame.empty:
-        raise ReadError(f"{source.name}: {shape[0]} rows x {shape[1]} columns; expected names and counts.")
+    order = [first, *(i for i in range(width) if i != first)]
+    frame = frame.iloc[:, order].set_axis(range(width), axis=1)
     frame[0] = frame[0].astype(object).where(frame[0].isna(), frame[0].astype(str))
-    return Table(source.name, columns, frame, "", source.notes)
+    return Table(source.name, [columns[i] for i in order], frame, "", source.notes)
 
 
-# Order matters: the first that matches wins.
+# Order matters: the first that matches wins. Whole words for contaminants: plasma and macrophages are samples.
 BIOTYPE_NAMES = (
     ("miRNA", r"(?:[a-z]{3,5}[-_. ])?(?:novel[-_. ]?)?(?:pre[-_])?(?:mir[-_. ]?\d|let[-_. ]?7|bantam)"),
-    ("miRNA", r"[a-z]{3}-(?:lin|let|lsy)-\d"),
-    ("miRNA", r"mi(?:mat)?\d{7}"),
+    ("miRNA", r"[a-z]{3}-(?:lin|let|lsy)-\d|mi(?:mat)?\d{7}"),
     ("piRNA", r"(?:[a-z]{3}[-_])?pi(?:r|rna)[-_.]?(?:[a-z]{3}[-_])?\d|pi-[a-z]{3}-\d"),
     ("snoRNA", r"(?:[a-z]{3}[-_])?(?:snor[ad]?\d|snord|snora|scarna|sno[-_]?(?:rna|u)|hbii-|aca\d|u\d+[-_]snorna)"),
     ("snRNA", r"(?:rnu\d|rnvu|rn7sk|snrna|u(?:1|2|4|5|6|7|11|12|4atac|6atac)(?:$|[- ]))"),
     ("tRF", r"(?:[a-z]{3}[-_])?(?:trf[-_ ]|trf$|trna|mt-t[a-z]\d?$|tsrna|tirna|nm-trna)"),
     ("other", r"(?:rrna|rn5s|rn18s|rn28s|rn45s|rn7sl|rny\d|y_?rna|vtrna|misc_?rna)"),
-    ("other", r"(?:5|5-8|5\.8|12|16|18|28|45)s[-_ ]?r"),
-    ("other", r"ens[a-z]*[gt]\d{11}"),
-    # whole words only: plasma and macrophages are samples, not organisms
+    ("other", r"(?:5|5-8|5\.8|12|16|18|28|45)s[-_ ]?r|ens[a-z]*[gt]\d{11}"),
     ("contaminant", r".*(?:\b[a-z]*virus\b|\b(?!macro)[a-z]*phage\b|viridae|viroid)"),
     ("contaminant", r"[a-z]*(?:bacteri|bacter |coccus |bacillus |plasma |plasmodium|monas )"),
-)  # fmt: skip
+)
 PATTERNS = tuple((biotype, re.compile(pattern, re.IGNORECASE)) for biotype, pattern in BIOTYPE_NAMES)
 SPECIES = re.compile(r"([A-Za-z][a-z]{2})[-_](?:mir|let|miR|Mir|Let|MIR|LET)[-_]?\d")
 MONTHS = "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"
@@ -329,18 +265,12 @@ def check_names(names: list[str], axis: str, file: str) -> None:
     """Refuse names that are missing, repeated (samples) or mangled by a spreadsheet (sRNAs)."""
     missing = [i for i, n in enumerate(names) if not n.strip()]
     if missing:
-        raise ReadError(
-            f"{file}: {axis} number {missing[0] + 1} has no name ({len(missing)} such); expected a name for each."
-        )
-    if axis == "sample":
-        twice = [n for n, times in Counter(names).items() if times > 1]
-        if twice:
-            raise ReadError(
-                f"{file}: {len(twice)} sample names appear more than once (first {short(twice[0], 40)!r}); expected"
-                " each once."
-            )
-        return
-    mangled = [n for n in names if MANGLED.fullmatch(n.strip())]
+        raise ReadError(f"{file}: {axis} number {missing[0] + 1} has no name; expected a name for each.")
+    twice = [n for n, times in Counter(names).items() if times > 1] if axis == "sample" else []
+    if twice:
+        first = short(twice[0], 40)
+        raise ReadError(f"{file}: {len(twice)} sample names appear more than once (first {first!r}); expected one.")
+    mangled = [n for n in names if MANGLED.fullmatch(n.strip())] if axis != "sample" else []
     if mangled:
         raise ReadError(
             f"{file}: {len(mangled)} {axis} names were turned into dates, numbers or errors by a spreadsheet (first"

@@ -50,6 +50,8 @@ SUMMARY = re.compile(
     r"|unmapped|unassigned\w*",
     re.IGNORECASE,
 )
+ODD_NUMBERS = {r"[+-]?\d{1,3}([,' ]\d{3})+(\.\d+)?": "a number with thousands marks",
+               r"[+-]?\d+,\d+": "a number with a decimal comma"}  # fmt: skip
 COUNT_COLUMN = re.compile(r"(?:raw[ _.]?|read[ _.]?)?(?:counts?|reads)|n", re.IGNORECASE)
 ONE_SAMPLE = {"uniquereadcount", "totalreadcount", "multimapadjustedreadcount", "multimapadjustedbarcodecount"}
 
@@ -68,49 +70,39 @@ class Parsed:
 
 def count_table(table: Table, samples: set[str], what: str = "sRNA") -> Parsed:
     """Plain table, either way round: sRNAs are on the axis that looks more like it, else known sample names decide."""
-    lowered = {c.lower() for c in table.columns}
-    if len(DIFFERENTIAL & lowered) >= 2:
-        raise ReadError(
-            f"{table.name}: the columns {', '.join(sorted(DIFFERENTIAL & lowered))} make this a table of"
-            " differential expression; expected raw counts of each sample."
-        )
-    if len(ONE_SAMPLE & lowered) >= 2:
-        raise ReadError(
-            f"{table.name}: the columns {', '.join(sorted(ONE_SAMPLE & lowered))} count one sample in several ways"
-            " (exceRpt); expected a table with one column of raw counts per sample."
-        )
-    named = guess_biotype(table.columns[0]) and re.search(r"\d", table.columns[0])
-    if named and all(NUMBER.fullmatch(c) for c in table.columns[1:]) and not samples & set(table.columns):
-        raise ReadError(
-            f"{table.name}: the first line ({short(', '.join(table.columns[:3]), 50)}) holds counts, so there is no"
-            " header; expected a first line with the names of the samples."
-        )
+    name, lowered = table.name, {c.lower() for c in table.columns}
+    for columns, kind in ((DIFFERENTIAL, "a table of differential expression"), (ONE_SAMPLE, "one sample of exceRpt")):
+        if len(columns & lowered) >= 2:
+            listed = ", ".join(sorted(columns & lowered))
+            raise ReadError(f"{name}: the columns {listed} make this {kind}; expected one raw count for each sample.")
+    first = table.columns[0]
+    if guess_biotype(first) and re.search(r"\d", first) and not samples & set(table.columns):
+        if all(NUMBER.fullmatch(c) for c in table.columns[1:]):
+            raise ReadError(f"{name}: the first line holds counts, no header; expected names of samples.")
     notes = list(table.notes)
     names_at = _names_column(table, notes)
     index = table.labels(names_at)
-    if long := _long_table(table, names_at, index, notes):
-        return long
     others = [i for i in range(len(table.columns)) if i != names_at and not _row_numbers(table, i, names_at)]
+    if long := _long_table(table, names_at, others, index, notes):
+        return long
     header = [table.columns[i] for i in others]
     down, across = share_of_srnas(index), share_of_srnas([h for h in header if h.lower() not in OBS_NAMES | NO_SAMPLE])
     if down == across:
         down, across = float(len(samples & set(header))), float(len(samples & set(index)))
     if down == across:
         raise ReadError(
-            f"{table.name}: neither rows (first {short(index[0], 30)!r}) nor columns (first {short(header[0], 30)!r})"
-            f" can be told to be {what} names; expected names such as hsa-miR-21-5p on one axis, or metadata that"
-            " lists the samples."
+            f"{name}: neither rows (first {short(index[0], 30)!r}) nor columns (first {short(header[0], 30)!r}) can be"
+            f" told to be {what} names; expected names such as hsa-miR-21-5p, or metadata that lists the samples."
         )
     if down > across:
         notes.append(f"{what}s in rows, samples in columns")
         return _features_in_rows(table, index, names_at, others, notes, what)
     notes.append(f"samples in rows, {what}s in columns")
-    data, rest = _split(table, others, index, OBS_NAMES)
-    obs = pd.DataFrame({table.columns[i]: table.frame[i].to_numpy() for i in rest}, index=index)
+    frame, rest = _split(table, others, index, OBS_NAMES)
     if rest:
         notes.append(f"sample columns beside the counts: {', '.join(short(table.columns[i], 20) for i in rest[:8])}")
-    frame = pd.DataFrame(np.column_stack(list(data.values())), index=index, columns=[table.columns[i] for i in data])
-    return _parsed(frame.T, table.name, notes, what, obs=obs)
+    obs = pd.DataFrame({table.columns[i]: table.frame[i].to_numpy() for i in rest}, index=index)
+    return _parsed(frame.set_axis([table.columns[i] for i in frame], axis=1).T, name, notes, what, obs=obs)
 
 
 def _names_column(table: Table, notes: list[str]) -> int:
@@ -132,46 +124,30 @@ def _row_numbers(table: Table, column: int, names_at: int) -> bool:
     return bool(len(values)) and any(np.array_equal(values, np.arange(s, s + len(values))) for s in (0, 1))
 
 
-def _long_table(table: Table, names_at: int, index: list[str], notes: list[str]) -> Parsed | None:
+def _long_table(table: Table, names_at: int, others: list[int], index: list[str], notes: list[str]) -> Parsed | None:
     """Table with one row for each sample and sRNA: turned into the wide form, 0 where a pair is not listed."""
-    others = [i for i in range(len(table.columns)) if i != names_at and not _row_numbers(table, i, names_at)]
     lowered = [c.lower() for c in table.columns]
     counted = [i for i in others if COUNT_COLUMN.fullmatch(lowered[i])]
-    texts = [i for i in others if i not in counted and not pd.api.types.is_numeric_dtype(table.frame[i])]
     named = [i for i in others if lowered[i] in SAMPLE_COLUMNS and lowered[i] not in ("id", "name")]
-    keys = named or [i for i in texts if lowered[i] not in NO_SAMPLE and table.frame[i].duplicated().any()]
+    texts = [i for i in others if i not in counted and not pd.api.types.is_numeric_dtype(table.frame[i])]
+    keys = named or [i for i in texts if lowered[i] not in NO_SAMPLE and len(set(index)) < len(index)]
     if len(keys) != 1 or len(counted) != 1 or share_of_srnas(index) <= 0.5:
         return None
     labels = table.labels(keys[0])
-    if len(set(labels)) == len(labels) or (not named and len(set(index)) == len(index)):
-        return None
-    values = _column(table, counted[0], index)
     rows, srnas = pd.factorize(np.array(index, dtype=object))
     columns, names = pd.factorize(np.array(labels, dtype=object))
+    if len(names) == len(labels):
+        return None
     twice = pd.DataFrame({"row": rows, "column": columns}).duplicated().to_numpy()
     if twice.any():
-        at = int(twice.argmax())
-        raise ReadError(
-            f"{table.name}: the pair {short(labels[at], 30)!r}, {short(index[at], 30)!r} is listed twice; expected one"
-            " row for each sample and sRNA."
-        )
+        pair = f"{short(labels[twice.argmax()], 30)!r}, {short(index[twice.argmax()], 30)!r}"
+        raise ReadError(f"{table.name}: the pair {pair} is listed twice; expected one row for each sample and sRNA.")
     if len(srnas) * len(names) > MAX_CELLS:
         raise ReadError(f"{table.name}: {len(srnas)} sRNAs x {len(names)} samples; expected at most {MAX_CELLS} cells.")
     wide = np.zeros((len(srnas), len(names)))
-    wide[rows, columns] = values
+    wide[rows, columns] = _matrix(table, counted, index).to_numpy().ravel()
     notes.append(f"one row per sample ({short(table.columns[keys[0]], 20)}) and sRNA; pairs that are not listed have 0")
     return _parsed(pd.DataFrame(wide, index=srnas, columns=names), table.name, notes)
-
-
-def _column(table: Table, at: int, labels: list[str]) -> np.ndarray:
-    """Cells of a column that must be numbers."""
-    values = numbers(table, at, labels)
-    if values is None or np.isnan(values).any():
-        what = "text" if values is None else "empty cells"
-        raise ReadError(
-            f"{table.name}: column {short(table.columns[at], 40)!r} holds {what}; expected a count in every cell."
-        )
-    return values
 
 
 def numbers(table: Table, column: int, labels: list[str]) -> np.ndarray | None:
@@ -185,63 +161,48 @@ def numbers(table: Table, column: int, labels: list[str]) -> np.ndarray | None:
     values = pd.to_numeric(text, errors="coerce").astype(np.float64)
     if values.isna().any():
         at = values.index[values.isna()][0]
-        why = "no number"
-        if re.fullmatch(r"[+-]?\d{1,3}([,' ]\d{3})+(\.\d+)?", text[at]):
-            why = "a number with thousands marks"
-        elif re.fullmatch(r"[+-]?\d+,\d+", text[at]):
-            why = "a number with a decimal comma"
-        raise ReadError(
-            f"{table.name}: column {short(table.columns[column], 40)!r}, row {short(labels[at], 40)!r} holds"
-            f" {short(text[at], 30)!r}, {why} ({int(values.isna().sum())} such cells in the column); expected plain"
-            " whole numbers."
-        )
+        why = next((why for pattern, why in ODD_NUMBERS.items() if re.fullmatch(pattern, text[at])), "no number")
+        place = f"column {short(table.columns[column], 40)!r}, row {short(labels[at], 40)!r}"
+        raise ReadError(f"{table.name}: {place} holds {short(text[at], 30)!r}, {why}; expected plain whole numbers.")
     return values.reindex(cells.index).to_numpy()
 
 
-def _split(
-    table: Table, others: list[int], labels: list[str], apart: set[str]
-) -> tuple[dict[int, np.ndarray], list[int]]:
-    """Columns of numbers by position, and the rest: text, and names in `apart`."""
+def _split(table: Table, others: list[int], labels: list[str], apart: set[str]) -> tuple[pd.DataFrame, list[int]]:
+    """Columns of numbers, and positions of the rest: text, and names in `apart`."""
     data: dict[int, np.ndarray] = {}
     for i in others:
-        if table.columns[i].lower() in apart:
-            continue
-        values = numbers(table, i, labels)
+        values = None if table.columns[i].lower() in apart else numbers(table, i, labels)
         if values is not None:
             data[i] = values
-        elif table.frame[i].isna().all():
+        elif table.columns[i].lower() not in apart and table.frame[i].isna().all():
             data[i] = np.full(len(labels), np.nan)
     if not data:
         raise ReadError(f"{table.name}: no column holds numbers; expected columns of counts beside the names.")
-    return data, [i for i in others if i not in data]
+    return pd.DataFrame(data, index=labels), [i for i in others if i not in data]
 
 
 def _features_in_rows(
     table: Table, index: list[str], names_at: int, others: list[int], notes: list[str], what: str
 ) -> Parsed:
     before = [i for i in others if i < names_at]  # what stands before the names says where they lie, as in BED files
-    data, rest = _split(table, [i for i in others if i > names_at], index, NO_SAMPLE)
+    frame, rest = _split(table, [i for i in others if i > names_at], index, NO_SAMPLE)
     rest = [*before, *rest]
-    marked = [i for i in data if NORMALISED_COLUMN.search(table.columns[i])]
+    marked = [i for i in frame if NORMALISED_COLUMN.search(table.columns[i])]
     normalised = ""
-    if len(marked) == len(data):
+    if len(marked) == frame.shape[1]:
         normalised = f"every column is named as normalised (first {short(table.columns[marked[0]], 30)!r})"
-    else:
-        left_out = [i for i in marked if not _normal_tissue(table.columns[i], data[i], table.columns)]
-        if left_out:
-            notes.append(
-                f"{len(left_out)} normalised columns left out (first {short(table.columns[left_out[0]], 30)!r})"
-            )
-        data = {i: values for i, values in data.items() if i not in left_out}
+    elif dropped := [i for i in marked if not _normal_tissue(table.columns[i], frame[i], table.columns)]:
+        notes.append(f"{len(dropped)} normalised columns left out (first {short(table.columns[dropped[0]], 30)!r})")
+        frame = frame.drop(columns=dropped)
     if rest:
         listed = ", ".join(short(table.columns[i], 20) or "unnamed" for i in rest[:5])
         notes.append(f"{len(rest)} annotation columns left aside ({listed})")
-    frame = pd.DataFrame(np.column_stack(list(data.values())), index=index, columns=[table.columns[i] for i in data])
+    frame = frame.set_axis([table.columns[i] for i in frame], axis=1)
     loci = table.frame[[i for i in rest if i in before or table.columns[i].lower() in LOCUS]]
     return _parsed(frame, table.name, notes, what, loci=loci, normalised=normalised)
 
 
-def _normal_tissue(column: str, values: np.ndarray, columns: list[str]) -> bool:
+def _normal_tissue(column: str, values: pd.Series, columns: list[str]) -> bool:
     """Whether ``liver_norm`` is a sample: whole numbers, and no column of the same name holds its counts."""
     base = NORMALISED_COLUMN.sub("", column)
     counterpart = re.compile(
@@ -281,16 +242,12 @@ def _check_filled(frame: pd.DataFrame, name: str, what: str) -> None:
         return
     for empty, axis in ((missing.all(axis=0), "sample"), (missing.all(axis=1), what)):
         if empty.any():
-            raise ReadError(
-                f"{name}: {int(empty.sum())} {axis}s hold no value (first {short(str(empty.index[empty][0]), 40)!r});"
-                " expected a count in every cell, 0 where nothing was read."
-            )
+            first = short(str(empty.index[empty][0]), 40)
+            raise ReadError(f"{name}: {int(empty.sum())} {axis}s hold no value (first {first!r}); expected 0 for none.")
     i, j = np.argwhere(missing.to_numpy())[0]
-    number, row, column = int(missing.to_numpy().sum()), short(str(frame.index[i]), 40), short(frame.columns[j], 40)
-    raise ReadError(
-        f"{name}: {number} cells are empty or missing (first: {what} {row!r}, sample {column!r});"
-        " expected a count in every cell, 0 where nothing was read."
-    )
+    place = f"{what} {short(str(frame.index[i]), 40)!r}, sample {short(frame.columns[j], 40)!r}"
+    number = int(missing.to_numpy().sum())
+    raise ReadError(f"{name}: {number} cells are empty or missing (first: {place}); expected 0 for no read.")
 
 
 def _merge_repeats(counts: pd.DataFrame, name: str, loci: pd.DataFrame | None, notes: list[str]) -> pd.DataFrame:
@@ -308,7 +265,7 @@ def _merge_repeats(counts: pd.DataFrame, name: str, loci: pd.DataFrame | None, n
     if apart is None or apart.duplicated().any():
         raise ReadError(
             f"{name}: {len(twice)} sRNAs appear twice with different counts (first {short(str(twice[0]), 40)!r});"
-            " expected each once, or a column (precursor, locus) that tells the rows apart so that they can be summed."
+            " expected each once, or a column (precursor, locus) that tells the rows apart."
         )
     notes.append(f"{len(twice)} sRNAs summed over their loci")
     return kept.groupby(level=0, sort=False).sum()
@@ -362,10 +319,7 @@ def _name_list(path: Path) -> list[str]:
 def _matrix_market(data: bytes, name: str, shape: tuple[int, int]) -> np.ndarray:
     head = data[:200].split(b"\n")[0].decode("latin-1").lower().split()
     if head[:3] != ["%%matrixmarket", "matrix", "coordinate"] or head[3:] not in MTX_KINDS:
-        raise ReadError(
-            f"{name}: the first line is {short(' '.join(head), 50)!r}; expected %%MatrixMarket matrix coordinate"
-            " integer general."
-        )
+        raise ReadError(f"{name}: unknown first line; expected %%MatrixMarket matrix coordinate integer general.")
     try:
         cells = pd.read_csv(io.BytesIO(data), sep=r"\s+", comment="%", header=None).to_numpy(np.float64)
     except ValueError as error:
@@ -374,10 +328,8 @@ def _matrix_market(data: bytes, name: str, shape: tuple[int, int]) -> np.ndarray
         raise ReadError(f"{name}: damaged matrix; expected the sizes, then row, column and count of each entry.")
     (n_rows, n_columns, n_entries), entries = cells[0].tolist(), cells[1:]
     if (n_rows, n_columns) != shape or math.prod(shape) > MAX_CELLS:
-        raise ReadError(
-            f"{name}: the matrix is {n_rows:.0f} x {n_columns:.0f} where features and barcodes name {shape[0]} x"
-            f" {shape[1]}; expected them alike, and at most {MAX_CELLS} cells."
-        )
+        sizes = f"{n_rows:.0f} x {n_columns:.0f} where features and barcodes name {shape[0]} x {shape[1]}"
+        raise ReadError(f"{name}: the matrix is {sizes}; expected them alike, and at most {MAX_CELLS} cells.")
     if n_entries != len(entries):
         raise ReadError(f"{name}: {len(entries)} entries where {n_entries:g} are announced; expected a whole file.")
     places = entries[:, :2].astype(np.int64) - 1
@@ -420,10 +372,9 @@ def geo_samples(text: str, name: str) -> tuple[pd.DataFrame, dict[str, str]]:
     if not accessions or len(set(accessions)) != len(accessions):
         raise ReadError(f"{name}: no line !Sample_geo_accession with one GSM per sample; expected a GEO series matrix.")
     wanted = ("title", "source_name_ch1", "organism_ch1", "platform_id", "instrument_model", "description")
-    fitting = {k: columns[k] for k in wanted if len(columns.get(k, [])) == len(accessions)}
-    frame = pd.DataFrame(fitting, index=accessions)
+    frame = pd.DataFrame({k: columns[k] for k in wanted if len(columns.get(k, [])) == len(accessions)}, accessions)
     if len(tags) == len(accessions):
-        characteristics = pd.DataFrame(tags, index=accessions)
+        characteristics = pd.DataFrame(tags, accessions)
         frame = frame.join(characteristics[[c for c in characteristics if c not in frame]])
     return frame, series
 
@@ -465,9 +416,9 @@ def _match(names: pd.Index, samples: pd.DataFrame, file: str) -> pd.DataFrame:
         place = dict(zip(once, once.index, strict=True))
         best = max(best, {n: place[n] for n in names if n in place}, key=len)
     if not best:
+        first = short(str(names[0]), 40)
         raise ReadError(
-            f"{file}: none of the {len(names)} count columns (first {short(str(names[0]), 40)!r}) is a GSM accession or"
-            f" sample title of it (first {short(str(samples.index[0]), 40)!r}); expected the same samples."
+            f"{file}: none of the {len(names)} count columns ({first!r}, ...) is a GSM or title; expected one."
         )
     frame = samples.reindex([best.get(n) for n in names])
     frame["geo_accession"] = [best.get(n, np.nan) for n in names]
@@ -568,10 +519,7 @@ def mirdeep2(table: Table, samples: set[str]) -> Parsed:
     """
     lowered = [c.lstrip("#").lower() for c in table.columns]
     if lowered[0] != "mirna" or "precursor" not in lowered:
-        raise ReadError(
-            f"{table.name}: the header starts with {', '.join(short(c, 20) for c in table.columns[:4])}; expected"
-            " #miRNA, read_count, precursor, total and the samples, as miRDeep2 writes it."
-        )
+        raise ReadError(f"{table.name}: no header of miRDeep2; expected #miRNA, read_count, precursor and the samples.")
     index = table.labels(0)
     check_names(index, "miRNA", table.name)
     places = [i for i, c in enumerate(table.columns) if i and lowered[i] not in ("read_count", "precursor", "total")
@@ -598,9 +546,7 @@ def nfcore_smrnaseq(table: Table, samples: set[str]) -> Parsed:
     if not {"UID", "miRNA"} <= set(table.columns):
         parsed = count_table(table, samples)
         if re.search(r"logtpm|normalized_cpm", Path(table.name).name, re.IGNORECASE):
-            parsed.normalised = (
-                "edgeR output of the pipeline on a normalised scale; the counts are in mature_counts.csv"
-            )
+            parsed.normalised = "edgeR output on a normalised scale; the counts are in mature_counts.csv"
         return parsed
     first = ~table.frame[table.columns.index("UID")].duplicated().to_numpy()
     rows = table.rows(first)
@@ -624,9 +570,7 @@ def join(parts: list[Parsed], name: str) -> Parsed:
         for sample, row in part.counts.iterrows():
             earlier = counts.get(str(sample), row.iloc[:0])
             if not earlier.index.intersection(row.index).empty:
-                raise ReadError(
-                    f"{name}: sample {short(str(sample), 40)!r} is in two files; expected each sample once."
-                )
+                raise ReadError(f"{name}: sample {short(str(sample), 40)!r} is in two files; expected each once.")
             counts[str(sample)] = pd.concat([earlier, row])
     table = pd.DataFrame(counts).T.fillna(0.0)
     var = annotate(table)
@@ -637,12 +581,11 @@ def join(parts: list[Parsed], name: str) -> Parsed:
 
 def _two_columns(table: Table, sample: str, what: str, biotype: str) -> Parsed:
     """Names and counts of one sample; without a header the first line is a row like the others."""
-    notes = list(table.notes)
-    index, values = table.labels(0), _column(table, 1, table.labels(0))
+    notes, frame = list(table.notes), _matrix(table, [1]).set_axis([sample], axis=1)
     if re.fullmatch(r"\d+(\.\d+)?", table.columns[1]):
-        index, values = [table.columns[0], *index], np.array([float(table.columns[1]), *values])
+        frame = pd.concat([pd.DataFrame({sample: [float(table.columns[1])]}, index=[table.columns[0]]), frame])
         notes.append("no header: names and counts of one sample")
-    return _parsed(pd.DataFrame({sample: values}, index=index), table.name, notes, what, biotype=biotype)
+    return _parsed(frame, table.name, notes, what, biotype=biotype)
 
 
 def _matrix(table: Table, places: list[int], index: list[str] | None = None) -> pd.DataFrame:
@@ -650,7 +593,14 @@ def _matrix(table: Table, places: list[int], index: list[str] | None = None) -> 
     index = table.labels(0) if index is None else index
     if not places:
         raise ReadError(f"{table.name}: there is no column of a sample; expected one for each.")
-    columns = [_column(table, i, index) for i in places]
+    columns = []
+    for i in places:
+        values = numbers(table, i, index)
+        if values is None or np.isnan(values).any():
+            raise ReadError(
+                f"{table.name}: {short(table.columns[i], 40)!r} holds text or empty cells; expected counts."
+            )
+        columns.append(values)
     return pd.DataFrame(np.column_stack(columns), index=index, columns=[table.columns[i] for i in places])
 
 

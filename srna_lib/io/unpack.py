@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import io
 import lzma
+import re
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -23,23 +24,24 @@ XZ_MEMORY = 2**28  # an xz header may ask for a dictionary of 4 GiB
 LAYERS = 2  # a .csv.gz inside a .zip is still somebody's table
 CHUNK = 2**20
 COMPRESSED = (".gz", ".bz2", ".xz", ".zip")
-FOREIGN = (
-    (b"%PDF", "a PDF document"),
-    (b"\xd0\xcf\x11\xe0", "an old Excel or Word file"),
-    (b"RDX2\n", "an R data file (.rda)"),
-    (b"RDX3\n", "an R data file (.rda)"),
-    (b"X\n\x00\x00\x00", "an R object file (.rds)"),
-    (b"\x93NUMPY", "a numpy array (.npy)"),
-    (b"SQLite format 3", "a SQLite database"),
-    (b"\x89PNG", "a PNG image"),
-    (b"\xff\xd8\xff", "a JPEG image"),
-    (b"BAM\x01", "a BAM alignment"),
-    (b"@HD\t", "a SAM alignment"),
-    (b"7z\xbc\xaf", "a 7-Zip archive"),
-    (b"Rar!", "a RAR archive"),
-    (b"{\\rtf", "an RTF document"),
-)
-MARKUP = (b"<!doctype", b"<html", b"<head", b"<?xml", b"<table", b"<body")
+MAGIC = {
+    "gz": rb"\x1f\x8b",
+    "bz2": rb"BZh[1-9](?:1AY&SY|\x17rE8P\x90)",
+    "xz": rb"\xfd7zXZ\x00",
+    "zip": rb"PK(?:\x03\x04|\x05\x06)",
+}
+DAMAGE = (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, NotImplementedError, RuntimeError)
+# what starts so holds no counts; text is compared in lower case, after blanks
+FOREIGN = {
+    "a PDF document": (b"%pdf",), "an old Excel or Word file": (b"\xd0\xcf\x11\xe0",), "a PNG image": (b"\x89png",),
+    "an R data file (.rda)": (b"rdx2\n", b"rdx3\n"), "an R object file (.rds)": (b"x\n\0\0\0",),
+    "a numpy array (.npy)": (b"\x93numpy",), "a SQLite database": (b"sqlite format 3",), "a BAM alignment": (b"bam\1",),
+    "a SAM alignment": (b"@hd\t",), "a 7-Zip archive": (b"7z\xbc\xaf",), "a RAR archive": (b"rar!",),
+    "an RTF document": (b"{\\rtf",), "a JPEG image": (b"\xff\xd8\xff",), "JSON": (b"{", b"["),
+    "a Python pickle, which is never opened": (b"\x80\2", b"\x80\3", b"\x80\4", b"\x80\5"),
+    "a web page or XML": (b"<!doctype", b"<html", b"<head", b"<?xml", b"<table", b"<body"),
+    "a FASTA file of sequences": (b">",),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -63,20 +65,17 @@ def stem(path: Path) -> str:
 
 def load(path: Path) -> Source:
     """Read one file and decompress it; gz, bz2, xz and single-member zip are recognised by content."""
-    data = _bytes(path)
+    name, data = str(path), _bytes(path)
     sha256 = hashlib.sha256(data).hexdigest()
     notes: list[str] = []
-    for _ in range(LAYERS + 1):
-        packed = _packing(data)
-        if packed is None:
-            break
+    while packing := next((p for p, magic in MAGIC.items() if re.match(magic, data)), None):
         if len(notes) == LAYERS:
             raise ReadError(f"{path}: compressed more than {LAYERS} times over; expected a compressed table.")
-        data = _unpack(data, packed, str(path))
-        notes.append(f"decompressed ({packed})")
+        data = _unpack(data, packing, name)
+        notes.append(f"decompressed ({packing})")
     if not data:
         raise ReadError(f"{path}: there is nothing in it once decompressed; expected a table of counts.")
-    return Source(str(path), data, sha256, _kind(data, str(path)), tuple(notes))
+    return Source(name, data, sha256, _kind(data, name), tuple(notes))
 
 
 def _bytes(path: Path) -> bytes:
@@ -97,16 +96,6 @@ def _bytes(path: Path) -> bytes:
         raise ReadError(f"{path}: cannot be opened ({error.strerror or error}); expected a readable file.") from error
 
 
-def _packing(data: bytes) -> str | None:
-    if data.startswith(b"\x1f\x8b"):
-        return "gz"
-    if data.startswith(b"BZh") and data[4:10] in (b"1AY&SY", b"\x17rE8P\x90"):
-        return "bz2"
-    if data.startswith(b"\xfd7zXZ\x00"):
-        return "xz"
-    return "zip" if data.startswith((b"PK\x03\x04", b"PK\x05\x06")) else None
-
-
 def _unpack(data: bytes, packing: str, name: str) -> bytes:
     streams: dict[str, Callable[[], Iterator[bytes]]] = {
         "gz": lambda: _pieces(gzip.GzipFile(fileobj=io.BytesIO(data))),
@@ -124,10 +113,8 @@ def _unpack(data: bytes, packing: str, name: str) -> bytes:
                     f"{name}: {len(data)} compressed bytes grow beyond {size} (a decompression bomb, or not a table);"
                     f" expected at most {MAX_BYTES} bytes and {MAX_RATIO} times the compressed size."
                 )
-    except (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as e:
-        raise ReadError(
-            f"{name}: damaged or truncated {packing} data ({short(str(e))}); expected a whole {packing} file."
-        ) from e
+    except DAMAGE as error:
+        raise ReadError(f"{name}: damaged or truncated {packing} data ({short(str(error))}); expected all.") from error
     return out.getvalue()
 
 
@@ -150,26 +137,19 @@ def _xz(data: bytes) -> Iterator[bytes]:
 
 def _zip(data: bytes, name: str) -> Iterator[bytes]:
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        everything = archive.infolist()
-        for member in everything:
-            written = member.orig_filename  # zipfile tidies what filename says
-            if written.startswith(("/", "\\")) or ".." in written.replace("\\", "/").split("/") or written[1:2] == ":":
-                raise ReadError(
-                    f"{name}: the zip holds {short(written)!r}, a path outside its folder; expected one plain file."
-                )
-        names = {m.filename for m in everything}
-        if "[Content_Types].xml" in names or "mimetype" in names:
+        for member in archive.infolist():
+            written = member.orig_filename.replace("\\", "/")  # zipfile tidies what filename says
+            if written.startswith("/") or ".." in written.split("/") or written[1:2] == ":":
+                raise ReadError(f"{name}: the zip holds {short(written)!r}, a path outside; expected one plain file.")
+        names = [n for n in archive.namelist() if not n.startswith("__MACOSX/") and not n.endswith(("/", ".DS_Store"))]
+        if {"[Content_Types].xml", "mimetype"} & set(names):
             raise ReadError(f"{name}: this is an Excel or office document; expected a table saved as CSV.")
-        files = [
-            m for m in everything if not m.is_dir() and not m.filename.startswith("__MACOSX/")
-            and not m.filename.endswith(".DS_Store")
-        ]  # fmt: skip
-        if len(files) != 1:
-            listed = ", ".join(short(m.filename, 30) for m in files[:4]) or "none"
-            raise ReadError(f"{name}: the zip holds {len(files)} files ({listed}); expected exactly one.")
-        if files[0].flag_bits & 1:
+        if len(names) != 1:
+            listed = ", ".join(short(n, 30) for n in names[:4]) or "none"
+            raise ReadError(f"{name}: the zip holds {len(names)} files ({listed}); expected exactly one.")
+        if archive.getinfo(names[0]).flag_bits & 1:
             raise ReadError(f"{name}: the zip is encrypted; expected one file without a password.")
-        with archive.open(files[0]) as handle:
+        with archive.open(names[0]) as handle:
             yield from _pieces(handle)
 
 
@@ -179,23 +159,15 @@ def _kind(data: bytes, name: str) -> str:
         return "hdf5"
     if data.startswith(b"PAR1"):
         return "parquet"
-    for magic, what in FOREIGN:
-        if data.startswith(magic):
-            raise ReadError(f"{name}: this is {what}; expected a table of counts (CSV, TSV, parquet or .h5ad).")
-    if data[:1] == b"\x80" and data[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"):
-        raise ReadError(f"{name}: this is a Python pickle, which is never opened; expected a table of counts.")
+    start = data[:4096].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    what = next((what for what, magics in FOREIGN.items() if start.startswith(magics)), "")
     if data[257:262] == b"ustar":
-        raise ReadError(f"{name}: this is a tar archive; expected its count table as a file of its own.")
-    start = data[:4096].removeprefix(b"\xef\xbb\xbf").lstrip()
-    if start.lower().startswith(MARKUP):
-        raise ReadError(f"{name}: this is a web page or XML saved under a table's name; expected the table itself.")
-    if start[:1] in (b"{", b"["):
-        raise ReadError(f"{name}: this is JSON; expected a table of counts (CSV, TSV, parquet or .h5ad).")
-    if start[:1] == b">":
-        raise ReadError(f"{name}: this is a FASTA file of sequences; expected a table of counts.")
+        what = "a tar archive"
     lines = start.split(b"\n", 3)
     if start[:1] == b"@" and len(lines) > 2 and lines[2][:1] == b"+":
-        raise ReadError(f"{name}: this is a FASTQ file of reads; expected the table of counts made from it.")
+        what = "a FASTQ file of reads"
+    if what:
+        raise ReadError(f"{name}: this is {what}; expected a table of counts (CSV, TSV, parquet or .h5ad).")
     return "text"
 
 
