@@ -201,7 +201,8 @@ def figures() -> None:
     ranks = pd.DataFrame(r for r in read("mirome", "05_explainability") if r["metric"].startswith("rank:"))
     ranks[["class", "srna"]] = ranks["metric"].str.split(":", expand=True)[[1, 2]]
     ranks["reference"] = ranks["model"].str.partition(", ")[2]
-    about = plots.caption(*ranks.loc[0, ["n_samples", "n_datasets"]], extra="cellular microRNAome, network dl_log")
+    n_samples, n_datasets = ranks.loc[0, ["n_samples", "n_datasets"]]
+    about = plots.caption(n_samples, n_datasets, extra="cellular microRNAome, network dl_log")
     title = "Known markers by DeepLIFT (D1): the reference decides the story"
     figure = plots.marker_ranks(ranks.rename(columns={"value": "rank"}), title=title, caption=about)
     write(figure, "markers_mirome.svg", height=560)
