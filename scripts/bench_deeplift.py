@@ -22,7 +22,6 @@ import multiprocessing
 import os
 import platform
 import resource
-import statistics
 import sys
 import time
 from itertools import pairwise
@@ -31,10 +30,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+import srna_lib as srna
 from srna_lib import report
 from srna_lib.data import make_task
 from srna_lib.datasets import load
-from srna_lib.explain import RULES, OracleTask, class_means, contributions, run_tasks
+from srna_lib.explain import RULES, OracleTask, class_means, run_tasks
 from srna_lib.models import DenseNetClassifier, recipe
 
 SIZES = (2500, 1000, 250, 250, 8)
@@ -52,45 +52,38 @@ def make_network(rng: np.random.Generator) -> DenseNetClassifier:
     return model
 
 
-def side_by_side(rounds: int, repeats: int, package_batch: int) -> None:
+def side_by_side(rounds: int, repeats: int, package_batch: int, package: bool) -> None:
     """Print a markdown table: seconds of both and their ratio, per rule, on the clock and of the processor."""
     rng = np.random.default_rng(0)
     model, X = make_network(rng), rng.random((SAMPLES, SIZES[0])).astype(np.float32)
-    kinds = ("clock", "processor")
-    theirs: dict[tuple[str, str], list[float]] = {(rule, kind): [] for rule in RULES for kind in kinds}
-    ours: dict[tuple[str, str], list[float]] = {(rule, kind): [] for rule in RULES for kind in kinds}
-    gap: dict[str, float] = {}
+    rows = []
     for rule in RULES:
-        contributions(model, X, rule=rule)
+        srna.explain(model, X, rule=rule)  # compiles
     for _ in range(rounds):
         tasks = [OracleTask(model, X, rule=rule, batch_size=package_batch, repeats=2) for rule in RULES]
-        for rule, answer in zip(RULES, run_tasks(tasks, timeout=3600), strict=True):
-            theirs[rule, "clock"].append(answer.seconds[-1])
-            theirs[rule, "processor"].append(answer.cpu_seconds[-1])
-            seconds: dict[str, list[float]] = {kind: [] for kind in kinds}
+        answers = run_tasks(tasks, timeout=3600) if package else [None] * len(RULES)
+        for rule, answer in zip(RULES, answers, strict=True):
+            seconds = []
             for _ in range(repeats):
                 start, cpu_start = time.perf_counter(), time.process_time()
-                found = contributions(model, X, rule=rule)
-                seconds["processor"].append(time.process_time() - cpu_start)
-                seconds["clock"].append(time.perf_counter() - start)
-            for kind in kinds:
-                ours[rule, kind].append(statistics.median(seconds[kind]))
-            gap[rule] = float(np.abs(found.values - answer.values).max() / np.abs(answer.values).max())
-            versions = answer.versions
-            if rule == "rescale":
-                exact = double_precision(model, X)
-                off = [float(np.abs(v - exact).max() / np.abs(exact).max()) for v in (answer.values, found.values)]
-    print(f"{SAMPLES} samples x {SIZES[0]} features x {SIZES[-1]} classes, {rounds} rounds; {', '.join(versions)}")
-    print("| rule | time | package (s) | ours (s) | times as fast | spread | largest difference |")
-    print("|---|---|---|---|---|---|---|")
-    for rule, kind in theirs:
-        ratios = [t / o for t, o in zip(theirs[rule, kind], ours[rule, kind], strict=True)]
-        middle = statistics.median
-        print(
-            f"| {rule} | {kind} | {middle(theirs[rule, kind]):.2f} | {middle(ours[rule, kind]):.3f}"
-            f" | {middle(ratios):.0f} | {min(ratios):.0f} to {max(ratios):.0f} | {gap[rule]:.1e} |"
-        )
-    print(f"Rescale off double precision by (share of the largest): package {off[0]:.1e}, ours {off[1]:.1e}")
+                found = srna.explain(model, X, rule=rule)
+                seconds.append((time.perf_counter() - start, time.process_time() - cpu_start))
+            row = dict(zip(("clock", "processor"), np.median(seconds, axis=0), strict=True)) | {"rule": rule}
+            if answer is not None:
+                row |= {"package_clock": answer.seconds[-1], "package_processor": answer.cpu_seconds[-1]}
+                row["difference"] = np.abs(found.values - answer.values).max() / np.abs(answer.values).max()
+                if rule == "rescale":
+                    exact = double_precision(model, X)
+                    off = [float(np.abs(v - exact).max() / np.abs(exact).max()) for v in (answer.values, found.values)]
+            rows.append(row)
+    print(
+        f"{SAMPLES} samples x {SIZES[0]} features x {SIZES[-1]} classes, {rounds} rounds; seconds (median), differences"
+    )
+    print(pd.DataFrame(rows).groupby("rule", sort=False).median().round(7).to_string())
+    if package:
+        ratios = pd.DataFrame(rows).assign(ratio=lambda t: t["package_clock"] / t["clock"]).groupby("rule")["ratio"]
+        print(f"times as fast as the package: {ratios.agg(['median', 'min', 'max']).round().to_dict('index')}")
+        print(f"Rescale off double precision by (share of the largest): package {off[0]:.1e}, ours {off[1]:.1e}")
 
 
 def double_precision(model: DenseNetClassifier, X: np.ndarray) -> np.ndarray:
@@ -114,11 +107,11 @@ def explain_all(model: Any, X: pd.DataFrame, y: pd.Series) -> list[tuple[str, st
     for name, rule in [("contributions", r) for r in RULES] + [("class means", r) for r in RULES]:
         start, cpu_start = time.perf_counter(), time.process_time()
         if name == "contributions":
-            found = contributions(model, X, rule=rule)
+            found = srna.explain(model, X, rule=rule)
             shape = f"{found.values.shape}, error {found.error:.1e}"
             del found
         else:
-            shape = str(class_means(model, X, y, rule=rule).values.shape)
+            shape = str(class_means(model, X, y, rule=rule).shape)
         seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - cpu_start
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
         rows.append((f"{name}, {rule}", shape, seconds, cpu_seconds, peak / 2**30))
@@ -150,8 +143,7 @@ def main() -> None:
     parser.add_argument("--no-atlas", action="store_true")
     arguments = parser.parse_args()
     print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores; {report.versions()}")
-    if not arguments.no_package:
-        side_by_side(arguments.rounds, arguments.repeats, arguments.package_batch)
+    side_by_side(arguments.rounds, arguments.repeats, arguments.package_batch, not arguments.no_package)
     if not arguments.no_atlas:
         whole_atlas(arguments.dataset, arguments.label, arguments.epochs)
 

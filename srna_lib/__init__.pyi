@@ -1,8 +1,11 @@
 """The face: what ``srna_lib`` offers by name, read by lazy_loader and by type checkers."""
 
+import typing
+
+import srna_lib.explain as _explain
 import srna_lib.plots as pl
 
-from . import data, datasets, evaluate, explain, explore, io, models, plots, report, stability
+from . import data, datasets, evaluate, explore, io, models, plots, report, stability
 from .data import make_task
 from .datasets import load
 from .evaluate import calibrate, compare, cross_validate, make_splits, score
@@ -10,6 +13,10 @@ from .io import read
 from .models import RECIPES, recipe
 from .stability import steps_to_flip
 
+if not typing.TYPE_CHECKING:
+    from . import explain
+
+explain: _explain._Verb  # a package that can be called
 __version__: str
 
 __all__ = [

@@ -22,6 +22,7 @@ from srna_lib.explain.other_methods import (
     linear_weights,
     mean_scores,
 )
+from srna_lib.models.network import DenseNetClassifier
 from srna_lib.models.preprocess import feature_names
 from srna_lib.models.recipes import recipe
 
@@ -74,8 +75,8 @@ def test_a_linear_model_has_weight_times_difference(data, linear, method, refere
 @pytest.mark.parametrize("reference", ["mean", "zero_counts"])
 def test_integrated_gradients_sum_to_the_difference_in_logits(data, network, reference):
     X, _ = data
-    start = deeplift.logits(network, deeplift.reference_input(network, X, reference=reference))
-    difference = deeplift.logits(network, deeplift.model_space(network, X)) - start
+    start = network[-1].logits(deeplift.reference_input(network, X, reference=reference).to_numpy())
+    difference = network[-1].logits(deeplift.model_space(network, X).to_numpy()) - start
     error = []
     for steps in (5, 300):
         found = integrated_gradients(network, X, reference=reference, steps=steps).sum(axis=2)
@@ -84,11 +85,22 @@ def test_integrated_gradients_sum_to_the_difference_in_logits(data, network, ref
     assert error[1] < error[0]
 
 
+@pytest.mark.parametrize("threshold", [0.9, 1.1])
+def test_integrated_gradients_stand_in_the_middle_of_each_step(threshold):
+    """relu(x - threshold) from 0 to 2: the slope is one in two of four steps, seen from their middle alone."""
+    network = DenseNetClassifier(hidden=(1,))
+    network.weights_ = [np.ones((1, 1), np.float32), np.array([-threshold], np.float32), np.ones((1, 2), np.float32)]
+    network.weights_.append(np.zeros(2, np.float32))
+    network.n_features_in_, network.classes_ = 1, np.array(["a", "b"])
+    found = integrated_gradients(Pipeline([("classifier", network)]), np.array([[2.0]]), steps=4)
+    assert found.tolist() == [[[1.0], [1.0]]]
+
+
 def test_without_biases_and_from_zero_gradient_times_input_is_exact(network, data):
     X, _ = data
     bare = recipe("dl_log", **SMALL)
     bare.steps = [*network.steps[:-1], ("classifier", _without_biases(network[-1]))]
-    logits = deeplift.logits(bare, deeplift.model_space(bare, X))
+    logits = bare[-1].logits(deeplift.model_space(bare, X).to_numpy())
     found = gradient_x_input(bare, X, reference="mean")
     np.testing.assert_allclose(found.sum(axis=2), logits, atol=1e-4 * np.abs(logits).max())
 
@@ -119,7 +131,7 @@ def test_the_reference_itself_gets_nothing(data, network):
 
 def test_gradients_refuse_forests_and_no_steps(data, forest, network):
     X, _ = data
-    with pytest.raises(InputError, match="RandomForestClassifier; expected a dense network"):
+    with pytest.raises(InputError, match="RandomForestClassifier; expected a Pipeline, dense network"):
         gradient_x_input(forest, X)
     with pytest.raises(InputError, match="steps=0"):
         integrated_gradients(network, X, steps=0)
@@ -133,10 +145,6 @@ def test_layers_of_two_classes_give_the_models_probabilities(data):
     outputs = model[:-1].transform(X) @ kernel + bias
     share = np.exp(outputs) / np.exp(outputs).sum(axis=1, keepdims=True)
     np.testing.assert_allclose(share, model.predict_proba(X), atol=1e-4)
-
-
-def test_layers_are_none_for_what_is_no_network(forest):
-    assert layers(forest[-1]) is None
 
 
 def test_mean_scores_are_d1_of_class_means(data, network):

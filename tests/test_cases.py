@@ -54,7 +54,7 @@ def test_explained_carries_the_calls_and_the_counts_of_the_library(found):
     X, _ = counts()
     name = found.table.index[3]
     shown = explained(found, name, reference="mean")
-    assert shown.title == f"{name}: {found.table.loc[name, 'y_true']}, called {found.table.loc[name, 'y_pred']}"
+    assert shown.title == f"{name}: {found.table.loc[name, 'y_true']}, predicted {found.table.loc[name, 'y_pred']}"
     assert shown.counts.equals(X.loc[name])
     assert list(shown.contributions.index) == ["a", "b", "c"]
 

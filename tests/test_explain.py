@@ -42,13 +42,13 @@ def test_d1_is_the_papers_formula():
                 [C[i, k, j] - np.mean([C[i, m, j] for m in range(4) if m != k]) for i in range(k, 30, 4)]
             )
     means = np.stack([C[y == k].mean(axis=0) for k in range(4)])
-    np.testing.assert_allclose(d1(means), paper)
+    np.testing.assert_allclose(d1(means, np.arange(4)), paper)
     np.testing.assert_allclose([d1(C, y)[y == k].mean(axis=0) for k in range(4)], paper)
 
 
 def test_d1_of_two_classes_is_the_difference():
     means = np.array([[[5.0, 1.0], [2.0, 1.0]], [[0.0, 3.0], [4.0, 1.0]]])
-    assert d1(means).tolist() == [[3, 0], [4, -2]]
+    assert d1(means, np.arange(2)).tolist() == [[3, 0], [4, -2]]
 
 
 def test_d1_ignores_what_all_outputs_share():
@@ -58,13 +58,9 @@ def test_d1_ignores_what_all_outputs_share():
     np.testing.assert_allclose(d1(C + shared, own), d1(C, own))
 
 
-def test_d1_refuses_one_output_and_classes_that_do_not_fit():
-    with pytest.raises(InputError, match=r"shape \(2, 1, 3\)"):
-        d1(np.zeros((2, 1, 3)))
-    with pytest.raises(InputError, match="do not fit"):
-        d1(np.zeros((2, 3, 3)), np.array([0, 3]))
-    with pytest.raises(InputError, match="do not fit"):
-        d1(np.zeros((4, 3, 3)))
+def test_d1_refuses_one_output():
+    with pytest.raises(InputError, match="at least two outputs"):
+        d1(np.zeros((2, 1, 3)), np.zeros(2, dtype=int))
 
 
 def test_class_scores_are_d1_of_every_samples_contributions(data, model):
@@ -155,9 +151,9 @@ def test_interval_covers_the_truth_about_as_often_as_it_says():
     rng = np.random.default_rng(0)
     hits = []
     for i in range(100):
-        found = ranking(toy(rng.normal(2.0, 1.0, (40, 1))), n_boot=300, level=0.9, seed=i).iloc[0]
+        found = ranking(toy(rng.normal(2.0, 1.0, (40, 1))), n_boot=300, seed=i).iloc[0]
         hits.append(found["ci_low"] <= 2 <= found["ci_high"])
-    assert 0.8 <= np.mean(hits) <= 0.97
+    assert 0.88 <= np.mean(hits) <= 0.99
 
 
 def test_one_study_has_no_interval():
@@ -170,9 +166,8 @@ def test_ranking_is_seeded_and_checks_its_parameters():
     scores = toy(np.random.default_rng(0).normal(size=(6, 4)))
     pd.testing.assert_frame_equal(ranking(scores, seed=3), ranking(scores, seed=3))
     assert not ranking(scores, seed=3).equals(ranking(scores, seed=4))
-    for bad in ({"n_boot": 1}, {"level": 1.0}, {"level": 0.0}):
-        with pytest.raises(InputError, match="expected at least 2 replicates"):
-            ranking(scores, **bad)
+    with pytest.raises(InputError, match="n_boot=1: expected at least 2 replicates"):
+        ranking(scores, n_boot=1)
 
 
 def two_classes() -> StudyScores:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import pytest
 from people import BOTH_HOMES, LINKED, people_atlas
 from scipy import stats
 
-from srna_lib.data.task import make_task
+from srna_lib.data import make_task, with_context
 from srna_lib.errors import InputError
-from srna_lib.evaluate import get_profile, make_splits
-from srna_lib.explain.other_methods import fold_weights, mark_sex_linked, sex_linked_enrichment
+from srna_lib.evaluate import build_recipe, fit_fold, get_profile, make_splits
+from srna_lib.explain.enrichment import sex_linked_enrichment
+from srna_lib.explain.other_methods import fold_weights, mark_sex_linked
+from srna_lib.models import feature_names
 
 SMOKE = get_profile("smoke")
 
@@ -37,6 +40,27 @@ def test_planted_mirnas_lead_and_point_to_women(weights):
     assert (weights["lowest"] <= weights["weight"]).all() and (weights["weight"] <= weights["highest"]).all()
 
 
+@pytest.mark.parametrize(("model", "within"), [("logistic", False), ("tissue_input", True)])
+def test_weights_are_per_standard_deviation_of_the_input(atlas, model, within):
+    """Of the input that the model sees: recipes that centre within data sets see the spread inside them."""
+    task = make_task(atlas, "sex")
+    split = make_splits(task, "patient_kfold", n_splits=3)[0]
+    found = fold_weights(task, atlas, model, [split], profile=SMOKE, context=("dataset_id",)).set_index("srna")[
+        "weight"
+    ]
+    seen = with_context(task, atlas, ("dataset_id",)) if within else task
+    fitted = fit_fold(seen, build_recipe(seen, model, seed=0, profile=SMOKE, by="dataset_id"), split.train)
+    inner = pd.DataFrame(
+        np.asarray(fitted[:-1].transform(seen.X.iloc[split.train])), columns=feature_names(fitted, seen.X)
+    )
+    studies = task.groups.iloc[split.train].to_numpy()
+    centre = inner.groupby(studies).transform("mean") if within else inner.mean()
+    deviation = ((inner - centre) ** 2).mean() ** 0.5
+    expected = (deviation * fitted[-1].coef_[0])[found.index]
+    np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-12)
+    assert not within or deviation[found.index].std() > 0.01  # else any spread would do
+
+
 def test_places(atlas):
     marks = mark_sex_linked(atlas.var)
     assert marks.loc["hsa-miR-21-5p", ["chrom", "linked"]].tolist() == ["chr17", ""]
@@ -52,7 +76,7 @@ def test_enrichment_is_hypergeometric_over_known_places():
     found = sex_linked_enrichment(table, tops=(4, 50))
     assert len(found) == 1
     row = found.iloc[0]
-    assert (row["linked"], row["of"], row["n"], row["expected"]) == (3, 3, 9, pytest.approx(4 * 3 / 9))
+    assert (row["linked"], row["n_linked"], row["n"], row["expected"]) == (3, 3, 9, pytest.approx(4 * 3 / 9))
     assert row["p_value"] == pytest.approx(stats.hypergeom.pmf(3, 9, 3, 4))
 
 

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import srna_lib
@@ -105,3 +106,16 @@ def test_the_face_loads_every_name_that_it_offers():
     for name in srna_lib.__all__:
         assert getattr(srna_lib, name) is not None
     assert srna_lib.pl is srna_lib.plots
+
+
+def test_explain_is_a_verb_and_a_package():
+    from sklearn.linear_model import LogisticRegression
+
+    from srna_lib.explain import contributions
+
+    X = np.array([[0.0, 1.0], [2.0, 0.0], [0.0, 3.0], [4.0, 0.0]])
+    model = LogisticRegression().fit(X, list("abab"))
+    for options in ({}, {"rule": "revealcancel", "reference": X[:1]}):
+        found, expected = srna_lib.explain(model, X, **options), contributions(model, X, **options)
+        assert np.array_equal(found.values, expected.values)
+    assert srna_lib.explain.contributions is contributions

@@ -15,12 +15,12 @@ from srna_lib.explain.rankings import (
     across_classes,
     agreement,
     agreement_matrix,
-    planted,
     precision_at_k,
     rank_average,
     ranks,
-    strongest_planted,
+    strongest_biomarkers,
     top_features,
+    true_biomarkers,
 )
 
 
@@ -174,15 +174,17 @@ def test_precision_refuses_an_empty_truth_and_list():
 def test_planted_biomarkers_of_a_simulated_and_of_a_real_atlas():
     atlas = simulate_atlas(n_samples=240, n_studies=20)
     truth = atlas.uns["srna"]["truth"]
-    assert planted(atlas, "sex") == set(truth[truth["task"] == "sex"]["srna"])
-    assert len(planted(atlas)) > 100
-    assert planted(atlas, "age_2") == planted(atlas, "age_4") == set(truth[truth["task"] == "age"]["srna"])
-    assert planted(atlas, "eye_colour") == set()
-    best = strongest_planted(atlas, "tissue_group", ["brain", "liver"], 2)
+    assert true_biomarkers(atlas, "sex") == set(truth[truth["task"] == "sex"]["srna"])
+    assert len(true_biomarkers(atlas)) > 100
+    assert (
+        true_biomarkers(atlas, "age_2") == true_biomarkers(atlas, "age_4") == set(truth[truth["task"] == "age"]["srna"])
+    )
+    assert true_biomarkers(atlas, "eye_colour") == set()
+    best = strongest_biomarkers(atlas, "tissue_group", ["brain", "liver"], 2)
     assert list(best["list"]) == ["brain", "brain", "liver", "liver"]
     brain = truth[(truth["task"] == "tissue_group") & (truth["label"] == "brain") & (truth["direction"] > 0)]
     effect = brain.set_index("srna")["log2_effect"]
     assert effect[best["mirna"][:2]].min() == effect.nlargest(2).min()
     del atlas.uns["srna"]["truth"]
-    assert planted(atlas) == set()
-    assert strongest_planted(atlas, "tissue_group", ["brain"]).empty
+    assert true_biomarkers(atlas) == set()
+    assert strongest_biomarkers(atlas, "tissue_group", ["brain"]).empty

@@ -1,4 +1,4 @@
-"""Sets of sRNAs: from the names' table, from public files, from GMT files, and in the names of an atlas."""
+"""Sets of sRNAs: from the names' table, from public files, and in the names of an atlas."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import srna_lib
 from srna_lib.data.mirna_names import mirna_table
 from srna_lib.datasets import registry
 from srna_lib.errors import InputError
 from srna_lib.explain import enrichment
-from srna_lib.explain.enrichment import as_sets, load_sets, measured, read_gmt, stem_loops
+from srna_lib.explain.enrichment import as_sets, load_sets, measured, stem_loops
 
 TABLE = mirna_table()
 MATURE = sorted(TABLE.loc[TABLE["kind"] == "mature", "name"])
@@ -111,106 +112,6 @@ def test_an_atlas_without_any_known_name_has_no_sets():
 def test_bad_arguments_are_named():
     with pytest.raises(InputError, match=r"'families': expected one of family, cluster, tissue, disease\."):
         load_sets(pd.DataFrame(index=["hsa-miR-21-5p"]), ["families"])
-    with pytest.raises(InputError, match=r"per='arm': expected one of feature, stem-loop\."):
-        as_sets({}, per="arm")
-
-
-# ---- GMT
-
-
-TEXT = st.text(st.characters(exclude_categories=("C", "Z"), exclude_characters="\t\n\r"), min_size=1, max_size=8)
-SETS = st.dictionaries(TEXT, st.tuples(TEXT, st.lists(TEXT, min_size=1, max_size=6)), min_size=1, max_size=6)
-
-
-@given(SETS, st.sampled_from(["\n", "\r\n"]), st.booleans(), st.integers(0, 3), st.booleans())
-def test_what_is_written_is_read(tmp_path_factory, content, newline, blank, tail, mark):
-    lines = ["\t".join([name, title, *names, *[""] * tail]) for name, (title, names) in content.items()]
-    text = (newline * (1 + blank)).join(lines) + newline * blank
-    path = tmp_path_factory.getbasetemp() / "own.gmt"
-    path.write_bytes(text.encode("utf-8-sig" if mark else "utf-8"))
-    table = read_gmt(path)
-    read = {name: list(rows["member"]) for name, rows in table.groupby("set", sort=False)}
-    assert read == {name: list(dict.fromkeys(names)) for name, (_, names) in content.items()}
-    assert dict(zip(table["set"], table["title"], strict=True)) == {n: t for n, (t, _) in content.items()}
-    assert set(table["collection"]) == {"own"}
-
-
-BAD = {
-    "one field": ("a\tb\tc\nname\n", "line 2: found 1 field ('name') and no member"),
-    "no member": ("name\tdescription\n", "line 1: found 2 fields ('name\\tdescription') and no member"),
-    "only empty members": ("name\tdescription\t\t \t\n", "line 1: found 5 fields"),
-    "commas": (
-        "a\tb\tc\n\nname,description,hsa-miR-21-5p\n",
-        "line 3: found 1 field ('name,description,hsa-miR-21-5p')",
-    ),
-    "no name": ("\tdescription\thsa-miR-21-5p\n", "line 1: found no name"),
-    "twice": ("a\t\tx\nb\t\tx\na\t\ty\n", "line 3: found the set 'a' again, first in line 1"),
-    "empty": ("", "found no set"),
-    "blank": ("\n \n\t\n", "found no set"),
-    "zero byte": ("a\tb\tc\nname\td\tm\0\n", "line 2: found a zero byte"),
-    "latin-1": (b"a\tb\tc\nd\t\xfcber\tx\n", "line 2: found the byte 0xfc"),
-    "UTF-16": ("a\tb\tc\n".encode("utf-16"), "line 1: found the byte 0xff"),
-}
-
-
-@pytest.mark.parametrize("case", BAD)
-def test_a_bad_gmt_file_is_one_sentence(case, tmp_path):
-    content, message = BAD[case]
-    path = tmp_path / "bad.gmt"
-    path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    with pytest.raises(InputError) as caught:
-        read_gmt(path)
-    text = str(caught.value)
-    assert text.startswith(str(path)) and message in text and "expected" in text
-    assert text.endswith(".") and "\n" not in text
-
-
-def test_a_missing_gmt_file_and_a_folder(tmp_path):
-    with pytest.raises(InputError, match=r"there is no such file; expected sets of sRNAs"):
-        read_gmt(tmp_path / "none.gmt")
-    with pytest.raises(InputError, match="it cannot be read"):
-        read_gmt(tmp_path)
-
-
-@given(st.binary(max_size=80))
-def test_no_bytes_make_the_reader_fail_otherwise(tmp_path_factory, data):
-    path = tmp_path_factory.getbasetemp() / "noise.gmt"
-    path.write_bytes(data)
-    try:
-        table = read_gmt(path)
-    except InputError as error:
-        assert str(path) in str(error)
-    else:
-        assert len(table) and (table[["set", "member"]] != "").all(axis=None)
-
-
-def test_gmt_sets_join_the_others(tmp_path):
-    path = tmp_path / "mine.gmt"
-    path.write_text("one\tmy set\thsa-miR-21-5p\thsa-miR-155-5p\ntwo\t\thsa-miR-9-5p\n")
-    var = pd.DataFrame(index=["hsa-miR-21-5p", "hsa-miR-155-5p"])
-    table = load_sets(var, ["family"], gmt=[path])
-    mine = table[table["collection"] == "mine"]
-    assert (
-        members(mine, "one") == set(var.index) and set(mine["title"]) == {"my set"} and set(mine["per"]) == {"feature"}
-    )
-    with pytest.raises(InputError, match=r"there are sets of the name 'mine' already; expected another file name\."):
-        load_sets(var, [], gmt=[path, path])
-    genes = tmp_path / "genes.gmt"
-    genes.write_text("p53\t\tTP53\tMDM2\n")
-    with pytest.raises(
-        InputError, match=r"none of the 2 members .* 2 measured sRNAs \(first: 'TP53' against 'hsa-miR-21-5p'\)"
-    ):
-        load_sets(var, [], gmt=[genes])
-
-
-def test_a_gmt_of_stem_loops_counts_stem_loops(tmp_path):
-    path = tmp_path / "loops.gmt"
-    path.write_text("one\t\thsa-mir-21\thsa-mir-155\n")
-    assert set(read_gmt(path)["per"]) == {"stem-loop"}
-    assert members(measured(read_gmt(path), ["hsa-miR-21-5p", "hsa-miR-21-3p"]), "one") == {
-        "hsa-miR-21-5p",
-        "hsa-miR-21-3p",
-    }
 
 
 # ---- the public files
@@ -226,7 +127,7 @@ def annotation(mirror, tmp_path_factory):
 
 
 def test_tissue_sets_are_those_of_the_source(annotation):
-    table = enrichment.tissue_sets()
+    table = enrichment._tissues(annotation[2])
     assert (len(table), table["set"].nunique()) == (440, 22)
     assert table["set"].value_counts()[["brain", "muscle", "thyroid"]].to_dict() == {
         "brain": 92,
@@ -237,16 +138,16 @@ def test_tissue_sets_are_those_of_the_source(annotation):
 
 
 def test_disease_sets_are_those_of_the_source(annotation):
-    table = enrichment.disease_sets()
+    table = enrichment._diseases(annotation[3])
     assert (len(table), table["member"].nunique(), table["set"].nunique()) == (5618, 574, 243)
     assert (table["set"] == "MIM114480").sum() == 266 and set(table["per"]) == {"stem-loop"}
 
 
 def test_the_larger_diseases_have_a_title(annotation):
-    table = enrichment.disease_sets()
+    table = enrichment._diseases(annotation[3])
     titles = table.drop_duplicates("set").set_index("set")["title"]
     assert titles["MIM114480"] == "breast cancer" and titles["MIM181500"] == "schizophrenia"
-    named = pd.read_csv(Path(enrichment.__file__).parent / "resources" / "disease_names.tsv", sep="\t", comment="#")
+    named = pd.read_csv(Path(srna_lib.__file__).parent / "resources" / "disease_names.tsv", sep="\t", comment="#")
     assert set(named["disease"]) <= set(titles.index) and not named.duplicated("disease").any()
     assert not named.duplicated("title").any() and (titles[named["disease"]] == named["title"].to_numpy()).all()
     assert (table["title"] != "").mean() > 0.8
@@ -254,7 +155,7 @@ def test_the_larger_diseases_have_a_title(annotation):
 
 def test_few_names_of_the_diseases_are_lost(annotation):
     """Against every mature miRNA, only names that miRBase has withdrawn or that never were names find nothing."""
-    table = enrichment.disease_sets()
+    table = enrichment._diseases(annotation[3])
     lost = table[~table["member"].isin(measured(table, MATURE)["member"])]
     assert set(lost["member"]) == {
         "hsa-miR-1280", "hsa-miR-720", "hsa-miR-189", "hsa-miR-124a-2", "hsa-miR-124a-3", "hsa-miR-192-2",
@@ -308,6 +209,6 @@ def test_the_sets_of_a_real_atlas(annotation, mirome):
 def test_tissue_sets_meet_an_atlas_of_stem_loops(annotation):
     """Mature miRNAs stand for their stem-loops where nothing else is measured, as in TCGA."""
     loops = list(TABLE.loc[(TABLE["kind"] == "stem-loop") & (TABLE["release"] == "21"), "name"])
-    table = measured(enrichment.tissue_sets(), loops)
+    table = measured(enrichment._tissues(annotation[2]), loops)
     assert table["member"].nunique() > 0.95 * 257
     assert {"hsa-mir-133a-1", "hsa-mir-133a-2"} <= members(table, "muscle")

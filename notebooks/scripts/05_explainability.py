@@ -238,7 +238,7 @@ overall = {name: explain.across_classes(scores) for name, scores in methods.item
 whole = [explain.across_classes(scores).to_frame().T for scores in by_seed.values()]
 overall["DeepLIFT, ranks averaged"] = explain.rank_average(whole).loc["score"]
 counted_all = plots.caption(n_samples, n_studies, extra="an sRNA counts by its largest score in any class")
-true = explain.planted(atlas, label) & set(task.X.columns)
+true = explain.true_biomarkers(atlas, label) & set(task.X.columns)
 chance = len(true) / task.X.shape[1]
 every = [("DeepLIFT, one network", scores.loc["score"]) for scores in whole] + list(overall.items())[1:]
 rows = [(method, explain.precision_at_k(scores, true)) for method, scores in every if true]
@@ -309,7 +309,7 @@ say(
 # %%
 by_empty = [explain.class_scores(m, task.X, task.y, reference="zero_counts") for m in networks.values()]
 known = explain.markers().query("list in @task.classes")
-known = explain.strongest_planted(atlas, label, task.classes) if known.empty else known
+known = explain.strongest_biomarkers(atlas, label, task.classes) if known.empty else known
 stories, places = {"training mean": average, "zero counts": explain.rank_average(by_empty)}, pd.DataFrame()
 if len(known):
     found = {n: explain.list_ranks(s, known, measured_names=task.X.columns) for n, s in stories.items()}

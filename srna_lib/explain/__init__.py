@@ -1,16 +1,29 @@
 """Door of explain: DeepLIFT, baseline methods, rankings, gaps, sets."""
 
-from srna_lib.explain.deeplift import RULES, class_means, contributions, model_space, reference_input
+import sys
+from types import ModuleType
+from typing import Any
+
+from srna_lib.explain.deeplift import (
+    RULES,
+    Contributions,
+    class_means,
+    contributions,
+    model_space,
+    reference_input,
+)
 from srna_lib.explain.enrichment import (
     COLLECTIONS,
     compare_lists,
     list_ranks,
     load_sets,
     markers,
+    over_representation,
     over_representation_by_class,
     paper_lists,
+    sex_linked_enrichment,
 )
-from srna_lib.explain.faithfulness import ORDERS, gap_tables, global_importance
+from srna_lib.explain.faithfulness import ORDERS, gap_tables, global_importance, prediction_gap
 from srna_lib.explain.original import OracleTask, available, run_tasks
 from srna_lib.explain.other_methods import (
     fold_weights,
@@ -20,18 +33,47 @@ from srna_lib.explain.other_methods import (
     integrated_gradients,
     linear_weights,
     mean_scores,
-    sex_linked_enrichment,
 )
 from srna_lib.explain.rankings import (
     TOP,
     across_classes,
     agreement,
     agreement_matrix,
-    planted,
     precision_at_k,
     rank_average,
-    strongest_planted,
+    strongest_biomarkers,
     top_features,
+    true_biomarkers,
 )
 from srna_lib.explain.scores import class_scores, d1, expression, overall_ranking, ranking, study_scores
 from srna_lib.explain.single_samples import HeldOut, held_out, steps_between
+
+
+class _Verb(ModuleType):
+    """The package itself is a verb: ``srna.explain(model, X)``."""
+
+    def __call__(self, model: Any, X: Any, **options: Any) -> Contributions:
+        """Contribution of every feature to every output for every sample, by DeepLIFT.
+
+        Parameters
+        ----------
+        model, X, **options
+            As in `contributions`.
+
+        Returns
+        -------
+        Contributions
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> import srna_lib as srna
+        >>> X = pd.DataFrame([[90, 10], [80, 20], [10, 90], [20, 80]], columns=["miR-a", "miR-b"])
+        >>> model = srna.recipe("logistic").fit(X, ["brain", "brain", "liver", "liver"])
+        >>> srna.explain(model, X).of_sample(0).shape
+        (1, 2)
+        """
+        return contributions(model, X, **options)
+
+
+sys.modules[__name__].__class__ = _Verb

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from scipy.special import softmax
 
 from srna_lib.errors import InputError
 from srna_lib.explain.other_methods import layers
@@ -20,19 +21,7 @@ ORDERS = ("PGI", "random", "PGU")
 
 
 class Gap(NamedTuple):
-    """Prediction gap of one order of masking.
-
-    Attributes
-    ----------
-    value : float
-        Per cent, 0 to 100: mean over classes.
-    per_class : Series, shape (n_classes,)
-        Per cent, mean over the class's correctly classified samples.
-    curve : DataFrame
-        ``share_masked`` (0 to 1) and ``gap`` (0 to 1, mean over classes) step by step.
-    n_samples : int
-        Correctly classified samples, which alone are counted.
-    """
+    """Gap in per cent (mean over classes), per class, as curve (``share_masked, gap``), and correct samples counted."""
 
     value: float
     per_class: pd.Series
@@ -41,13 +30,7 @@ class Gap(NamedTuple):
 
 
 def prediction_gap(
-    classifier: Any,
-    values: Any,
-    y: Iterable[str],
-    order: np.ndarray,
-    *,
-    reference: Any,
-    step: int = 10,
+    classifier: Any, values: Any, y: Iterable[str], order: np.ndarray, *, reference: Any, step: int = 10
 ) -> Gap:
     """Mask features in a given order and measure what is lost of the true class's probability.
 
@@ -57,9 +40,8 @@ def prediction_gap(
 
     Parameters
     ----------
-    classifier : estimator
-        Fitted, with ``predict_proba`` and ``classes_``: the last step of a recipe. Dense networks and logistic
-        regressions are updated from step to step, which is fast; others predict anew.
+    classifier : DenseNetClassifier or LogisticRegression
+        Fitted: the last step of a recipe.
     values : array, shape (n_samples, n_features)
         Model input (`deeplift.model_space`).
     y : iterable of str, shape (n_samples,)
@@ -74,11 +56,16 @@ def prediction_gap(
     Returns
     -------
     Gap
+        Over correctly classified samples.
 
-    Raises
-    ------
-    InputError
-        Shapes that do not fit, an order that is no permutation, or no correctly classified sample.
+    Examples
+    --------
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> X = np.array([[0.0, 1.0], [2.0, 1.0], [0.0, 3.0], [4.0, 3.0]])
+    >>> y = ["a", "b", "a", "b"]
+    >>> gap = prediction_gap(LogisticRegression().fit(X, y), X, y, np.array([0, 1]), reference=X.mean(axis=0), step=1)
+    >>> gap.value > 10
+    True
     """
     M = np.asarray(values, dtype=np.float32)
     R = np.broadcast_to(np.atleast_2d(np.asarray(reference, dtype=np.float32)), M.shape)
@@ -112,66 +99,30 @@ def prediction_gap(
     return Gap(float(by_class.mean()), by_class, pd.DataFrame({"share_masked": shares, "gap": curve}), len(M))
 
 
-def gap_table(
+def gap_tables(
     classifier: Any,
     values: Any,
     y: Iterable[str],
-    scores: np.ndarray,
+    scores: Mapping[str, np.ndarray],
     *,
     reference: Any,
     step: int = 10,
     n_random: int = 3,
     seed: int = 0,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """PGI, PGU and the random control of one method's scores.
+    """Prediction gaps of several methods, side by side with random orders.
 
     Parameters
     ----------
     classifier, values, y, reference, step
         As in `prediction_gap`.
-    scores : array, shape (n_features,) or (n_samples, n_features)
-        Importance; its size decides, not its sign. One ranking for all samples (global), or one for each (local).
+    scores : mapping of str to array, shape (n_features,) or (n_samples, n_features)
+        Method -> importance; its size decides, not its sign. One ranking for all samples (global), or one for each
+        (local).
     n_random : int, default 3
-        Random orders whose gaps are averaged; 0 leaves the control out.
+        Random orders whose gaps are averaged.
     seed : int, default 0
         Of the random orders.
-
-    Returns
-    -------
-    gaps : DataFrame, one row per order and class
-        ``order, class, gap`` in per cent; ``class`` is empty in the row with the mean over classes.
-    curves : DataFrame
-        ``order, share_masked, gap``.
-    """
-    y = list(y)
-    size = np.abs(np.asarray(scores, dtype=float))
-    rng = np.random.default_rng(seed)
-    orders = {"PGI": [np.argsort(-size, axis=-1, kind="stable")], "PGU": [np.argsort(size, axis=-1, kind="stable")]}
-    orders["random"] = [rng.permutation(size.shape[-1]) for _ in range(n_random)]
-    rows, curves = [], []
-    for name in (o for o in ORDERS if orders[o]):
-        found = [prediction_gap(classifier, values, y, o, reference=reference, step=step) for o in orders[name]]
-        per_class = pd.concat([g.per_class for g in found], axis=1).mean(axis=1)
-        rows.append({"order": name, "class": "", "gap": per_class.mean()})
-        rows += [{"order": name, "class": c, "gap": v} for c, v in per_class.items()]
-        curve = pd.concat([g.curve for g in found]).groupby("share_masked", as_index=False).mean()
-        curves.append(curve.assign(order=name))
-    return pd.DataFrame(rows), pd.concat(curves)
-
-
-def gap_tables(
-    classifier: Any, values: Any, y: Iterable[str], scores: Mapping[str, np.ndarray], **options: Any
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Prediction gaps of several methods, side by side.
-
-    Parameters
-    ----------
-    classifier, values, y
-        As in `prediction_gap`.
-    scores : mapping of str to array
-        Method -> scores as in `gap_table`.
-    **options
-        ``reference`` and others of `gap_table`.
 
     Returns
     -------
@@ -180,37 +131,31 @@ def gap_tables(
     curves : DataFrame
         ``method, order, share_masked, gap``.
     """
-    y, n_random = list(y), options.pop("n_random", 3)
-    tables: list[pd.Series] = []
-    curves: list[pd.DataFrame] = []
-    for name, s in scores.items():
-        # random orders know nothing of the method: drawn once, for the first
-        table, curve = gap_table(classifier, values, y, s, n_random=0 if tables else n_random, **options)
-        tables.append(table[table["class"] == ""].set_index("order")["gap"].rename(name))
-        if len(tables) > 1:
-            tables[-1]["random"] = tables[0]["random"]
-            curve = pd.concat([curve, curves[0][curves[0]["order"] == "random"]])
-        curves.append(curve.assign(method=name))
-    gaps = pd.DataFrame(tables)[list(ORDERS)].rename_axis(index="method", columns=None)
+    if n_random < 1:
+        raise InputError(f"n_random={n_random}: expected at least one random order to compare with.")
+    y, rng = list(y), np.random.default_rng(seed)
+
+    def mean_gap(orders: list[np.ndarray]) -> tuple[float, pd.DataFrame]:
+        gaps = [prediction_gap(classifier, values, y, o, reference=reference, step=step) for o in orders]
+        curve = pd.concat([g.curve for g in gaps]).groupby("share_masked", as_index=False).mean()
+        return pd.concat([g.per_class for g in gaps], axis=1).mean(axis=1).mean(), curve
+
+    random = mean_gap([rng.permutation(np.shape(values)[1]) for _ in range(n_random)])
+    rows, curves = {}, []
+    for method, score in scores.items():
+        size = np.abs(np.asarray(score, dtype=float))
+        first, last = (mean_gap([np.argsort(sign * size, axis=-1, kind="stable")]) for sign in (-1, 1))
+        found = dict(zip(ORDERS, (first, random, last), strict=True))
+        rows[method] = {order: value for order, (value, _) in found.items()}
+        curves += [curve.assign(order=order, method=method) for order, (_, curve) in found.items()]
+    table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("method")
     for order in ("PGI", "PGU"):
-        gaps[f"{order} / random"] = gaps[order] / gaps["random"]
-    return gaps, pd.concat(curves, ignore_index=True)
+        table[f"{order} / random"] = table[order] / table["random"]
+    return table, pd.concat(curves, ignore_index=True)
 
 
 def global_importance(local: np.ndarray, y: Iterable[str]) -> np.ndarray:
-    """One ranking for all samples: sizes brought to norm 1 in each sample, averaged in classes, then over classes.
-
-    Parameters
-    ----------
-    local : array, shape (n_samples, n_features)
-        Contributions to the true class.
-    y : iterable of str, shape (n_samples,)
-        Class of each sample.
-
-    Returns
-    -------
-    array, shape (n_features,)
-    """
+    """One ranking for all samples: sizes brought to norm 1 in each sample, averaged in classes, then over classes."""
     size = np.abs(np.asarray(local, dtype=float))
     norm = np.sqrt((size**2).sum(axis=1, keepdims=True))
     size = np.divide(size, norm, out=np.zeros_like(size), where=norm > 0)
@@ -219,34 +164,16 @@ def global_importance(local: np.ndarray, y: Iterable[str]) -> np.ndarray:
 
 def _masked(classifier: Any, M: np.ndarray, R: np.ndarray, order: np.ndarray, step: int) -> Any:
     """After each step: how many features are masked, and the probabilities, shape (n_samples, n_classes)."""
-    stack = layers(classifier)
-    n_features = M.shape[1]
-    delta = M - R
-    current = M.copy()
-    level = M @ stack[0][0] + stack[0][1] if stack else None
-    for at in range(0, n_features, step):
+    (kernel, bias), *rest = layers(classifier)
+    delta, level = M - R, M @ kernel + bias
+    for at in range(0, M.shape[1], step):
         block = order[..., at : at + step]
-        if stack is None:
-            if block.ndim == 1:
-                current[:, block] = R[:, block]
-            else:
-                np.put_along_axis(current, block, np.take_along_axis(R, block, axis=1), axis=1)
-            yield at + block.shape[-1], classifier.predict_proba(current)
-            continue
         # only the masked features change the first layer's sum
         if block.ndim == 1:
-            level = level - delta[:, block] @ stack[0][0][block]
+            level = level - delta[:, block] @ kernel[block]
         else:
-            level = level - (np.take_along_axis(delta, block, axis=1)[:, None, :] @ stack[0][0][block])[:, 0]
-        yield at + block.shape[-1], _softmax(_forward(level, stack[1:]))
-
-
-def _forward(level: np.ndarray, rest: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
-    for kernel, bias in rest:
-        level = np.maximum(level, 0) @ kernel + bias
-    return level
-
-
-def _softmax(logits: np.ndarray) -> np.ndarray:
-    exps = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
-    return exps / exps.sum(axis=1, keepdims=True)
+            level = level - (np.take_along_axis(delta, block, axis=1)[:, None, :] @ kernel[block])[:, 0]
+        behind = level
+        for next_kernel, next_bias in rest:
+            behind = np.maximum(behind, 0) @ next_kernel + next_bias
+        yield at + block.shape[-1], softmax(behind.astype(np.float64), axis=1)

@@ -1,30 +1,32 @@
-"""The original `deeplift` package as an oracle for `srna_lib.deeplift`, in a process of its own."""
+"""The authors' `deeplift` package as the judge of ours, in a process of its own: ``python -P original.py FOLDER``.
+
+The package was written for TensorFlow 1; it works on TensorFlow 2 when what it imports as ``tensorflow`` is
+``tensorflow.compat.v1``. That holds for a whole process, so the worker ends with its tasks and imports no srna_lib.
+"""
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
-import json
 import os
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import h5py
 import numpy as np
 
-from srna_lib.errors import InputError
-from srna_lib.explain.deeplift import ACTIVATIONS, RULES, Dense, Layer, Network, Scale, forward, read_network
-from srna_lib.explain.worker import MISSING
+if __name__ != "__main__":  # the worker has no need of them
+    from srna_lib.errors import InputError
+    from srna_lib.explain.deeplift import read_network
 
-WORKER = Path(__file__).with_name("worker.py")
-PYTHON = "SRNA_ORACLE_PYTHON"
-ADVICE = f"install it here, or name in {PYTHON} a Python that has tensorflow and deeplift"
+PACKAGES = ("deeplift", "tensorflow")
 
 
 class OracleTask(NamedTuple):
-    """One task for the original package; see `reference_contributions`."""
+    """One task: network (or linear model), samples and reference in model space (default: zeros), and how."""
 
     model: Any
     X: Any
@@ -35,212 +37,100 @@ class OracleTask(NamedTuple):
 
 
 class Oracle(NamedTuple):
-    """What the original package gives.
-
-    Attributes
-    ----------
-    values : array, shape (n_samples, n_outputs, n_features), float32
-        Contributions to logits.
-    seconds, cpu_seconds : array, shape (repeats,)
-        Time of the package's calls, one per output, its model built beforehand: on the clock, and of all threads.
-    versions : list of str
-        Of deeplift and TensorFlow.
-    """
+    """Contributions (n_samples, n_outputs, n_features), seconds of each repeat (clock, processor), versions."""
 
     values: np.ndarray
     seconds: np.ndarray
     cpu_seconds: np.ndarray
-    versions: list[str]
+    versions: np.ndarray
 
 
 def available() -> bool:
-    """Whether the original package and TensorFlow are there.
-
-    Returns
-    -------
-    bool
-    """
-    names = ("tensorflow", "deeplift")
-    if _python() == sys.executable:
-        return all(importlib.util.find_spec(name) for name in names)
-    check = f"import importlib.util as u, sys; sys.exit(not all(u.find_spec(n) for n in {names}))"
-    return _start([_python(), "-P", "-c", check], timeout=None).returncode == 0
-
-
-def reference_contributions(
-    model: Any,
-    X: Any,
-    *,
-    reference: Any = None,
-    rule: str = "rescale",
-    batch_size: int = 200,
-    repeats: int = 1,
-    timeout: float = 1800.0,
-) -> Oracle:
-    """Contributions to all logits by the original `deeplift` package.
-
-    Parameters
-    ----------
-    model : list of array, DenseNetClassifier, LogisticRegression or keras.Sequential
-        A list holds kernel and bias of each dense layer, with ReLU between. Dense, BatchNormalization and ReLU, sigmoid
-        or tanh are what the package knows of what `deeplift.contributions` takes.
-    X : array, shape (n_samples, n_features)
-        Model input (`deeplift.model_space` gives that of a pipeline).
-    reference : array, shape (n_features,) or (1, n_features), optional
-        Model input to compare with; zeros by default.
-    rule : str, default "rescale"
-        Or ``revealcancel``.
-    batch_size : int, default 200
-        Samples per run of the package's TensorFlow session.
-    repeats : int, default 1
-        Times that everything is computed, for timing.
-    timeout : float, default 1800
-        Seconds after which the process is ended.
-
-    Returns
-    -------
-    Oracle
-
-    Raises
-    ------
-    InputError
-        TensorFlow or the package is missing, or the network has a layer that it does not know.
-    RuntimeError
-        The package failed (the end of what it printed is in the message) or took longer than `timeout`.
-
-    References
-    ----------
-    Shrikumar, Greenside, Kundaje 2017, arXiv:1704.02685; github.com/kundajelab/deeplift.
-    """
-    return run_tasks([OracleTask(model, X, reference, rule, batch_size, repeats)], timeout=timeout)[0]
+    """Whether the original package and TensorFlow are installed."""
+    return all(importlib.util.find_spec(name) for name in PACKAGES)
 
 
 def run_tasks(tasks: list[OracleTask], *, timeout: float = 1800.0) -> list[Oracle]:
-    """Several tasks in one process: starting TensorFlow takes longer than most of them.
-
-    Parameters
-    ----------
-    tasks : list of OracleTask
-        As the parameters of `reference_contributions`.
-    timeout : float, default 1800
-        Seconds for all of them.
-
-    Returns
-    -------
-    list of Oracle
-        In the order of `tasks`.
-
-    Raises
-    ------
-    InputError, RuntimeError
-        As `reference_contributions`.
-    """
-    with tempfile.TemporaryDirectory() as name:
-        places = [Path(name) / f"task_{i:04d}" for i in range(len(tasks))]
-        for task, place in zip(tasks, places, strict=True):
-            _write_task(task, place)
-        try:
-            done = _start([_python(), "-P", str(WORKER), name], timeout)
-        except subprocess.TimeoutExpired as error:
-            raise RuntimeError(
-                f"the original deeplift package had not finished {len(tasks)} tasks after {timeout:.0f} seconds."
-            ) from error
-        if done.returncode == MISSING:
-            raise InputError(
-                f"the original deeplift package needs {done.stderr.split()[-1]!r}, which is missing: {ADVICE}."
-            )
+    """Contributions to all logits by the original package; all tasks in one process, as TensorFlow starts slowly."""
+    if not available():
+        raise InputError("the original deeplift package is not here: install deeplift and tensorflow.")
+    with tempfile.TemporaryDirectory() as folder:
+        for i, task in enumerate(tasks):
+            np.savez(Path(folder) / f"task_{i:04d}.npz", **_arrays(task))
+        command = [sys.executable, "-P", __file__, folder]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
         if done.returncode:
             raise RuntimeError(f"the original deeplift package failed:\n{done.stderr[-2000:]}")
-        return [_read_result(place) for place in places]
+        answers = [np.load(Path(folder) / f"done_{i:04d}.npz") for i in range(len(tasks))]
+        return [Oracle(*(answer[field] for field in Oracle._fields)) for answer in answers]
 
 
-def _start(command: list[str], timeout: float | None) -> subprocess.CompletedProcess[str]:
-    try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
-    except OSError as error:
-        raise InputError(
-            f"{PYTHON} is {command[0]!r}, which cannot be started ({error.strerror}); expected a Python interpreter."
-        ) from error
+def _arrays(task: OracleTask) -> dict[str, Any]:
+    """What the worker needs of a task."""
+    layers = read_network(task.model).layers
+    start = np.zeros(len(layers[0].kernel)) if task.reference is None else np.ravel(task.reference)
+    samples = {"X": np.asarray(task.X, np.float32), "reference": start.astype(np.float32)}
+    weights = {f"{kind}_{i:02d}": getattr(e, kind) for i, e in enumerate(layers) for kind in ("kernel", "bias")}
+    return {**task._asdict(), **weights, **samples, "model": ""}
 
 
-def _write_task(task: OracleTask, place: Path) -> None:
-    if task.rule not in RULES:
-        raise InputError(f"unknown rule {task.rule!r}: expected one of {', '.join(RULES)}.")
-    network = _from_weights(task.model) if isinstance(task.model, list) else read_network(task.model)
-    X = np.asarray(task.X, dtype=np.float32)
-    start = np.zeros(network.n_features) if task.reference is None else np.asarray(task.reference)
-    start = start.reshape(1, -1).astype(np.float32)
-    if X.ndim != 2 or X.shape[1] != network.n_features or start.shape[1] != network.n_features:
-        raise InputError(
-            f"X has the shape {X.shape} and the reference {start.shape}; expected {network.n_features} features."
-        )
-    place.mkdir()
-    _write_model(network, place / "model.h5")
-    np.savez(
-        place / "task.npz",
-        X=forward(network.front, X),
-        reference=forward(network.front, start)[0],
-        rule=task.rule,
-        batch_size=task.batch_size,
-        repeats=task.repeats,
-        n_outputs=len(network.classes),
-    )
+# ---- the worker
 
 
-def _read_result(place: Path) -> Oracle:
-    with np.load(place / "done.npz") as result:
-        return Oracle(result["values"], result["seconds"], result["cpu_seconds"], result["versions"].tolist())
+def _work(folder: Path) -> None:
+    """Answer every task in a folder."""
+    tensorflow, deeplift = _import_original()
+    versions = np.array([f"{name} {importlib.metadata.version(name)}" for name in PACKAGES])
+    for path in sorted(folder.glob("task_*.npz")):
+        deeplift.util._SESS = None  # kept for ever otherwise; each call adds to its graph and makes the next one slower
+        with tensorflow.Graph().as_default(), np.load(path) as task:
+            answer = _contributions(dict(task), deeplift)
+        np.savez(path.with_name(path.name.replace("task", "done")), versions=versions, **answer)
 
 
-def _python() -> str:
-    return os.environ.get(PYTHON) or sys.executable
+def _contributions(task: dict[str, Any], deeplift: Any) -> dict[str, Any]:
+    """Contributions and the time of the package's calls, one per output, the model built beforehand."""
+    kernels = [task[k] for k in sorted(task) if k.startswith("kernel")]
+    biases = [task[k] for k in sorted(task) if k.startswith("bias")]
+    layers: list[tuple[str, dict[str, Any]]] = [("InputLayer", {"batch_input_shape": [None, len(kernels[0])]})]
+    for kernel, bias in zip(kernels, biases, strict=True):
+        layers += [
+            ("Dense", {"activation": "linear", "weights": [kernel, bias]}),
+            ("Activation", {"activation": "relu"}),
+        ]
+    layers[-1] = ("Activation", {"activation": "softmax" if len(biases[-1]) > 1 else "sigmoid"})  # explained: before it
+    config = [{"class_name": kind, "config": c | {"name": f"layer_{i}"}} for i, (kind, c) in enumerate(layers)]
+    rules = deeplift.layers.NonlinearMxtsMode
+    mode = {"rescale": rules.Rescale, "revealcancel": rules.RevealCancel}[str(task["rule"])]
+    convert = deeplift.conversion.kerasapi_conversion.convert_sequential_model
+    model = convert(config, nonlinear_mxts_mode=mode, verbose=False)
+    scores = model.get_target_contribs_func(find_scores_layer_idx=0, target_layer_idx=-2)
+    given = {"input_data_list": [task["X"]], "input_references_list": [task["reference"]], "progress_update": None}
+    seconds, cpu_seconds = [], []
+    for _ in range(int(task["repeats"])):
+        start, cpu_start = time.perf_counter(), time.process_time()
+        values = [scores(task_idx=i, batch_size=int(task["batch_size"]), **given) for i in range(len(biases[-1]))]
+        cpu_seconds.append(time.process_time() - cpu_start)
+        seconds.append(time.perf_counter() - start)
+    return {"values": np.stack(values, axis=1).astype(np.float32), "seconds": seconds, "cpu_seconds": cpu_seconds}
 
 
-def _from_weights(weights: list) -> Network:
-    if len(weights) < 2 or len(weights) % 2:
-        raise InputError(f"the list of weights has {len(weights)} arrays; expected kernel and bias of each layer.")
-    layers: list[Layer] = []
-    for kernel, bias in zip(weights[::2], weights[1::2], strict=True):
-        layers += [Dense(np.asarray(kernel, np.float32), np.asarray(bias, np.float32)), ACTIVATIONS["relu"]()]
-    return Network([], layers[:-1], np.arange(len(weights[-1])), "", len(weights[0]))
+def _import_original() -> tuple[Any, Any]:
+    """Import the package on TensorFlow 1 names."""
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+    import tensorflow.compat.v1 as tensorflow
+
+    tensorflow.disable_v2_behavior()
+    sys.modules["tensorflow"] = tensorflow
+    sys.modules["keras"] = None  # type: ignore[assignment]  # asked for a session first; keras 3 has none to give
+    import deeplift
+    import deeplift.conversion.kerasapi_conversion
+    import deeplift.layers
+    import deeplift.util
+
+    return tensorflow, deeplift
 
 
-def _write_model(network: Network, path: Path) -> None:
-    """Write layers as keras 2 wrote a model, which is all that the package can read."""
-    if not isinstance(network.layers[-1], Dense):
-        raise InputError(
-            "the original deeplift package explains networks that end in a Dense layer; this one does not."
-        )
-    configs: list[tuple[str, dict[str, Any], dict[str, np.ndarray]]] = [
-        ("InputLayer", {"batch_input_shape": [None, len(network.first.kernel)]}, {})
-    ]
-    configs += [_config(layer) for layer in network.layers]
-    # the package explains the layer before the last; which activation comes last does not matter to it
-    configs.append(("Activation", {"activation": "softmax" if len(network.classes) > 1 else "sigmoid"}, {}))
-    described = []
-    with h5py.File(path, "w") as file:
-        for i, (kind, config, weights) in enumerate(configs):
-            name = f"layer_{i}"
-            described.append({"class_name": kind, "config": {"name": name, **config}})
-            group = file.create_group(f"model_weights/{name}")
-            group.attrs["weight_names"] = [f"{name}/{key}:0" for key in weights]
-            for key, values in weights.items():
-                group.create_dataset(f"{name}/{key}:0", data=values)
-        file.attrs["model_config"] = json.dumps({"class_name": "Sequential", "config": described})
-
-
-def _config(layer: Layer) -> tuple[str, dict[str, Any], dict[str, np.ndarray]]:
-    if isinstance(layer, Dense):
-        return "Dense", {"activation": "linear"}, {"kernel": layer.kernel, "bias": layer.bias}
-    if isinstance(layer, Scale):
-        size = len(layer.factor)
-        weights = {
-            "gamma": layer.factor,
-            "beta": layer.shift,
-            "moving_mean": np.zeros(size, np.float32),
-            "moving_variance": np.ones(size, np.float32),
-        }
-        return "BatchNormalization", {"axis": -1, "epsilon": 0.0}, weights
-    if layer.name not in ("relu", "sigmoid", "tanh"):
-        raise InputError(f"the original deeplift package does not know {layer.name!r}; expected relu, sigmoid or tanh.")
-    return "Activation", {"activation": layer.name}, {}
+if __name__ == "__main__":
+    _work(Path(sys.argv[1]))

@@ -1,7 +1,7 @@
 """Baseline methods beside DeepLIFT: gradients, integrated gradients, forests and linear weights.
 
-All answer "which sRNAs matter" in one shape, a table of scores with a row per class (or a single row where a method
-knows no classes) and a column per sRNA, so that `rankings` can compare them.
+All answer in one shape: a table of scores with a row per class (or one row where a method knows no classes) and a
+column per sRNA, larger is more important.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from typing import Any
 import anndata as ad
 import numpy as np
 import pandas as pd
-from scipy import stats
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
@@ -20,37 +19,23 @@ from sklearn.pipeline import Pipeline
 from srna_lib.data import CONTEXT, Task, annotate, with_context
 from srna_lib.errors import InputError
 from srna_lib.evaluate import Profile, Split, build_recipe, fit_fold
-from srna_lib.explain.deeplift import model_space, reference_input
+from srna_lib.explain.deeplift import model_space, read_network, reference_input
 from srna_lib.explain.scores import d1
-from srna_lib.models import CONDITIONED, DenseNetClassifier, feature_names
+from srna_lib.models import CONDITIONED, feature_names
 
 Layers = list[tuple[np.ndarray, np.ndarray]]
 ALL = "all classes"  # the row of methods that know no classes
 
 
-def layers(classifier: Any) -> Layers | None:
-    """Give a classifier as dense layers with ReLU between, where it is one.
+def layers(classifier: Any) -> Layers:
+    """Kernels and biases of a dense network or a logistic regression, float32, with ReLU between.
 
-    Parameters
-    ----------
-    classifier : estimator
-        Fitted. A logistic regression is a network without hidden layers; with two classes it gets a second output
-        that is constant zero.
-
-    Returns
-    -------
-    list of (kernel (n_in, n_out), bias (n_out,)), float32, or None
-        None for a model that is no stack of dense layers, such as a forest.
+    A logistic regression has no hidden layers; of two classes the first gets an output that is zero.
     """
-    if isinstance(classifier, DenseNetClassifier):
-        weights = [np.asarray(w, dtype=np.float32) for w in classifier.weights_]
-        return list(zip(weights[::2], weights[1::2], strict=True))
-    if isinstance(classifier, LogisticRegression):
-        kernel, bias = classifier.coef_.T, classifier.intercept_
-        if len(classifier.classes_) == 2:
-            kernel, bias = np.hstack([0 * kernel, kernel]), np.append(0 * bias, bias)
-        return [(kernel.astype(np.float32), bias.astype(np.float32))]
-    return None
+    stack = [(layer.kernel, layer.bias) for layer in read_network(classifier).layers]
+    if stack[-1][0].shape[1] == 1:
+        stack = [(np.hstack([0 * kernel, kernel]), np.append(0 * bias, bias)) for kernel, bias in stack]
+    return stack
 
 
 def gradient_x_input(model: Pipeline, X: pd.DataFrame, *, reference: Any = None, batch_size: int = 256) -> np.ndarray:
@@ -63,7 +48,7 @@ def gradient_x_input(model: Pipeline, X: pd.DataFrame, *, reference: Any = None,
     X : DataFrame, shape (n_samples, n_srnas)
         Raw counts.
     reference : optional
-        As in `deeplift.contributions`. The method in its usual form has zeros in model space.
+        As in `contributions`. The method in its usual form has zeros in model space.
     batch_size : int, default 256
         Samples at a time, which bounds the memory.
 
@@ -92,11 +77,6 @@ def integrated_gradients(
     array, shape (n_samples, n_classes, n_model_features), float32
         Sums to logit minus reference logit, up to the error of the steps.
 
-    Raises
-    ------
-    InputError
-        Fewer than one step, or a model that is no stack of dense layers.
-
     References
     ----------
     Sundararajan, Taly, Yan 2017, arXiv 1703.01365.
@@ -107,76 +87,24 @@ def integrated_gradients(
 
 
 def mean_scores(values: np.ndarray, model: Pipeline, X: pd.DataFrame, y: Iterable[str]) -> pd.DataFrame:
-    """D1 of attributions of any method.
-
-    Parameters
-    ----------
-    values : array, shape (n_samples, n_classes, n_model_features)
-        Attributions, outputs in the order of the model's classes.
-    model : Pipeline
-        What they explain.
-    X : DataFrame, shape (n_samples, n_srnas)
-        Raw counts.
-    y : iterable of str, shape (n_samples,)
-        Class of each sample.
-
-    Returns
-    -------
-    DataFrame, shape (n_classes, n_model_features)
-    """
+    """D1 of attributions (n_samples, n_classes, n_model_features) of any method, per class."""
     known, y = list(model.classes_), list(y)
     own = d1(values, np.array([known.index(c) for c in y]))
     return pd.DataFrame(own, columns=feature_names(model, X)).groupby(np.asarray(y, dtype=object)).mean()
 
 
 def linear_weights(model: Pipeline, X: pd.DataFrame) -> pd.DataFrame:
-    """Weights of a fitted logistic recipe, per class.
-
-    Parameters
-    ----------
-    model : Pipeline
-        Fitted; ends in a logistic regression on z-scores, so that weights of sRNAs can be compared.
-    X : DataFrame, shape (n_samples, n_srnas)
-        Raw counts, for the names.
-
-    Returns
-    -------
-    DataFrame, shape (n_classes, n_model_features)
-
-    Raises
-    ------
-    InputError
-        The model is no logistic regression.
-    """
+    """Weights of a fitted logistic recipe on z-scores, per class."""
     classifier = model[-1]
     if not isinstance(classifier, LogisticRegression):
         raise InputError(f"linear weights: the model is a {type(classifier).__name__}; expected a logistic regression.")
-    ((kernel, _),) = layers(classifier) or []
-    if len(classifier.classes_) == 2:
-        kernel = np.hstack([-kernel[:, 1:], kernel[:, 1:]])
-    return pd.DataFrame(kernel.T, index=list(classifier.classes_), columns=feature_names(model, X))
+    weights = classifier.coef_.astype(np.float32)
+    weights = np.vstack([-weights, weights]) if len(weights) == 1 else weights
+    return pd.DataFrame(weights, index=list(classifier.classes_), columns=feature_names(model, X))
 
 
 def forest_gini(model: Pipeline, X: pd.DataFrame) -> pd.DataFrame:
-    """Gini importance of a fitted forest recipe: how much an sRNA's splits purify the classes.
-
-    Parameters
-    ----------
-    model : Pipeline
-        Fitted; ends in a forest.
-    X : DataFrame, shape (n_samples, n_srnas)
-        Raw counts, for the names.
-
-    Returns
-    -------
-    DataFrame, shape (1, n_model_features)
-        Non-negative; a forest knows no importance per class.
-
-    Raises
-    ------
-    InputError
-        The model has no Gini importance.
-    """
+    """Gini importance of a fitted forest recipe, one row: how much an sRNA's splits purify the classes."""
     classifier = model[-1]
     if not hasattr(classifier, "feature_importances_"):
         raise InputError(f"Gini importance: the model is a {type(classifier).__name__}; expected a forest.")
@@ -204,11 +132,6 @@ def forest_permutation(model: Pipeline, X: pd.DataFrame, y: Iterable[str], *, se
     -------
     DataFrame, shape (1, n_model_features)
         In accuracy (0 to 1); sRNAs that no tree uses have 0.
-
-    Raises
-    ------
-    InputError
-        The model is no such forest, or was fitted on another number of samples.
     """
     forest = model[-1]
     if not isinstance(forest, RandomForestClassifier) or not forest.bootstrap:
@@ -236,7 +159,7 @@ def forest_permutation(model: Pipeline, X: pd.DataFrame, y: Iterable[str], *, se
 
 
 def _accuracy(tree: Any, values: np.ndarray, truth: np.ndarray) -> float:
-    """Share of right calls of one tree; its own `predict` would check the input anew at every call."""
+    """Share of correct predictions of one tree; its own `predict` would check the input anew at every call."""
     leaves = tree.tree_.apply(values)
     return float((tree.tree_.value[leaves, 0].argmax(axis=1) == truth).mean()) if len(truth) else 0.0
 
@@ -247,8 +170,6 @@ def _along_path(model: Pipeline, X: pd.DataFrame, reference: Any, points: Iterab
     The first layer is linear, so what is averaged is the gradient behind it: small, and multiplied out once.
     """
     stack = layers(model[-1])
-    if stack is None:
-        raise InputError(f"gradients: the model is a {type(model[-1]).__name__}; expected a dense network.")
     values = model_space(model, X).to_numpy(dtype=np.float32)
     start = reference_input(model, X, reference=reference).to_numpy(dtype=np.float32)
     if len(start) not in (1, len(values)):
@@ -276,9 +197,6 @@ def _gradient(before: np.ndarray, rest: Layers) -> np.ndarray:
     for mask, (kernel, _) in zip(masks[::-1], rest[::-1], strict=True):
         back = (back @ kernel.T) * mask[:, None, :]
     return back
-
-
-SEX_CHROMOSOMES = {"chrX": "X", "chrY": "Y"}
 
 
 def fold_weights(
@@ -312,11 +230,6 @@ def fold_weights(
         ``srna, rank`` (by size), ``weight`` (mean over folds, per standard deviation of the model's input), ``lowest,
         highest`` (over folds), ``steady`` (same sign in all), ``towards`` (the class that more of it speaks for),
         ``chrom``, ``linked`` (``X``, ``Y``, ``X and others``..., or empty) and, where the atlas has it, ``biotype``.
-
-    Raises
-    ------
-    InputError
-        More than two classes, or a recipe without weights.
     """
     if len(task.classes) != 2:
         raise InputError(f"task {task.name!r} has {len(task.classes)} classes; expected two to rank weights by sign.")
@@ -335,76 +248,24 @@ def fold_weights(
         weight = np.asarray(fitted[-1].coef_, dtype=float)[0] * values.std(axis=0, ddof=0).to_numpy()
         columns.append(pd.Series(weight, index=names[srna]))
     folds = pd.concat(columns, axis=1, join="inner")
-    mean = folds.mean(axis=1)
-    order = mean.abs().sort_values(ascending=False, kind="stable").index
-    low, high = folds.min(axis=1)[order], folds.max(axis=1)[order]
-    table = pd.DataFrame({"srna": order, "rank": np.arange(1, len(order) + 1), "weight": mean[order].to_numpy()})
-    table = table.assign(lowest=low.to_numpy(), highest=high.to_numpy())
+    folds = folds.loc[folds.mean(axis=1).abs().sort_values(ascending=False, kind="stable").index]
+    table = pd.DataFrame({"weight": folds.mean(axis=1), "lowest": folds.min(axis=1), "highest": folds.max(axis=1)})
+    table = table.rename_axis("srna").reset_index()
+    table.insert(1, "rank", range(1, len(table) + 1))
     table["steady"] = (table["lowest"] > 0) | (table["highest"] < 0)
     table["towards"] = np.where(table["weight"] > 0, task.classes[1], task.classes[0])
-    return table.join(mark_sex_linked(adata.var.loc[order]).reset_index(drop=True))
+    return table.join(mark_sex_linked(adata.var.loc[folds.index]).reset_index(drop=True))
 
 
 def mark_sex_linked(var: pd.DataFrame) -> pd.DataFrame:
-    """Chromosome of each sRNA, and whether it is a sex chromosome.
+    """Chromosomes of each sRNA (``chrom``, joined by ``;``), and whether they are sex chromosomes (``linked``).
 
-    Parameters
-    ----------
-    var : DataFrame, shape (n_srnas, ...)
-        Index = sRNA names.
-
-    Returns
-    -------
-    DataFrame, shape (n_srnas, 2 or 3)
-        ``chrom`` (several joined by ``;``; empty where unknown), ``linked`` and, where `var` has it, ``biotype``. An
-        sRNA with copies on autosomes too is ``"X and others"``: its reads may come from there.
+    An sRNA with copies on autosomes too is ``"X and others"``: its reads may come from there.
     """
     chrom = annotate(var[[c for c in ("chrom",) if c in var]])["chrom"].astype(object)
-    chrom = chrom.where(chrom.notna(), "")
+    out = pd.DataFrame({"chrom": chrom.where(chrom.notna(), "").astype(str)}, index=var.index)
     linked = []
-    for places in (set(str(c).split(";")) for c in chrom):
-        found = sorted(SEX_CHROMOSOMES[c] for c in places & set(SEX_CHROMOSOMES))
-        linked.append(" and ".join([*found, *(["others"] if found and places - set(SEX_CHROMOSOMES) else [])]))
-    out = pd.DataFrame({"chrom": chrom.to_numpy(), "linked": linked}, index=var.index)
-    return out.assign(biotype=var["biotype"]) if "biotype" in var else out
-
-
-def sex_linked_enrichment(table: pd.DataFrame, tops: tuple[int, ...] = (10, 25, 50, 100)) -> pd.DataFrame:
-    """Whether sex-linked sRNAs are more frequent among the best than among all.
-
-    Parameters
-    ----------
-    table : DataFrame
-        From `linear_weights`.
-    tops : tuple of int, default (10, 25, 50, 100)
-        Numbers of best sRNAs; those beyond the length of the table are left out.
-
-    Returns
-    -------
-    DataFrame, one row per number
-        ``top, linked`` (sex-linked among them), ``expected`` (by chance), ``of`` (sex-linked in all), ``n`` (sRNAs with
-        a known place), ``p_value`` (hypergeometric, this many or more).
-
-    Notes
-    -----
-    Only sRNAs with a known place take part, and one with copies elsewhere counts as linked. Clustered miRNAs are
-    transcribed together, so they are not independent and the p-value is too small by an unknown amount.
-    """
-    known = table[table["chrom"] != ""].sort_values("rank")
-    linked = (known["linked"] != "").to_numpy()
-    rows = []
-    for top in tops:
-        if top > len(known):
-            continue
-        k = int(linked[:top].sum())
-        rows.append(
-            {
-                "top": top,
-                "linked": k,
-                "expected": top * linked.mean(),
-                "of": int(linked.sum()),
-                "n": len(known),
-                "p_value": float(stats.hypergeom.sf(k - 1, len(known), linked.sum(), top)),
-            }
-        )
-    return pd.DataFrame(rows, columns=["top", "linked", "expected", "of", "n", "p_value"])
+    for places in out["chrom"].str.split(";").map(set):
+        sex = sorted(c.removeprefix("chr") for c in places & {"chrX", "chrY"})
+        linked.append(" and ".join([*sex, *(["others"] if sex and len(places) > len(sex) else [])]))
+    return out.assign(linked=linked, **{"biotype": var["biotype"]} if "biotype" in var else {})

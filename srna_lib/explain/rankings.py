@@ -1,7 +1,6 @@
 """Rankings of sRNAs: the best of each class, averages over runs, agreement, precision against a known truth.
 
-A table of scores has one row per class and one column per sRNA, larger is more important. Rank 1 is the most
-important sRNA; equal scores share their mean rank.
+A table of scores has one row per class and one column per sRNA, larger is more important. Rank 1 is the most important.
 """
 
 from __future__ import annotations
@@ -21,18 +20,7 @@ TOP = 300  # sRNAs per class in the paper's D1 lists
 
 
 def ranks(scores: pd.DataFrame) -> pd.DataFrame:
-    """Rank the sRNAs of each class.
-
-    Parameters
-    ----------
-    scores : DataFrame, shape (n_classes, n_srnas)
-        Larger is more important; NaN where an sRNA has no score (a filter dropped it).
-
-    Returns
-    -------
-    DataFrame, shape (n_classes, n_srnas)
-        1 is the best; sRNAs without a score share the last ranks.
-    """
+    """Rank the sRNAs of each class: equal scores share their mean rank, sRNAs without a score the last ranks."""
     values = np.where(scores.isna(), -np.inf, scores.to_numpy(dtype=float))
     return pd.DataFrame(rankdata(-values, axis=1), index=scores.index, columns=scores.columns)
 
@@ -43,7 +31,7 @@ def top_features(scores: pd.DataFrame, n: int = TOP) -> pd.DataFrame:
     Parameters
     ----------
     scores : DataFrame, shape (n_classes, n_srnas)
-        From `explain.d1` or a rival.
+        From `class_scores` or a baseline method.
     n : int, default 300
         How many per class (the paper's 300); all when there are fewer.
 
@@ -52,10 +40,10 @@ def top_features(scores: pd.DataFrame, n: int = TOP) -> pd.DataFrame:
     DataFrame, n rows per class
         ``class, rank, srna, score``; rank counts 1, 2, ... in order of the table where scores are equal.
 
-    Raises
-    ------
-    InputError
-        `n` below 1.
+    Examples
+    --------
+    >>> top_features(pd.DataFrame([[1, 3, 2]], index=["brain"], columns=list("abc")), 2)["srna"].tolist()
+    ['b', 'c']
     """
     if n < 1:
         raise InputError(f"n={n}: no list has so few sRNAs; expected at least 1.")
@@ -69,24 +57,12 @@ def top_features(scores: pd.DataFrame, n: int = TOP) -> pd.DataFrame:
 
 
 def across_classes(scores: pd.DataFrame) -> pd.Series:
-    """Importance of an sRNA for the whole task: its largest score in any class.
-
-    The largest and not the mean, because a marker of one class is a marker, however little it says of the others.
-
-    Parameters
-    ----------
-    scores : DataFrame, shape (n_classes, n_srnas)
-        Larger is more important.
-
-    Returns
-    -------
-    Series, shape (n_srnas,)
-    """
+    """Importance of an sRNA for the whole task: its largest score in any class."""
     return scores.max(axis=0).rename("score")
 
 
 def rank_average(runs: Iterable[pd.DataFrame]) -> pd.DataFrame:
-    """Average the ranks that several runs give, which keeps what they agree on.
+    """Average the ranks of several runs, class by class.
 
     Parameters
     ----------
@@ -96,17 +72,14 @@ def rank_average(runs: Iterable[pd.DataFrame]) -> pd.DataFrame:
     Returns
     -------
     DataFrame, shape (n_classes, n_srnas)
-        Minus the mean rank, so that larger is more important, as in every table of scores.
+        Minus the mean rank, so that larger is more important, as in every table of scores. (A rank is the position of
+        an sRNA in the sorted list, not the sRNA at a position: averaging the latter is a common mistake.)
 
-    Raises
-    ------
-    InputError
-        No run, or runs of different classes.
-
-    Notes
-    -----
-    A rank is the position of an sRNA in the sorted list, not the sRNA at a position: one ``argsort`` gives the
-    latter, and averaging those is a common mistake.
+    Examples
+    --------
+    >>> one, other = (pd.DataFrame([row], index=["brain"], columns=list("abc")) for row in ([3, 2, 1], [3, 1, 2]))
+    >>> rank_average([one, other]).loc["brain"].tolist()
+    [-1.0, -2.5, -2.5]
     """
     tables = _aligned(runs)
     mean = np.mean([ranks(t).to_numpy() for t in tables], axis=0)
@@ -130,10 +103,11 @@ def agreement(runs: Mapping[str, pd.DataFrame], k: int = 20) -> pd.DataFrame:
         random lists would share, and the rank correlation of all sRNAs (NaN where a ranking is constant). A class
         that one of the two lacks (all its studies were in the fold left out) has no row for the pair.
 
-    Raises
-    ------
-    InputError
-        Fewer than two runs, two runs without a class in common, or `k` outside the number of sRNAs.
+    Examples
+    --------
+    >>> one, other = (pd.DataFrame([row], index=["brain"], columns=list("abc")) for row in ([3, 2, 1], [3, 1, 2]))
+    >>> agreement({"one": one, "other": other}, k=2)["overlap"].tolist()
+    [0.5]
     """
     if len(runs) < 2:
         raise InputError(f"{len(runs)} rankings cannot agree; expected at least two.")
@@ -158,93 +132,38 @@ def agreement(runs: Mapping[str, pd.DataFrame], k: int = 20) -> pd.DataFrame:
 
 
 def agreement_matrix(pairs: pd.DataFrame, value: str = "overlap") -> pd.DataFrame:
-    """Mean agreement of every two runs over the classes, as a square table.
-
-    Parameters
-    ----------
-    pairs : DataFrame
-        From `agreement`.
-    value : {"overlap", "spearman"}
-        What is averaged.
-
-    Returns
-    -------
-    DataFrame, shape (n_runs, n_runs)
-        Symmetric, 1 on the diagonal.
-    """
+    """Mean of a column of `agreement` over the classes for every two runs, as a symmetric table with diagonal 1."""
     names = list(dict.fromkeys([*pairs["first"], *pairs["second"]]))
     means = pairs.groupby(["first", "second"])[value].mean().unstack().reindex(index=names, columns=names)
     square = np.nan_to_num(means.to_numpy())
     return pd.DataFrame(square + square.T + np.eye(len(names)), index=names, columns=names)
 
 
-def planted(atlas: ad.AnnData, task: str = "tissue_group") -> set[str]:
-    """Give the true biomarkers of a simulated atlas.
-
-    Parameters
-    ----------
-    atlas : AnnData
-        With ``uns["srna"]["truth"]`` (`simulate.simulate_atlas`); a real atlas has no such table.
-    task : str, default "tissue_group"
-        Label they were planted for.
-
-    Returns
-    -------
-    set of str
-        Empty where the atlas is real, or nothing was planted for this label.
-    """
+def true_biomarkers(atlas: ad.AnnData, label: str = "tissue_group") -> set[str]:
+    """True biomarkers of a label in a simulated atlas; empty where the atlas is real or knows none for this label."""
     truth = atlas.uns.get("srna", {}).get("truth")
-    return set() if truth is None else set(truth.loc[truth["task"] == _planted_as(task), "srna"])
+    return set() if truth is None else set(truth.loc[truth["task"] == _simulated_as(label), "srna"])
 
 
-def strongest_planted(atlas: ad.AnnData, task: str, classes: Iterable[str], n: int = 3) -> pd.DataFrame:
-    """Give the strongest true markers of each class of a simulated atlas, in the shape of `literature.markers`.
+def strongest_biomarkers(atlas: ad.AnnData, label: str, classes: Iterable[str], n: int = 3) -> pd.DataFrame:
+    """The `n` true biomarkers that rise most in each class of a simulated atlas, as `markers` gives them.
 
-    Parameters
-    ----------
-    atlas : AnnData
-        As in `planted`.
-    task : str
-        Label they were planted for.
-    classes : iterable of str
-        Classes wanted.
-    n : int, default 3
-        Markers per class, those that rise most.
-
-    Returns
-    -------
-    DataFrame
-        ``list`` (class) and ``mirna`` (sRNA of any kind); no row where the atlas is real.
+    ``list`` (class) and ``mirna`` (sRNA of any kind); no row where the atlas is real.
     """
     truth = atlas.uns.get("srna", {}).get("truth")
     if truth is None:
         return pd.DataFrame(columns=["list", "mirna"])
-    rising = truth[(truth["task"] == _planted_as(task)) & (truth["direction"] > 0) & truth["label"].isin(list(classes))]
-    best = rising.sort_values(["label", "log2_effect"], ascending=[True, False], kind="stable").groupby("label").head(n)
-    return best.rename(columns={"label": "list", "srna": "mirna"})[["list", "mirna"]].reset_index(drop=True)
+    rising = (truth["task"] == _simulated_as(label)) & (truth["direction"] > 0) & truth["label"].isin(list(classes))
+    best = truth[rising].sort_values(["label", "log2_effect"], ascending=[True, False], kind="stable")
+    best = best.groupby("label").head(n).rename(columns={"label": "list", "srna": "mirna"})
+    return best[["list", "mirna"]].reset_index(drop=True)
 
 
 def precision_at_k(scores: pd.Series, truth: Iterable[str], k: int | None = None) -> float:
-    """Share of true biomarkers among the `k` best sRNAs.
+    """Share of true biomarkers among the `k` best sRNAs (default: as many as there are true ones, so 1 means all).
 
-    Parameters
-    ----------
-    scores : Series, shape (n_srnas,)
-        Larger is more important; NaN where a filter dropped the sRNA, which then comes last.
-    truth : iterable of str
-        True biomarkers.
-    k : int, optional
-        Length of the list; the number of true biomarkers by default, so that 1 means that all were found.
-
-    Returns
-    -------
-    float, 0 to 1
-        A random ranking reaches the share of true biomarkers among all sRNAs.
-
-    Raises
-    ------
-    InputError
-        No true biomarker, or `k` below 1.
+    An sRNA without a score (NaN, a filter dropped it) comes last. A random ranking reaches the share of true biomarkers
+    among all sRNAs.
     """
     known = set(truth)
     if not known:
@@ -285,6 +204,6 @@ def _correlation(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.divide((a * b).sum(axis=1), norm, out=np.full(len(a), np.nan), where=norm > 0)
 
 
-def _planted_as(label: str) -> str:
-    """Task of the truth table that a label asks for: intervals of age ask for age."""
+def _simulated_as(label: str) -> str:
+    """Task of the truth table for a label: intervals of age are those of age."""
     return "age" if label in MADE_FROM else label

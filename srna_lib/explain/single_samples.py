@@ -1,4 +1,4 @@
-"""Single samples worth explaining: predicted by a network that never saw their study, right ones and wrong ones."""
+"""Single samples worth explaining: predicted by a network that never saw their study, correct ones and wrong ones."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from sklearn.pipeline import Pipeline
 from srna_lib.data import Task
 from srna_lib.errors import InputError
 from srna_lib.evaluate import Split
-from srna_lib.explain import deeplift
-from srna_lib.explain.deeplift import Contributions
+from srna_lib.explain.deeplift import Contributions, contributions
 
 
 @dataclass(frozen=True)
@@ -23,7 +22,7 @@ class HeldOut:
     Attributes
     ----------
     table : DataFrame, one row per sample
-        ``dataset_id, y_true, y_pred, probability`` (of the class called), ``right, known`` (whether the network had
+        ``dataset_id, y_true, y_pred, probability`` (of the predicted class), ``right, known`` (whether the network had
         samples of the true class to learn from), ``fold``; index: sample.
     models : mapping of str to Pipeline
         Fold -> the network that never saw the fold's studies.
@@ -36,44 +35,21 @@ class HeldOut:
     task: Task
 
     def explain(self, sample: str, **options: Any) -> Contributions:
-        """Contributions in one sample, by the network that never saw its study.
-
-        Parameters
-        ----------
-        sample : str
-            Name of the sample.
-        **options
-            ``reference``, ``rule`` and others of `deeplift.contributions`.
-
-        Returns
-        -------
-        Contributions
-            Of one sample.
-
-        Raises
-        ------
-        InputError
-            The sample was not predicted.
-        """
+        """Contributions in one sample, by the network that never saw its study; options as in `contributions`."""
         if sample not in self.table.index:
             raise InputError(f"sample {sample!r} was not predicted; expected one of the {len(self.table)} of the task.")
-        return deeplift.contributions(self.models[self.table.loc[sample, "fold"]], self.task.X.loc[[sample]], **options)
+        return contributions(self.models[self.table.loc[sample, "fold"]], self.task.X.loc[[sample]], **options)
 
     def typical(self) -> list[str]:
-        """One sample of each class: of those called right, the one of middling probability."""
+        """One sample of each class: of those predicted correctly, the one of middling probability."""
         good = self.table[self.table["right"]].sort_values("probability", kind="stable")
         return [str(part.index[len(part) // 2]) for _, part in good.groupby("y_true")]
 
     def mistake(self) -> tuple[str, str | None] | None:
-        """Give the wrong call of the highest probability, and the surest right call of the class it was taken for.
+        """Wrong prediction of the highest probability, and the surest correct one of the class that it was taken for.
 
-        Samples of a class that the network could not know are passed over: it had no choice there.
-
-        Returns
-        -------
-        (sample, sample or None) or None
-            None instead of the pair when nothing was called wrong; None in it when no sample of that class was
-            called right.
+        Samples of a class that the network could not know are passed over. None where nothing was wrong, and in place
+        of the second where no sample of that class was predicted correctly.
         """
         wrong = self.table[~self.table["right"] & self.table["known"]]
         if wrong.empty:
@@ -92,7 +68,7 @@ def held_out(task: Task, models: Mapping[str, Pipeline], splits: list[Split]) ->
     task : Task
         Samples and labels.
     models : mapping of str to Pipeline
-        Fold -> fitted pipeline, from `refits.fit_folds`.
+        Fold -> fitted pipeline, from `stability.fit_folds`.
     splits : list of Split
         The folds they were fitted on.
 
@@ -101,43 +77,25 @@ def held_out(task: Task, models: Mapping[str, Pipeline], splits: list[Split]) ->
     HeldOut
         Samples in the order of the folds; those that no fold tests are left out.
     """
-    parts = []
+    tables = []
     for split in splits:
         model, X = models[split.fold], task.X.iloc[split.test]
         proba = pd.DataFrame(model.predict_proba(X), index=X.index, columns=list(model.classes_))
-        part = pd.DataFrame({"dataset_id": task.groups.iloc[split.test], "y_true": task.y.iloc[split.test]})
-        part["y_pred"], part["probability"] = proba.idxmax(axis=1), proba.max(axis=1)
-        part["right"], part["known"] = part["y_true"] == part["y_pred"], part["y_true"].isin(proba.columns)
-        parts.append(part.assign(fold=split.fold))
-    return HeldOut(pd.concat(parts), models, task)
+        table = pd.DataFrame({"dataset_id": task.groups.iloc[split.test], "y_true": task.y.iloc[split.test]})
+        table["y_pred"], table["probability"] = proba.idxmax(axis=1), proba.max(axis=1)
+        table["right"], table["known"] = table["y_true"] == table["y_pred"], table["y_true"].isin(proba.columns)
+        tables.append(table.assign(fold=split.fold))
+    return HeldOut(pd.concat(tables), models, task)
 
 
-def breakdown(contributions: Mapping[str, float] | pd.Series, start: float, *, n: int = 12) -> pd.DataFrame:
-    """Steps from the reference's output to the sample's: the largest contributions one by one, the rest as one.
+def breakdown(values: Mapping[str, float] | pd.Series, start: float, *, n: int = 12) -> pd.DataFrame:
+    """Steps from the reference's output to the sample's: the `n` largest contributions one by one, the rest as one.
 
-    Parameters
-    ----------
-    contributions : Series, shape (n_srnas,)
-        Contributions of one sample to one output, or to the difference of two outputs.
-    start : float
-        The output for the reference.
-    n : int, default 12
-        Steps with a name, largest in size first.
-
-    Returns
-    -------
-    DataFrame
-        ``label, value, kind, total``: kind is ``start``, ``step``, ``rest`` or ``end``; total is the level after
-        the row.
-
-    Raises
-    ------
-    InputError
-        `n` below 1.
+    ``label, value, kind, total``: kind is ``start``, ``step``, ``rest`` or ``end``; total is the level after the row.
     """
     if n < 1:
         raise InputError(f"n={n}: expected at least one step with a name.")
-    values = pd.Series(contributions, dtype=float)
+    values = pd.Series(values, dtype=float)
     order = values.abs().sort_values(ascending=False, kind="stable").index
     rows = [("reference", start, "start"), *((str(name), values[name], "step") for name in order[:n])]
     rest = values[order[n:]]
@@ -149,12 +107,12 @@ def breakdown(contributions: Mapping[str, float] | pd.Series, start: float, *, n
     return table.assign(total=table["total"].where(table["kind"] != "end", table["value"]))
 
 
-def steps_between(found: Contributions, first: str, second: str, *, n: int = 14) -> pd.DataFrame:
+def steps_between(explained: Contributions, first: str, second: str, *, n: int = 14) -> pd.DataFrame:
     """What makes one class's logit exceed another's in a sample, step by step.
 
     Parameters
     ----------
-    found : Contributions
+    explained : Contributions
         Of one sample (`HeldOut.explain`).
     first, second : str
         Classes; steps above zero speak for the first.
@@ -164,19 +122,15 @@ def steps_between(found: Contributions, first: str, second: str, *, n: int = 14)
     Returns
     -------
     DataFrame
-        As from `breakdown`, from the reference's difference to the sample's.
-
-    Raises
-    ------
-    InputError
-        More than one sample, or an unknown class.
+        ``label, value, kind, total``, from the reference's difference to the sample's; kind is ``start``, ``step``,
+        ``rest`` or ``end``.
     """
-    known = list(found.classes)
-    if len(found.values) != 1 or first not in known or second not in known:
+    known = list(explained.classes)
+    if len(explained.values) != 1 or first not in known or second not in known:
         raise InputError(
-            f"steps between {first!r} and {second!r} in {len(found.values)} samples: expected one sample and two of the"
-            f" classes {', '.join(map(str, known))}."
+            f"steps between {first!r} and {second!r}: expected one sample and two of the classes"
+            f" {', '.join(map(str, known))}."
         )
     a, b = known.index(first), known.index(second)
-    difference = pd.Series(found.values[0, a] - found.values[0, b], index=list(found.features))
-    return breakdown(difference, float(found.reference_logits[0, a] - found.reference_logits[0, b]), n=n)
+    difference = pd.Series(explained.values[0, a] - explained.values[0, b], index=list(explained.features))
+    return breakdown(difference, float(explained.reference_logits[0, a] - explained.reference_logits[0, b]), n=n)
