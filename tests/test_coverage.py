@@ -33,6 +33,15 @@ def test_another_label_is_taken_where_the_wanted_one_is_missing_or_too_small():
     assert tables.usable_label(atlas({"tissue": HALVES, "sex": HALVES}), min_class_size=6) == "tissue"  # of equals
 
 
+def test_choose_column_takes_what_is_there():
+    both = atlas({"tissue": HALVES, "sex": HALVES})
+    assert tables.choose_column(both, "auto", ("lineage", "tissue"), "sex") == "tissue"
+    assert tables.choose_column(both, "auto", ("lineage",), "sex") == "sex"
+    assert tables.choose_column(both, "sex", ("tissue",), "tissue") == "sex"
+    with pytest.raises(InputError, match=r"obs\['bogus'\] is missing"):
+        tables.choose_column(both, "bogus", ("tissue",), "sex")
+
+
 def test_no_label_at_all():
     with pytest.raises(
         InputError, match=r"tiny: neither obs\['organ'\] nor another label has two classes of at least 7"

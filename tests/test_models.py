@@ -11,7 +11,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from srna_lib.errors import InputError
 from srna_lib.models.preprocess import LogCPM, feature_names
-from srna_lib.models.recipes import CONDITIONED, RECIPES, TwoStageForest, recipe, select_columns
+from srna_lib.models.recipes import CONDITIONED, RECIPES, TwoStageForest, recipe, recipe_names, select_columns
 
 QUICK = {
     "dl_paper": {"classifier__epochs": 15, "classifier__hidden": (32,), "classifier__dropout": (0.1,)},
@@ -192,3 +192,10 @@ def test_select_columns_splits_by_prefix():
     out = select_columns(LogCPM(), other="context:").fit_transform(X)
     assert list(out.columns) == ["a", "b", "context:x"]
     np.testing.assert_allclose(out, [[np.log2(750_001), np.log2(250_001), 1.0]])
+
+
+def test_names_of_recipes_are_read_or_refused():
+    assert recipe_names(" logistic, dummy,logistic") == ["logistic", "dummy"]
+    for text in ("", " , ", "logistic,bogus"):
+        with pytest.raises(InputError, match="expected one or several of dl_paper"):
+            recipe_names(text)

@@ -227,5 +227,5 @@ def test_say_answers_where_a_number_is_unknown(capsys):
     say("")
     assert capsys.readouterr().out.count("Markdown") == 1
     assert answered(f"It is {1.5:.1f}, not nanometres.\n\nThe share is {np.nan:.0%}.") == (
-        "It is 1.5, not nanometres.\n\n*Not recorded in this data set.*"
+        "It is 1.5, not nanometres.\n\n*Not recorded in this data set, or not part of this run.*"
     )

@@ -192,7 +192,7 @@ def donors(adata: ad.AnnData) -> pd.Series:
     return adata.obs["donor_id"].astype(object).where(adata.obs["donor_id"].notna(), own).astype(str)
 
 
-def subsample(adata: ad.AnnData, label: str, *, per_study: int, seed: int = 0) -> ad.AnnData:
+def subsample(adata: ad.AnnData, label: str, *, per_study: int | None, seed: int = 0) -> ad.AnnData:
     """Keep a few samples of every class in every study, for a quick look or a test.
 
     Parameters
@@ -201,8 +201,8 @@ def subsample(adata: ad.AnnData, label: str, *, per_study: int, seed: int = 0) -
         The atlas.
     label : str
         Column of ``obs`` with the class.
-    per_study : int
-        Most samples of one class in one study.
+    per_study : int or None
+        Most samples of one class in one study; None for all.
     seed : int, default 0
         Seed of the choice.
 
@@ -212,6 +212,8 @@ def subsample(adata: ad.AnnData, label: str, *, per_study: int, seed: int = 0) -
         Samples in their old order.
     """
     check_column(adata, label)
+    if per_study is None:
+        return adata
     order = np.random.default_rng(seed).permutation(adata.n_obs)
     keys = adata.obs[["dataset_id", label]].astype(str).iloc[order]
     kept = order[(keys.groupby(["dataset_id", label]).cumcount() < per_study).to_numpy()]

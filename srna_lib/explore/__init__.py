@@ -10,6 +10,7 @@ from srna_lib.explore.embedding import (
 )
 from srna_lib.explore.tables import (
     biotype_table,
+    choose_column,
     class_table,
     depth_facts,
     duplicate_profiles,

@@ -215,6 +215,14 @@ def usable_label(adata: ad.AnnData, wanted: str = "tissue_group", *, min_class_s
     return wanted if wanted in covered else max(covered, key=covered.__getitem__)
 
 
+def choose_column(adata: ad.AnnData, wanted: str, candidates: Sequence[str], default: str) -> str:
+    """The column of ``obs`` that is `wanted`; of ``"auto"`` the first of `candidates` that is there, else `default`."""
+    if wanted == "auto":
+        return next((c for c in candidates if c in adata.obs), default)
+    _labels(adata, wanted)
+    return wanted
+
+
 def usable_batch(adata: ad.AnnData) -> str:
     """What splits the samples into batches: the study, or within a single one the first of `BATCHES` that will do."""
     if adata.obs["dataset_id"].nunique() == 1:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterable
 from typing import Any, Self
 
 import numpy as np
@@ -133,6 +134,15 @@ class TwoStageForest(ClassifierMixin, BaseEstimator):
             return RandomForestClassifier(**common)
         # with replacement and no further bootstrap: R randomForest's sampsize with strata
         return BalancedRandomForestClassifier(**common, sampling_strategy="all", replacement=True, bootstrap=False)
+
+
+def recipe_names(text: str, known: Iterable[str] = RECIPES) -> list[str]:
+    """Names in a list such as ``"logistic, dl_log"``, each one of `known`; refuses others, and an empty list."""
+    names = list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+    wrong = [name for name in names if name not in known]
+    if wrong or not names:
+        raise InputError(f"recipes {text!r}: expected one or several of {', '.join(known)}, with commas between.")
+    return names
 
 
 def recipe(name: str, *, seed: int = 0, joined: bool = False, **parameters: Any) -> Pipeline:

@@ -5,10 +5,11 @@ Texts of tables come from strangers' files and plotly reads a subset of HTML: `d
 
 from __future__ import annotations
 
+import functools
 import html
 import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar, cast
 
 import numpy as np
 import pandas as pd
@@ -22,6 +23,7 @@ from srna_lib.errors import InputError
 Table: TypeAlias = pd.DataFrame | Sequence[Mapping[str, Any]]
 Labels: TypeAlias = Mapping[str, str] | None
 Look: TypeAlias = Mapping[str, tuple[str, str]]  # value -> colour and symbol
+Figure = TypeVar("Figure", bound=Callable[..., go.Figure])
 
 # Okabe & Ito (2008), https://jfly.uni-koeln.de/color/; black and yellow softened to stand on white.
 # The last four are darker or greyer than all of these, so that lightness tells them apart.
@@ -118,10 +120,21 @@ def decorate(fig: go.Figure, title: str, caption: str, *, height: float, above: 
 
 
 def unrecorded(title: str) -> go.Figure:
-    """Place of a figure whose table is empty: it says that the data set does not record what would be drawn."""
+    """Place of a figure whose table has no rows: it says that the data set, or the run, has nothing to draw."""
     fig = go.Figure().update_xaxes(visible=False).update_yaxes(visible=False)
-    fig.add_annotation(text="Not recorded in this data set.", showarrow=False, x=0, xref="paper", xanchor="left")
+    text = "Not recorded in this data set, or not part of this run."
+    fig.add_annotation(text=text, showarrow=False, x=0, xref="paper", xanchor="left")
     return decorate(fig, title, "", height=20)
+
+
+def answers(figure: Figure) -> Figure:
+    """Let a figure whose table has no rows say so."""
+
+    @functools.wraps(figure)
+    def drawn(table: Table, *arguments: Any, **options: Any) -> go.Figure:
+        return figure(table, *arguments, **options) if len(table) else unrecorded(options.get("title", ""))
+
+    return cast(Figure, drawn)
 
 
 def as_table(records: Table, columns: Iterable[str]) -> pd.DataFrame:

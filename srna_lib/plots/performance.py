@@ -12,9 +12,23 @@ import plotly.graph_objects as go
 
 from srna_lib.errors import InputError
 from srna_lib.plots import base
-from srna_lib.plots.base import Labels, Table, as_table, decorate, dots, draw, heatmap, is_share, lines, mark, printed
+from srna_lib.plots.base import (
+    Labels,
+    Table,
+    answers,
+    as_table,
+    decorate,
+    dots,
+    draw,
+    heatmap,
+    is_share,
+    lines,
+    mark,
+    printed,
+)
 
 
+@answers
 def metrics(
     table: Table, x: str = "model", color: str = "scheme", metric: str | Sequence[str] | None = None, *,
     title: str = "", caption: str = "", labels: Labels = None,
@@ -61,6 +75,7 @@ def metrics(
     return decorate(fig, title, caption, height=380 * -(-len(wanted) // 4), above="" if one else "text")
 
 
+@answers
 def per_class(
     table: Table, metrics: Sequence[str] = ("precision", "recall"), color: str = "model", *,
     title: str = "", caption: str = "", labels: Labels = None,
@@ -83,13 +98,12 @@ def per_class(
     return decorate(fig, title, caption, height=max(300, height), above="text")
 
 
+@answers
 def confusion(table: pd.DataFrame, *, title: str = "", caption: str = "") -> go.Figure:
     """Draw a confusion matrix in shares of the true class: true classes downwards, predicted ones to the right.
 
     `table` holds counts, as from ``pandas.crosstab(y_true, y_pred)``; the diagonal shows recall.
     """
-    if table.empty:
-        raise InputError("confusion matrix: the table is empty; expected counts of true and predicted classes.")
     sizes = table.sum(axis=1)
     z = table.div(sizes.where(sizes > 0, 1), axis=0).set_axis([f"{c} ({n})" for c, n in sizes.items()])
     hover = "true %{y}<br>predicted %{x}<br>%{customdata:d} samples (%{z:.1%} of the true class)"
@@ -101,6 +115,7 @@ def confusion(table: pd.DataFrame, *, title: str = "", caption: str = "") -> go.
     return decorate(fig, title, caption, height=max(320, 34 * len(table) + 90))
 
 
+@answers
 def per_study(
     table: Table, by: str = "model", value: str = "accuracy", *,
     title: str = "", caption: str = "", labels: Labels = None,
@@ -129,6 +144,7 @@ def per_study(
     return decorate(fig, title, caption, height=80 * len(rows) + 60, above="legend")
 
 
+@answers
 def paper_comparison(table: Table, *, title: str = "", caption: str = "", labels: Labels = None) -> go.Figure:
     """Draw published and own values on one line per quantity; the source that comes first has open symbols.
 
@@ -145,6 +161,7 @@ def paper_comparison(table: Table, *, title: str = "", caption: str = "", labels
     return decorate(fig, title, caption, height=max(220, height))
 
 
+@answers
 def reliability(
     table: Table, color: str = "model", *, title: str = "", caption: str = "", labels: Labels = None
 ) -> go.Figure:
@@ -164,6 +181,7 @@ def reliability(
     return decorate(fig, title, caption, height=460, above="legend")
 
 
+@answers
 def coverage_curve(
     table: Table, color: str = "model", *, title: str = "", caption: str = "", labels: Labels = None
 ) -> go.Figure:
@@ -228,6 +246,7 @@ def predicted_against_true(
     return decorate(fig, title, caption, height=460, above="legend")
 
 
+@answers
 def forest(
     table: Table, metric: str = "auc", *, mean: str | None = "auc_within", reference: float | None = 0.5,
     color: str = "model", title: str = "", caption: str = "", labels: Labels = None,
@@ -255,7 +274,7 @@ def forest(
     table["study"] = table["study"].fillna("") if "study" in table else split[2]
     each = table[(split[0] == metric) & (table["study"] != "") & table["value"].notna()]
     if each.empty:
-        raise InputError(f"records: no metric '{metric}:<study>' with a value; expected one per study.")
+        return base.unrecorded(title)
     sizes = each.groupby("study")["n_samples"].max()
     order = each.groupby("study")["value"].mean().sort_values(ascending=False, kind="stable").index
     each = each.sort_values("study", key=lambda s: s.map(order.get_loc), kind="stable")
@@ -271,6 +290,7 @@ def forest(
     return decorate(fig, title, caption, height=(16 + 12 * several) * (len(order) + 1) + 60, above="legend")
 
 
+@answers
 def gains(
     table: Table, row: str = "task", *, what: str = "gain", title: str = "", caption: str = "", labels: Labels = None
 ) -> go.Figure:
@@ -292,6 +312,7 @@ def gains(
     return decorate(fig, title, caption, height=44 * table[row].nunique() + 70, above="legend")
 
 
+@answers
 def null_distribution(
     table: Table, observed: Mapping[str, float], row: str = "task", *, value: str = "value", what: str = "auc",
     title: str = "", caption: str = "", labels: Labels = None,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 NAN = r"\bnan\b"
-UNKNOWN = "*Not recorded in this data set.*"
+UNKNOWN = "*Not recorded in this data set, or not part of this run.*"
 
 
 def say(text: str) -> None:
