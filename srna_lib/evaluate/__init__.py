@@ -3,7 +3,17 @@
 from srna_lib.evaluate.age import acceleration_contrast, apparent_acceleration
 from srna_lib.evaluate.bootstrap import UNITS, study_interval, study_weights, weighted_mean, weighted_median
 from srna_lib.evaluate.calibration import calibrate, reliability_table
-from srna_lib.evaluate.comparison import TESTS, best, compare, find, pairs_table, paper_results, percent, scores_table
+from srna_lib.evaluate.comparison import (
+    TESTS,
+    beside_paper,
+    best,
+    compare,
+    find,
+    pairs_table,
+    paper_results,
+    percent,
+    scores_table,
+)
 from srna_lib.evaluate.controls import (
     NOT_PREDICTABLE,
     PREDICTABLE,
@@ -19,10 +29,12 @@ from srna_lib.evaluate.crossval import (
     Profile,
     build_recipe,
     compare_labels,
+    compare_sizes,
     cross_validate,
     fit_fold,
     get_profile,
     map_folds,
+    mended_labels,
     model_code,
     task_key,
 )

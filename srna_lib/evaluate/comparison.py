@@ -19,6 +19,9 @@ TESTS = {
     "bootstrap": "paired bootstrap over groups",
 }
 CORRECTIONS = {"holm": "Holm (family-wise error)", "none": "none"}
+COMPARED = ("pair", "first", "second", "metric", "value_first", "value_second", "difference", "ci_low", "ci_high",
+            "p_value", "p_adjusted", "correction", "n_comparisons", "test", "n_units", "unit", "n_samples", "n_datasets",
+            "verdict")  # fmt: skip
 UNDECIDED = "not distinguishable from"
 
 
@@ -54,7 +57,7 @@ def compare(
     table : DataFrame, one row per model and sample
         From `cross_validate`.
     pairs : iterable of (str, str)
-        First and second of each difference; pairs with one that was not run are left out.
+        First and second of each difference; pairs with one that was not run are left out. Of no pairs an empty table.
     metric : str or sequence of str, default "accuracy"
         As in `score`. Of errors (Brier score, log loss, MAE, RMSE) below is better.
     test : {"bootstrap", "corrected_t"}, default "bootstrap"
@@ -117,18 +120,18 @@ def compare(
                 for one in units:
                     found = _by_group(a, b, metrics, min_per_class, one, n_boot, seed, level)
                     rows += [head | row for row in found]
-    if not rows:
+    if not rows and pairs:
         raise InputError(f"no pair of {pairs} is in the column {by!r} of the table; expected two of its values.")
     out = pd.DataFrame(rows)
+    if not rows:
+        return out.reindex(columns=[*keys, *COMPARED])
     out["p_adjusted"] = holm(out["p_value"]) if correction == "holm" else out["p_value"]
     out["correction"] = CORRECTIONS[correction]
     out["n_comparisons"] = int(out["p_value"].notna().sum())
     settled = out["p_adjusted"] < 1 - level
     above, below = settled & (out["difference"] > 0), settled & (out["difference"] < 0)
     out["verdict"] = np.select([above, below], ["above", "below"], UNDECIDED)
-    order = [*keys, "pair", "first", "second", "metric", "value_first", "value_second", "difference", "ci_low"]
-    order += ["ci_high", "p_value", "p_adjusted", "correction", "n_comparisons", "test", "n_units", "unit"]
-    return out[[*order, "n_samples", "n_datasets", "verdict"]]
+    return out[[*keys, *COMPARED]]
 
 
 def _checked(table: pd.DataFrame) -> pd.DataFrame:
@@ -250,8 +253,10 @@ def holm(p_values: Iterable[float]) -> np.ndarray:
 def find(scores: pd.DataFrame, model: str, metric: str = "accuracy", **fields: Any) -> pd.Series:
     """Pick one row of scores, of all classes and studies pooled where `fields` name none; of several units the first.
 
-    Raises `KeyError` when there is none, or more than one.
+    Of a model that was not run its values are NaN. Raises `KeyError` when there is no such row, or more than one.
     """
+    if model not in set(scores["model"]):
+        return pd.Series({"model": model, "metric": metric}, index=scores.columns, dtype=object).fillna(np.nan)
     wanted = {"model": model, "metric": metric, **fields}
     rows = scores
     for column, value in wanted.items():
@@ -332,6 +337,8 @@ def pairs_table(tests: pd.DataFrame, by: Sequence[str] = ("pair",)) -> pd.DataFr
     DataFrame of str
         Per test ``difference`` with its uncorrected interval, ``p`` (adjusted) and ``verdict``.
     """
+    if tests.empty:
+        return pd.DataFrame({"": ["no pair in this run"]})
     ends = zip(tests["difference"], tests["ci_low"], tests["ci_high"], strict=True)
     text = tests[list(by)].assign(
         test=tests["test"].str.split(r" \(| over", regex=True).str[0],
@@ -362,3 +369,17 @@ def paper_results(task: str) -> pd.DataFrame:
     path = resources.files("srna_lib").joinpath("resources/paper_results.tsv")
     table = pd.read_csv(str(path), sep="\t", comment="#", dtype={"min_class_size": "Int64"})
     return table[table["task"] == task].reset_index(drop=True)
+
+
+def beside_paper(task: str, scores: pd.DataFrame, on: Sequence[str]) -> pd.DataFrame:
+    """The paper's results, and beside each ours of the same columns `on`, which become its name (``quantity``).
+
+    ``source`` is ``paper``, or what `scores` says (default ``ours``); no rows where the paper has no such task.
+    """
+    paper = paper_results(task).assign(source="paper")
+    ours = pd.DataFrame({"source": "ours"}, index=scores.index).join(scores.drop(columns="source", errors="ignore"))
+    if "source" in scores:
+        ours["source"] = scores["source"]
+    both = pd.concat([paper, ours], ignore_index=True)
+    both["quantity"] = both[list(on)].astype(object).fillna("").astype(str).agg(", ".join, axis=1)
+    return both[both["quantity"].isin(both["quantity"][: len(paper)])]

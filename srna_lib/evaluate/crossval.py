@@ -281,6 +281,10 @@ def compare_labels(
     DataFrame
         As from `cross_validate`; ``task`` names the label.
     """
+    if labels[0] == labels[1]:  # the atlas names its samples in one way only
+        return pd.DataFrame(
+            columns=["sample_id", "dataset_id", "task", "model", "features", "scheme", "fold", "y_true"]
+        )
     shared = adata.obs_names
     while True:  # a sample that leaves one labelling may make a class of the other too small
         tasks = [make_task(adata[shared], label, min_class_size=min_class_size) for label in labels]
@@ -293,6 +297,38 @@ def compare_labels(
     folds = {s.fold for s in left_out[1]}
     splits = [s for s in left_out[0] if s.fold in folds]
     return pd.concat([cross_validate(t, recipes, splits, scheme=scheme, **options) for t in tasks], ignore_index=True)
+
+
+def mended_labels(table: pd.DataFrame) -> pd.DataFrame:
+    """Count what is wrong under the first of two labels and correct under the second, by `compare_labels`.
+
+    Of the model that comes first; ``y_true, y_pred`` (first label), ``second`` (class by the other) and ``samples``.
+    """
+    counts = pd.DataFrame(columns=["y_true", "y_pred", "second", "samples"])
+    if table.empty:
+        return counts
+    one = table[table["model"] == table["model"].iloc[0]]
+    first, other = (part for _, part in one.groupby("task", sort=False))
+    both = first.merge(other.rename(columns={"y_true": "second"}), on="sample_id", suffixes=("", "_second"))
+    mended = both.query("y_true != y_pred and second == y_pred_second")
+    sizes = mended.groupby(["y_true", "y_pred", "second"]).size().sort_values(ascending=False)
+    return sizes.rename("samples").reset_index()
+
+
+def compare_sizes(
+    adata: ad.AnnData, label: str, recipes: Iterable[str], sizes: Iterable[int], **options: Any
+) -> pd.DataFrame:
+    """Random folds for several least sizes of a class: ``task`` names the size; the same samples are run once.
+
+    `sizes` are as `min_class_size` of `make_task`, `options` as of `cross_validate`.
+    """
+    tables: dict[int, pd.DataFrame] = {}
+    for size in sizes:
+        task = make_task(adata, label, min_class_size=size)
+        if len(task.y) not in tables:  # a larger least size only leaves samples out
+            tables[len(task.y)] = cross_validate(task, recipes, "random", **options)
+        tables[-size] = tables[len(task.y)].assign(task=f"{label}, classes of at least {size}")
+    return pd.concat([table for size, table in tables.items() if size < 0], ignore_index=True)
 
 
 def map_folds(

@@ -66,7 +66,7 @@ def score(
     Parameters
     ----------
     table : DataFrame, one row per model and sample
-        From `cross_validate`; numbers in ``y_true`` are a quantity, all else are classes.
+        From `cross_validate`; numbers in ``y_true`` are a quantity, all else are classes. Without rows, no scores.
     dataset : str, default ""
         Data set name, written into the answer.
     metrics : str or iterable of str, optional
@@ -121,6 +121,8 @@ def score(
     >>> srna.score(table, metrics="accuracy", n_boot=100)[["model", "metric"]].to_numpy().tolist()
     [['dummy', 'accuracy']]
     """
+    if table.empty:
+        return pd.DataFrame(columns=list(COLUMNS))
     units = [unit] if isinstance(unit, str) else list(unit)
     wanted = [metrics] if isinstance(metrics, str) else metrics if metrics is None else list(metrics)
     rows = []
