@@ -128,8 +128,8 @@ Always naming the largest class is correct for {evaluate.find(random_scores, "du
 """)
 
 # %% [markdown]
-# Which classes are hard? *Precision* is the share of correct predictions among the predictions of a class; *recall* (the
-# paper calls it accuracy per class) is the share of the class's samples that are found. **Would you expect small
+# Which classes are hard? *Precision* is the share of correct predictions among those of a class; *recall* (the paper
+# calls it accuracy per class) is the share of the class's samples that are found. **Would you expect small
 # classes to lose in precision or in recall?**
 
 # %%
@@ -316,7 +316,8 @@ shown = [
     m for m in (9, min_class_size) if len(srna.make_task(atlas, label, min_class_size=m).y) == len(task.y)
 ]  # the same samples
 shown = pd.concat([scores.query("metric == 'accuracy'").assign(min_class_size=m) for m in shown])
-shown = evaluate.beside_paper("tissue_group", shown, ["model", "scheme", "min_class_size"])
+shown["source"] = "ours"
+shown = evaluate.beside_paper("tissue_group", shown, "{model}, {scheme}, at least {min_class_size}", labels)
 
 # %%
 caption = srna.pl.caption(len(task.y), task.groups.nunique(), extra="ours with 95 % intervals over studies")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
+from string import Formatter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,9 +20,9 @@ TESTS = {
     "bootstrap": "paired bootstrap over groups",
 }
 CORRECTIONS = {"holm": "Holm (family-wise error)", "none": "none"}
-COMPARED = ("pair", "first", "second", "metric", "value_first", "value_second", "difference", "ci_low", "ci_high",
-            "p_value", "p_adjusted", "correction", "n_comparisons", "test", "n_units", "unit", "n_samples", "n_datasets",
-            "verdict")  # fmt: skip
+COMPARED = ["pair", "first", "second", "metric", "value_first", "value_second", "difference", "ci_low", "ci_high"]
+COMPARED += ["p_value", "p_adjusted", "correction", "n_comparisons", "test", "n_units", "unit", "n_samples"]
+COMPARED += ["n_datasets", "verdict"]
 UNDECIDED = "not distinguishable from"
 
 
@@ -371,15 +372,17 @@ def paper_results(task: str) -> pd.DataFrame:
     return table[table["task"] == task].reset_index(drop=True)
 
 
-def beside_paper(task: str, scores: pd.DataFrame, on: Sequence[str]) -> pd.DataFrame:
-    """The paper's results, and beside each ours of the same columns `on`, which become its name (``quantity``).
+def beside_paper(task: str, scores: pd.DataFrame, name: str, labels: Mapping[str, str] | None = None) -> pd.DataFrame:
+    """The paper's results beside ours, where both know the same models, schemes or features.
 
-    ``source`` is ``paper``, or what `scores` says (default ``ours``); no rows where the paper has no such task.
+    `name` is a format string over the columns that both share, e.g. ``"{model}, {scheme}"``; it becomes ``quantity``.
+    ``source`` is ``paper``, or what `scores` say there; `labels` gives printed names.
     """
+    shared = [field for _, field, _, _ in Formatter().parse(name) if field]
     paper = paper_results(task).assign(source="paper")
-    ours = pd.DataFrame({"source": "ours"}, index=scores.index).join(scores.drop(columns="source", errors="ignore"))
-    if "source" in scores:
-        ours["source"] = scores["source"]
-    both = pd.concat([paper, ours], ignore_index=True)
-    both["quantity"] = both[list(on)].astype(object).fillna("").astype(str).agg(", ".join, axis=1)
-    return both[both["quantity"].isin(both["quantity"][: len(paper)])]
+    for column in shared:
+        common = set(paper[column]) & set(scores[column])
+        paper, scores = (table[table[column].isin(common)] for table in (paper, scores))
+    both = pd.concat([paper, scores], ignore_index=True)
+    named = both[shared].astype(object).replace(dict(labels or {}))
+    return both.assign(quantity=[name.format_map(row) for row in named.to_dict("records")])
