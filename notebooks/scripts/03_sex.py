@@ -16,14 +16,14 @@
 # %% [markdown]
 # # Male or female: what do the small RNAs know, and what does the study know for them?
 #
-# **You will learn** how well the sex of a donor can be read from small RNAs; how much of a good-looking figure comes
+# **You will learn** how well the sex of a donor can be read from small RNAs; how much of a good-looking number comes
 # from knowing the study alone; and how to tell, before you annotate a single sample, whether a task is predictable at
 # all. The experiment starts as that of Fiosina, Fiosins and Bonn (2020), and then asks what they did not.
 #
 # **Reads** a named data set whose samples have a sex, and where they exist further features of the same samples and a
-# second collection to carry models to. **Writes** `results/03_sex.json`, `results/03_sex.parquet` (every out-of-fold
-# prediction) and a card, below `out`. **Takes** under a minute in profile `smoke`, a few minutes in `demo`, about
-# twenty in `full` on two cores; finished folds are kept in `out/cache`.
+# second collection for external validation. **Writes** `results/03_sex.json`, `results/03_sex.parquet` (every
+# out-of-fold prediction) and a card, below `out`. **Takes** under a minute in profile `smoke`, a few minutes in `demo`,
+# about twenty in `full` on two cores; finished folds are kept in `out/cache`. Words in *italics* stand in the glossary.
 
 # %% tags=["parameters"]
 dataset: str = "demo"  # name of the data set: demo (simulated), tcga or lgrc (real)
@@ -33,224 +33,248 @@ seed: int = 0  # of every random choice
 n_jobs: int = 2  # folds at a time
 label: str = "sex"  # column that is predicted
 models: str = "dl_paper,rf_paper,rf_plain,logistic,dl_log,tissue_input,per_tissue,partial_pooling,pooled_kernel"  # all
-left_out_models: str = "logistic,tissue_input,pooled_kernel"  # carried to a cohort or a collection never seen
+left_out_models: str = "logistic,tissue_input,pooled_kernel"  # tried on a cohort or a collection never seen
 external: str = "auto"  # second collection; auto: lgrc for tcga and the other way round; none
 min_per_class: int = 0  # samples of each sex that a data set needs; 0: what the design of the data set says
 
 # %%
-import dataclasses
-from pathlib import Path
+from dataclasses import replace
+from functools import partial
+from itertools import combinations
 
 import pandas as pd
-from IPython.display import display
 
-from srna_lib import data, datasets, evaluate, explain, plots
-from srna_lib.data import make_task, subsample
-from srna_lib.evaluate import RANKING_METRICS, SCHEMES, SELECTIVE_METRICS, cross_validate, get_profile, make_splits
-from srna_lib.report import open_dataset, say, write_card, write_results
+import srna_lib as srna
+from srna_lib import data, evaluate
+from srna_lib.report import close, open_dataset, say
 
 # %%
-plots.setup()
-size = get_profile(profile)
-small = {"per_study": 6, "n_splits": 2} if profile == "smoke" else {}
-size = dataclasses.replace(size, repeats=1, n_boot=min(size.n_boot, 1000), **small)
+models, left_out_models = srna.models.recipe_names(models), srna.models.recipe_names(left_out_models)
+size = evaluate.get_profile(profile)
+size = replace(size, repeats=1, n_boot=min(size.n_boot, 1000))
+size = {"smoke": replace(size, per_study=6, n_splits=2)}.get(profile, size)
+
+# %%
 whole, info = open_dataset(dataset, profile=profile, seed=seed)
 plan = data.design(whole, label)
-plan = dataclasses.replace(plan, min_per_class=min_per_class or plan.min_per_class)
-predict = {"profile": size, "seed": seed, "n_jobs": n_jobs, "cache": Path(out) / "cache"}
-scoring = {"dataset": info["name"], "seed": seed, "n_boot": size.n_boot}
-six_metrics = {"metrics": [*RANKING_METRICS, "accuracy", "balanced_accuracy"]}
-find = evaluate.find
+plan = replace(plan, min_per_class=min_per_class or plan.min_per_class)
 
 # %% [markdown]
 # ## Whom can we ask?
 #
 # A study of one sex answers the question by itself: a model that recognises the study "knows" the sex of its samples
-# without looking at them. Such studies, and those with too few samples of one sex, take no part.
+# without looking at them. Such studies, and those with too few samples of one sex, are excluded. **How many data sets,
+# would you guess, are eligible?**
 
 # %%
-asked = data.select(whole, plan.where)
-per_cohort = data.cohort_table(asked, label, min_per_class=plan.min_per_class)
+shown = data.select(whole, plan.where)
+cohorts = data.cohort_table(shown, label, min_per_class=plan.min_per_class)
+cohorts.style.hide().format({"share": "{:.0%}"})
+
+# %%
+say(f"{(cohorts['use'] == 'used').sum()} of {len(cohorts)} data sets are eligible. Of another one the library says:")
+say(data.refusal(shown, label, min_per_class=plan.min_per_class))
+
+# %%
 atlas = data.choose_cohorts(whole, label, min_per_class=plan.min_per_class, where=plan.where)
-display(per_cohort.style.hide().format({"share": "{:.0%}"}))
-refused = data.refusal(asked, label, min_per_class=plan.min_per_class)
-if refused:
-    say(f"Asked for one of the refused, the library says: *{refused}*")
+shown = {"smoke": max(6, 60 // (cohorts["use"] == "used").sum())}.get(profile)  # samples of a class and data set
+atlas = data.subsample(atlas, label, per_study=shown, seed=seed)
+main = srna.make_task(atlas, label)
 
 # %%
-n_used, n_samples = int((per_cohort["use"] == "used").sum()), atlas.n_obs
-if size.per_study:
-    atlas = subsample(atlas, label, per_study=max(size.per_study, 60 // n_used), seed=seed)
-main = make_task(atlas, label)
-people = main.donors.nunique()
-units = [plan.unit, *(u for u in ("donor_id", "dataset_id") if u != plan.unit and main.groups.nunique() > 1)]
-say(
-    f"{n_samples} samples of {n_used} data sets can be used, {len(per_cohort) - n_used} data sets are refused. This run"
-    f" takes {len(main.y)} samples of {people} people: "
-    + ", ".join(f"{n} {k}" for k, n in main.y.value_counts().items())
-    + f". Class that is named on the positive side of every curve: {main.classes[-1]}."
-)
+say(f"""
+This run takes {len(main.y)} samples of {main.donors.nunique()} *donors* in {main.groups.nunique()} data sets. The class
+named on the positive side of every curve is {main.classes[-1]}, with {(main.y == main.classes[-1]).sum()} samples.
+""")
 
 # %% [markdown]
+# ## One model, one split, one number
+#
+# Fit a logistic regression on one half of the donors and predict the other half, both ways. The number is the *AUROC*:
+# the chance that a sample of the one sex gets a higher score than one of the other; one half is *chance level*. **What
+# do you expect?**
+
+# %%
+from sklearn.metrics import roc_auc_score
+
+shown = srna.cross_validate(main, "logistic", plan.scheme, n_splits=2, seed=seed, progress=False)
+shown = roc_auc_score(shown["y_true"], shown[f"p_{main.classes[-1]}"])
+say(f"**AUROC {shown:.3f}** over {len(main.y)} samples, each predicted by a model that never saw its donor.")
+
+# %% [markdown]
+# Is that much? Nobody can say yet: some data sets hold more men than others, and a model that recognises the data set
+# has a head start without a single sex-linked RNA. Below, that head start is measured and taken off.
+#
 # ## The paper's experiment: six models, and a linear one
 #
 # Two kinds of features, and both together; a network, a forest and, because it is what every such table needs, a
 # logistic regression. Random folds are what the paper used. They are **optimistic**: other samples of the same study,
-# even of the same person, are in the training data. Beside them, folds that keep studies or patients whole.
+# even of the same donor, are in the training data. Beside them, folds that keep studies or donors whole. **By how much,
+# do you think, do the two differ?**
 
 # %%
-partner = data.without_absent(datasets.load(plan.joined)) if plan.joined else None
-if partner is not None and size.per_study:
-    partner = subsample(partner, label, per_study=30, seed=seed)
-tasks = data.feature_tasks(whole if plan.joined else atlas, label, partner)
-trio = ["dl_paper", "rf_paper", "logistic"]
-schemes = ("random_5fold", plan.scheme)
-six = pd.concat([cross_validate(t, trio, s, **predict) for s in schemes for t in tasks.values()], ignore_index=True)
-six_records = evaluate.score(six, unit=plan.unit, **six_metrics, **scoring)
-any_task = next(iter(tasks.values()))
-say(", ".join(f"{f}: {t.X.shape[1]} features" for f, t in tasks.items()) + f"; {len(any_task.y)} samples.")
+predict = partial(srna.cross_validate, profile=size, seed=seed, n_jobs=n_jobs, cache=f"{out}/cache")
+score = partial(srna.score, dataset=info["name"], n_boot=size.n_boot, seed=seed)
+score = partial(score, metrics=[*evaluate.RANKING_METRICS, "accuracy", "balanced_accuracy"])
+
+# %%
+tasks = data.feature_tasks(atlas, label)
+if plan.joined:  # further features of the same samples
+    shown = data.without_absent(srna.load(plan.joined))
+    shown = data.subsample(shown, label, per_study={"smoke": 30}.get(profile), seed=seed)
+    tasks = data.feature_tasks(whole, label, shown)
+
+# %%
+shown = [m for m in ("dl_paper", "rf_paper", "logistic") if m in models] or models[:1]
+six = pd.concat([predict(tasks[f], shown, m) for m in ("random", plan.scheme) for f in tasks], ignore_index=True)
+records = [score(six, unit=plan.unit)]
+say(f"{six['sample_id'].nunique()} samples; sRNAs: {', '.join(f'{f} {t.X.shape[1]}' for f, t in tasks.items())}.")
 
 # %%
 labels = {"random_5fold": "random folds (optimistic)", "grouped_kfold": "grouped by study"}
-labels |= {"patient_kfold": "grouped by patient", "row": "figure", "dataset": "direction", **evaluate.FIGURES}
-drawn, areas = "studies" if plan.unit == "dataset_id" else "patients", {"tickformat": ".2f", "title_text": ""}
-plots.metrics(
-    six_records.assign(model=six_records["model"] + ", " + six_records["features"]),
-    metric=["accuracy", "balanced_accuracy", "auc"],
-    title=f"Three models on {len(tasks)} feature sets, {info['title']}",
-    caption=plots.caption(len(any_task.y), any_task.groups.nunique(), extra=f"95 % intervals: bootstrap over {drawn}"),
-    labels=labels,
-).update_yaxes(areas)
+labels |= {"patient_kfold": "grouped by donor", "row": "metric", "dataset": "direction"} | evaluate.FIGURES
+shown = records[0].assign(model=records[0]["model"] + ", " + records[0]["features"])
 
 # %%
-*single, last = tasks
-wanted = [(last, f) for f in single] + ([tuple(single)] if len(single) == 2 else [])
-if wanted:
-    sets = evaluate.compare(
-        six, wanted, by="features", metric="auc", unit=plan.unit, correction="holm", seed=seed, n_boot=size.n_boot
-    )
-    display(evaluate.pairs_table(sets.replace({"scheme": labels}), by=("scheme", "model", "pair")))
-    mean = six_records.query("metric == 'auc'").groupby("features", sort=False)["value"].mean()
-    say("Mean AUC over models and splits: " + ", ".join(f"{f} {v:.3f}" for f, v in mean.items()) + ".")
-    say(f"p: {sets['test'].iloc[0]}; {sets['correction'].iloc[0]} over {sets['n_comparisons'].iloc[0]} comparisons.")
-else:
-    say("This data set has one kind of feature; there are no feature sets to compare.")
+caption = srna.pl.caption(six["sample_id"].nunique(), extra=f"95 % intervals over {evaluate.UNITS[plan.unit]}")
+shown = shown[shown["metric"].isin(["accuracy", "balanced_accuracy", "auc"])]
+srna.pl.metrics(shown, title=f"Models by feature set, {info['title']}", caption=caption, labels=labels)
+
+# %% [markdown]
+# Do both kinds of features together tell more than either? The table answers with paired differences on the same
+# samples; p-values are corrected for their number.
 
 # %%
-paper = evaluate.paper_results(label).assign(source="paper")
-role = dict(zip(tasks, ["sRNA", "contaminant", "both"] if len(tasks) == 3 else ["sRNA"], strict=True))
-ours = six_records.query("metric == 'accuracy' and model != 'logistic'")
-ours = ours.assign(source=ours["scheme"].map(labels), features=ours["features"].map(role))
-beside = pd.concat([paper.query("metric == 'accuracy'"), ours], ignore_index=True)
-beside["quantity"] = [f"{m}, {f}" for m, f in beside[["model", "features"]].to_numpy()]
-beside = beside[beside["quantity"].isin(ours["model"] + ", " + ours["features"])]
-note = f"ours in the place of the paper's feature sets: {', '.join(f'{v} = {k}' for k, v in role.items())}"
-if len(paper):
-    fig = plots.paper_comparison(beside.sort_values("quantity"), title="Accuracy beside the paper's", caption=note)
-    display(fig)
+pairs = list(combinations(list(tasks)[::-1], 2))
+shown = srna.compare(six, pairs, by="features", metric="auc", unit=plan.unit, seed=seed, n_boot=size.n_boot)
+evaluate.pairs_table(shown.replace({"scheme": labels}), by=("scheme", "model", "pair"))
+
+# %%
+shown = records[0].query("metric == 'auc'").groupby("features", sort=False)["value"].mean()
+shown.rename("mean AUROC over models and splits").to_frame().round(3)
+
+# %% [markdown]
+# And beside the paper. Its collection is not public, so compare the pattern and not the decimals.
+
+# %%
+roles = dict(zip(tasks, {3: ["sRNA", "contaminant", "both"]}.get(len(tasks), ["sRNA"]), strict=False))
+shown = records[0].query("metric == 'accuracy'")
+shown = shown.assign(source=shown["scheme"].map(labels), features=shown["features"].map(roles))
+shown = evaluate.beside_paper(label, shown, "{model}, {features}").sort_values("quantity")
+
+# %%
+caption = "ours in the place of the paper's feature sets: " + ", ".join(f"{roles[m]} = {m}" for m in roles)
+srna.pl.paper_comparison(shown, title="Accuracy beside the paper's", caption=caption)
 
 # %% [markdown]
 # ## The main experiment
 #
-# All usable data sets, folds that keep people (or studies) whole. Two areas under the curve stand side by side. The
+# All eligible data sets, folds that keep donors (or studies) whole. Two AUROCs stand side by side. The
 # **pooled** one compares samples of different studies, so a model gains from knowing which study has more men. The
-# **mean within data sets** compares only samples of the same study: there, knowing the study is worth nothing.
+# **mean within data sets** compares only samples of the same study: there, knowing the study is worth nothing. **Which
+# of the two will be higher, and for which models?**
 
 # %%
-names = [*models.split(","), "metadata", "dummy"]
-context = {"atlas": atlas, "context": plan.context}
-pred = cross_validate(main, names, plan.scheme, **predict, **context)
-shown = ("auc_within", "auc", "accuracy", "balanced_accuracy")
-records = evaluate.score(pred, unit=units, per_study=True, **six_metrics, **scoring)
-display(evaluate.scores_table(records, shown, labels=evaluate.FIGURES))
+predict = partial(predict, atlas=atlas, context=plan.context)
+pred = predict(main, [*models, "metadata", "dummy"], plan.scheme)
+units = list(dict.fromkeys([plan.unit, "donor_id", "dataset_id"]))[: 1 + 2 * (main.groups.nunique() > 1)]
+scores = score(pred, unit=units, per_study=True)
+records.append(scores)
 
 # %%
-usable = records[records["value"].notna() & records["model"].isin(models.split(","))]
-usable = usable[usable["unit"] == plan.unit]
-judged = "auc_within" if (usable["metric"] == "auc_within").any() else "auc"
-winner = evaluate.best(usable, judged)
-best_model, trivial, blind = winner["model"], find(records, "dummy"), find(records, "metadata", "auc")
-caption = plots.caption(len(main.y), main.groups.nunique(), SCHEMES[plan.scheme])
-headline = plots.metrics(
-    records[(records["model"] != "dummy") & records["value"].notna()],
-    metric=["auc", *(["auc_within"] if judged == "auc_within" else []), "balanced_accuracy"],
+evaluate.scores_table(scores, ["auc_within", "auc", "accuracy", "balanced_accuracy"], labels=labels)
+
+# %%
+shown = scores[scores["model"].isin(models) & scores["value"].notna() & (scores["unit"] == plan.unit)]
+judged = "auc_within" if (shown["metric"] == "auc_within").any() else "auc"
+best = evaluate.best(shown, judged)["model"]
+
+# %%
+caption = srna.pl.caption(len(main.y), main.groups.nunique(), evaluate.SCHEMES[plan.scheme])
+headline = srna.pl.metrics(
+    scores[(scores["model"] != "dummy") & scores["value"].notna()],
+    metric=list(dict.fromkeys(["auc", judged, "balanced_accuracy"])),
     title=f"{label.capitalize()} from small RNAs, {info['title']}",
-    caption=f"{caption}; 95 % intervals over {drawn}",
+    caption=f"{caption}; 95 % intervals over {evaluate.UNITS[plan.unit]}",
     labels=labels,
-).update_yaxes(areas)
+).update_yaxes(tickformat=".2f", title_text="")
 headline
 
 # %%
-inside = find(records, "metadata", "auc_within")["value"]
-say(
-    f"**The data set alone.** A model that sees study, tissue, platform and depth but not one sRNA has a pooled AUC of"
-    f" {blind['value']:.3f}"
-    + (f", and {inside:.3f} within data sets" if pd.notna(inside) else "")
-    + f". Only what lies above that is about sRNAs. The best recipe by {labels[judged]} is `{best_model}`:"
-    f" {winner['value']:.3f}, pooled {find(records, best_model, 'auc')['value']:.3f}, right for"
-    f" {find(records, best_model)['value']:.1%}; always naming the commoner sex is right for {trivial['value']:.1%}."
-    f" (It was chosen among {models.count(',') + 1} by this very figure, which flatters it a little.)"
-)
+say(f"""
+**The data set alone.** A model that sees study, tissue, platform and depth but not one sRNA has a pooled AUROC of
+{evaluate.find(scores, "metadata", "auc")["value"]:.3f}; only what lies above it is about sRNAs.
 
-# %% [markdown]
-# The mean hides the cohorts. Each row is one data set, judged on its own samples.
+Within data sets the same model reaches {evaluate.find(scores, "metadata", "auc_within")["value"]:.3f}.
+""")
 
 # %%
-compared = [m for m in dict.fromkeys([best_model, "logistic"]) if m in names]
-chosen = pred[pred["model"].isin(compared)]
-each = evaluate.score(chosen, unit="donor_id", per_study=True, **six_metrics, **scoring)
-if each["study"].notna().any():
-    title = "Every data set by itself"
-    own = {"auc": "AUC of the data set"}
-    display(plots.forest(each, title=title, caption=f"{caption}; 95 % intervals over patients", labels=own))
-else:
-    say("No data set of this run has five samples of each sex; it takes more to judge one by itself.")
+say(f"""
+The best recipe by {labels[judged]} is `{best}`: {evaluate.find(scores, best, judged)["value"]:.3f}, pooled
+{evaluate.find(scores, best, "auc")["value"]:.3f}, correct for {evaluate.find(scores, best)["value"]:.1%}; always naming
+the commoner sex is correct for {evaluate.find(scores, "dummy")["value"]:.1%}. (It was chosen by this very number, which
+flatters it a little.)
+""")
+
+# %% [markdown]
+# The mean hides the cohorts. Each row below is one data set, judged on its own samples; it takes five samples of each
+# sex to judge one by itself. **Would you expect all of them on the right of the line?**
+
+# %%
+chosen = pred[pred["model"].isin([best, *{"logistic"}.intersection(models)])]
+shown = score(chosen, unit="donor_id", per_study=True)
+records.append(shown)
+srna.pl.forest(shown, title="Every data set by itself", caption=f"{caption}; 95 % intervals over donors", labels=labels)
 
 # %% [markdown]
 # ## Is it the sRNAs?
 #
-# Two controls. **Shuffle the labels** among the people of the same study and tissue and run everything again: what is
-# left is what the study gives away, and within data sets it must be a coin (an area of one half). And **take away the
+# Two controls. **Shuffle the labels** among the donors of the same study and tissue and run everything again: what is
+# left is what the study gives away, and within data sets it must be at chance level. And **take away the
 # sRNAs**: the gain over the model on metadata alone, with an interval, decides whether we call the task predictable.
 
 # %%
 times = {"logistic": {"smoke": 2, "demo": 6, "full": 10}[profile], "tissue_input": {"full": 2}.get(profile, 1)}
-shuffling = {"within": plan.within, "context": plan.context, **predict}
-null = pd.concat(
-    [evaluate.run_null(main, atlas, m, plan.scheme, n_permutations=n, **shuffling) for m, n in times.items()],
-    ignore_index=True,
-)
-null_values = evaluate.null_scores(null).dropna(subset=["value"])
-null_values["row"] = null_values["model"].str.split(",").str[0] + ": " + null_values["metric"].map(labels)
+times = {m: times[m] for m in times if m in models} or {models[0]: 1}
+null = partial(evaluate.run_null, main, atlas, within=plan.within, context=plan.context, profile=size, seed=seed)
+null = partial(null, n_jobs=n_jobs, cache=f"{out}/cache")
+null = pd.concat([null(m, plan.scheme, n_permutations=times[m]) for m in times], ignore_index=True)
 
 # %%
-observed = {f"{m}: {labels[k]}": find(records, m, k)["value"] for m in times for k in ("auc", "auc_within")}
-figure = plots.null_distribution(
-    null_values,
-    observed,
-    row="row",
-    what="area under the ROC curve",
-    title="With shuffled labels, and with the true ones",
-    caption=f"{caption}; labels shuffled among people within {' and '.join(plan.within)}",
-)
-display(figure)
-null_mean = null_values.groupby("metric")["value"].mean()
-say("Mean area with shuffled labels: " + ", ".join(f"{labels[k]} {v:.3f}" for k, v in null_mean.items()) + ".")
+shuffled = evaluate.null_scores(null).dropna(subset="value")
+shuffled["row"] = shuffled["model"].str.split(",").str[0] + ": " + shuffled["metric"].map(labels)
+shown = {f"{m}: {labels[k]}": evaluate.find(scores, m, k)["value"] for m in times for k in ("auc", "auc_within")}
+srna.pl.null_distribution(shuffled, shown, row="row", what="AUROC", title="Shuffled and true labels", caption=caption)
 
 # %%
-of = dict(iter(pred.groupby("model")))
-asks = ("auc", "auc_within") if judged == "auc_within" else ("auc",)
-gain, verdict, gain_records = evaluate.judge(of[best_model], of["metadata"], metrics=asks, unit=units, **scoring)
-title = f"What `{best_model}` knows beyond the metadata".replace("`", "")
-display(plots.gains(gain, row="row", what="gain in AUC", title=title, caption=caption, labels=labels))
-weakest = gain.loc[gain["ci_low"].fillna(-1).idxmin()].replace(labels)
-say(f"The least certain of them: {evaluate.sentence(weakest)}")
+shuffled = shuffled.groupby("metric")["value"].mean().reindex(["auc", "auc_within"])
+say(f"Mean AUROC with shuffled labels: pooled {shuffled['auc']:.3f}.")
+say(f"Within data sets: **{shuffled['auc_within']:.3f}**, where one half is chance level.")
+
+# %%
+gain, verdict, shown = evaluate.judge(
+    pred[pred["model"] == best],
+    pred[pred["model"] == "metadata"],
+    dataset=info["name"],
+    metrics=list(dict.fromkeys(["auc", judged])),
+    unit=units,
+    seed=seed,
+    n_boot=size.n_boot,
+)
+records.append(shown)
+
+# %%
+shown = f"What {best} knows beyond the metadata"
+srna.pl.gains(gain, row="row", what="gain in AUROC", title=shown, caption=caption, labels=labels)
+
+# %%
+say(f"The least certain of them: {evaluate.sentence(gain.loc[gain['ci_low'].fillna(-1).idxmin()].replace(labels))}")
 say(f"**Verdict: {label} is {verdict}** (predictable only where every one of these intervals lies above zero).")
 
 # %% [markdown]
 # ## Which model, and does it matter?
 #
-# Two questions, two tests. *Would other patients or studies change the order of these trained models?* A paired
+# Two questions, two tests. *Would other donors or studies change the order of these trained models?* A paired
 # bootstrap over them. *Would other training samples?* The t-test over folds with the correction of Nadeau and Bengio,
 # because the training sets of folds overlap. The tissue-conditioned models are among the pairs: tissue as an input,
 # each tissue for itself, and partial pooling in between.
@@ -258,250 +282,273 @@ say(f"**Verdict: {label} is {verdict}** (predictable only where every one of the
 # %%
 pairs = [("dl_paper", "logistic"), ("dl_log", "dl_paper"), ("rf_plain", "rf_paper"), ("tissue_input", "logistic")]
 pairs += [("partial_pooling", "tissue_input"), ("partial_pooling", "per_tissue"), ("pooled_kernel", "partial_pooling")]
-pairs = [p for p in pairs if set(p) <= set(names)]
-testing = {"metric": judged, "unit": plan.unit, "seed": seed, "n_boot": size.n_boot}
-tests = pd.concat(
-    [evaluate.compare(pred, pairs, test=test, **testing) for test in ("bootstrap", "corrected_t")],
-    ignore_index=True,
-)
-evaluate.pairs_table(tests)
+pairs = [m for m in pairs if set(m) <= set(models)]
 
 # %%
-drawn_tests = tests[tests["test"] == evaluate.TESTS["bootstrap"]]
-settled = drawn_tests[drawn_tests["verdict"] != "not distinguishable from"]
-display(
-    plots.gains(
-        drawn_tests.dropna(subset=["difference"]),
-        row="pair",
-        what=f"difference in {labels[judged]}",
-        title="Models in pairs, on the same samples",
-        caption=f"{caption}; uncorrected 95 % intervals over {drawn}",
-    )
-)
-found = [f"`{a}` is {v} `{b}`" for a, v, b in settled[["first", "verdict", "second"]].to_numpy()]
-say(f"After {drawn_tests['correction'].iloc[0]} over {len(drawn_tests)} pairs: {'; '.join(found) or 'no difference'}.")
+compare = partial(srna.compare, pred, pairs, metric=judged, unit=plan.unit, seed=seed, n_boot=size.n_boot)
+shown = compare(test="bootstrap")
+evaluate.pairs_table(pd.concat([shown, compare(test="corrected_t")], ignore_index=True))
+
+# %%
+say(f"After correction for {len(shown)} pairs, {shown['verdict'].isin(['above', 'below']).sum()} of them differ.")
+shown = shown.dropna(subset="difference")
+srna.pl.gains(shown, row="pair", what="difference", title="Models in pairs, on the same samples", caption=caption)
 
 # %% [markdown]
-# ## Do the probabilities mean what they say, and when should the model stay silent?
+# The intervals of the figure are not corrected. Where one crosses zero, choosing between the two recipes is a matter of
+# taste.
 #
-# A model that says "four in five" should be right four times in five. Calibration is fitted on the out-of-fold
-# predictions of the *other* folds, with people kept whole, so no label of a fold touches its own map. Then the model
-# may decline: how right is it about the samples that it is surest of?
+# ## Do the probabilities mean what they say, and when should the model abstain?
+#
+# A model that says "four in five" should be right four times in five. *Calibration* is fitted on the out-of-fold
+# predictions of the *other* folds, with donors kept whole, so no label of a fold touches its own map. Then the model
+# may abstain: how right is it about the samples that it is surest of? **Is the dashed line above or below the curve of
+# an over-confident model?**
 
 # %%
-
 method = "isotonic" if len(main.y) >= 1000 else "sigmoid"
-before = pred[pred["model"].isin(compared)]
-after = evaluate.calibrate(before, method)
-both = pd.concat([before, after], ignore_index=True)
-binned = {"of": main.classes[-1], "unit": plan.unit, "n_boot": 200}
-curves = evaluate.reliability_table(both, **binned)
-title = f"Stated probability of {main.classes[-1]}, before and after calibration ({method})"
-plots.reliability(curves, title=title, caption=f"{caption}; 95 % intervals over {drawn}")
+after = srna.calibrate(chosen, method)
+shown = pd.concat([chosen, after], ignore_index=True)
+records += [score(after, unit=plan.unit), score(shown, metrics=evaluate.SELECTIVE_METRICS, unit=plan.unit)]
 
 # %%
-after_records = evaluate.score(after, unit=plan.unit, **six_metrics, **scoring)
-selective_records = evaluate.score(both, metrics=SELECTIVE_METRICS, unit=plan.unit, **scoring)
-cover = evaluate.coverage_curve(after, unit=plan.unit, n_boot=200)
-display(plots.coverage_curve(cover, title="Accuracy of the surest calls", caption=caption))
-for m in compared:
-    old, new = find(records, m, "brier")["value"], find(after_records, f"{m} + {method}", "brier")["value"]
-    half = find(selective_records, f"{m} + {method}", "accuracy_at:0.5")["value"]
-    right = f"right for {find(after_records, f'{m} + {method}')['value']:.1%} of all, {half:.1%} of the surer half"
-    say(f"`{m}`: Brier score {old:.3f}, calibrated {new:.3f}; {right}.")
+shown = evaluate.reliability_table(shown, of=main.classes[-1], unit=plan.unit, n_boot=200)
+srna.pl.reliability(shown, title=f"Stated probability of {main.classes[-1]} ({method})", caption=caption)
+
+# %%
+shown = evaluate.coverage_curve(after, unit=plan.unit, n_boot=200)
+srna.pl.coverage_curve(shown, title="Accuracy of the surest predictions", caption=caption)
+
+# %%
+shown = pd.concat([scores[scores["model"].isin(chosen["model"])], *records[-2:]])
+evaluate.scores_table(shown[shown["unit"] == plan.unit], ["brier", "accuracy", "accuracy_at:0.5"], labels=labels)
 
 # %% [markdown]
+# A smaller Brier score is better. The last column is the accuracy among the surer half.
+#
 # ## A cohort never seen
 #
-# Folds by patient ask about new people of known cohorts. Leave a whole cohort out, and the question is about a tissue
-# that no model was trained on. A recipe that centres within data sets may look at the profiles of the new cohort, but
-# not at one of its labels. (Where the main folds keep studies whole already, this only adds studies to learn from.)
+# Folds by donor ask about new donors of known cohorts. Leave a whole cohort out (*one dataset out*), and the question
+# is about a tissue that no model was trained on. A recipe that centres within data sets may look at the profiles of
+# the new cohort, but not at one of its labels. **What will be left?**
 
 # %%
-carried = left_out_models.split(",")
-unseen, unseen_records, gap = pred.iloc[:0], records.iloc[:0], {}
+unseen = pred[:0]
 if main.groups.nunique() > 1:
-    unseen = cross_validate(main, [*carried, "metadata"], "one_dataset_out", **predict, **context)
-    unseen_records = evaluate.score(unseen, per_study=True, **six_metrics, **scoring)
-    display(evaluate.scores_table(unseen_records, shown, labels=evaluate.FIGURES))
-else:
-    say("This collection is one data set; there is no cohort to leave out.")
+    unseen = predict(main, [*left_out_models, "metadata"], "one_dataset_out")
+records.append(score(unseen, per_study=True))
+say(f"{unseen['sample_id'].nunique()} samples of {unseen['dataset_id'].nunique()} data sets were each left out once.")
 
 # %%
-if len(unseen):
-    n_unseen, cohorts_unseen = unseen["sample_id"].nunique(), unseen["dataset_id"].nunique()
-    same = pred[pred["sample_id"].isin(unseen["sample_id"]) & pred["model"].isin(carried)]
-    earlier = evaluate.score(same, **scoring | {"n_boot": 0})
-    asked_of = judged if all(find(unseen_records, m, judged)["value"] > 0 for m in carried) else "auc"
-    gap = {m: find(unseen_records, m, asked_of)["value"] for m in carried}
-    was = {m: find(earlier, m, asked_of)["value"] for m in carried if m in names}
-    text = ", ".join(f"`{m}` {v:.3f}, now {gap[m]:.3f}" for m, v in was.items())
-    say(f"{n_unseen} samples of {cohorts_unseen} data sets, each left out once. {labels[asked_of]}, before: {text}.")
+shown = pred[pred["sample_id"].isin(unseen["sample_id"]) & pred["model"].isin([*left_out_models, "metadata"])]
+shown = pd.concat([score(shown, n_boot=0), records[-1]])
+evaluate.scores_table(shown, ["auc_within", "auc"], labels=labels)
 
 # %% [markdown]
+# The same samples in both: on the left their cohort was known in training, on the right it was not.
+#
 # ## Tumour against normal
 #
 # Is the sex of healthy tissue easier to see than that of a tumour, which rewrites its miRNAs and sometimes loses its Y
 # chromosome? Same predictions, looked at apart.
 
 # %%
-kind_records = records.iloc[:0]
-if "tumour_normal" in atlas.obs:
-    kind = chosen["sample_id"].map(atlas.obs["tumour_normal"].astype(str))
-    for value in sorted(kind.unique()):
-        rows = chosen[kind.to_numpy() == value]
-        own = evaluate.score(rows, unit="donor_id", **six_metrics, **scoring)
-        kind_records = pd.concat([kind_records, own.assign(metric=own["metric"] + f", {value} samples")])
-    kinds = kind_records[kind_records["metric"].str.startswith("auc") & kind_records["value"].notna()]
-    columns = ["model", "metric", "value", "ci_low", "ci_high", "n_samples", "n_datasets"]
-    display(kinds[columns].style.hide().format(precision=3))
-    pooled = kinds[kinds["metric"].str.startswith("auc,") & (kinds["model"] == best_model)]
-    say(f"`{best_model}`: " + "; ".join(f"{m} {v:.3f}" for m, v in pooled[["metric", "value"]].to_numpy()) + ".")
-else:
-    say("This data set does not say which samples are tumours.")
+shown = atlas.obs.get("tumour_normal", pd.Series(dtype=object)).astype(str)
+shown = chosen.groupby(chosen["sample_id"].map(shown))
+shown = [score(rows, unit="donor_id").assign(kind=f", {m} samples") for m, rows in shown]
+shown = pd.concat([scores[:0].assign(kind=""), *shown])
+records.append(shown.assign(metric=shown["metric"] + shown["kind"])[scores.columns])
+
+# %%
+shown = records[-1][records[-1]["metric"].str.startswith("auc") & records[-1]["value"].notna()]
+srna.explore.readable(shown[["model", "metric", "value", "ci_low", "ci_high", "n_samples", "n_datasets"]].round(3))
 
 # %% [markdown]
-# ## Another collection
+# ## External validation
 #
-# The hardest test: other people, other laboratory, other library protocol. Both collections are brought to the same
+# The hardest test: other donors, other laboratory, other library protocol. Both collections are brought to the same
 # features first (mature miRNAs are summed into stem-loops where one side counts stem-loops), and nothing is fitted on
-# the side that is predicted.
+# the side that is predicted. **Which direction would you expect to be easier, from many tissues to one or back?**
 
 # %%
-
-abroad = {"auto": plan.external, "none": ""}.get(external, external)
-ext, ext_records = pred.iloc[:0], records.iloc[:0]
-if abroad:
-    other = data.choose_cohorts(datasets.load(abroad), label)
-    other = subsample(other, label, per_study=40, seed=seed) if size.per_study else other
-    together, overlap = evaluate.stack(atlas, other)
-    display(overlap.style.hide().format({"reads_kept": "{:.1%}"}))
-    alike = data.design(whole, label).alike or data.design(other, label).alike
-    ways = evaluate.both_ways(together, info["name"], abroad, alike)
-    ext = evaluate.run_external(together, label, carried, ways, context=plan.context[:1], **predict)
+external = {"auto": plan.external, "none": ""}.get(external, external)
+predict = partial(evaluate.run_external, context=plan.context[:1], profile=size, seed=seed)
+ext, shown, alike = pred[:0], scores[:0], []
+if external:
+    other = data.choose_cohorts(srna.load(external), label)
+    other = data.subsample(other, label, per_study={"smoke": 40}.get(profile), seed=seed)
+    alike = plan.alike or data.design(other, label).alike
+    other, shown = evaluate.stack(atlas, other)
+    external = evaluate.both_ways(other, info["name"], external, alike)
+    ext = predict(other, label, left_out_models, external, n_jobs=n_jobs, cache=f"{out}/cache")
+srna.explore.readable(shown)
 
 # %%
-if len(ext):
-    near = ext[ext["dataset_id"].isin(alike)]
-    shown_ext = pd.concat([ext, near.assign(fold=near["fold"] + ", " + " + ".join(alike) + " alone")])
-    for way, part in shown_ext.groupby("fold", sort=False):
-        own = evaluate.score(part, unit="donor_id", **six_metrics, **scoring | {"dataset": way})
-        ext_records = pd.concat([ext_records, own], ignore_index=True)
-    note = plots.caption(ext["sample_id"].nunique(), scheme="external", extra="95 % intervals over patients")
-    look = {"title": "Carried to another collection", "caption": note, "labels": labels}
-    fig = plots.metrics(ext_records, x="dataset", color="model", metric=["auc", "accuracy"], **look)
-    display(fig.update_yaxes(areas))
-    farthest = evaluate.best(ext_records, "auc")
-    say(f"What arrives best: `{farthest['model']}`, {farthest['dataset']}: AUC {farthest['value']:.3f}.")
-else:
-    say("No second collection is known for this data set; name one with `-p external=...`.")
+shown = ext[ext["dataset_id"].isin(alike)]
+shown = pd.concat([ext, shown.assign(fold=shown["fold"] + ", " + " + ".join(alike) + " alone")])
+shown = [score(rows, unit="donor_id", dataset=m) for m, rows in shown.groupby("fold", sort=False)]
+records.append(pd.concat([scores[:0], *shown], ignore_index=True))
+
+# %%
+caption = srna.pl.caption(ext["sample_id"].nunique(), scheme="external", extra="95 % intervals over donors")
+shown = records[-1][records[-1]["metric"].isin(["auc", "accuracy"])]
+srna.pl.metrics(shown, x="dataset", color="model", title="External validation", caption=caption, labels=labels)
 
 # %% [markdown]
 # ## Which sRNAs, and on which chromosome?
 #
 # The weights of the linear model, per standard deviation, over the folds. Genes on the sex chromosomes are the first
-# suspects: women have two copies of X, though most of one is silenced, and men alone have a Y.
+# suspects: women have two copies of X, though most of one is silenced, and men alone have a Y. **How many of the top
+# ten would you expect to be sex-linked?**
 
 # %%
-
-linear = "tissue_input"
-splits = make_splits(main, plan.scheme, n_splits=size.n_splits, seed=seed)
-weights = explain.fold_weights(main, atlas, linear, splits, profile=size, seed=seed, context=plan.context)
-truth = info.get("truth")
-if truth is not None:
-    planted = set(truth.loc[truth["task"] == label, "srna"])
-    weights["planted"] = weights["srna"].isin(planted)
-display(weights.head(15).style.hide().format(precision=3))
+shown = srna.make_splits(main, plan.scheme, n_splits=size.n_splits, seed=seed)
+weights = partial(srna.explain.fold_weights, main, atlas, "tissue_input", shown, profile=size, seed=seed)
+weights = weights(context=plan.context)
 
 # %%
-enriched = explain.sex_linked_enrichment(weights)
-weights_note = plots.caption(len(main.y), scheme=SCHEMES[plan.scheme], extra="bars: range over folds")
-title = f"The largest weights of {linear}"
-ends = (main.classes[0], main.classes[-1])
-display(plots.weights(weights, classes=ends, title=title, caption=weights_note))
-display(enriched.style.hide().format(precision=3))
-if len(enriched):
-    top = enriched.iloc[len(enriched) // 2]
-    say(
-        f"Among the {top['top']:.0f} largest weights {top['linked']:.0f} are sex-linked, {top['expected']:.1f} would be"
-        f" by chance (hypergeometric p = {top['p_value']:.2g}; clustered miRNAs make it look smaller than it is)."
-    )
+if info.get("truth") is not None:  # of a simulation
+    shown = info["truth"].query("task == @label")
+    weights["simulated ground truth"] = weights["srna"].isin(shown["srna"])
+srna.explore.readable(weights.head(10).round(3))
+
+# %%
+caption = srna.pl.caption(len(main.y), scheme=evaluate.SCHEMES[plan.scheme], extra="bars: range over folds")
+shown = (main.classes[0], main.classes[-1])
+srna.pl.weights(weights, classes=shown, title="The largest weights of tissue_input", caption=caption)
+
+# %%
+shown = srna.explain.sex_linked_enrichment(weights)
+srna.explore.readable(shown.round(3))
+
+# %%
+shown = shown.reindex([len(shown) // 2]).iloc[0]
+say(f"""
+Among the {shown["top"]:.0f} largest weights {shown["linked"]:.0f} are sex-linked, {shown["expected"]:.1f} would be by
+chance (hypergeometric p = {shown["p_value"]:.2g}; clustered miRNAs make it look smaller than it is).
+""")
 
 # %% [markdown]
 # ## The lesson
 
 # %%
-reached = ", ".join(f"{v:.3f} (`{m}`)" for m, v in gap.items())
-say(
-    f"**Take-home.** {label.capitalize()} is **{verdict}** from small RNAs in this collection. `{best_model}` reaches a"
-    f" pooled AUC of {find(records, best_model, 'auc')['value']:.3f}; {blind['value']:.3f} is there without a single"
-    f" sRNA, so their gain is {gain['difference'].iloc[0]:+.3f}. "
-    + (f"In cohorts never seen ({labels[asked_of]}): {reached}. " if reached else "")
-    + "**Ask of every figure what the study alone would score, and look within studies before you believe the rest.**"
-)
+say(f"""
+**Take-home.** {label.capitalize()} is **{verdict}** from small RNAs in this collection. `{best}` reaches a pooled AUROC
+of {evaluate.find(scores, best, "auc")["value"]:.3f}; {evaluate.find(scores, "metadata", "auc")["value"]:.3f} is there
+without a single sRNA, so their gain is {gain["difference"].iloc[0]:+.3f}. **Ask of every number what the study alone
+would score, and look within studies before you believe the rest.**
+""")
 
 # %% [markdown]
 # ## Checks
 #
-# What must hold whatever the data are.
+# What must hold whatever the data are; the last two hold where the truth is known.
 
 # %% tags=["checks"]
 everything = pd.concat([six, pred, null, after, unseen, ext], ignore_index=True)
-spread = everything.filter(regex="^p_").sum(axis=1)
-assert (spread - 1).abs().max() < 1e-5, "probabilities of a sample sum to 1"
-honest = everything[everything["scheme"].isin([plan.scheme, "one_dataset_out"])]
-run_of = ["features", "model", "scheme", honest["permutation"].fillna(-1)]  # each shuffle has folds of its own
-held = honest.groupby([*run_of, "donor_id"])["fold"].nunique()
-assert (held == 1).all(), "no person is in two folds"
-if len(unseen):
-    assert (unseen.groupby(["model", "dataset_id"])["fold"].nunique() == 1).all(), "no data set is in two folds"
-assert set(pred["dataset_id"]) <= set(per_cohort.loc[per_cohort["use"] == "used", "data set"]), "only usable data sets"
+assert (everything.filter(regex="^p_").sum(axis=1) - 1).abs().max() < 1e-5, "probabilities of a sample sum to 1"
+shown = everything[everything["scheme"].isin([plan.scheme, "one_dataset_out"])].fillna({"permutation": -1})
+shown = shown.groupby(["features", "model", "scheme", "permutation", "donor_id"])["fold"].nunique()
+assert (shown == 1).all(), "no donor is in two folds"
+assert (unseen.groupby(["model", "dataset_id"])["fold"].nunique() == 1).all(), "no data set is in two folds"
+assert set(pred["dataset_id"]) <= set(cohorts.loc[cohorts["use"] == "used", "data set"]), "only eligible data sets"
 assert not pred.duplicated(["model", "sample_id"]).any(), "every sample is predicted once by each model"
-right = records[records["metric"] == "accuracy"]
-assert right["value"].between(right["ci_low"] - 1e-9, right["ci_high"] + 1e-9).all()
-if profile != "smoke":
-    assert abs(null_mean["auc_within"] - 0.5) < 0.03, "shuffled labels are a coin within data sets"
-if profile != "smoke" and dataset == "demo" and label == "sex":  # where the truth is known
-    of_sets = six_records.query("metric == 'auc'").groupby("features")["value"].mean()
-    assert of_sets.idxmax() == "both", "both kinds of features together tell more than either"
+shown = scores[scores["metric"] == "accuracy"].dropna(subset="ci_low")
+assert shown["value"].between(shown["ci_low"] - 1e-9, shown["ci_high"] + 1e-9).all()
+shown = records[0].query("metric == 'auc'").groupby("features")["value"].mean()
+if profile != "smoke" and (dataset, label) == ("demo", "sex"):
+    assert shown.idxmax() == "both" and abs(shuffled["auc_within"] - 0.5) < 0.03
 
 # %%
-all_records = [six_records, records, each, gain_records, after_records, selective_records]
-all_records += [unseen_records, kind_records, ext_records]
-write_results(out, "03_sex", all_records, everything)
 numbers = {
-    "samples, people, data sets": f"{len(main.y)}, {people}, {main.groups.nunique()}",
+    "samples, people, data sets": f"{len(main.y)}, {main.donors.nunique()}, {main.groups.nunique()}",
     "verdict": f"{label}: {verdict}",
-    f"best recipe, {labels[judged]}": f"{best_model} {winner['value']:.3f}",
-    "its AUC, pooled": f"{find(records, best_model, 'auc')['value']:.3f}",
-    "without a single sRNA": f"{blind['value']:.3f}",
+    f"best recipe, {labels[judged]}": f"{best} {evaluate.find(scores, best, judged)['value']:.3f}",
+    "its AUC, pooled": f"{evaluate.find(scores, best, 'auc')['value']:.3f}",
+    "without a single sRNA": f"{evaluate.find(scores, 'metadata', 'auc')['value']:.3f}",
 }
-run = {"dataset": dataset, "profile": profile, "seed": seed, "label": label, "min_per_class": plan.min_per_class}
-title = "Male or female: what do the small RNAs know, and what does the study know for them?"
-write_card(out, "03_sex", title=title, key_numbers=numbers, figure=headline, atlas_info=info, parameters=run)
+
+# %%
+close(
+    out,
+    "03_sex",
+    title="Male or female: what do the small RNAs know, and what does the study know for them?",
+    info=info,
+    records=records,
+    numbers=numbers,
+    figure=headline,
+    parameters={"profile": profile, "seed": seed, "label": label, "min_per_class": plan.min_per_class},
+    predictions=everything,
+)
 
 # %% [markdown]
-# ## What to try next
+# ## Limits
 #
-# - Another label of people: `srna run 03 -p label=diagnosis` where an atlas has it (two classes).
-# - A stricter table: `-p min_per_class=100` keeps the cohorts that can judge themselves best.
-# - Notebook 04 asks the same questions about age.
+# * A recorded sex can be wrong. A model that contradicts it with confidence may be right (exercise 1).
+# * Shuffled labels show what the study gives away through the columns named here. A covariate that nobody recorded,
+#   such as the age of the donors, is in none of the controls.
+# * The best recipe was chosen by the number that is then reported.
+# * sRNAs next to each other on a chromosome are expressed together: the p-value of the enrichment is too small.
 #
 # ## Exercises
 
 # %% [markdown] tags=["exercise"]
-# **1.** Samples whose recorded sex the best model contradicts with confidence may be mislabelled. List the ten
-# strongest contradictions, and count how many of them two other models share.
+# **1.** Samples whose recorded sex the best model contradicts with confidence may be mislabelled. Guess how many of the
+# ten strongest contradictions another model shares, then list them.
+
+# %% tags=["answer"]
 
 # %% tags=["solution"]
-p_true = [row[f"p_{row['y_true']}"] for row in pred.to_dict("records")]
-doubt = pred.assign(p_true=p_true).pivot(index="sample_id", columns="model", values="p_true")
-doubt.nsmallest(10, best_model)[[m for m in (best_model, "logistic", "rf_paper") if m in doubt]]
+shown = pred.assign(p_true=[m[f"p_{m['y_true']}"] for m in pred.to_dict("records")])
+shown = shown.pivot(index="sample_id", columns="model", values="p_true")
+shown.nsmallest(10, best)[[m for m in dict.fromkeys([best, *models]) if m in ("logistic", "rf_paper", best)]].round(2)
 
 # %% [markdown] tags=["exercise"]
-# **2.** In which data set is the gap between the pooled and the inner question largest? Compare the mean predicted
-# probability of each data set with its true share: a model that knows the study gets these means right.
+# **2.** In which data set is the gap between the pooled and the inner question largest? A model that knows the study
+# gets the mean predicted probability of each data set right. Guess whether the best one does, then compare it with the
+# true share.
+
+# %% tags=["answer"]
 
 # %% tags=["solution"]
-own = of[best_model].assign(true=lambda t: (t["y_true"] == main.classes[-1]).astype(float))
-own.groupby("dataset_id")[[f"p_{main.classes[-1]}", "true"]].mean().round(3)
+shown = pred[pred["model"] == best].assign(true=lambda t: (t["y_true"] == main.classes[-1]).astype(float))
+shown.groupby("dataset_id")[[f"p_{main.classes[-1]}", "true"]].mean().round(3)
+
+# %% [markdown] tags=["exercise"]
+# **3.** How good is a model that sees the data set and nothing else? Guess its pooled AUROC and the one within data
+# sets; then predict every sample by the share of its data set and score that.
+
+# %% tags=["answer"]
+
+# %% tags=["solution"]
+shown = (main.y == main.classes[-1]).groupby(main.groups).transform("mean")
+say(f"Pooled {roc_auc_score(main.y, shown):.3f}; within a data set all samples get one score, which is chance level.")
+
+# %% [markdown]
+# ## What to try next
+#
+# * Another label of people: `srna run 03 -p label=diagnosis` where an atlas has it (two classes).
+# * One model only: `srna run 03 -p models=logistic` takes a fraction of the time.
+# * A stricter table: `-p min_per_class=100` keeps the cohorts that can judge themselves best.
+# * Notebook 04 asks the same questions about age.
+#
+# ## Glossary
+#
+# * **AUROC** (AUC in tables): area under the receiver operating characteristic: the chance that a sample of one class
+#   gets a higher score than one of the other. **Pooled** over all pairs of samples, or **within** data sets.
+# * **Brier score**: mean squared error of the stated probabilities; a quarter is chance level.
+# * **calibration**: a map from stated to observed probabilities.
+# * **chance level**: what a model without any information scores; one half for the AUROC.
+# * **covariates**: what is known of a sample beside its sRNAs: study, tissue, platform, depth.
+# * **donor**: the person that a sample is from; all samples of a donor stay on one side of a split.
+# * **external validation**: in samples of another collection, nothing of which was used in training.
+# * **one dataset out**: each data set in turn is predicted by a model that never saw it (leave-one-study-out).
+#
+# ## References
+#
+# * Fiosina, Fiosins and Bonn (2020), Explainable deep learning for augmentation of small RNA expression profiles,
+#   Journal of Computational Biology 27:234-247.
+# * Hanley and McNeil (1982), The meaning and use of the area under a receiver operating characteristic curve,
+#   Radiology 143:29-36.
+# * Nadeau and Bengio (2003), Inference for the generalization error, Machine Learning 52:239-281.
+# * Platt (1999), Probabilistic outputs for support vector machines, in Advances in Large Margin Classifiers.
