@@ -11,8 +11,18 @@ from test_validate import make, patients
 
 from srna_lib.data.atlas import make_atlas
 from srna_lib.errors import InputError
+from srna_lib.evaluate import crossval
 from srna_lib.evaluate.controls import null_scores, run_null
-from srna_lib.evaluate.crossval import PROFILES, Profile, build_recipe, compare_labels, cross_validate, get_profile
+from srna_lib.evaluate.crossval import (
+    PROFILES,
+    Profile,
+    build_recipe,
+    compare_labels,
+    compare_sizes,
+    cross_validate,
+    get_profile,
+    mended_labels,
+)
 from srna_lib.evaluate.metrics import score
 from srna_lib.models.recipes import CONDITIONED, quantity_recipe, recipe
 
@@ -98,6 +108,31 @@ def test_classes_made_too_small_by_the_other_label_are_left_out(task):
     atlas = make_atlas(task.X, obs, info={"name": "toy"})
     table = compare_labels(atlas, ("tissue_group", "lineage"), ["dummy"], profile=Profile("all"), progress=False)
     assert "liver" not in set(table["y_true"])
+
+
+def test_one_name_for_all_samples_leaves_nothing_to_compare(task):
+    obs = pd.DataFrame({"dataset_id": task.groups, "tissue_group": task.y}, index=task.y.index)
+    atlas = make_atlas(task.X, obs, info={"name": "toy"})
+    table = compare_labels(atlas, ("tissue_group", "tissue_group"), ["dummy"])
+    assert table.empty and mended_labels(table).empty
+
+
+def test_mended_labels_are_wrong_by_the_first_name_and_correct_by_the_second():
+    rows = {"sample_id": list("abcabc"), "task": ["one"] * 3 + ["two"] * 3, "model": "m"}
+    rows |= {"y_true": ["x", "x", "y", "u", "u", "v"], "y_pred": ["y", "x", "x", "u", "u", "u"]}
+    mended = mended_labels(pd.DataFrame(rows))  # b was right already, c stays wrong
+    assert mended.to_dict("records") == [{"y_true": "x", "y_pred": "y", "second": "u", "samples": 1}]
+
+
+def test_class_sizes_are_compared_and_the_same_samples_run_once(task, monkeypatch):
+    obs = pd.DataFrame({"dataset_id": task.groups, "tissue_group": task.y}, index=task.y.index)
+    atlas, runs = make_atlas(task.X, obs, info={"name": "toy"}), []
+    run = crossval.cross_validate
+    monkeypatch.setattr(crossval, "cross_validate", lambda *a, **o: runs.append(1) or run(*a, **o))
+    table = compare_sizes(atlas, "tissue_group", ["dummy"], (1, 2), progress=False)
+    assert list(table["task"].unique()) == [f"tissue_group, classes of at least {n}" for n in (1, 2)] and len(runs) == 1
+    first, second = (part.drop(columns="task").reset_index(drop=True) for _, part in table.groupby("task", sort=False))
+    pd.testing.assert_frame_equal(first, second)
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,17 @@ import pytest
 from oof import ages, binary, named
 
 from srna_lib.errors import InputError
-from srna_lib.evaluate.comparison import UNITS, best, compare, find, pairs_table, percent, scores_table
+from srna_lib.evaluate.comparison import (
+    UNITS,
+    beside_paper,
+    best,
+    compare,
+    find,
+    pairs_table,
+    paper_results,
+    percent,
+    scores_table,
+)
 from srna_lib.evaluate.controls import NOT_PREDICTABLE, PREDICTABLE, judge, sentence
 from srna_lib.evaluate.metrics import COLUMNS, FIGURES, METRICS, RANKING_METRICS, score
 
@@ -80,7 +90,8 @@ def test_best_and_find():
     with pytest.raises(KeyError, match="2 scores have"):
         find(scores, "n")
     with pytest.raises(KeyError, match="0 scores have"):
-        find(scores, "d")
+        find(scores, "n", "brier")
+    assert np.isnan(find(scores, "x")["value"])  # a model that was not run
     assert percent({"value": 0.5, "ci_low": 0.4, "ci_high": 0.6}) == "50.0% [40.0%, 60.0%]"
 
 
@@ -133,3 +144,22 @@ def test_pairs_stand_once_with_every_test_beside():
     assert table.loc["b minus a", ("paired bootstrap", "difference")].startswith("-")
     two = pairs_table(pd.concat(tests), by=("scheme", "pair"))
     assert list(two.index) == [("patient_5fold", "a minus b"), ("patient_5fold", "b minus a")]
+
+
+def test_what_was_not_run_gives_tables_without_rows():
+    none = compare(ONE, [])
+    assert none.empty and list(none) == list(compare(pd.concat([ONE, ONE.assign(model="n")]), [("m", "n")], n_boot=20))
+    assert pairs_table(none).to_numpy().tolist() == [["no pair in this run"]]
+    assert score(ONE.iloc[:0]).empty and list(score(ONE.iloc[:0])) == COLUMNS
+    assert scores_table(score(ONE.iloc[:0])).to_numpy().tolist() == [["no score in this run"]]
+
+
+def test_the_paper_stands_beside_what_both_know():
+    ours = pd.DataFrame(
+        {"model": ["dl_paper", "logistic"], "scheme": "random_5fold", "min_class_size": 9, "value": 0.5}
+    )
+    both = beside_paper("tissue_group", ours.assign(source="ours"), "{model}, {scheme}", {"random_5fold": "random"})
+    assert set(both["quantity"]) == {"dl_paper, random"} and set(both["source"]) == {"paper", "ours"}
+    published = paper_results("tissue_group").query("model == 'dl_paper' and scheme == 'random_5fold'")
+    assert sorted(both["value"]) == sorted([0.5, *published["value"]])
+    assert beside_paper("organ", ours, "{model}").empty

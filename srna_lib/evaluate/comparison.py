@@ -308,6 +308,8 @@ def scores_table(
         rows = rows[rows["metric"].isin(list(metrics))].sort_values(
             "metric", key=lambda names: names.map(list(metrics).index), kind="stable"
         )
+    if rows.empty:
+        return pd.DataFrame({"": ["no score in this run"]})
     cells = [_cell(*ends) for ends in rows[["value", "ci_low", "ci_high"]].astype(float).to_numpy()]
     names = {unit: f"over {text.split(',')[0]}" for unit, text in UNITS.items()} | dict(labels or {})
     text = rows.assign(cell=cells).replace({c: names for c in ("scheme", "metric", "unit")})
