@@ -8,7 +8,7 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 
-from srna_lib.data import counts_frame
+from srna_lib.data import check_column, counts_frame
 from srna_lib.errors import InputError
 
 LABELS = ("tissue_group", "tissue", "cell_tissue", "cell_class", "diagnosis", "tumour_normal", "sex")
@@ -219,7 +219,7 @@ def choose_column(adata: ad.AnnData, wanted: str, candidates: Sequence[str], def
     """The column of ``obs`` that is `wanted`; of ``"auto"`` the first of `candidates` that is there, else `default`."""
     if wanted == "auto":
         return next((c for c in candidates if c in adata.obs), default)
-    _labels(adata, wanted)
+    check_column(adata, wanted)
     return wanted
 
 
