@@ -1,5 +1,6 @@
 # make reports [DATASET=demo|mirome] [PROFILE=smoke|demo|full] [JOBS=2]   rendered notebooks below reports/
 # make test      lint, types, unit tests, notebooks in profile smoke
+# make test-fast the quick ones of the unit tests, for daily work
 # make lab       the notebooks in JupyterLab
 # make course    the notebooks without the exercises' solutions, for students, below course/
 # make figures   the README's figures and tables from docs/results
@@ -7,16 +8,20 @@ PYTHON ?= python3
 DATASET ?= demo
 PROFILE ?= $(if $(filter demo,$(DATASET)),demo,full)
 JOBS ?= 2
+TEST_JOBS ?= $(shell $(PYTHON) -c 'import os; print(os.cpu_count())')
 OUT ?= reports/$(DATASET)
 BIN = .venv/bin
 
-.PHONY: reports test lint lab course figures lock sync check-pages clean
+.PHONY: reports test test-fast lint lab course figures lock sync check-pages clean
 
 reports: .venv/.ready
 	$(BIN)/srna run --dataset $(DATASET) --profile $(PROFILE) --jobs $(JOBS) --out $(OUT)
 
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(TEST_JOBS) --dist loadscope --no-loadscope-reorder
+
+test-fast: .venv/.ready
+	$(BIN)/python -m pytest -n $(TEST_JOBS) --dist loadscope --no-loadscope-reorder -m "not slow"
 
 lint: .venv/.ready
 	$(BIN)/ruff check .

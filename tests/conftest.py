@@ -15,6 +15,11 @@ from toyfile import COMMIT, CONTENT, TOY, refuse_with
 
 from srna_lib.datasets import registry
 
+# Programs that one test compiled serve the next one, in this process, in workers beside it and in notebooks' kernels.
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(__file__).resolve().parents[1] / ".pytest_cache" / "jax"))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+
 settings.register_profile("srna", deadline=None, max_examples=50, derandomize=True, database=None)
 settings.load_profile("srna")
 
@@ -37,7 +42,9 @@ def mirror() -> Path:
 @pytest.fixture(scope="session")
 def real(mirror, tmp_path_factory):
     """Load a real data set; parsed once per session; not to be changed."""
-    folder = tmp_path_factory.mktemp("cache")
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base) / "parsed"  # parsed once for all workers
+    folder.mkdir(exist_ok=True)
     loaded: dict = {}
 
     def load(name: str, **options):
