@@ -105,12 +105,19 @@ def test_readable_joins_values_and_intervals():
     assert tables.readable(table, "mean").to_dict("list") == {"k": ["a", "b"], "mean": ["5.2 [4.0, 6.0]", "–"]}
 
 
-def test_the_papers_table_5_is_there():
-    sex = tables.paper_steps("sex").set_index(["own", "other"])["mean"]
-    assert sex[("female", "male")] == 15.9 and sex[("male", "female")] == 13.7
-    age = tables.paper_steps("age_2").set_index("own")["mean"]
-    assert age["0-65"] == 8.6 and age["65-110"] == 15.0
-    assert tables.paper_steps("tissue_group").empty
+def test_the_papers_table_5_stands_above_our_own():
+    ours = pd.DataFrame({"task": ["sex"], "own": ["female"], "other": ["male"], "mean": [3.0], "mean_low": [2.0]})
+    both = tables.beside_the_paper(ours).set_index(["source", "quantity"])["value"]
+    assert both["paper", "sex: female to male"] == 15.9 and both["paper", "sex: male to female"] == 13.7
+    assert both["ours", "sex: female to male"] == 3.0 and len(both) == 3
+    assert tables.beside_the_paper(ours.assign(task="age_2"))["value"].tolist() == [8.6, 15.0, 3.0]
+    assert tables.beside_the_paper(ours[:0]).empty
+
+
+def test_no_flips_give_no_rows():
+    table = tables.class_table(flips(ROWS)[:0])
+    assert table.empty and {"mean", "mean_low", "censored", "never"} <= set(table)
+    assert tables.readable(table, "mean").empty
 
 
 def test_tasks_and_orders_stand_one_below_the_other():

@@ -16,7 +16,7 @@ from srna_lib.models.network import DenseNetClassifier
 from srna_lib.models.preprocess import LogCPM, Presence, ReadsPerMillion, ZeroFilter
 from srna_lib.models.recipes import recipe
 from srna_lib.stability import flips
-from srna_lib.stability.flips import first_flips, flip_curve, steps_to_flip
+from srna_lib.stability.flips import first_flips, flip_curves, steps_to_flip
 from srna_lib.stability.masking import MASKINGS, mask_input
 from srna_lib.stability.orders import deeplift_order, fixed_order, random_order
 
@@ -234,7 +234,8 @@ def test_a_curve_shows_the_flips_that_are_counted(small_counts):
     found = steps_to_flip(model, X)
     row = found[~found["censored"]].iloc[3]
     sample = row["sample"]
-    curve = flip_curve(model, X, sample, row["other"])
+    path = {"sample_id": sample, "other": row["other"], "y_pred": row["predicted"], "y_true": row["predicted"]}
+    (curve,) = flip_curves(model, X, pd.DataFrame([path])).values()
     assert curve["step"].tolist() == list(range(int(row["expressed"]) + 1))
     np.testing.assert_allclose(curve.filter(regex="^p_").sum(axis=1), 1)
     masked = X.loc[sample, curve["srna"].dropna().tolist()].cumsum() / X.loc[sample].sum()
@@ -246,7 +247,9 @@ def test_a_curve_shows_the_flips_that_are_counted(small_counts):
     assert row["share"] == row["steps"] / row["expressed"]
     drawn = steps_to_flip(model, X, order="random", seed=4)
     last = drawn[drawn["leaves"].notna()].iloc[-1]
-    curve = flip_curve(model, X, last["sample"], last["other"], order="random", seed=4)
+    path = {"sample_id": last["sample"], "other": last["other"], "y_pred": "A", "y_true": "B"}
+    ((name, curve),) = flip_curves(model, X, pd.DataFrame([path]), order="random", seed=4).items()
+    assert name == f"{last['sample']}: A (is B)"
     assert curve.index[curve["predicted"] != last["predicted"]][0] == last["leaves"]
 
 
@@ -315,8 +318,6 @@ def test_wrong_questions_get_one_sentence(small_counts):
         steps_to_flip(model, X, order="best")
     with pytest.raises(InputError, match="there is no sample; expected at least one"):
         steps_to_flip(model, X.iloc[:0])
-    with pytest.raises(InputError, match="the class 'Z' is unknown to the model; expected one of A, B, C"):
-        flip_curve(model, X, X.index[0], "Z")
     constant = network(np.ones((4, 1)), np.zeros(1))
     with pytest.raises(InputError, match="the network knows one class, 'c0'; expected at least two"):
         steps_to_flip(constant, X.iloc[:, :4])

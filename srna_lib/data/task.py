@@ -202,7 +202,11 @@ def subsample(adata: ad.AnnData, label: str, *, per_study: int | None, seed: int
     label : str
         Column of ``obs`` with the class.
     per_study : int or None
+<<<<<<< HEAD
         Most samples of one class in one study; None for all.
+=======
+        Most samples of one class in one study; None keeps all.
+>>>>>>> 24f090d (Rewrite notebook 06 to teach from)
     seed : int, default 0
         Seed of the choice.
 
@@ -211,6 +215,8 @@ def subsample(adata: ad.AnnData, label: str, *, per_study: int | None, seed: int
     AnnData, shape (n_kept, n_srnas)
         Samples in their old order.
     """
+    if per_study is None:
+        return adata
     check_column(adata, label)
     if per_study is None:
         return adata

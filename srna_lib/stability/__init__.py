@@ -10,7 +10,7 @@ from srna_lib.stability.confidence import (
     firmness,
     gain_of_kept,
 )
-from srna_lib.stability.flips import ORDERS, cross_flips, flip_curve, forest_importance, steps_to_flip
+from srna_lib.stability.flips import ORDERS, cross_flips, donor_flips, flip_curves, forest_importance, steps_to_flip
 from srna_lib.stability.refits import (
     SOURCES,
     by_firmness,
@@ -21,11 +21,11 @@ from srna_lib.stability.refits import (
     refit_predictions,
 )
 from srna_lib.stability.tables import (
+    beside_the_paper,
     class_order,
     class_table,
     flip_records,
     order_table,
-    paper_steps,
     readable,
     share_left,
 )

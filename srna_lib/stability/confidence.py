@@ -177,7 +177,7 @@ def gain_of_kept(
     Returns
     -------
     dict
-        ``score, against`` (shares of correct predictions), ``difference, difference_low, difference_high``.
+        ``coverage, score, against`` (shares of correct predictions), ``difference, difference_low, difference_high``.
     """
     weights, correct = study_weights(firm["dataset_id"], n_boot, seed), (~firm["wrong"]).to_numpy(float)
     first, second = (
@@ -185,4 +185,4 @@ def gain_of_kept(
         for c in (score, against)
     )
     gain = with_interval("difference", first - second, level)
-    return {"score": float(first[0]), "against": float(second[0]), **gain}
+    return {"coverage": coverage, "score": float(first[0]), "against": float(second[0]), **gain}

@@ -7,19 +7,20 @@ sRNAs j masked so far; only the later layers are computed anew. Every step is ev
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import anndata as ad
 import joblib
 import numpy as np
 import pandas as pd
 from sklearn.pipeline import Pipeline
 
-from srna_lib.data import Task
+from srna_lib.data import Task, make_task, with_label
 from srna_lib.errors import InputError
-from srna_lib.evaluate import Split, fit_fold, map_folds, model_code, task_key
+from srna_lib.evaluate import Split, fit_fold, make_splits, map_folds, model_code, task_key
 from srna_lib.models import recipe
 from srna_lib.stability.masking import MaskedInput, mask_input, network_of
 from srna_lib.stability.orders import Order, deeplift_order, fixed_order, random_order
@@ -286,35 +287,37 @@ def _blocks(positions: np.ndarray, size: int) -> Iterator[np.ndarray]:
         yield positions[i : i + max(size, 1)]
 
 
-def flip_curve(
+def flip_curves(
     net: Pipeline,
     X: pd.DataFrame,
-    sample: Any,
-    other: Any,
+    firm: pd.DataFrame,
     *,
     order: str | pd.Series = "deeplift",
     masking: str = "zero",
     background: pd.DataFrame | None = None,
     seed: int = 0,
-) -> pd.DataFrame:
-    """Probability of every class along the path of one sample (its name in `X`) to another class.
+) -> dict[str, pd.DataFrame]:
+    """Probability of every class along the path of each sample in `firm` (from `firmness`) to its class ``other``.
 
-    Other parameters as in `steps_to_flip`. One row per step from 0: ``step, srna`` (masked at it; missing at step 0),
-    ``reads`` (share of the library masked so far), ``predicted, p_<class>...``.
+    Other parameters as in `steps_to_flip`. Per sample, named with its predicted and true class, one row per step from
+    0: ``step, srna`` (masked at it; missing at step 0), ``reads`` (share of the library masked so far), ``predicted,
+    p_<class>...``.
     """
-    network, inputs = network_of(net), mask_input(net, X.loc[[sample]], masking=masking, background=background)
-    if other not in network.classes_:
-        raise InputError(f"the class {other!r} is unknown to the model; expected one of {', '.join(network.classes_)}.")
-    own, place = network.logits(inputs.values).argmax(axis=1), np.array([X.index.get_loc(sample)])
-    scores = make_order(order, network, inputs, seed).start(inputs.values, own, place)
-    sequence = _falling(scores[:, list(network.classes_).index(other)], inputs.active)
-    steps = np.arange(inputs.active.sum() + 1)
-    p = network.predict_proba(inputs.after(np.zeros(len(steps), int), np.argsort(sequence) < steps[:, None]))
-    path = sequence[0, : len(steps) - 1]
-    reads = np.append(0.0, inputs.reads[0, path].cumsum())
-    front = {"step": steps, "srna": [None, *inputs.features[path]], "reads": reads}
-    table = pd.DataFrame(front | {"predicted": network.classes_[p.argmax(axis=1)]})
-    return table.join(pd.DataFrame(p, columns=[f"p_{c}" for c in network.classes_]))
+    network, curves = network_of(net), {}
+    for row in firm.itertuples():
+        inputs = mask_input(net, X.loc[[row.sample_id]], masking=masking, background=background)
+        own, place = network.logits(inputs.values).argmax(axis=1), np.array([X.index.get_loc(row.sample_id)])
+        scores = make_order(order, network, inputs, seed).start(inputs.values, own, place)
+        sequence = _falling(scores[:, list(network.classes_).index(row.other)], inputs.active)
+        steps = np.arange(inputs.active.sum() + 1)
+        p = network.predict_proba(inputs.after(np.zeros(len(steps), int), np.argsort(sequence) < steps[:, None]))
+        path = sequence[0, : len(steps) - 1]
+        reads = np.append(0.0, inputs.reads[0, path].cumsum())
+        front = {"step": steps, "srna": [None, *inputs.features[path]], "reads": reads}
+        table = pd.DataFrame(front | {"predicted": network.classes_[p.argmax(axis=1)]})
+        name = f"{row.sample_id}: {row.y_pred} ({'correct' if row.y_pred == row.y_true else f'is {row.y_true}'})"
+        curves[name] = table.join(pd.DataFrame(p, columns=[f"p_{c}" for c in network.classes_]))
+    return curves
 
 
 def cross_flips(
@@ -389,6 +392,20 @@ def cross_flips(
     middle = [c for c in out.columns if c not in front and not c.startswith("p_")]
     out = out.reindex(columns=[*front, *middle, *probabilities])
     return out.fillna(dict.fromkeys(probabilities, 0.0))  # classes that were not in a fold's training samples
+
+
+def donor_flips(atlas: ad.AnnData, walk: Callable[..., pd.DataFrame], *, n_splits: int, seed: int) -> pd.DataFrame:
+    """Flips for sex and for two age intervals, both feature sets together, in random folds; no rows where unknown.
+
+    `walk` is `cross_flips` with all that is set but ``task`` and ``splits``.
+    """
+    tables = []
+    for label, column in {"sex": "sex", "age_2": "age_years"}.items():
+        if column in atlas.obs and atlas.obs[column].notna().any():
+            task = make_task(with_label(atlas, label), label, min_class_size=5, features="both")
+            tables.append(walk(task=task, splits=make_splits(task, "random_5fold", n_splits=n_splits, seed=seed)))
+    nothing = pd.DataFrame(columns=["sample_id", "dataset_id", "task", "order", "own", "other", "y_true", "y_pred"])
+    return pd.concat(tables, ignore_index=True) if tables else nothing
 
 
 def _fold(task: Task, model: Pipeline, forest: Pipeline, settings: tuple, split: Split) -> pd.DataFrame:

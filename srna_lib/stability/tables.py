@@ -57,7 +57,7 @@ def class_table(
     InputError
         Unknown kind, or no sample is predicted correctly.
     """
-    correct = _correct(flips, kind)
+    correct = _correct(flips, kind) if len(flips) else flips
     keys = ["own"] if shortest else ["own", "other"]
     if shortest:
         steps = correct[kind].fillna(np.inf)
@@ -74,7 +74,9 @@ def class_table(
             row |= {"expressed": table["n_active"].mean(), "share": table[f"{kind}_share"].mean()}
             row |= {"reads": table[f"{kind}_reads"].mean(), "never": (np.isnan(steps) & table["exhausted"]).mean()}
             rows.append(row)
-    return pd.DataFrame(rows)
+    intervals = [f"{name}{end}" for name in ("mean", "median", "censored") for end in ("", "_low", "_high")]
+    columns = ["task", "order", *keys, "n_samples", "n_datasets", *intervals, "expressed", "share", "reads", "never"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def class_order(table: pd.DataFrame, obs: pd.DataFrame, label: str, parent: str = "tissue_top") -> list[str]:
@@ -163,11 +165,13 @@ def readable(table: pd.DataFrame, *names: str) -> pd.DataFrame:
     return out[[c for c in out.columns if not c.endswith(("_low", "_high"))]]
 
 
-def paper_steps(task: str) -> pd.DataFrame:
-    """``task, own, other, mean`` steps in the paper's Table 5, for ``"sex"`` and ``"age_2"``; else no rows."""
-    path = resources.files("srna_lib").joinpath("resources/paper_steps.tsv")
-    table = pd.read_csv(str(path), sep="\t", comment="#")
-    return table[table["task"] == task].reset_index(drop=True)
+def beside_the_paper(table: pd.DataFrame) -> pd.DataFrame:
+    """Mean steps of `class_table` below those of the paper for the same tasks: ``quantity, source, value``."""
+    paper = pd.read_csv(str(resources.files("srna_lib").joinpath("resources/paper_steps.tsv")), sep="\t", comment="#")
+    paper = paper[paper["task"].isin(table["task"])]
+    both = pd.concat([paper.assign(source="paper"), table.assign(source="ours")])
+    both["quantity"] = both["task"] + ": " + both["own"] + " to " + both["other"]
+    return both.rename(columns={"mean": "value", "mean_low": "ci_low", "mean_high": "ci_high"})
 
 
 RECORDS = {  # table -> column -> metric
@@ -184,8 +188,11 @@ RECORDS = {  # table -> column -> metric
 }
 
 
-def flip_records(tables: Mapping[str, pd.DataFrame], **head: Any) -> list[dict[str, Any]]:
-    """Result records of tables named as in `RECORDS`: `head`, metric, value with interval (None if missing), sizes."""
+def flip_records(tables: Mapping[str, pd.DataFrame], *, task: str, **head: Any) -> list[dict[str, Any]]:
+    """Result records of tables named as in `RECORDS`: `head`, metric, value with interval (None if missing), sizes.
+
+    A table that names its tasks has records of these; others are about `task`.
+    """
     records = []
     for name, table in tables.items():
         for row in table.to_dict("records"):
@@ -195,7 +202,9 @@ def flip_records(tables: Mapping[str, pd.DataFrame], **head: Any) -> list[dict[s
                 values = {"value": row[column], "ci_low": low, "ci_high": high}
                 numbers = {k: float(v) if np.isfinite(v) else None for k, v in values.items()}
                 sizes = {k: int(row[k]) for k in ("n_samples", "n_datasets")}
-                records.append({**head, "metric": metric.format(about), **numbers, **sizes})
+                records.append(
+                    {"task": row.get("task", task), **head, "metric": metric.format(about), **numbers, **sizes}
+                )
     return records
 
 
