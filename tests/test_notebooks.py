@@ -82,14 +82,7 @@ def test_title_is_a_question(notebook):
     assert notebook.cells[0].source.splitlines()[0].endswith("?")
 
 
-<<<<<<< HEAD
-REWRITTEN = {"01_data_exploration": 7, "02_tissue": 3, "03_sex": 10}  # short form -> most branches, a third of before
-=======
-REWRITTEN = {
-    "01_data_exploration": 7,
-    "06_stability": 5,
-}  # notebooks in the short form -> the most branches, a third of the first version
->>>>>>> 24f090d (Rewrite notebook 06 to teach from)
+REWRITTEN = {"01_data_exploration": 7, "02_tissue": 3, "03_sex": 10, "06_stability": 5}  # -> most branches, a third
 
 
 def test_number_of_cells(notebook):

@@ -202,11 +202,7 @@ def subsample(adata: ad.AnnData, label: str, *, per_study: int | None, seed: int
     label : str
         Column of ``obs`` with the class.
     per_study : int or None
-<<<<<<< HEAD
         Most samples of one class in one study; None for all.
-=======
-        Most samples of one class in one study; None keeps all.
->>>>>>> 24f090d (Rewrite notebook 06 to teach from)
     seed : int, default 0
         Seed of the choice.
 
