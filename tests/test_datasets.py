@@ -238,7 +238,7 @@ def test_registry_is_laid_out_by_its_script():
 
 
 def test_registry_file_is_plain_json():
-    text = (Path(registry.__file__).parent / "resources" / "datasets.json").read_text(encoding="utf-8")
+    text = (Path(registry.__file__).parents[1] / "resources" / "datasets.json").read_text(encoding="utf-8")
     written, known = json.loads(text), registry.registered()
     assert list(written) == list(known)
     for name, entry in written.items():
