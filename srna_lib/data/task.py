@@ -211,8 +211,6 @@ def subsample(adata: ad.AnnData, label: str, *, per_study: int | None, seed: int
     AnnData, shape (n_kept, n_srnas)
         Samples in their old order.
     """
-    if per_study is None:
-        return adata
     check_column(adata, label)
     if per_study is None:
         return adata
