@@ -137,13 +137,13 @@ def marker_table() -> str:
 
 
 def firmness_tables() -> tuple[str, str]:
-    """Markdown tables of steps to flip by order of silencing, and of scores that tell wrong calls."""
+    """Markdown tables of steps to flip by order of masking, and of scores that tell wrong predictions."""
     cell = {
         (r["scheme"], *r["metric"].split(":")): interval(r)
         for r in read("mirome", "06_stability")
         if r["metric"].count(":") == 1 and r["value"] is not None
     }
-    orders = ["| order of silencing | mean steps to flip | as a share of random's |", "|---|---|---|"]
+    orders = ["| order of masking | mean steps to flip | as a share of random's |", "|---|---|---|"]
     for name in ("deeplift", "forest", "random"):
         steps, share = cell["random_5fold", "steps", name], cell["random_5fold", "steps_of_random", name]
         orders.append(f"| {name} | {steps} | {share} |")
