@@ -45,14 +45,12 @@ def test_weights_are_per_standard_deviation_of_the_input(atlas, model, within):
     """Of the input that the model sees: recipes that centre within data sets see the spread inside them."""
     task = make_task(atlas, "sex")
     split = make_splits(task, "patient_kfold", n_splits=3)[0]
-    found = fold_weights(task, atlas, model, [split], profile=SMOKE, context=("dataset_id",)).set_index("srna")[
-        "weight"
-    ]
+    table = fold_weights(task, atlas, model, [split], profile=SMOKE, context=("dataset_id",))
+    found = table.set_index("srna")["weight"]
     seen = with_context(task, atlas, ("dataset_id",)) if within else task
     fitted = fit_fold(seen, build_recipe(seen, model, seed=0, profile=SMOKE, by="dataset_id"), split.train)
-    inner = pd.DataFrame(
-        np.asarray(fitted[:-1].transform(seen.X.iloc[split.train])), columns=feature_names(fitted, seen.X)
-    )
+    inner = np.asarray(fitted[:-1].transform(seen.X.iloc[split.train]))
+    inner = pd.DataFrame(inner, columns=feature_names(fitted, seen.X)).filter(regex="^(?!context:)")
     studies = task.groups.iloc[split.train].to_numpy()
     centre = inner.groupby(studies).transform("mean") if within else inner.mean()
     deviation = ((inner - centre) ** 2).mean() ** 0.5
