@@ -43,7 +43,7 @@ def test_ordinal_score_in_a_replicate_is_that_of_the_repeated_rows():
     rng = np.random.default_rng(0)
     table, weights = oof.several(n=50), rng.integers(0, 4, (1, 50)).astype(float)
     true, called = (pd.Categorical(table[c], list("abcd")).codes.astype(int) for c in ("y_true", "y_pred"))
-    found = prepare(table, ORDINAL_METRICS).measure(weights)
+    found = prepare(table, ORDINAL_METRICS)(weights)
     again = np.repeat(np.arange(50), weights[0].astype(int))
     assert found[Key("quadratic_kappa")][0] == pytest.approx(
         cohen_kappa_score(true[again], called[again], weights="quadratic")

@@ -188,12 +188,6 @@ def test_mean_per_study_says_nothing_about_samples():
     assert "accuracy_per_dataset" not in figures(p, unit="sample_id")
 
 
-def test_level_widens_the_interval():
-    p = random_table(0)
-    wide, narrow = (figures(p, level=level)["accuracy"] for level in (0.99, 0.5))
-    assert wide["ci_low"] < narrow["ci_low"] < narrow["ci_high"] < wide["ci_high"]
-
-
 def test_repeated_folds_count_a_sample_once():
     p = random_table(0)
     twice = pd.concat([p, p.assign(fold="1")], ignore_index=True)

@@ -14,6 +14,7 @@ from oof import binary, named, several, table
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, brier_score_loss, log_loss, roc_auc_score
 
 from srna_lib.errors import InputError
+from srna_lib.evaluate import metrics
 from srna_lib.evaluate.bootstrap import Key
 from srna_lib.evaluate.comparison import compare
 from srna_lib.evaluate.metrics import RANKING_METRICS, _areas, _order, prepare, score, weighted_auc
@@ -73,7 +74,7 @@ def test_every_measure_under_weights_is_that_of_repeated_rows():
     t = binary(1)
     w = np.random.default_rng(0).integers(0, 4, (3, len(t))).astype(float)
     w = w[:, t.groupby("donor_id").ngroup()]  # samples of a donor count alike
-    got = prepare(t, SIX, min_per_class=1, unit="donor_id").measure(w)
+    got = prepare(t, SIX, unit="donor_id")(w)
     for i in range(3):
         again = t.iloc[np.repeat(np.arange(len(t)), w[i].astype(int))]
         true = again["y_true"] == "male"
@@ -94,17 +95,20 @@ def test_knowing_the_study_helps_the_pooled_figure_and_not_the_one_within():
     assert got["auc_within"]["value"] == 0.5
 
 
-def test_small_and_single_sex_studies_do_not_count_within():
+def test_small_and_single_sex_studies_do_not_count_within(monkeypatch):
     t = binary()
     t.loc[t["dataset_id"] == "S00", "y_true"] = "male"
     women = t.index[(t["dataset_id"] == "S01") & (t["y_true"] == "female")]
     t.loc[women[3:], "y_true"] = "male"
-    got = figures(t, min_per_class=4)
+    monkeypatch.setattr(metrics, "MIN_PER_CLASS", 4)
+    got = figures(t)
     assert not {"auc:S00", "auc:S01"} & set(got) and "auc:S02" in got
     assert got["auc_within"]["n_datasets"] == 4 and got["auc"]["n_datasets"] == 6
     assert got["auc_within"]["n_samples"] == (t["dataset_id"] > "S01").sum()
-    assert "auc:S01" in figures(t, min_per_class=3)
-    none = figures(t, min_per_class=1000)["auc_within"]
+    monkeypatch.setattr(metrics, "MIN_PER_CLASS", 3)
+    assert "auc:S01" in figures(t)
+    monkeypatch.setattr(metrics, "MIN_PER_CLASS", 1000)
+    none = figures(t)["auc_within"]
     assert none["value"] is None and none["ci_low"] is None and none["n_samples"] == none["n_datasets"] == 0
 
 
@@ -112,7 +116,7 @@ def test_a_sample_predicted_twice_is_one_sample():
     t = binary(n=60)
     twice = pd.concat([t, t.assign(fold="again")])
     assert figures(twice)["auc"]["n_samples"] == 60
-    assert set(figures(twice, min_per_class=6)) == set(figures(t, min_per_class=6))
+    assert set(figures(twice)) == set(figures(t))
     assert figures(twice)["auc"]["value"] == pytest.approx(figures(t)["auc"]["value"])
 
 
@@ -153,7 +157,7 @@ def test_drawing_studies_weighs_them_as_often_as_drawn():
     t = binary(skill=0.5)
     w = np.repeat([[3.0], [1.0]], len(t), axis=1)
     w[1] = (t["dataset_id"] == "S03") * 2.0 + (t["dataset_id"] == "S04")
-    got = prepare(t, ["auc_within"], unit="dataset_id").measure(w)
+    got = prepare(t, ["auc_within"], unit="dataset_id")(w)
     own = {s: roc_auc_score(p["y_true"] == "male", p["p_male"]) for s, p in t.groupby("dataset_id")}
     assert got[Key("auc_within")][0] == pytest.approx(np.mean(list(own.values())))
     assert got[Key("auc_within")][1] == pytest.approx((2 * own["S03"] + own["S04"]) / 3)

@@ -69,7 +69,7 @@ def test_ties_have_the_mean_accuracy_of_random_orders():
 def test_weights_are_repeated_samples():
     t, rng = distinct(100), np.random.default_rng(1)
     w = rng.multinomial(100, np.full(100, 0.01)).astype(float)
-    got = prepare(t, [f"accuracy_at:{share}" for share in (0.2, 0.5, 1)]).measure(w[None])
+    got = prepare(t, [f"accuracy_at:{share}" for share in (0.2, 0.5, 1)])(w[None])
     again = t.iloc[np.repeat(np.arange(100), w.astype(int))].sort_values("p_male", ascending=False)
     right = (again["y_true"] == again["y_pred"]).to_numpy()
     for share in (0.2, 0.5, 1.0):

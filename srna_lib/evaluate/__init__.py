@@ -15,7 +15,6 @@ from srna_lib.evaluate.comparison import (
     scores_table,
 )
 from srna_lib.evaluate.controls import (
-    NOT_PREDICTABLE,
     PREDICTABLE,
     both_ways,
     judge,

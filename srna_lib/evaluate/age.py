@@ -5,25 +5,23 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from srna_lib.errors import InputError
-from srna_lib.evaluate.bootstrap import bootstrap, study_interval
-from srna_lib.evaluate.metrics import check_table
+from srna_lib.evaluate.bootstrap import bootstrap, mean_of_defined, study_interval
+from srna_lib.evaluate.metrics import check_table, numbers
+
+MIN_FOR_SLOPE = 10
 
 
-def apparent_acceleration(predictions: pd.DataFrame, *, min_per_dataset: int = 10) -> pd.DataFrame:
+def apparent_acceleration(predictions: pd.DataFrame) -> pd.DataFrame:
     """How much older or younger a sample looks than others of its age and study.
 
     Every regressor pulls its predictions to the mean, so the young look too old and the old too young, and a plain
     difference of predicted and true age is a function of age. What is left after a line through the samples of the
-    study is not.
+    study is not. A study of fewer than ten samples takes the mean slope, through the mean of its own.
 
     Parameters
     ----------
     predictions : DataFrame, one row per sample
         Out-of-fold table of one model of age.
-    min_per_dataset : int, default 10
-        Samples of different ages that a study needs for a line of its own; smaller ones take the mean slope and the
-        mean of their own.
 
     Returns
     -------
@@ -44,9 +42,7 @@ def apparent_acceleration(predictions: pd.DataFrame, *, min_per_dataset: int = 1
     """
     check_table(predictions, ["y_pred"])
     out = predictions[[c for c in predictions if not str(c).startswith(("low_", "high_"))]].reset_index(drop=True)
-    true, predicted = out["y_true"].astype(float), out["y_pred"].astype(float)
-    if not (np.isfinite(true).all() and np.isfinite(predicted).all()):
-        raise InputError("out-of-fold table: ages are missing among y_true or y_pred; expected finite numbers.")
+    true, predicted = (pd.Series(numbers(out, column)) for column in ("y_true", "y_pred"))
     study = out["dataset_id"].astype(str)
     means = pd.DataFrame({"true": true, "predicted": predicted}).groupby(study).transform("mean")
     x, y = true - means["true"], predicted - means["predicted"]
@@ -54,7 +50,7 @@ def apparent_acceleration(predictions: pd.DataFrame, *, min_per_dataset: int = 1
     counts = study.value_counts().reindex(squares.index)
     common = float((x * y).sum() / (x**2).sum()) if (x**2).sum() > 0 else 0.0
     own = (x * y).groupby(study).sum() / squares.where(squares > 0)
-    slopes = own.where((counts >= min_per_dataset) & own.notna(), common)
+    slopes = own.where((counts >= MIN_FOR_SLOPE) & own.notna(), common)
     slope = study.map(slopes).astype(float)
     return out.assign(gap=predicted - true, slope=slope, acceleration=y - slope * x)
 
@@ -65,11 +61,9 @@ def acceleration_contrast(
     strata: pd.Series,
     *,
     pair: tuple[str, str],
-    unit: str = "donor_id",
     min_per_group: int = 10,
     seed: int = 0,
     n_boot: int = 1000,
-    level: float = 0.95,
 ) -> pd.DataFrame:
     """Mean acceleration of one group minus that of another, within every stratum and over all.
 
@@ -81,8 +75,8 @@ def acceleration_contrast(
         Group of each sample (such as its sex) and stratum (such as its tissue); samples without one are left out.
     pair : (str, str)
         Groups: first minus second.
-    unit, seed, n_boot, level
-        As in `ranking_metrics.score`.
+    seed, n_boot
+        As in `score`; donors are resampled.
     min_per_group : int, default 10
         Samples of both groups that a stratum needs.
 
@@ -106,23 +100,20 @@ def acceleration_contrast(
     value = used["acceleration"].to_numpy(dtype=float)
 
     def measure(weights: np.ndarray) -> dict[str, np.ndarray]:
-        figures, total, mass = {}, np.zeros(len(weights)), np.zeros(len(weights))
+        differences, shares = {}, []
         for name, rows in members.items():
             a, b = weights * (rows & first), weights * (rows & ~first)
             n_a, n_b = a.sum(axis=1), b.sum(axis=1)
             with np.errstate(invalid="ignore", divide="ignore"):
-                figures[name] = (a @ value) / n_a - (b @ value) / n_b
-                share = n_a * n_b / (n_a + n_b)
-            defined = np.isfinite(figures[name])
-            total += np.where(defined, share * figures[name], 0)
-            mass += np.where(defined, share, 0)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return figures | {"all strata": total / mass}
+                differences[name] = (a @ value) / n_a - (b @ value) / n_b
+                shares.append(np.nan_to_num(n_a * n_b / (n_a + n_b)))
+        over_all = mean_of_defined(np.stack([*differences.values()]), np.stack(shares), axis=0)
+        return differences | {"all strata": over_all}
 
-    values, draws = bootstrap(measure, used, unit=unit, n_boot=n_boot, seed=seed)
+    values, draws = bootstrap(measure, used, unit="donor_id", n_boot=n_boot, seed=seed)
     rows = []
     for name, difference in values.items():
-        low, high = study_interval(draws[name], level)
+        low, high = study_interval(draws[name])
         n = int(sum(m.sum() for m in members.values()) if name == "all strata" else members[name].sum())
         rows.append({"stratum": name, "difference": difference, "ci_low": low, "ci_high": high, "n_samples": n})
     return pd.DataFrame(rows)

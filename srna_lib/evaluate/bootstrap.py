@@ -19,7 +19,7 @@ class Key(NamedTuple):
     study: str | None = None
 
 
-Values: TypeAlias = dict[Key, np.ndarray]
+Values: TypeAlias = dict[Any, np.ndarray]  # of a `Key`, or of what a caller names
 Measure: TypeAlias = Callable[[np.ndarray], Values]
 
 UNITS = {
@@ -58,6 +58,13 @@ def study_interval(draws: np.ndarray, level: float = 0.95) -> tuple[float, float
     return float(low), float(high)
 
 
+def mean_of_defined(values: np.ndarray, weights: np.ndarray, axis: int = -1) -> np.ndarray:
+    """Weighted mean over one axis of what is defined; NaN where nothing is."""
+    defined = ~np.isnan(values)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return (np.where(defined, values, 0) * weights).sum(axis=axis) / (defined * weights).sum(axis=axis)
+
+
 def weighted_mean(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Mean of the values that are not NaN, for each row of weights; NaN where nothing is left."""
     there = ~np.isnan(values)
@@ -86,17 +93,13 @@ def unit_codes(predictions: pd.DataFrame, unit: str) -> tuple[np.ndarray, np.nda
     if unit not in predictions:
         raise InputError(f"out-of-fold table: the column {unit!r} is missing; expected it to draw {UNITS[unit]}.")
     names = predictions[unit].astype(object)
-    names = names.where(names.notna(), "sample " + predictions["sample_id"].astype(str)).astype(str)
-    codes, levels = pd.factorize(names, sort=True)
+    names = names.where(names.notna(), "sample " + predictions["sample_id"].astype(str)).astype(str).to_numpy()
     if unit == "dataset_id":
-        return codes, np.zeros(len(levels), dtype=int)
-    studies = pd.factorize(predictions["dataset_id"].astype(str), sort=True)[0]
-    home = np.full(len(levels), studies.max() + 1)
-    np.minimum.at(home, codes, studies)
-    order = np.argsort(home, kind="stable")
-    position = np.empty_like(order)
-    position[order] = np.arange(len(order))
-    return position[codes], home[order]
+        home = pd.Series("", index=range(len(names)))
+    else:
+        home = pd.Series(predictions["dataset_id"].astype(str).to_numpy()).groupby(names).transform("min")
+    codes = home.groupby([home, names]).ngroup().to_numpy()
+    return codes, pd.factorize(home, sort=True)[0][np.unique(codes, return_index=True)[1]]
 
 
 def draw_weights(predictions: pd.DataFrame, unit: str, n_boot: int, seed: int) -> Iterator[np.ndarray]:
@@ -111,13 +114,8 @@ def draw_weights(predictions: pd.DataFrame, unit: str, n_boot: int, seed: int) -
 
 
 def bootstrap(
-    measure: Callable[[np.ndarray], dict[Any, np.ndarray]],
-    predictions: pd.DataFrame,
-    *,
-    unit: str,
-    n_boot: int,
-    seed: int,
-) -> tuple[dict[Any, float], dict[Any, np.ndarray]]:
+    measure: Measure, predictions: pd.DataFrame, *, unit: str, n_boot: int, seed: int
+) -> tuple[dict[Any, float], Values]:
     """Measure a table as it is, and in each replicate: key -> value, and key -> array of shape (n_boot,).
 
     `measure` takes weights of shape (n_replicates, n_rows) and gives key -> values of shape (n_replicates,).

@@ -24,20 +24,16 @@ METHODS = {
     "sigmoid": "a slope and an intercept on the log odds (Platt)",
     "temperature": "one number that sharpens or softens all classes (Guo et al. 2017)",
 }
+N_BINS = 10
 _CLIP = 1e-4  # forests say 0 and 1; their log odds must stay finite, and one such sample must not decide the slope
 
 
 def reliability_table(
-    predictions: pd.DataFrame,
-    *,
-    of: str | None = None,
-    n_bins: int = 10,
-    unit: str = "dataset_id",
-    n_boot: int = 1000,
-    seed: int = 0,
-    level: float = 0.95,
+    predictions: pd.DataFrame, *, of: str | None = None, unit: str = "dataset_id", n_boot: int = 1000, seed: int = 0
 ) -> pd.DataFrame:
-    """Stated probability against observed frequency, in bins of equally many samples.
+    """Stated probability against observed frequency, in ten bins of equally many samples.
+
+    Equal probabilities stay together, so a model of few distinct values has fewer bins.
 
     Parameters
     ----------
@@ -46,9 +42,7 @@ def reliability_table(
     of : str, optional
         Class whose probability is looked at. By default the confidence in the predicted class, against how often it is
         correct.
-    n_bins : int, default 10
-        Bins; equal probabilities stay together, so a model of few distinct values has fewer.
-    unit, n_boot, seed, level
+    unit, n_boot, seed
         As in `score`.
 
     Returns
@@ -65,7 +59,7 @@ def reliability_table(
     tables = []
     for part in each_model(predictions):
         stated, happened = _stated(part, of)
-        bins = _bins(stated, n_bins)
+        bins = _bins(stated)
         hot = np.eye(bins.max() + 1)[bins]
 
         def measure(weights: np.ndarray, hot: np.ndarray = hot, happened: np.ndarray = happened) -> dict:
@@ -74,7 +68,7 @@ def reliability_table(
             return dict(enumerate(share.T))
 
         draws = bootstrap(measure, part, unit=unit, n_boot=n_boot, seed=seed)[1]
-        ends = np.array([study_interval(draws[i], level) for i in range(bins.max() + 1)])
+        ends = np.array([study_interval(draws[i]) for i in range(bins.max() + 1)])
         each = pd.DataFrame({"bin": bins, "stated": stated, "happened": happened}).groupby("bin")
         table = each.agg(
             n_samples=("stated", "size"),
@@ -173,9 +167,9 @@ def _stated(predictions: pd.DataFrame, of: str | None) -> tuple[np.ndarray, np.n
     return p[np.arange(len(p)), at], (truth == (called if of is None else of)).to_numpy(dtype=float)
 
 
-def _bins(values: np.ndarray, n_bins: int) -> np.ndarray:
+def _bins(values: np.ndarray) -> np.ndarray:
     """Bin of each value, of about equal size; equal values are in one bin, and no bin is empty."""
-    edges = np.unique(np.quantile(values, np.linspace(0, 1, n_bins + 1)[1:-1]))
+    edges = np.unique(np.quantile(values, np.linspace(0, 1, N_BINS + 1)[1:-1]))
     return np.unique(np.searchsorted(edges, values, side="left"), return_inverse=True)[1]
 
 
@@ -190,14 +184,12 @@ def _fit(method: str, p: np.ndarray, true: np.ndarray) -> Callable[[np.ndarray],
         temperature = np.exp(minimize_scalar(loss, bounds=(-4, 4), method="bounded").x)
         return lambda q: softmax(np.log(np.clip(q, _CLIP, None)) / temperature, axis=1)
     one = _isotonic if method == "isotonic" else _sigmoid
-    if p.shape[1] == 2:
-        curve = one(p[:, 1], true == 1)
-        return lambda q: np.stack([1 - curve(q[:, 1]), curve(q[:, 1])], axis=1)
-    curves = [one(p[:, k], true == k) for k in range(p.shape[1])]
+    columns = [1] if p.shape[1] == 2 else range(p.shape[1])
+    curves = [one(p[:, k], true == k) for k in columns]
 
     def apply(q: np.ndarray) -> np.ndarray:
-        each = np.stack([curve(q[:, k]) for k, curve in enumerate(curves)], axis=1)
-        return each / each.sum(axis=1, keepdims=True)
+        each = np.stack([curve(q[:, k]) for k, curve in zip(columns, curves, strict=True)], axis=1)
+        return np.hstack([1 - each, each]) if len(curves) == 1 else each / each.sum(axis=1, keepdims=True)
 
     return apply
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
 from string import Formatter
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,7 @@ from scipy import stats
 
 from srna_lib.errors import InputError
 from srna_lib.evaluate.bootstrap import UNITS, Key, bootstrap, study_interval, unit_codes
-from srna_lib.evaluate.metrics import IDENTITY, check_table, prepare, same_rows
+from srna_lib.evaluate.metrics import IDENTITY, prepare, same_rows
 
 TESTS = {
     "corrected_t": "corrected resampled t-test over folds (Nadeau and Bengio 2003)",
@@ -23,18 +23,8 @@ CORRECTIONS = {"holm": "Holm (family-wise error)", "none": "none"}
 COMPARED = ["pair", "first", "second", "metric", "value_first", "value_second", "difference", "ci_low", "ci_high"]
 COMPARED += ["p_value", "p_adjusted", "correction", "n_comparisons", "test", "n_units", "unit", "n_samples"]
 COMPARED += ["n_datasets", "verdict"]
+LEVEL = 0.95
 UNDECIDED = "not distinguishable from"
-
-
-class TTest(NamedTuple):
-    """Outcome of a corrected t-test: mean difference, its interval, t, degrees of freedom, two-sided p-value."""
-
-    difference: float
-    ci_low: float
-    ci_high: float
-    t: float
-    df: int
-    p_value: float
 
 
 def compare(
@@ -46,10 +36,8 @@ def compare(
     correction: str = "holm",
     by: str = "model",
     unit: str | Sequence[str] = "dataset_id",
-    min_per_class: int = 5,
     n_boot: int = 2000,
     seed: int = 0,
-    level: float = 0.95,
 ) -> pd.DataFrame:
     """Compare models in pairs, on the same samples, in every task and scheme of a table.
 
@@ -70,18 +58,16 @@ def compare(
         Column that the names in `pairs` stand in: models, or feature sets of the same model.
     unit : str or sequence of str, default "dataset_id"
         What the bootstrap resamples, as in `score`.
-    min_per_class, n_boot, seed
+    n_boot, seed
         As in `score`.
-    level : float, default 0.95
-        Coverage of the intervals (which are not corrected); ``1 - level`` is what the adjusted p-value is held against.
 
     Returns
     -------
     DataFrame, one row per task, scheme (of ``by="features"`` also model), pair, unit and metric
         ``task, scheme, pair, first, second, metric, value_first, value_second, difference`` (first minus second),
-        ``ci_low, ci_high, p_value, p_adjusted, correction, n_comparisons, test, n_units`` (folds, or groups resampled),
-        ``unit, n_samples, n_datasets, verdict``: ``above``, ``below`` or ``not distinguishable from``, by the adjusted
-        p-value.
+        ``ci_low, ci_high`` (95 %), ``p_value, p_adjusted, correction, n_comparisons, test, n_units`` (folds, or groups
+        resampled), ``unit, n_samples, n_datasets, verdict``: ``above``, ``below`` or ``not distinguishable from``, by
+        the adjusted p-value at .05.
 
     Raises
     ------
@@ -111,16 +97,14 @@ def compare(
     for key, part in table.groupby(keys, sort=False):
         tables = dict(iter(part.groupby(by, sort=False)))
         for first, second in (p for p in pairs if set(p) <= set(tables)):
-            a, b = same_rows(*(_checked(tables[name]) for name in (first, second)))
+            a, b = same_rows(tables[first], tables[second])
             head = {**dict(zip(keys, key, strict=True)), "pair": f"{first} minus {second}"}
             head |= {"first": first, "second": second}
             head |= {"n_samples": a["sample_id"].nunique(), "n_datasets": a["dataset_id"].nunique()}
             if test == "corrected_t":
-                rows += [head | _by_fold(a, b, m, min_per_class, level) for m in metrics]
+                rows += [head | _by_fold(a, b, m) for m in metrics]
             else:
-                for one in units:
-                    found = _by_group(a, b, metrics, min_per_class, one, n_boot, seed, level)
-                    rows += [head | row for row in found]
+                rows += [head | row for one in units for row in _by_group(a, b, metrics, one, n_boot, seed)]
     if not rows and pairs:
         raise InputError(f"no pair of {pairs} is in the column {by!r} of the table; expected two of its values.")
     out = pd.DataFrame(rows)
@@ -129,108 +113,75 @@ def compare(
     out["p_adjusted"] = holm(out["p_value"]) if correction == "holm" else out["p_value"]
     out["correction"] = CORRECTIONS[correction]
     out["n_comparisons"] = int(out["p_value"].notna().sum())
-    settled = out["p_adjusted"] < 1 - level
+    settled = out["p_adjusted"] < 1 - LEVEL
     above, below = settled & (out["difference"] > 0), settled & (out["difference"] < 0)
     out["verdict"] = np.select([above, below], ["above", "below"], UNDECIDED)
     return out[[*keys, *COMPARED]]
 
 
-def _checked(table: pd.DataFrame) -> pd.DataFrame:
-    """The table of one model."""
-    check_table(table)
-    return table
-
-
 def _by_group(
-    a: pd.DataFrame,
-    b: pd.DataFrame,
-    metrics: Sequence[str],
-    min_per_class: int,
-    unit: str,
-    n_boot: int,
-    seed: int,
-    level: float,
+    a: pd.DataFrame, b: pd.DataFrame, metrics: Sequence[str], unit: str, n_boot: int, seed: int
 ) -> list[dict[str, Any]]:
     """Paired bootstrap: both models are measured on the same replicates."""
-    one, two = (prepare(t, metrics, unit=unit, min_per_class=min_per_class).measure for t in (a, b))
+    one, two = prepare(a, metrics, unit), prepare(b, metrics, unit)
 
     def measure(weights: np.ndarray) -> dict[tuple[str, str], np.ndarray]:
         left, right = one(weights), two(weights)
-        values = {(m, "first"): left[Key(m)] for m in metrics} | {(m, "second"): right[Key(m)] for m in metrics}
+        values = {(m, "value_first"): left[Key(m)] for m in metrics} | {
+            (m, "value_second"): right[Key(m)] for m in metrics
+        }
         return values | {(m, "difference"): left[Key(m)] - right[Key(m)] for m in metrics}
 
     values, draws = bootstrap(measure, a, unit=unit, n_boot=n_boot, seed=seed)
-    n_units, rows = len(unit_codes(a, unit)[1]), []
+    about, rows = {"test": TESTS["bootstrap"], "n_units": len(unit_codes(a, unit)[1]), "unit": unit}, []
     for m in metrics:
-        low, high = study_interval(draws[m, "difference"], level)
-        rows.append(
-            {
-                "metric": m,
-                "value_first": values[m, "first"],
-                "value_second": values[m, "second"],
-                "difference": values[m, "difference"],
-                "ci_low": low,
-                "ci_high": high,
-                "p_value": bootstrap_p_value(draws[m, "difference"]),
-                "test": TESTS["bootstrap"],
-                "n_units": n_units,
-                "unit": unit,
-            }
-        )
+        low, high = study_interval(draws[m, "difference"], LEVEL)
+        row = {"metric": m, "ci_low": low, "ci_high": high, "p_value": bootstrap_p_value(draws[m, "difference"])}
+        rows.append(about | row | {name: values[m, name] for name in ("value_first", "value_second", "difference")})
     return rows
 
 
-def _by_fold(a: pd.DataFrame, b: pd.DataFrame, metric: str, min_per_class: int, level: float) -> dict[str, Any]:
+def _by_fold(a: pd.DataFrame, b: pd.DataFrame, metric: str) -> dict[str, Any]:
     """Corrected t-test over the folds in which the metric is defined for both."""
-    one, two = (fold_values(t, metric, min_per_class=min_per_class) for t in (a, b))
+    one, two = fold_values(a, metric), fold_values(b, metric)
     if list(one["fold"]) != list(two["fold"]) or (one["n_test"] != two["n_test"]).any():
         raise InputError("corrected t-test: the two models were run on different folds; expected the same.")
     both = (one["value"] - two["value"]).notna()
-    row = {"metric": metric, "test": TESTS["corrected_t"], "unit": "fold", "n_units": int(both.sum())}
-    row |= {"value_first": one["value"][both].mean(), "value_second": two["value"][both].mean()}
-    if both.sum() < 2:
-        return row | dict.fromkeys(("difference", "ci_low", "ci_high", "p_value"), np.nan)
-    d = (one["value"] - two["value"])[both].to_numpy()
-    outcome = corrected_t_test(d, one["n_train"][both], one["n_test"][both], level=level)
-    return row | {k: getattr(outcome, k) for k in ("difference", "ci_low", "ci_high", "p_value")}
+    one, two = one[both], two[both]
+    row = {"metric": metric, "test": TESTS["corrected_t"], "unit": "fold", "n_units": len(one)}
+    row |= {"value_first": one["value"].mean(), "value_second": two["value"].mean()}
+    return row | corrected_t_test((one["value"] - two["value"]).to_numpy(), one["n_train"], one["n_test"])
 
 
-def fold_values(predictions: pd.DataFrame, metric: str, *, min_per_class: int = 5) -> pd.DataFrame:
+def fold_values(predictions: pd.DataFrame, metric: str) -> pd.DataFrame:
     """Metric of one model in each fold: ``fold, n_train, n_test, value``; NaN where the fold lacks what it needs.
 
     `n_train` counts the other samples of the table, so studies that are never tested are not in it.
     """
     total, rows = predictions["sample_id"].nunique(), []
     for fold, part in predictions.groupby("fold", sort=True):
-        measure = prepare(part, [metric], min_per_class=min_per_class).measure
-        value = float(measure(np.ones((1, len(part))))[Key(metric)][0])
+        value = float(prepare(part, [metric])(np.ones((1, len(part))))[Key(metric)][0])
         rows.append({"fold": fold, "n_train": total - len(part), "n_test": len(part), "value": value})
     return pd.DataFrame(rows)
 
 
 def corrected_t_test(
-    differences: np.ndarray, n_train: float | np.ndarray, n_test: float | np.ndarray, *, level: float = 0.95
-) -> TTest:
-    """Corrected resampled t-test of differences found in folds, of which unequal sizes are averaged.
+    differences: np.ndarray, n_train: float | np.ndarray, n_test: float | np.ndarray
+) -> dict[str, float]:
+    """Corrected resampled t-test of differences found in folds, of which unequal sizes are averaged; NaN of one fold.
 
     The training sets of two folds share most of their samples, so the differences are not independent and the usual
     t-test finds too much. Nadeau and Bengio replace the variance of the mean, s²/J, by ``(1/J + n_test/n_train) s²``.
     Where all folds agree exactly p is 1 if they agree on zero, else 0.
     """
-    d = np.asarray(differences, dtype=float)
-    if len(d) < 2 or not np.isfinite(d).all():
-        raise InputError(
-            f"corrected t-test: {np.isfinite(d).sum()} differences in {len(d)} folds; expected two or more."
-        )
-    df, mean = len(d) - 1, float(d.mean())
-    ratio = float(np.mean(n_test)) / float(np.mean(n_train))
-    error = float(np.sqrt((1 / len(d) + ratio) * d.var(ddof=1)))
-    half = float(stats.t.ppf((1 + level) / 2, df)) * error
-    if error <= 1e-12:
-        t = 0.0 if abs(mean) <= 1e-12 else float(np.copysign(np.inf, mean))
-    else:
-        t = mean / error
-    return TTest(mean, mean - half, mean + half, t, df, float(2 * stats.t.sf(abs(t), df)))
+    n = len(differences)
+    if n < 2:
+        return dict.fromkeys(("difference", "ci_low", "ci_high", "p_value"), np.nan)
+    mean, ratio = float(differences.mean()), float(np.mean(n_test)) / float(np.mean(n_train))
+    error = max(float(np.sqrt((1 / n + ratio) * differences.var(ddof=1))), 1e-12)  # above rounding
+    low, high = stats.t.interval(LEVEL, n - 1, loc=mean, scale=error)
+    p_value = float(2 * stats.t.sf(abs(mean) / error, n - 1))
+    return {"difference": mean, "ci_low": float(low), "ci_high": float(high), "p_value": p_value}
 
 
 def bootstrap_p_value(draws: np.ndarray) -> float:

@@ -10,16 +10,7 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from srna_lib.data import (
-    Task,
-    check_atlas,
-    harmonise,
-    make_task,
-    match_names,
-    permute,
-    shared_names,
-    to_stem_loop,
-)
+from srna_lib.data import Task, check_atlas, harmonise, make_task, match_names, permute, shared_names, to_stem_loop
 from srna_lib.errors import InputError
 from srna_lib.evaluate.bootstrap import UNITS
 from srna_lib.evaluate.comparison import compare
@@ -173,16 +164,16 @@ def stack(first: ad.AnnData, second: ad.AnnData) -> tuple[ad.AnnData, pd.DataFra
     InputError
         Nothing in common, normalised values, or the same sample name in both.
     """
-    names, levels = [_name(first), _name(second)], []
-    for adata, name in zip((first, second), names, strict=True):
-        quantity = adata.uns.get("srna", {}).get("quantity", "counts")
+    parts = [first, second]
+    names = [str(part.uns["srna"]["name"]) for part in parts]
+    for part, name in zip(parts, names, strict=True):
+        quantity = part.uns["srna"].get("quantity", "counts")
         if quantity != "counts":
             raise InputError(f"{name}: it holds {quantity} values; expected raw counts to carry models between.")
-        levels.append(_level(adata))
     twice = first.obs_names.intersection(second.obs_names)
     if len(twice):
         raise InputError(f"{names[0]} and {names[1]} both have the sample {twice[0]!r}; expected different samples.")
-    parts = [first, second]
+    levels = [_level(part) for part in parts]
     if "stem-loop" in levels:
         parts = [to_stem_loop(part)[0] for part in parts]
     shared = shared_names(*(part.var_names for part in parts))
@@ -214,11 +205,12 @@ def both_ways(
 
     One more goes from the data sets `alike`, which come from the tissue of the other collection, to that one.
     """
-    here, there = (atlas.obs_names[(atlas.obs["atlas"] == name).to_numpy()] for name in (first, second))
+    names, collection = atlas.obs_names, atlas.obs["atlas"].to_numpy()
+    here, there = names[collection == first], names[collection == second]
+    studies = atlas.obs["dataset_id"].astype(str)
+    near = [name for name in alike if (studies == name).any()]
+    chosen = names[studies.isin(near).to_numpy()]
     out = {f"{first} to {second}": (here, there)}
-    of = atlas.obs["dataset_id"].astype(str)
-    near = [name for name in alike if (of == name).any()]
-    chosen = atlas.obs_names[of.isin(near).to_numpy()]
     if near:
         target, side = (first, here) if chosen.isin(there).all() else (second, there)
         out[f"{' + '.join(near)} to {target}"] = (chosen, side)
@@ -279,7 +271,3 @@ def _level(adata: ad.AnnData) -> str:
     """Whether most features are mature miRNAs or stem-loops."""
     kinds = match_names(adata.var_names)["kind"]
     return "stem-loop" if (kinds == "stem-loop").sum() > (kinds == "mature").sum() else "mature"
-
-
-def _name(adata: ad.AnnData) -> str:
-    return str(adata.uns.get("srna", {}).get("name", "atlas"))

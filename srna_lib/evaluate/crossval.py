@@ -63,11 +63,7 @@ class Profile:
     changes: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
-_SMALL_NETWORK = {
-    "classifier__epochs": 8,
-    "classifier__hidden": (64, 32),
-    "classifier__dropout": (0.2, 0.2),
-}
+_SMALL_NETWORK = {"classifier__epochs": 8, "classifier__hidden": (64, 32), "classifier__dropout": (0.2, 0.2)}
 PROFILES = {
     "smoke": Profile(
         "smoke",
@@ -348,36 +344,24 @@ def map_folds(
     stems = [None if cache is None else Path(cache) / joblib.hash((key, s.train, s.test)) for s in splits]
     done = {i: table for i, stem in enumerate(stems) if stem is not None and (table := _kept(stem)) is not None}
     todo = [i for i in range(len(splits)) if i not in done]
-    with tqdm(total=len(splits), initial=len(done), desc=label, unit="fold", disable=not progress) as bar:
-        for i, table in _run(work, splits, todo, n_jobs):
-            done[i] = table
-            _keep(table, stems[i])
-            bar.update()
+    n_jobs = n_jobs if len(todo) > 1 else 1
+    jobs = (joblib.delayed(_do_fold)(work, splits[i], stems[i]) for i in todo)
+    tables = joblib.Parallel(n_jobs=n_jobs, return_as="generator")(jobs)
+    bar = tqdm(tables, total=len(splits), initial=len(done), desc=label, unit="fold", disable=not progress)
+    done |= dict(zip(todo, bar, strict=True))
     return [done[i] for i in range(len(splits))]
 
 
-def _run(work: Callable, splits: list[Split], todo: list[int], n_jobs: int) -> Iterable[tuple[int, pd.DataFrame]]:
-    """Number and result of each fold, as they finish."""
-    if n_jobs == 1 or len(todo) < 2:
-        return ((i, work(splits[i])) for i in todo)
-    parallel = joblib.Parallel(n_jobs=n_jobs, return_as="generator_unordered")
-    return parallel(joblib.delayed(_numbered)(work, splits[i], i) for i in todo)
-
-
-def _numbered(work: Callable, split: Split, i: int) -> tuple[int, pd.DataFrame]:
-    """Number and result of one fold."""
-    return i, work(split)
-
-
-def _keep(table: pd.DataFrame, stem: Path | None) -> None:
-    """Write a fold whole or not at all; its name ends in the checksum of its bytes."""
-    if stem is None:
-        return
-    stem.parent.mkdir(parents=True, exist_ok=True)
-    content = table.to_parquet(index=False)
-    partial_file = stem.with_suffix(f".{os.getpid()}.part")
-    partial_file.write_bytes(content)
-    os.replace(partial_file, stem.with_suffix(f".{_checksum(content)}.parquet"))
+def _do_fold(work: Callable[[Split], pd.DataFrame], split: Split, stem: Path | None) -> pd.DataFrame:
+    """Do the work for one fold, and write the table whole or not at all; its name ends in the checksum of its bytes."""
+    table = work(split)
+    if stem is not None:
+        stem.parent.mkdir(parents=True, exist_ok=True)
+        content = table.to_parquet(index=False)
+        partial_file = stem.with_suffix(f".{os.getpid()}.part")
+        partial_file.write_bytes(content)
+        os.replace(partial_file, stem.with_suffix(f".{_checksum(content)}.parquet"))
+    return table
 
 
 def _kept(stem: Path) -> pd.DataFrame | None:

@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from scipy.stats import rankdata
 
 from srna_lib.errors import InputError
-from srna_lib.evaluate.bootstrap import Key, Measure, Values, bootstrap, study_interval, unit_codes
+from srna_lib.evaluate.bootstrap import Key, Measure, Values, bootstrap, mean_of_defined, study_interval, unit_codes
 
 IDENTITY = ("task", "model", "features", "scheme")
 COLUMNS = [
@@ -41,11 +42,9 @@ FIGURES = {
 }
 
 
-class Prepared(NamedTuple):
-    """The function that measures a table under any weights of its rows, and the studies that count within."""
-
-    measure: Measure
-    counting: list[str]
+MIN_PER_CLASS, MIN_PER_STUDY = 5, 10  # samples of both classes, and of a quantity, that a study needs to count within
+GRID = np.arange(1, 101) / 100
+_CURVE = [f"accuracy_at:{share:g}" for share in GRID]
 
 
 def score(
@@ -55,13 +54,10 @@ def score(
     metrics: str | Iterable[str] | None = None,
     unit: str | Sequence[str] = "dataset_id",
     per_study: bool = False,
-    min_per_class: int = 5,
-    min_per_study: int = 10,
     n_boot: int = 1000,
     seed: int = 0,
-    level: float = 0.95,
 ) -> pd.DataFrame:
-    """Score out-of-fold predictions of every task, model and scheme in a table, with bootstrap intervals.
+    """Score out-of-fold predictions of every task, model and scheme in a table, with 95 % bootstrap intervals.
 
     Parameters
     ----------
@@ -87,14 +83,10 @@ def score(
     per_study : bool, default False
         Also ``auc``, or ``mae, r2, spearman``, of every study that counts; without an interval where studies are
         resampled, since one study cannot say how studies vary. Of the first unit only.
-    min_per_class, min_per_study : int, default 5 and 10
-        A study counts within with so many samples of both classes; of a quantity, with so many samples that differ.
     n_boot : int, default 1000
         Replicates. Fewer is coarser.
     seed : int, default 0
         Seed of the bootstrap.
-    level : float, default 0.95
-        Coverage of the percentile intervals.
 
     Returns
     -------
@@ -109,8 +101,9 @@ def score(
 
     Notes
     -----
-    AUROC: Hanley and McNeil 1982, doi:10.1148/radiology.143.1.7063747. Kappa: Cohen 1968, doi:10.1037/h0026256. Area
-    under the coverage curve: 1 - the risk-coverage area of Geifman and El-Yaniv 2017, arXiv:1705.08500. In a replicate,
+    A study counts within with five samples of both classes; of a quantity, with ten samples that differ. AUROC: Hanley
+    and McNeil 1982, doi:10.1148/radiology.143.1.7063747. Kappa: Cohen 1968, doi:10.1037/h0026256. Area under the
+    coverage curve: 1 - the risk-coverage area of Geifman and El-Yaniv 2017, arXiv:1705.08500. In a replicate,
     Spearman's correlation keeps the ranks of the whole table, weighted, instead of ranking anew.
 
     Examples
@@ -128,20 +121,20 @@ def score(
     rows = []
     for one, part in itertools.product(units, each_model(table)):
         shown = default_metrics(part) if wanted is None else wanted
-        prepared = prepare(part, shown, unit=one, min_per_class=min_per_class, min_per_study=min_per_study)
-        values, draws = bootstrap(prepared.measure, part, unit=one, n_boot=n_boot, seed=seed)
+        values, draws = bootstrap(prepare(part, shown, one), part, unit=one, n_boot=n_boot, seed=seed)
+        counting = {key.study for key in values}
         for key in sorted(values, key=lambda k: k.study is not None):
             if key.metric not in shown or (key.study is not None and not (per_study and one == units[0])):
                 continue
             alone = one == "dataset_id" and (key.study is not None or part["dataset_id"].nunique() < 2)
             known = np.isfinite(values[key]) and not alone
-            low, high = study_interval(draws[key], level) if known else (np.nan, np.nan)
+            low, high = study_interval(draws[key]) if known else (np.nan, np.nan)
             row = {"value": values[key], "ci_low": low, "ci_high": high, "seed": seed, "unit": one}
-            rows.append(_about(part, key, prepared.counting) | row)
+            rows.append(_about(part, key, counting) | row)
     return pd.DataFrame(rows).assign(dataset=dataset).reindex(columns=COLUMNS)
 
 
-def _about(part: pd.DataFrame, key: Key, counting: list[str]) -> dict:
+def _about(part: pd.DataFrame, key: Key, counting: set[str | None]) -> dict:
     """What a value is of, and how many samples and studies it rests on."""
     studies, rows = part["dataset_id"].astype(str), part
     if key.study is not None:
@@ -175,38 +168,26 @@ def default_metrics(table: pd.DataFrame) -> list[str]:
     return [*RANKING_METRICS, *METRICS, *(ORDINAL_METRICS if ordered else ())]
 
 
-def prepare(
-    table: pd.DataFrame,
-    metrics: Iterable[str],
-    *,
-    unit: str = "dataset_id",
-    min_per_class: int = 5,
-    min_per_study: int = 10,
-) -> Prepared:
+def prepare(table: pd.DataFrame, metrics: Iterable[str], unit: str = "dataset_id") -> Measure:
     """Make the function that measures the table of one model under any weights of its rows."""
     check_table(table, ["y_pred"])
     wanted = set(metrics)
     if is_quantity(table):
-        known, parts = {*default_metrics(table)}, [_quantity(table, min_per_study, unit)]
+        known, parts = default_metrics(table), [_quantity(table, unit)]
     else:
-        known = {*RANKING_METRICS, *METRICS, *PER_CLASS, *ORDINAL_METRICS, "coverage_area"}
-        known |= {name for name in wanted if _share(name) is not None}
-        parts = []
-        if wanted & set(RANKING_METRICS):
-            parts.append(_ranking(table, min_per_class, unit))
-        if wanted & {*METRICS, *PER_CLASS}:
-            parts.append(Prepared(_classes(table, unit), []))
-        if wanted & set(ORDINAL_METRICS):
-            parts.append(Prepared(_ordinal(table), []))
-        if any(_share(name) is not None or name == "coverage_area" for name in wanted):
-            parts.append(Prepared(_selective(table, wanted), []))
-    if not wanted or wanted - known:
-        unknown = sorted(wanted - known) or [""]
+        engines = {
+            RANKING_METRICS: _ranking,
+            (*METRICS, *PER_CLASS): _classes,
+            ORDINAL_METRICS: _ordinal,
+            (*_CURVE, "coverage_area"): _selective,
+        }
+        known = [*RANKING_METRICS, *METRICS, *PER_CLASS, *ORDINAL_METRICS, *SELECTIVE_METRICS]
+        parts = [make(table, unit) for names, make in engines.items() if wanted & set(names)]
+        wanted -= set(_CURVE)
+    if wanted - set(known) or not parts:
+        unknown = sorted(wanted - set(known)) or [""]
         raise InputError(f"metric={unknown[0]!r}: expected one of {', '.join(sorted(known))}.")
-    return Prepared(
-        lambda weights: {k: v for part in parts for k, v in part.measure(weights).items()},
-        next((p.counting for p in parts if p.counting), []),
-    )
+    return lambda weights: {k: v for part in parts for k, v in part(weights).items()}
 
 
 def check_columns(table: pd.DataFrame, columns: Iterable[str]) -> None:
@@ -249,6 +230,8 @@ def probabilities(predictions: pd.DataFrame) -> tuple[list[str], np.ndarray]:
 
 def same_rows(first: pd.DataFrame, second: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Bring two tables of the same samples into the same order; those predicted several times differ by ``fold``."""
+    check_table(first)
+    check_table(second)
     keys = [c for c in ("sample_id", "fold") if c in first and c in second]
     a, b = (t.sort_values(keys, ignore_index=True) for t in (first, second))
     same = ["sample_id", "dataset_id", "y_true"]
@@ -323,7 +306,7 @@ class _Order(NamedTuple):
     groups: np.ndarray
 
 
-def _ranking(table: pd.DataFrame, min_per_class: int, unit: str) -> Prepared:
+def _ranking(table: pd.DataFrame, unit: str) -> Measure:
     """AUROC, pooled and within studies, Brier score and log loss."""
     classes, p = probabilities(table)
     true = pd.Index(classes).get_indexer(table["y_true"].astype(str))
@@ -333,30 +316,30 @@ def _ranking(table: pd.DataFrame, min_per_class: int, unit: str) -> Prepared:
     sizes = np.zeros((len(studies), len(classes)), dtype=int)
     np.add.at(sizes, (codes[once], true[once]), 1)
     rest = sizes.sum(axis=1, keepdims=True) - sizes
-    valid = ((sizes >= min_per_class) & (rest >= min_per_class))[:, scored]
+    valid = (np.minimum(sizes, rest) >= MIN_PER_CLASS)[:, scored]
     counting = valid.any(axis=1)
     hot = np.eye(len(classes))[true]
     brier = ((p - hot) ** 2).sum(axis=1) / (2 if len(classes) == 2 else 1)
     loss = -np.log(np.clip(p[np.arange(len(p)), true], np.finfo(float).eps, 1))
     pooled = [_order(p[:, k], np.zeros(len(p), dtype=int)) for k in scored]
     inside = [_order(p[:, k], codes) for k in scored]
-    starts = np.array([np.flatnonzero(codes == i)[0] for i in range(len(studies))])
+    starts = np.unique(codes, return_index=True)[1]
 
     def measure(weights: np.ndarray) -> Values:
         total = weights.sum(axis=1)
         areas = np.stack([_areas(o, true == k, weights)[:, 0] for o, k in zip(pooled, scored, strict=True)], axis=1)
         of_study = np.stack([_areas(o, true == k, weights) for o, k in zip(inside, scored, strict=True)], axis=2)
-        own = _mean(np.where(valid, of_study, np.nan), np.ones(valid.shape))[:, counting]
+        own = mean_of_defined(np.where(valid, of_study, np.nan), np.ones(valid.shape))[:, counting]
         drawn = weights[:, starts[counting]] if unit == "dataset_id" else np.ones(own.shape)
         return {
-            Key("auc"): _mean(areas, np.ones(areas.shape)),
-            Key("auc_within"): _mean(own, drawn),
+            Key("auc"): mean_of_defined(areas, np.ones(areas.shape)),
+            Key("auc_within"): mean_of_defined(own, drawn),
             Key("brier"): weights @ brier / total,
             Key("log_loss"): weights @ loss / total,
             **{Key("auc", None, s): own[:, i] for i, s in enumerate(studies[counting])},
         }
 
-    return Prepared(measure, list(studies[counting]))
+    return measure
 
 
 def weighted_auc(score: np.ndarray, positive: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -391,14 +374,7 @@ def _areas(order: _Order, positive: np.ndarray, weights: np.ndarray) -> np.ndarr
         return (wins - ups * (np.cumsum(downs, axis=1) - downs)) / (ups * downs)
 
 
-def _mean(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Weighted mean over the last axis of what is defined; NaN where nothing is."""
-    defined = ~np.isnan(values)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return (np.where(defined, values, 0) * weights).sum(axis=-1) / (defined * weights).sum(axis=-1)
-
-
-def _ordinal(table: pd.DataFrame) -> Measure:
+def _ordinal(table: pd.DataFrame, unit: str) -> Measure:
     """Mean distance in classes, and kappa with quadratic weights, of ordered classes."""
     classes = pd.Index(probabilities(table)[0])
     true, predicted = (classes.get_indexer(table[c].astype(str)) for c in ("y_true", "y_pred"))
@@ -417,93 +393,102 @@ def _ordinal(table: pd.DataFrame) -> Measure:
     return measure
 
 
-def _quantity(table: pd.DataFrame, min_per_study: int, unit: str) -> Prepared:
+def _quantity(table: pd.DataFrame, unit: str) -> Measure:
     """Errors, R2, correlations and coverage of intervals, pooled and as means over studies."""
-    true, predicted = _numbers(table, "y_true"), _numbers(table, "y_pred")
-    bounds = {t: (_numbers(table, f"low_{t}"), _numbers(table, f"high_{t}")) for t in interval_levels(table)}
+    true, predicted = numbers(table, "y_true"), numbers(table, "y_pred")
+    bounds = {t: (numbers(table, f"low_{t}"), numbers(table, f"high_{t}")) for t in interval_levels(table)}
     codes, studies = pd.factorize(table["dataset_id"].astype(str), sort=True)
     grouped = table.groupby(codes)
-    counts = (grouped["sample_id"].nunique() >= min_per_study) & (grouped["y_true"].nunique() > 1)
-    kept = np.flatnonzero(counts.to_numpy())
-    members = [np.flatnonzero(codes == i) for i in kept]
-    ranks = [(_ranks(true[m]), _ranks(predicted[m])) for m in members]
-    true_ranks, predicted_ranks = _ranks(true), _ranks(predicted)
-    error = np.abs(true - predicted)
+    large = (grouped["sample_id"].nunique() >= MIN_PER_STUDY) & (grouped["y_true"].nunique() > 1)
+    members = {studies[i]: np.flatnonzero(codes == i) for i in np.flatnonzero(large.to_numpy())}
+    pooled, own = _errors(true, predicted), {s: _errors(true[m], predicted[m]) for s, m in members.items()}
 
     def measure(weights: np.ndarray) -> Values:
-        values = {
-            Key("mae"): _weighted_mean(error, weights),
-            Key("rmse"): np.sqrt(_weighted_mean(error**2, weights)),
-            Key("r2"): _r2(true, error, weights),
-            Key("pearson"): _correlation(true, predicted, weights),
-            Key("spearman"): _correlation(true_ranks, predicted_ranks, weights),
-        }
-        own: dict[str, list[np.ndarray]] = {"mae": [], "r2": [], "spearman": []}
-        for rows, rank in zip(members, ranks, strict=True):
-            part = weights[:, rows]
-            own["mae"].append(_weighted_mean(error[rows], part))
-            own["r2"].append(_r2(true[rows], error[rows], part))
-            own["spearman"].append(_correlation(*rank, part))
-        drawn = [weights[:, m[0]] if unit == "dataset_id" else np.ones(len(weights)) for m in members]
-        for name, of_studies in own.items():
-            values[Key(f"{name}_within")] = _mean_of_studies(of_studies, drawn, len(weights))
+        drawn = [weights[:, m[0]] if unit == "dataset_id" else np.ones(len(weights)) for m in members.values()]
+        shape = (len(members), len(weights))
+        values = {Key(name): v for name, v in pooled(weights).items()}
+        of_study = {s: own[s](weights[:, m]) for s, m in members.items()}
+        for name in ("mae", "r2", "spearman"):
+            each = {Key(name, None, s): v[name] for s, v in of_study.items()}
+            within = mean_of_defined(np.reshape([*each.values()], shape), np.reshape(drawn, shape), axis=0)
+            values |= each | {Key(f"{name}_within"): within}
         for text, (low, high) in bounds.items():
             inside = ((true >= low) & (true <= high)).astype(float)
             values[Key(f"coverage:{text}")] = _weighted_mean(inside, weights)
             values[Key(f"width:{text}")] = _weighted_mean(high - low, weights)
-            each = [_weighted_mean(inside[m], weights[:, m]) for m in members]
-            values[Key(f"coverage_within:{text}")] = _mean_of_studies(each, drawn, len(weights))
-        for name, of_studies in own.items():
-            values |= {Key(name, None, studies[i]): v for i, v in zip(kept, of_studies, strict=True)}
+            covered = [_weighted_mean(inside[m], weights[:, m]) for m in members.values()]
+            within = mean_of_defined(np.reshape(covered, shape), np.reshape(drawn, shape), axis=0)
+            values[Key(f"coverage_within:{text}")] = within
         return values
 
-    return Prepared(measure, list(studies[kept]))
+    return measure
+
+
+def _errors(true: np.ndarray, predicted: np.ndarray) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
+    """Make the function that measures errors and correlations of some rows under any weights of them."""
+    error, ranks = np.abs(true - predicted), (rankdata(true), rankdata(predicted))
+    centred = true - true.mean()  # small numbers keep the difference of squares exact
+    return lambda weights: {
+        "mae": _weighted_mean(error, weights),
+        "rmse": np.sqrt(_weighted_mean(error**2, weights)),
+        "r2": 1 - _weighted_mean(error**2, weights) / _variance(centred, weights),
+        "pearson": _correlation(true, predicted, weights),
+        "spearman": _correlation(*ranks, weights),
+    }
+
+
+def _weighted_mean(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return weights @ values / weights.sum(axis=1)
+
+
+def _variance(centred: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Weighted variance; NaN where one distinct value is left, which rounding must not make look otherwise."""
+    variance = _weighted_mean(centred**2, weights) - _weighted_mean(centred, weights) ** 2
+    return np.where(variance > 1e-10 * (centred**2).mean(), variance, np.nan)
+
+
+def _correlation(a: np.ndarray, b: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    a, b = a - a.mean(), b - b.mean()
+    together = _weighted_mean(a * b, weights) - _weighted_mean(a, weights) * _weighted_mean(b, weights)
+    return together / np.sqrt(_variance(a, weights) * _variance(b, weights))
 
 
 def interval_levels(predictions: pd.DataFrame) -> list[str]:
     """Nominal levels of the prediction intervals of a table, as written in its columns, from low to high."""
     columns = predictions.columns[predictions.notna().any()].astype(str)
-    lows = {c.partition("_")[2]: c for c in columns if re.fullmatch(r"low_[0-9.]+", c)}
-    for text, column in lows.items():
+    levels = sorted((c.removeprefix("low_") for c in columns if re.fullmatch(r"low_0\.[0-9]+", c)), key=float)
+    for text in levels:
         if f"high_{text}" not in columns:
-            raise InputError(f"out-of-fold table: the column {column!r} has no partner 'high_{text}'.")
-        if not 0 < float(text) < 1:
-            raise InputError(f"out-of-fold table: the column {column!r} names no share; expected such as 'low_0.9'.")
-    return sorted(lows, key=float)
+            raise InputError(f"out-of-fold table: the column 'low_{text}' has no partner 'high_{text}'.")
+    return levels
 
 
 def coverage_table(
-    predictions: pd.DataFrame, *, seed: int = 0, n_boot: int = 1000, unit: str = "dataset_id", level: float = 0.95
+    predictions: pd.DataFrame, *, seed: int = 0, n_boot: int = 1000, unit: str = "dataset_id"
 ) -> pd.DataFrame:
     """Nominal against empirical coverage of prediction intervals, a row per model and nominal level.
 
     Options as in `score`. Columns ``task, model, features, scheme, stated, measured, ci_low, ci_high, mean_width,
     median_width, n_samples``.
     """
-    rows = []
+    columns = [*IDENTITY, "stated", "measured", "ci_low", "ci_high", "mean_width", "median_width", "n_samples"]
+    tables = []
     for part in each_model(predictions):
         levels = interval_levels(part)
         if not levels:
             raise InputError("out-of-fold table: no columns low_<level>, high_<level>; expected prediction intervals.")
         metrics = [f"{kind}:{text}" for text in levels for kind in ("coverage", "width")]
-        scores = score(part, metrics=metrics, seed=seed, n_boot=n_boot, unit=unit, level=level).set_index("metric")
-        for text in levels:
-            row = scores.loc[f"coverage:{text}"]
-            rows.append(
-                {
-                    **row[list(IDENTITY)],
-                    "stated": float(text),
-                    "measured": row["value"],
-                    **row[["ci_low", "ci_high"]],
-                    "mean_width": scores.loc[f"width:{text}", "value"],
-                    "median_width": float((part[f"high_{text}"] - part[f"low_{text}"]).median()),
-                    "n_samples": row["n_samples"],
-                }
-            )
-    return pd.DataFrame(rows)
+        scores = score(part, metrics=metrics, seed=seed, n_boot=n_boot, unit=unit).set_index("metric")
+        table = scores.loc[metrics[::2]].rename(columns={"value": "measured"})
+        table["stated"] = [float(text) for text in levels]
+        table["mean_width"] = scores.loc[metrics[1::2], "value"].to_numpy()
+        table["median_width"] = [(part[f"high_{text}"] - part[f"low_{text}"]).median() for text in levels]
+        tables.append(table[columns])
+    return pd.concat(tables, ignore_index=True)
 
 
-def _numbers(predictions: pd.DataFrame, column: str) -> np.ndarray:
+def numbers(predictions: pd.DataFrame, column: str) -> np.ndarray:
     """A column as finite numbers."""
     values = pd.to_numeric(predictions[column], errors="coerce").to_numpy(dtype=float)
     if not np.isfinite(values).all():
@@ -512,48 +497,8 @@ def _numbers(predictions: pd.DataFrame, column: str) -> np.ndarray:
     return values
 
 
-def _ranks(values: np.ndarray) -> np.ndarray:
-    return pd.Series(values).rank().to_numpy()
-
-
-def _weighted_mean(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return weights @ values / weights.sum(axis=1)
-
-
-def _r2(true: np.ndarray, error: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    centred = true - true.mean()  # small numbers keep the difference of squares exact
-    variance = _weighted_mean(centred**2, weights) - _weighted_mean(centred, weights) ** 2
-    # with one distinct value left in a replicate nothing varies, and rounding must not make it look otherwise
-    variance = np.where(variance > 1e-10 * (centred**2).mean(), variance, np.nan)
-    return 1 - _weighted_mean(error**2, weights) / variance
-
-
-def _correlation(a: np.ndarray, b: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    a, b = a - a.mean(), b - b.mean()
-    mean_a, mean_b = _weighted_mean(a, weights), _weighted_mean(b, weights)
-    var_a = _weighted_mean(a**2, weights) - mean_a**2
-    var_b = _weighted_mean(b**2, weights) - mean_b**2
-    with np.errstate(invalid="ignore", divide="ignore"):
-        r = (_weighted_mean(a * b, weights) - mean_a * mean_b) / np.sqrt(var_a * var_b)
-    return np.where((var_a > 1e-10 * (a**2).mean()) & (var_b > 1e-10 * (b**2).mean()), r, np.nan)
-
-
-def _mean_of_studies(values: list[np.ndarray], drawn: list[np.ndarray], n: int) -> np.ndarray:
-    """Mean over studies of what is defined, each as often as it was drawn, shape (n_replicates,)."""
-    if not values:
-        return np.full(n, np.nan)
-    stacked, weights = np.stack(values), np.stack(drawn)
-    defined = ~np.isnan(stacked)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return (np.where(defined, stacked, 0) * weights).sum(axis=0) / (defined * weights).sum(axis=0)
-
-
-GRID = np.arange(1, 101) / 100
-
-
 def coverage_curve(
-    predictions: pd.DataFrame, *, unit: str = "dataset_id", n_boot: int = 1000, seed: int = 0, level: float = 0.95
+    predictions: pd.DataFrame, *, unit: str = "dataset_id", n_boot: int = 1000, seed: int = 0
 ) -> pd.DataFrame:
     """Accuracy of the surest share of the samples, for every share in per cent.
 
@@ -561,18 +506,15 @@ def coverage_curve(
     enter in proportion. Columns ``task, model, features, scheme, coverage`` (.01 to 1), ``accuracy, ci_low, ci_high,
     confidence`` (the least among the samples kept), ``n_samples`` (kept).
     """
-    rows = []
-    names = [f"accuracy_at:{share:g}" for share in GRID]
-    for part in each_model(predictions):
-        measure = prepare(part, names).measure
-        values, draws = bootstrap(measure, part, unit=unit, n_boot=n_boot, seed=seed)
-        head, falling = {k: part[k].iloc[0] for k in IDENTITY}, np.sort(_confidence(part))[::-1]
-        for share, name in zip(GRID, names, strict=True):
-            low, high = study_interval(draws[Key(name)], level)
-            kept = int(np.ceil(round(share * len(falling), 9)))
-            row = {**head, "coverage": float(share), "accuracy": values[Key(name)], "ci_low": low, "ci_high": high}
-            rows.append(row | {"confidence": falling[kept - 1], "n_samples": kept})
-    return pd.DataFrame(rows)
+    scores = score(predictions, metrics=_CURVE, unit=unit, n_boot=n_boot, seed=seed)
+    falling = [np.sort(_confidence(part))[::-1] for part in each_model(predictions)]
+    kept = [np.ceil((GRID * len(f)).round(9)).astype(int) for f in falling]
+    return scores[[*IDENTITY, "ci_low", "ci_high"]].assign(
+        coverage=np.tile(GRID, len(falling)),
+        accuracy=scores["value"],
+        confidence=np.concatenate([f[k - 1] for f, k in zip(falling, kept, strict=True)]),
+        n_samples=np.concatenate(kept),
+    )
 
 
 def accuracy_of_kept(score: np.ndarray, right: np.ndarray, weights: np.ndarray, shares: np.ndarray) -> np.ndarray:
@@ -593,29 +535,19 @@ def accuracy_of_kept(score: np.ndarray, right: np.ndarray, weights: np.ndarray, 
     return curve
 
 
-def _share(metric: str) -> float | None:
-    """Share of the samples in the name of a metric such as ``accuracy_at:0.25``, if it is in whole per cents."""
-    kind, _, text = metric.partition(":")
-    if kind != "accuracy_at" or not re.fullmatch(r"[0-9.]+", text):
-        return None
-    return float(text) if np.isclose(float(text), GRID).any() else None
-
-
 def _confidence(table: pd.DataFrame) -> np.ndarray:
     """Probability of the predicted class."""
     classes, p = probabilities(table)
     return p[np.arange(len(p)), pd.Index(classes).get_indexer(table["y_pred"].astype(str))]
 
 
-def _selective(table: pd.DataFrame, wanted: set[str]) -> Measure:
+def _selective(table: pd.DataFrame, unit: str) -> Measure:
     """Accuracy of the surest shares, and its mean over all shares."""
     confidence = _confidence(table)
     right = (table["y_pred"].astype(str) == table["y_true"].astype(str)).to_numpy(dtype=float)
-    at = {name: int(np.argmin(np.abs(GRID - share))) for name in wanted if (share := _share(name)) is not None}
 
     def measure(weights: np.ndarray) -> Values:
         curve = accuracy_of_kept(confidence, right, weights, GRID)
-        shares = {Key(name): curve[:, at[name]] for name in sorted(at)}
-        return shares | {Key("coverage_area"): curve.mean(axis=1)}
+        return {Key(n): v for n, v in zip(_CURVE, curve.T, strict=True)} | {Key("coverage_area"): curve.mean(axis=1)}
 
     return measure

@@ -85,38 +85,34 @@ def make_splits(
         raise InputError(f"task {task.name!r}: all samples are {task.y.iloc[0]:g}; expected values that differ.")
     groups = task.groups.to_numpy()
     people = (task.y.index.to_series() if task.donors is None else task.donors).to_numpy()
+    k, y = n_splits or FOLDS.get(scheme, 0), task.y.to_numpy()
+    if task.y.dtype.kind == "f":  # a quantity: quarters stand in for classes where folds are balanced
+        y = pd.qcut(task.y, 4, labels=False, duplicates="drop").to_numpy()
+    apart = {"studies": groups, "patients": people}
     if scheme in ("grouped_kfold", "one_dataset_out"):
         _check_homes(task, people)
     if scheme == "one_dataset_out":
         splits = _one_out(task, groups)
-        if most is not None and most < len(splits):
-            chosen = np.random.default_rng(seed).permutation(len(splits))[:most]
-            splits = [splits[i] for i in sorted(chosen)]
-    else:
-        y = task.y.to_numpy()
-        if task.y.dtype.kind == "f":  # a quantity: quarters stand in for classes where folds are balanced
-            y = pd.qcut(task.y, 4, labels=False, duplicates="drop").to_numpy()
-        k = n_splits or FOLDS[scheme]
-        if scheme == "random_5fold" and repeats is not None:
-            return [
-                Split(f"{repeat}.{split.fold}", split.train, split.test)
-                for repeat in range(repeats)
-                for split in make_splits(task, scheme, n_splits=n_splits, seed=seed + repeat)
-            ]
-        if scheme == "random_5fold":
-            if pd.Series(y).value_counts().iloc[0] < k:
-                raise InputError(f"task {task.name!r}: no class has {k} samples; expected one per fold at least.")
-            folds = StratifiedKFold(k, shuffle=True, random_state=seed).split(y, y)
-        elif scheme == "grouped_kfold":
-            _check_number(task, groups, k, "studies", "grouped folds", "study")
-            folds = StratifiedGroupKFold(k, shuffle=True, random_state=seed).split(y, y, groups)
-        else:
-            _check_number(task, people, k, "patients", "folds", "patient")
-            folds = _by_donor(y, groups, people, k, seed)
+        chosen = np.random.default_rng(seed).permutation(len(splits))[:most]
+        splits = [splits[i] for i in sorted(chosen)]
+    elif scheme == "random_5fold":
+        if pd.Series(y).value_counts().iloc[0] < k:
+            raise InputError(f"task {task.name!r}: no class has {k} samples; expected one per fold at least.")
+        apart, splits = {}, []
+        for repeat in range(repeats or 1):
+            folds = StratifiedKFold(k, shuffle=True, random_state=seed + repeat).split(y, y)
+            before = "" if repeats is None else f"{repeat}."
+            splits += [Split(f"{before}{i}", train, test) for i, (train, test) in enumerate(folds)]
+    elif scheme == "grouped_kfold":
+        _check_number(task, groups, k, "studies", "grouped folds", "study")
+        folds = StratifiedGroupKFold(k, shuffle=True, random_state=seed).split(y, y, groups)
         splits = [Split(str(i), train, test) for i, (train, test) in enumerate(folds)]
-    kept_apart = {"random_5fold": {}, "patient_kfold": {"patients": people}}
+    else:
+        _check_number(task, people, k, "patients", "folds", "patient")
+        apart = {"patients": people}
+        splits = [Split(str(i), *sides) for i, sides in enumerate(_by_donor(y, groups, people, k, seed))]
     for split in splits:
-        for what, values in kept_apart.get(scheme, {"studies": groups, "patients": people}).items():
+        for what, values in apart.items():
             shared = set(values[split.train]) & set(values[split.test])
             assert not shared, f"{what} on both sides of fold {split.fold}: {sorted(shared)[:3]}"
     return splits
