@@ -139,9 +139,6 @@ def sentence(row: pd.Series) -> str:
     return f"{text} [{row['ci_low']:+.3f}, {row['ci_high']:+.3f}] over {resampled}, {what}."
 
 
-SCHEME = "external"
-
-
 def stack(first: ad.AnnData, second: ad.AnnData) -> tuple[ad.AnnData, pd.DataFrame]:
     """Put two atlases below each other in features that both measured.
 
@@ -252,7 +249,9 @@ def run_external(
     """
     task = make_task(atlas, label, min_class_size=1)
     splits = [_split(task, name, *sides) for name, sides in directions.items()]
-    return cross_validate(task, recipes, splits, scheme=SCHEME, atlas=atlas, **{"context": ("dataset_id",)} | options)
+    return cross_validate(
+        task, recipes, splits, scheme="external", atlas=atlas, **{"context": ("dataset_id",)} | options
+    )
 
 
 def _split(task: Task, name: str, train: pd.Index, test: pd.Index) -> Split:
