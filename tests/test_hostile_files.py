@@ -57,8 +57,8 @@ def plain_bytes(path: Path) -> list[tuple[int, int]]:
 
 
 @pytest.mark.parametrize(
-    ("form", "packed", "n"), [(sp.csr_matrix, None, 180), (sp.csc_matrix, None, 60), (np.asarray, None, 60),
-                              (sp.csr_matrix, "gzip", 80)],
+    ("form", "packed", "n"), [(sp.csr_matrix, None, 70), (sp.csc_matrix, None, 20), (np.asarray, None, 20),
+                              (sp.csr_matrix, "gzip", 40)],
 )  # fmt: skip
 def test_flipped_and_truncated_h5ad_files(tmp_path, form, packed, n):
     whole = tmp_path / "whole.h5ad"

@@ -16,7 +16,7 @@ from srna_lib.data import BIOTYPES, check_atlas, match_names
 from srna_lib.errors import InputError, ReadError
 from srna_lib.io.h5ad import parse_h5ad
 from srna_lib.io.sample_metadata import find, match, names_in, normalise, read_metadata
-from srna_lib.io.tables import Table, check_names, decode, judge, parse, parse_parquet, share_of_srnas
+from srna_lib.io.tables import Table, check_names, decode, judge, parse, share_of_srnas
 from srna_lib.io.tools import LAYOUTS, Parsed, detect_layout, first_file, geo_series_matrix, join, mtx
 from srna_lib.io.unpack import Source, load, short, stem
 
@@ -28,67 +28,52 @@ FORMATS = {
 }
 
 
-def _members(folder: Path, name: str) -> list[Path]:
-    patterns = LAYOUTS[name].folder if name in LAYOUTS else ()
-    return sorted({p for pattern in patterns for p in folder.glob(pattern) if p.is_file()})
-
-
-def _detect_folder(path: Path) -> str:
-    if first_file(path, ("matrix.mtx",)):
-        return "mtx"
-    for name in LAYOUTS:
-        if _members(path, name):
-            return name
-    wanted = ", ".join(pattern for layout in LAYOUTS.values() for pattern in layout.folder)
-    raise ReadError(f"{path}: the folder holds neither matrix.mtx nor {wanted}; expected one of them, or a file.")
-
-
-def _detect_file(source: Source) -> tuple[str, Table | None]:
+def _detect(source: Source) -> tuple[str, Table | None]:
     """Name of a file's layout, and its table where it is one."""
     if source.kind == "hdf5":
         return "h5ad", None
-    if source.kind == "parquet":
-        return "table", parse_parquet(source)
-    text, _ = decode(source)
-    if text.startswith("%%MatrixMarket"):
+    start = decode(source)[0].lstrip("\ufeff \n") if source.kind == "text" else ""
+    if start.startswith("%%MatrixMarket"):
         return "mtx", None
-    if text.lstrip("\ufeff \n").startswith(("!Series_", "!Sample_")):
+    if start.startswith(("!Series_", "!Sample_")):
         return "geo_series_matrix", None
     table = parse(source)
     return detect_layout(table), table
 
 
-def _parse(path: Path, format: str | None, samples: set[str]) -> tuple[str, Parsed, list[tuple[str, str]]]:
-    """Layout of a path, what it holds, and name and SHA-256 of each file that counts came from."""
+def _parse_folder(path: Path, format: str | None, samples: set[str]) -> tuple[str, Parsed, list[Source]]:
+    members = {
+        n: sorted({p for g in layout.folder for p in path.glob(g) if p.is_file()}) for n, layout in LAYOUTS.items()
+    }
+    first = "mtx" if first_file(path, ("matrix.mtx",)) else next((n for n in members if members[n]), "")
+    name = format or first
+    if name == "mtx":
+        parsed, matrix = mtx(path)
+        return name, parsed, [matrix]
+    if not members.get(name):
+        wanted = ", ".join(pattern for layout in LAYOUTS.values() for pattern in layout.folder)
+        raise ReadError(f"{path}: the folder holds neither matrix.mtx nor {wanted}; expected one of them, or a file.")
+    sources = [load(member) for member in members[name]]
+    return name, join([LAYOUTS[name].parse(parse(s), samples) for s in sources], str(path)), sources
+
+
+def _parse(path: Path, format: str | None, samples: set[str]) -> tuple[str, Parsed, list[Source]]:
+    """Layout of a path, what it holds, and the files that counts came from."""
     if format is not None and format not in FORMATS:
         raise ReadError(f"unknown format {short(format, 40)!r}; expected one of {', '.join(FORMATS)}.")
-    table, source = None, None
     if path.is_dir():
-        name = format or _detect_folder(path)
-        members = _members(path, name)
-        if members:
-            sources = [load(member) for member in members]
-            parts = [LAYOUTS[name].parse(parse(s), samples) for s in sources]
-            return name, join(parts, str(path)), [(Path(s.name).name, s.sha256) for s in sources]
-        if name != "mtx":
-            raise ReadError(f"{path}: the folder holds neither a table nor parts of one for {name}; expected a file.")
-    elif format in ("mtx", "geo_series_matrix"):
-        name = format
-    else:
-        source = load(path)
-        name, table = (format, None) if format == "h5ad" else _detect_file(source)
-        name = format or name
+        return _parse_folder(path, format, samples)
+    source = load(path)
+    name, table = (format, None) if format else _detect(source)
     if name in ("mtx", "geo_series_matrix"):
-        parsed, sha256 = mtx(path) if name == "mtx" else geo_series_matrix(path)
-        return name, parsed, [(path.name, sha256)]
-    assert source is not None
-    if name == "h5ad":
+        parsed, source = mtx(path) if name == "mtx" else geo_series_matrix(path)
+    elif name == "h5ad":
         if source.kind != "hdf5":
             raise ReadError(f"{path}: this is no HDF5 file; expected an .h5ad file.")
-        return name, parse_h5ad(source.data, str(path)), [(path.name, source.sha256)]
-    if table is None:
-        table = parse(source)
-    return name, LAYOUTS[name].parse(table, samples), [(path.name, source.sha256)]
+        parsed = parse_h5ad(source.data, str(path))
+    else:
+        parsed = LAYOUTS[name].parse(table or parse(source), samples)
+    return name, parsed, [source]
 
 
 def read(
@@ -132,10 +117,10 @@ def read(
     with _one_sentence(path):
         beside = Path(metadata) if metadata is not None else find(path)
         told = None if beside is None else read_metadata(beside)
-        name, parsed, files = _parse(path, format, set() if told is None else names_in(told))
-        counts, notes = parsed.counts, parsed.notes
-        check_names(list(counts.index), "sample", str(path))
-        quantity, counts = _quantity(path, counts, parsed.normalised, allow_normalised, round_expected, notes)
+        name, parsed, sources = _parse(path, format, set() if told is None else names_in(told))
+        notes = parsed.notes
+        check_names(list(parsed.counts.index), "sample", str(path))
+        quantity, counts = _quantity(path, parsed, allow_normalised, round_expected)
         obs = normalise(parsed.obs.reindex(counts.index), notes)
         if told is not None and beside is not None:
             # a metadata.csv in the same folder may belong to other files; one that was named must fit
@@ -146,7 +131,9 @@ def read(
             else:
                 notes.append(f"{beside.name} lies beside but lists none of the samples: left aside")
         _study(path, obs, dataset_id, notes)
-        return _atlas(path, parsed, counts, obs, {**_info(path, name, parsed.info, files, notes), "quantity": quantity})
+        return _atlas(
+            path, parsed, counts, obs, {**_info(path, name, parsed.info, sources, notes), "quantity": quantity}
+        )
 
 
 def read_h5ad(path: str | Path) -> ad.AnnData:
@@ -171,8 +158,8 @@ def read_h5ad(path: str | Path) -> ad.AnnData:
     if not path.is_file():
         raise InputError(f"{path}: there is no such file; expected an atlas (.h5ad) or the name of a data set.")
     with _one_sentence(path):
-        name, parsed, files = _parse(path, "h5ad", set())
-        info = _info(path, name, parsed.info, files, parsed.notes)
+        name, parsed, sources = _parse(path, "h5ad", set())
+        info = _info(path, name, parsed.info, sources, parsed.notes)
         return _atlas(path, parsed, parsed.counts, normalise(parsed.obs, parsed.notes), {"quantity": "counts", **info})
 
 
@@ -202,28 +189,25 @@ def _atlas(path: Path, parsed: Parsed, counts: pd.DataFrame, obs: pd.DataFrame, 
     return check_atlas(adata, source=str(path))
 
 
-def _quantity(
-    path: Path, counts: pd.DataFrame, normalised: str, allow: bool, rounding: bool, notes: list[str]
-) -> tuple[str, pd.DataFrame]:
-    verdict = judge(counts.to_numpy())
-    if verdict.kind == "broken":
-        raise ReadError(f"{path}: {verdict.seen}; expected raw read counts, whole numbers from 0.")
-    if not counts.to_numpy().any():
-        raise ReadError(f"{path}: every value is 0; expected raw read counts, at least one of them above 0.")
-    if verdict.kind == "counts" and not normalised:
-        return "counts", counts
-    expected = verdict.kind == "expected" and not normalised
-    if expected and rounding:
-        notes.append(f"rounded: {verdict.seen}")
+def _quantity(path: Path, parsed: Parsed, allow: bool, rounding: bool) -> tuple[str, pd.DataFrame]:
+    """What the values are, and counts where they are or can be made such."""
+    counts, verdict = parsed.counts, judge(parsed.counts.to_numpy())
+    kind, seen = ("normalised", parsed.normalised) if parsed.normalised and verdict.kind != "broken" else verdict
+    if kind != "broken" and not counts.to_numpy().any():
+        kind, seen = "broken", "every value is 0"
+    if kind == "broken":
+        raise ReadError(f"{path}: {seen}; expected raw read counts, whole numbers from 0.")
+    if kind == "counts":
+        return kind, counts
+    if kind == "expected" and rounding:
+        parsed.notes.append(f"rounded: {seen}")
         return "counts", counts.round()
     if allow:
-        notes.append(f"no counts: {normalised or verdict.seen}")
+        parsed.notes.append(f"no counts: {seen}")
         return "normalised", counts
-    hint = " (--round makes whole numbers of expected counts)" if expected else ""
-    raise ReadError(
-        f"{path}: {normalised or verdict.seen}; expected raw read counts{hint}, or --allow-normalised to carry the"
-        " values as they are."
-    )
+    hint = " (--round makes whole numbers of expected counts)" if kind == "expected" else ""
+    ways = f"raw read counts{hint}, or --allow-normalised to carry the values as they are"
+    raise ReadError(f"{path}: {seen}; expected {ways}.")
 
 
 def _study(path: Path, obs: pd.DataFrame, dataset_id: str | None, notes: list[str]) -> None:
@@ -243,9 +227,7 @@ def _study(path: Path, obs: pd.DataFrame, dataset_id: str | None, notes: list[st
         raise ReadError(f"{path}: no study (dataset_id) for {samples}; expected one for each, or --dataset-id for all.")
 
 
-def _info(
-    path: Path, name: str, stated: dict[str, Any], files: list[tuple[str, str]], notes: list[str]
-) -> dict[str, Any]:
+def _info(path: Path, name: str, stated: dict[str, Any], sources: list[Source], notes: list[str]) -> dict[str, Any]:
     """``uns["srna"]``: what the file states of itself, filled up, and where it was read."""
     beside = [n for n in notes if n.startswith("metadata ")]
     return {
@@ -255,7 +237,9 @@ def _info(
         **stated,
         "simulated": bool(stated.get("simulated", False)),
         "name": short(stem(path), 200),
-        "sources": pd.DataFrame([(short(file, 200), sha256) for file, sha256 in files], columns=["url", "sha256"]),
+        "sources": pd.DataFrame(
+            [(short(Path(s.name).name, 200), s.sha256) for s in sources], columns=["url", "sha256"]
+        ),
         "reading": {"file": short(path.name, 200), "format": name, "metadata": beside[0] if beside else "none"},
     }
 

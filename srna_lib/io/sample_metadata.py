@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from srna_lib.errors import ReadError
-from srna_lib.io.tables import Table, decode, parse, parse_parquet
+from srna_lib.io.tables import Table, decode, parse
 from srna_lib.io.tools import SAMPLE_COLUMNS, geo_samples
 from srna_lib.io.unpack import COMPRESSED, load, short, stem
 
@@ -46,8 +46,6 @@ def find(path: Path) -> Path | None:
 def read_metadata(path: Path) -> Table:
     """Metadata file as a table; a GEO series matrix gives its sample table."""
     source = load(path)
-    if source.kind == "parquet":
-        return parse_parquet(source)
     if source.kind == "text":
         text, _ = decode(source)
         if text.lstrip().startswith("!Series_"):
@@ -71,10 +69,9 @@ def match(table: Table, samples: list[str], notes: list[str]) -> pd.DataFrame:
     named = {i: n for i, n in hits.items() if n and table.columns[i].lower() in SAMPLE_COLUMNS}
     best = max(named or hits, key=lambda i: (hits[i], -i), default=0)
     if not hits or hits[best] == 0:
-        raise ReadError(
-            f"{table.name}: none of its columns ({', '.join(short(c, 20) for c in table.columns[:6])}) holds a sample"
-            f" name of the counts (first {short(samples[0], 40)!r}); expected a column of sample names."
-        )
+        listed = f"none of its columns ({', '.join(short(c, 20) for c in table.columns[:6])})"
+        first = f"a sample name of the counts (first {short(samples[0], 40)!r})"
+        raise ReadError(f"{table.name}: {listed} holds {first}; expected a column of sample names.")
     texts = _texts(table, best)
     others = [i for i in range(len(table.columns)) if i != best]
     frame = table.frame[others].set_axis([table.columns[i] or f"column_{i + 1}" for i in others], axis=1)
@@ -82,10 +79,8 @@ def match(table: Table, samples: list[str], notes: list[str]) -> pd.DataFrame:
     frame = frame[frame.index.isin(list(wanted))]
     frame = frame[~frame.reset_index().duplicated().to_numpy()]
     if not frame.index.is_unique:
-        twice = frame.index[frame.index.duplicated()][0]
-        raise ReadError(
-            f"{table.name}: sample {short(twice, 40)!r} has two rows that differ; expected one row for each."
-        )
+        twice = short(frame.index[frame.index.duplicated()][0], 40)
+        raise ReadError(f"{table.name}: sample {twice!r} has two rows that differ; expected one row for each.")
     notes.append(
         f"metadata {Path(table.name).name}: {hits[best]} of {len(samples)} samples found by column"
         f" {short(table.columns[best], 30) or 'one'!r}, {len(set(texts) - wanted)} rows of other samples left aside"

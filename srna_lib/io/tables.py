@@ -69,16 +69,17 @@ def decode(source: Source) -> tuple[str, list[str]]:
 
 def _unmarked(data: bytes) -> str:
     """UTF-16 without a mark shows as a zero in every second byte of plain names and numbers."""
-    head = np.frombuffer(data[:4096], dtype=np.uint8)
-    if head.size >= 4 and len(data) % 2 == 0:
-        for first, way in ((1, "utf-16-le"), (0, "utf-16-be")):
-            if (head[first::2] == 0).mean() > 0.9 and (head[1 - first :: 2] != 0).all():
-                return way
+    odd_even = np.frombuffer(data[: min(len(data) // 2 * 2, 4096)], dtype=np.uint8).reshape(-1, 2)
+    for first, way in ((1, "utf-16-le"), (0, "utf-16-be")) if len(data) >= 4 and len(data) % 2 == 0 else ():
+        if (odd_even[:, first] == 0).mean() > 0.9 and odd_even[:, 1 - first].all():
+            return way
     return "utf-8"
 
 
 def parse(source: Source) -> Table:
-    """One table from a text file; for parquet see `parse_parquet`."""
+    """One table from a text or parquet file."""
+    if source.kind == "parquet":
+        return parse_parquet(source)
     if source.kind != "text":
         raise ReadError(f"{source.name}: this is an {source.kind.upper()} file; expected a text table.")
     text, notes = decode(source)
@@ -132,13 +133,11 @@ def _delimiter(lines: list[str], name: str) -> str:
         number, lines_alike = max(counts.items(), key=lambda item: (item[1], item[0]))
         if number > 0 and lines_alike >= 0.6 * len(body):
             return candidate
-    spread = [[li.count(c) + 1 for li in body] for c in DELIMITERS if c != " "]
-    widest = max(spread, key=max)
+    widest = max(([li.count(c) + 1 for li in body] for c in DELIMITERS if c != " "), key=max)
     if max(widest) > 1:
         raise ReadError(f"{name}: ragged lines, from {min(widest)} to {max(widest)} cells; expected as many in each.")
-    raise ReadError(
-        f"{name}: no tab, comma, semicolon or space parts the lines (first {short(lines[0], 40)!r}); expected a table."
-    )
+    line = short(lines[0], 40)
+    raise ReadError(f"{name}: no tab, comma, semicolon or space parts the lines (first {line!r}); expected a table.")
 
 
 def _uncomment(lines: list[str], delimiter: str, notes: list[str]) -> list[str]:
@@ -197,10 +196,11 @@ def parse_parquet(source: Source) -> Table:
         rows, width = file.metadata.num_rows, file.metadata.num_columns
         size = sum(file.metadata.row_group(i).total_byte_size for i in range(file.metadata.num_row_groups))
         if width > MAX_COLUMNS or rows * width > MAX_CELLS or size > MAX_BYTES:
-            raise ReadError(
-                f"{source.name}: {rows} rows x {width} columns, unfolds to {size} bytes; expected at most {MAX_BYTES}"
-                f" bytes, {MAX_COLUMNS} columns and {MAX_CELLS} cells."
+            found, most = (
+                f"{rows} rows x {width} columns, unfolds to {size} bytes",
+                f"{MAX_COLUMNS} columns, {MAX_CELLS}",
             )
+            raise ReadError(f"{source.name}: {found}; expected at most {most} cells, {MAX_BYTES} bytes.")
         # the pandas metadata of a stranger's file is not followed: it only renames columns
         frame = file.read().to_pandas(ignore_metadata=True)
     except (pa.ArrowException, OSError, ValueError, NotImplementedError) as error:
@@ -263,19 +263,17 @@ def annotate(counts: pd.DataFrame, biotype: str = "") -> pd.DataFrame:
 
 def check_names(names: list[str], axis: str, file: str) -> None:
     """Refuse names that are missing, repeated (samples) or mangled by a spreadsheet (sRNAs)."""
-    missing = [i for i, n in enumerate(names) if not n.strip()]
-    if missing:
-        raise ReadError(f"{file}: {axis} number {missing[0] + 1} has no name; expected a name for each.")
-    twice = [n for n, times in Counter(names).items() if times > 1] if axis == "sample" else []
-    if twice:
-        first = short(twice[0], 40)
-        raise ReadError(f"{file}: {len(twice)} sample names appear more than once (first {first!r}); expected one.")
-    mangled = [n for n in names if MANGLED.fullmatch(n.strip())] if axis != "sample" else []
-    if mangled:
-        raise ReadError(
-            f"{file}: {len(mangled)} {axis} names were turned into dates, numbers or errors by a spreadsheet (first"
-            f" {short(mangled[0], 30)!r}); expected the names as the tool wrote them."
-        )
+    for missing in [i for i, n in enumerate(names) if not n.strip()][:1]:
+        raise ReadError(f"{file}: {axis} number {missing + 1} has no name; expected a name for each.")
+    index = pd.Series(names, dtype=object)
+    if axis == "sample":
+        wrong, what, wanted = index[index.duplicated()], "appear more than once", "each once"
+    else:
+        wrong = index[index.str.strip().str.fullmatch(MANGLED)]
+        what, wanted = "were turned into dates, numbers or errors by a spreadsheet", "them as the tool wrote them"
+    if len(wrong):
+        first = short(wrong.iloc[0], 40)
+        raise ReadError(f"{file}: {wrong.nunique()} {axis} names {what} (first {first!r}); expected {wanted}.")
 
 
 LARGEST = 1e12  # no library has a million million reads; beyond 2**53 whole numbers are no longer exact

@@ -26,7 +26,7 @@ from srna_lib.io.tables import (
     parse_text,
     share_of_srnas,
 )
-from srna_lib.io.unpack import COMPRESSED, load, short, stem
+from srna_lib.io.unpack import COMPRESSED, Source, load, short, stem
 
 NUMBER = re.compile(r"[+-]?[\d][\d.,' ]*(?:[eE][+-]?\d+)?|[+-]?inf(?:inity)?", re.IGNORECASE)
 SAMPLE_COLUMNS = ("sample_id", "sample", "sample_name", "sampleid", "name", "id", "run", "srr", "gsm", "geo_accession",
@@ -47,7 +47,7 @@ NORMALISED_COLUMN = re.compile(
 # what HTSeq, STAR and others write below or above their counts
 SUMMARY = re.compile(
     r"__\w+|n_(?:unmapped|multimapping|nofeature|ambiguous)|(?:grand[ _]?)?total(?:[ _]?(?:reads?|counts?))?|sum"
-    r"|unmapped|unassigned\w*",
+    r"|unmapped|unassigned\w*|miRNAtotal",
     re.IGNORECASE,
 )
 ODD_NUMBERS = {r"[+-]?\d{1,3}([,' ]\d{3})+(\.\d+)?": "a number with thousands marks",
@@ -70,30 +70,26 @@ class Parsed:
 
 def count_table(table: Table, samples: set[str], what: str = "sRNA") -> Parsed:
     """Plain table, either way round: sRNAs are on the axis that looks more like it, else known sample names decide."""
-    name, lowered = table.name, {c.lower() for c in table.columns}
+    name, first, lowered = table.name, table.columns[0], {c.lower() for c in table.columns}
     for columns, kind in ((DIFFERENTIAL, "a table of differential expression"), (ONE_SAMPLE, "one sample of exceRpt")):
         if len(columns & lowered) >= 2:
             listed = ", ".join(sorted(columns & lowered))
             raise ReadError(f"{name}: the columns {listed} make this {kind}; expected one raw count for each sample.")
-    first = table.columns[0]
-    if guess_biotype(first) and re.search(r"\d", first) and not samples & set(table.columns):
-        if all(NUMBER.fullmatch(c) for c in table.columns[1:]):
-            raise ReadError(f"{name}: the first line holds counts, no header; expected names of samples.")
+    headless = guess_biotype(first) and re.search(r"\d", first) and all(map(NUMBER.fullmatch, table.columns[1:]))
+    if headless and not samples & set(table.columns):
+        raise ReadError(f"{name}: the first line holds counts, no header; expected names of samples.")
     notes = list(table.notes)
-    names_at = _names_column(table, notes)
+    names_at, others = _names_column(table, notes)
     index = table.labels(names_at)
-    others = [i for i in range(len(table.columns)) if i != names_at and not _row_numbers(table, i, names_at)]
-    if long := _long_table(table, names_at, others, index, notes):
+    if long := _long_table(table, others, index, notes):
         return long
     header = [table.columns[i] for i in others]
     down, across = share_of_srnas(index), share_of_srnas([h for h in header if h.lower() not in OBS_NAMES | NO_SAMPLE])
     if down == across:
         down, across = float(len(samples & set(header))), float(len(samples & set(index)))
     if down == across:
-        raise ReadError(
-            f"{name}: neither rows (first {short(index[0], 30)!r}) nor columns (first {short(header[0], 30)!r}) can be"
-            f" told to be {what} names; expected names such as hsa-miR-21-5p, or metadata that lists the samples."
-        )
+        firsts = f"rows (first {short(index[0], 30)!r}) nor columns (first {short(header[0], 30)!r})"
+        raise ReadError(f"{name}: neither {firsts} name {what}s; expected hsa-miR-21-5p, or metadata with the samples.")
     if down > across:
         notes.append(f"{what}s in rows, samples in columns")
         return _features_in_rows(table, index, names_at, others, notes, what)
@@ -105,26 +101,23 @@ def count_table(table: Table, samples: set[str], what: str = "sRNA") -> Parsed:
     return _parsed(frame.set_axis([table.columns[i] for i in frame], axis=1).T, name, notes, what, obs=obs)
 
 
-def _names_column(table: Table, notes: list[str]) -> int:
-    """Position of the row names: the first column, unless a later one holds more names of sRNAs."""
+def _names_column(table: Table, notes: list[str]) -> tuple[int, list[int]]:
+    """Position of the row names (the first column, unless a later one holds more names of sRNAs), and of the rest.
+
+    A first column that only counts the rows beside names further right belongs to neither.
+    """
     text = [i for i in range(len(table.columns)) if not pd.api.types.is_numeric_dtype(table.frame[i])]
-    scores = {i: share_of_srnas(table.frame[i].dropna().astype(str).tolist()) for i in text}
-    best = max(scores, key=lambda i: (scores[i], -i), default=0)
-    if best != 0 and scores[best] > 0.5 and scores[best] > scores.get(0, 0.0):
-        notes.append(f"names taken from column {short(table.columns[best], 30)!r}")
-        return best
-    return 0
+    scores = {0: 0.0} | {i: share_of_srnas(table.frame[i].dropna().astype(str).tolist()) for i in text}
+    best = max(scores, key=lambda i: (scores[i], -i))
+    if best == 0 or scores[best] <= 0.5:
+        return 0, list(range(1, len(table.columns)))
+    notes.append(f"names taken from column {short(table.columns[best], 30)!r}")
+    steps = np.diff(pd.to_numeric(table.frame[0], errors="coerce"), prepend=-1)
+    counted = (steps[1:] == 1).all() and steps[0] in (1, 2)
+    return best, [i for i in range(int(counted), len(table.columns)) if i != best]
 
 
-def _row_numbers(table: Table, column: int, names_at: int) -> bool:
-    """Whether the first column only counts the rows beside names that stand further right."""
-    if column != 0 or names_at == 0:
-        return False
-    values = pd.to_numeric(table.frame[0], errors="coerce").to_numpy(dtype=float)
-    return bool(len(values)) and any(np.array_equal(values, np.arange(s, s + len(values))) for s in (0, 1))
-
-
-def _long_table(table: Table, names_at: int, others: list[int], index: list[str], notes: list[str]) -> Parsed | None:
+def _long_table(table: Table, others: list[int], index: list[str], notes: list[str]) -> Parsed | None:
     """Table with one row for each sample and sRNA: turned into the wide form, 0 where a pair is not listed."""
     lowered = [c.lower() for c in table.columns]
     counted = [i for i in others if COUNT_COLUMN.fullmatch(lowered[i])]
@@ -133,21 +126,20 @@ def _long_table(table: Table, names_at: int, others: list[int], index: list[str]
     keys = named or [i for i in texts if lowered[i] not in NO_SAMPLE and len(set(index)) < len(index)]
     if len(keys) != 1 or len(counted) != 1 or share_of_srnas(index) <= 0.5:
         return None
-    labels = table.labels(keys[0])
-    rows, srnas = pd.factorize(np.array(index, dtype=object))
-    columns, names = pd.factorize(np.array(labels, dtype=object))
-    if len(names) == len(labels):
+    pairs = pd.DataFrame({"sample": table.labels(keys[0]), "srna": index})
+    n_samples, n_srnas = pairs.nunique()
+    if n_samples == len(pairs):
         return None
-    twice = pd.DataFrame({"row": rows, "column": columns}).duplicated().to_numpy()
-    if twice.any():
-        pair = f"{short(labels[twice.argmax()], 30)!r}, {short(index[twice.argmax()], 30)!r}"
+    if (twice := pairs.duplicated()).any():
+        pair = ", ".join(repr(short(name, 30)) for name in pairs[twice].iloc[0])
         raise ReadError(f"{table.name}: the pair {pair} is listed twice; expected one row for each sample and sRNA.")
-    if len(srnas) * len(names) > MAX_CELLS:
-        raise ReadError(f"{table.name}: {len(srnas)} sRNAs x {len(names)} samples; expected at most {MAX_CELLS} cells.")
-    wide = np.zeros((len(srnas), len(names)))
-    wide[rows, columns] = _matrix(table, counted, index).to_numpy().ravel()
+    if n_srnas * n_samples > MAX_CELLS:
+        raise ReadError(f"{table.name}: {n_srnas} sRNAs x {n_samples} samples; expected at most {MAX_CELLS} cells.")
     notes.append(f"one row per sample ({short(table.columns[keys[0]], 20)}) and sRNA; pairs that are not listed have 0")
-    return _parsed(pd.DataFrame(wide, index=srnas, columns=names), table.name, notes)
+    values = pairs.assign(count=_matrix(table, counted).to_numpy())
+    wide = values.pivot(index="srna", columns="sample", values="count").fillna(0.0)
+    wide = wide.loc[pairs["srna"].unique(), pairs["sample"].unique()]
+    return _parsed(wide.rename_axis(index=None, columns=None), table.name, notes)
 
 
 def numbers(table: Table, column: int, labels: list[str]) -> np.ndarray | None:
@@ -205,29 +197,21 @@ def _features_in_rows(
 def _normal_tissue(column: str, values: pd.Series, columns: list[str]) -> bool:
     """Whether ``liver_norm`` is a sample: whole numbers, and no column of the same name holds its counts."""
     base = NORMALISED_COLUMN.sub("", column)
-    counterpart = re.compile(
-        re.escape(base) + r"(?:[ _.(-](?:raw|reads?|counts?|read[ _.]?counts?)\)?)?", re.IGNORECASE
-    )
+    raw = re.compile(re.escape(base) + r"(?:[ _.(-](?:raw|reads?|counts?|read[ _.]?counts?)\)?)?", re.IGNORECASE)
     whole = bool((values == np.floor(values)).all())
-    return whole and column.lower().endswith("norm") and not any(counterpart.fullmatch(c) for c in columns)
+    return whole and column.lower().endswith("norm") and not any(map(raw.fullmatch, columns))
 
 
 def _parsed(
-    frame: pd.DataFrame,
-    name: str,
-    notes: list[str],
-    what: str = "sRNA",
-    *,
-    loci: pd.DataFrame | None = None,
-    biotype: str = "",
-    **more: Any,
-) -> Parsed:
+    frame: pd.DataFrame, name: str, notes: list[str], what: str = "sRNA", *, loci: pd.DataFrame | None = None,
+    biotype: str = "", **more: Any,
+) -> Parsed:  # fmt: skip
     """Check names and cells of a table of sRNAs x samples, leave out sums, merge repeats and annotate."""
     check_names(list(frame.columns), "sample", name)
     check_names(list(frame.index), what, name)
-    summary = np.array([SUMMARY.fullmatch(str(n).strip()) is not None for n in frame.index])
+    summary = frame.index.str.strip().str.fullmatch(SUMMARY)
     if summary.any() and not summary.all():
-        listed = ", ".join(short(str(n), 20) for n in frame.index[summary][:5])
+        listed = ", ".join(short(n, 20) for n in frame.index[summary][:5])
         notes.append(f"{int(summary.sum())} rows that are sums or reads without an {what} left out ({listed})")
         frame, loci = frame[~summary], None if loci is None else loci[~summary]
     _check_filled(frame, name, what)
@@ -238,16 +222,14 @@ def _parsed(
 def _check_filled(frame: pd.DataFrame, name: str, what: str) -> None:
     """Refuse empty columns and missing cells; a count table says 0 where nothing was read."""
     missing = frame.isna()
-    if not missing.to_numpy().any():
-        return
     for empty, axis in ((missing.all(axis=0), "sample"), (missing.all(axis=1), what)):
         if empty.any():
             first = short(str(empty.index[empty][0]), 40)
             raise ReadError(f"{name}: {int(empty.sum())} {axis}s hold no value (first {first!r}); expected 0 for none.")
-    i, j = np.argwhere(missing.to_numpy())[0]
-    place = f"{what} {short(str(frame.index[i]), 40)!r}, sample {short(frame.columns[j], 40)!r}"
-    number = int(missing.to_numpy().sum())
-    raise ReadError(f"{name}: {number} cells are empty or missing (first: {place}); expected 0 for no read.")
+    for i, j in np.argwhere(missing.to_numpy())[:1]:
+        place = f"{what} {short(str(frame.index[i]), 40)!r}, sample {short(frame.columns[j], 40)!r}"
+        number = int(missing.to_numpy().sum())
+        raise ReadError(f"{name}: {number} cells are empty or missing (first: {place}); expected 0 for no read.")
 
 
 def _merge_repeats(counts: pd.DataFrame, name: str, loci: pd.DataFrame | None, notes: list[str]) -> pd.DataFrame:
@@ -263,10 +245,8 @@ def _merge_repeats(counts: pd.DataFrame, name: str, loci: pd.DataFrame | None, n
     twice = kept.index[kept.index.duplicated()].unique()
     apart = None if loci is None or loci.empty else loci[~again].assign(name=kept.index)
     if apart is None or apart.duplicated().any():
-        raise ReadError(
-            f"{name}: {len(twice)} sRNAs appear twice with different counts (first {short(str(twice[0]), 40)!r});"
-            " expected each once, or a column (precursor, locus) that tells the rows apart."
-        )
+        first = f"{len(twice)} sRNAs appear twice with different counts (first {short(str(twice[0]), 40)!r})"
+        raise ReadError(f"{name}: {first}; expected each once, or a column (precursor, locus) that tells them apart.")
     notes.append(f"{len(twice)} sRNAs summed over their loci")
     return kept.groupby(level=0, sort=False).sum()
 
@@ -282,38 +262,31 @@ def first_file(folder: Path, names: tuple[str, ...]) -> Path | None:
     return next((p for n in names for s in ("", *COMPRESSED) if (p := folder / (n + s)).is_file()), None)
 
 
-def mtx(path: Path) -> tuple[Parsed, str]:
-    """10x-style folder (10x Genomics, "Feature-barcode matrices", MEX; NIST Matrix Market), and the matrix's SHA-256.
+def mtx(path: Path) -> tuple[Parsed, Source]:
+    """10x-style folder (10x Genomics, "Feature-barcode matrices", MEX; NIST Matrix Market), and its matrix.
 
     The name of a feature is in the second column where there is one, else the first.
     """
     folder = path if path.is_dir() else path.parent
-    matrix = path if path.is_file() else first_file(folder, ("matrix.mtx",))
-    if matrix is None:
-        raise ReadError(f"{path}: the folder holds no matrix.mtx; expected matrix.mtx, features.tsv and barcodes.tsv.")
-    source = load(matrix)
-    axes = []
-    for names in MTX_NAMES:
-        beside = first_file(folder, names)
-        if beside is None:
-            raise ReadError(f"{folder}: {matrix.name} has no {names[0]} beside it; expected {' or '.join(names[:2])}.")
-        axes.append(_name_list(beside))
-    rows, columns = axes
-    frame = pd.DataFrame(_matrix_market(source.data, source.name, (len(rows), len(columns))), rows, columns)
-    notes = list(source.notes)
+    files = [path if path.is_file() else first_file(folder, ("matrix.mtx",))]
+    files += [first_file(folder, names) for names in MTX_NAMES]
+    for file, wanted in zip(files, ("matrix.mtx", "features.tsv", "barcodes.tsv"), strict=True):
+        if file is None:
+            raise ReadError(f"{folder}: the folder has no {wanted} beside it; expected matrix, features and barcodes.")
+    matrix, features, barcodes = (load(file) for file in files if file)
+    rows, columns = _name_list(features), _name_list(barcodes)
+    frame = pd.DataFrame(_matrix_market(matrix.data, matrix.name, (len(rows), len(columns))), rows, columns)
+    notes = list(matrix.notes)
     if share_of_srnas(columns) > share_of_srnas(rows):
         frame = frame.T
         notes.append("sRNAs stood in the barcodes: turned round")
-    return _parsed(frame, source.name, notes), source.sha256
+    return _parsed(frame, matrix.name, notes), matrix
 
 
-def _name_list(path: Path) -> list[str]:
-    rows = [line.split("\t") for line in decode(load(path))[0].split("\n") if line.strip()]
-    firsts = [r[0].strip().strip('"') for r in rows]
-    if any(len(r) < 2 for r in rows):
-        return firsts
-    seconds = [r[1].strip().strip('"') for r in rows]
-    return firsts if share_of_srnas(firsts) > share_of_srnas(seconds) else seconds
+def _name_list(source: Source) -> list[str]:
+    rows = [line.split("\t") for line in decode(source)[0].split("\n") if line.strip()]
+    columns = [[r[i].strip().strip('"') for r in rows] for i in range(min(2, *map(len, rows), 2))] if rows else [[]]
+    return columns[0] if share_of_srnas(columns[0]) > share_of_srnas(columns[-1]) else columns[-1]
 
 
 def _matrix_market(data: bytes, name: str, shape: tuple[int, int]) -> np.ndarray:
@@ -324,7 +297,7 @@ def _matrix_market(data: bytes, name: str, shape: tuple[int, int]) -> np.ndarray
         cells = pd.read_csv(io.BytesIO(data), sep=r"\s+", comment="%", header=None).to_numpy(np.float64)
     except ValueError as error:
         raise ReadError(f"{name}: damaged matrix ({short(str(error))}); expected numbers only.") from error
-    if cells.shape[1] != 3 or not (cells[:, :2] == np.floor(cells[:, :2])).all():
+    if cells.shape[1] != 3 or (cells[:, :2] % 1).any():
         raise ReadError(f"{name}: damaged matrix; expected the sizes, then row, column and count of each entry.")
     (n_rows, n_columns, n_entries), entries = cells[0].tolist(), cells[1:]
     if (n_rows, n_columns) != shape or math.prod(shape) > MAX_CELLS:
@@ -379,35 +352,30 @@ def geo_samples(text: str, name: str) -> tuple[pd.DataFrame, dict[str, str]]:
     return frame, series
 
 
-def geo_series_matrix(path: Path) -> tuple[Parsed, str]:
-    """GEO series matrix with its table, or with the supplementary count table beside it; and SHA-256 of the counts.
+def geo_series_matrix(path: Path) -> tuple[Parsed, Source]:
+    """GEO series matrix with its table, or with the supplementary count table beside it; and where the counts stood.
 
     For sequencing the table is empty, and counts are in a file that ``!Series_supplementary_file`` lists or that is
     called ``GSE..._*count*``, ``*raw*`` or ``*reads*``.
     """
-    source = load(path)
+    series_file = source = load(path)
     text, _ = decode(source)
     samples, series = geo_samples(text, source.name)
     inside = text.partition("!series_matrix_table_begin\n")[2].partition("!series_matrix_table_end")[0].strip("\n")
-    known = {*samples.index, *samples.get("title", [])}
-    if "\n" in inside:
-        parsed, sha256, where = count_table(parse_text(inside, source.name), known), source.sha256, "its own table"
-    else:
-        beside = load(_supplementary(path, series))
-        parsed, sha256, where = count_table(parse(beside), known), beside.sha256, Path(beside.name).name
     accession = series.get("geo_accession", "") or stem(path).split("_")[0]
-    parsed.obs = _match(parsed.counts.index, samples, source.name).assign(dataset_id=accession)
-    parsed.notes = [f"GEO series {accession}, counts from {where}", *parsed.notes]
+    if "\n" not in inside:
+        source = load(_supplementary(path, accession, series))
+    table = parse_text(inside, source.name) if source is series_file else parse(source)
+    parsed = count_table(table, {*samples.index, *samples.get("title", [])})
+    parsed.obs = _match(parsed.counts.index, samples, series_file.name).assign(dataset_id=accession)
+    parsed.notes = [f"GEO series {accession}, counts from {Path(source.name).name}", *parsed.notes]
     parsed.info = {"title": series.get("title", accession), "citation": f"GEO {accession}"}
-    return parsed, sha256
+    return parsed, source
 
 
 def _match(names: pd.Index, samples: pd.DataFrame, file: str) -> pd.DataFrame:
     """Rows of the sample table in the order of the counts: by accession, title, or a title's last word."""
-    keys = [
-        pd.Series(samples.index, index=samples.index),
-        *(samples[c] for c in ("title", "description") if c in samples),
-    ]
+    keys = [samples.index.to_series(), *(samples[c] for c in ("title", "description") if c in samples)]
     if "title" in samples:
         keys.append(samples["title"].str.split(r"[:;,\s\[\]]+").str[-1])
     best = {n: m.group() for n in names if (m := GSM.search(n)) and m.group() in samples.index}
@@ -416,36 +384,35 @@ def _match(names: pd.Index, samples: pd.DataFrame, file: str) -> pd.DataFrame:
         place = dict(zip(once, once.index, strict=True))
         best = max(best, {n: place[n] for n in names if n in place}, key=len)
     if not best:
-        first = short(str(names[0]), 40)
-        raise ReadError(
-            f"{file}: none of the {len(names)} count columns ({first!r}, ...) is a GSM or title; expected one."
-        )
+        listed = f"none of the {len(names)} count columns (first {short(str(names[0]), 40)!r})"
+        raise ReadError(f"{file}: {listed} is a GSM or title; expected one.")
     frame = samples.reindex([best.get(n) for n in names])
     frame["geo_accession"] = [best.get(n, np.nan) for n in names]
     return frame.set_axis(names)
 
 
-def _supplementary(path: Path, series: dict[str, str]) -> Path:
+def _supplementary(path: Path, accession: str, series: dict[str, str]) -> Path:
+    """Count table beside a series matrix: one that it lists, else one that is called so."""
     listed = [url.rsplit("/", 1)[-1] for url in series.get("supplementary_file", "").split()]
     tables = [n for n in listed if n and not n.lower().endswith((".tar", ".tgz", "none"))]
     for name in sorted(tables, key=lambda n: COUNT_WORD.search(n) is None):
         if beside := first_file(path.parent, (name, name.removesuffix(".gz"))):
             return beside
-    accession = series.get("geo_accession", "") or stem(path).split("_")[0]
-    for beside in sorted(path.parent.iterdir()):
+    for beside in sorted(path.parent.glob(f"{accession}[_.]*")):
         name = beside.name
-        own = name.startswith((f"{accession}_", f"{accession}.")) and "series_matrix" not in name
-        if own and beside.is_file() and COUNT_WORD.search(name) and not name.lower().endswith(".tar"):
+        if COUNT_WORD.search(name) and "series_matrix" not in name and not name.endswith(".tar") and beside.is_file():
             return beside
     wanted = ", ".join(short(n, 40) for n in listed[:3]) or f"{accession}_counts.txt.gz"
     raise ReadError(
-        f"{path}: its table is empty, as usual for sequencing, and no supplementary count table lies beside it (it"
-        f" lists {wanted}); expected that file, unpacked where it is a .tar, in the same folder."
+        f"{path}: its table is empty, as usual for sequencing, and no supplementary count table lies beside it;"
+        f" expected that file ({wanted}), unpacked where it is a .tar, in the same folder."
     )
 
 
 CONTAMINANTS = re.compile(r"contaminant|pathogen|infection", re.IGNORECASE)
 OASIS_SUFFIX = "_allspeciesCounts"
+OASIS_END = rf"([_.-]?(contaminants?|pathogens?|infections?)(_?counts)?)?({OASIS_SUFFIX})?$"
+COUNT = r"\d+(\.\d+)?"
 MIRTOP_COLUMNS = ("UID", "Read", "miRNA", "Variant", "iso_5p", "iso_3p", "iso_add", "iso_add3p", "iso_add5p", "iso_snp",
                   "iso_5p_nt", "iso_3p_nt", "iso_add_nt", "iso_add3p_nt", "iso_add5p_nt", "iso_snp_nt")  # fmt: skip
 SRNABENCH_COLUMNS = ("unique reads", "RPM (lib)", "RPM (total)")
@@ -457,31 +424,20 @@ def oasis2(table: Table, samples: set[str]) -> Parsed:
     Files have no header; names are of all species. The layout of contaminant tables is documented nowhere that we
     found: a file with such a word in its name is taken as the same kind of table, whose rows are contaminants.
     """
-    name = Path(table.name).name
-    contaminants = bool(CONTAMINANTS.search(name))
-    what, biotype = ("contaminant", "contaminant") if contaminants else ("sRNA", "")
-    if len(table.columns) == 2:
-        sample = stem(Path(name)).removesuffix(OASIS_SUFFIX)
-        word = r"[_.-]?(contaminants?|pathogens?|infections?)(_?counts)?$"
-        return _two_columns(table, re.sub(word, "", sample, flags=re.IGNORECASE) or sample, what, biotype)
-    if not contaminants:
+    name, one_sample = Path(table.name).name, len(table.columns) == 2
+    kind = "contaminant" if CONTAMINANTS.search(name) else ""
+    if not kind and not one_sample:
         return count_table(table, samples)
-    # names of organisms look like nothing: they stand in rows unless the metadata lists the rows as samples
-    frame = _matrix(table, list(range(1, len(table.columns))))
-    if len(samples & set(frame.index)) > len(samples & set(frame.columns)):
-        frame = frame.T
-    return _parsed(frame, table.name, [*table.notes, "contaminants"], what, biotype=biotype)
-
-
-def mirge3(table: Table, samples: set[str]) -> Parsed:
-    """miRge3.0 ``miR.Counts.csv`` (``mirge/libs/summary.py``); ``miR.RPM.csv`` has its shape. miRge 2 adds a total."""
-    total = np.array([label == "miRNAtotal" for label in table.labels(0)])
-    parsed = count_table(table.rows(~total), samples)
-    if total.any():
-        parsed.notes.append("the row miRNAtotal of miRge 2 left out")
-    if ".rpm" in Path(table.name).name.lower():
-        parsed.normalised = "miR.RPM.csv holds reads per million; the counts are in miR.Counts.csv"
-    return parsed
+    notes, frame = list(table.notes), _matrix(table, list(range(1, len(table.columns))))
+    if one_sample:
+        if re.fullmatch(COUNT, table.columns[1]):
+            first = pd.DataFrame([[float(table.columns[1])]], index=[table.columns[0]], columns=frame.columns)
+            frame = pd.concat([first, frame])
+            notes.append("no header: names and counts of one sample")
+        frame.columns = [re.sub(OASIS_END, "", stem(Path(name)), flags=re.IGNORECASE) or stem(Path(name))]
+    elif len(samples & set(frame.index)) > len(samples & set(frame.columns)):
+        frame = frame.T  # names of organisms look like nothing, so only metadata can tell that samples are in rows
+    return _parsed(frame, table.name, notes, kind or "sRNA", biotype=kind)
 
 
 def srnabench(table: Table, samples: set[str]) -> Parsed:
@@ -492,21 +448,14 @@ def srnabench(table: Table, samples: set[str]) -> Parsed:
     folder, since sRNAbench names all files alike.
     """
     column = next((c for c in ("read count", "read count (SA)") if c in table.columns), None)
-    path = Path(table.name)
     if column is None:
-        parsed = count_table(table, samples)
-        if "RPM" in path.name:
-            parsed.normalised = "the file name says reads per million (RPM); the counts are in *_RC.mat or *_RCadj.mat"
-        return parsed
+        return count_table(table, samples)
+    path = Path(table.name)
     generic = re.fullmatch(r".*_?(?:sense|antisense)(?:_SA|_singleA)?", stem(path))
     sample = (path.absolute().parent.name if generic else "") or stem(path)
     names_at = table.columns.index("name") if "name" in table.columns else 0
-    index = table.labels(names_at)
-    check_names(index, "sRNA", table.name)
-    frame = _matrix(table, [table.columns.index(column)], index).set_axis([sample], axis=1)
-    notes = [*table.notes, f"column {column!r} taken"]
-    if not frame.index.is_unique:
-        notes.append(f"{int(frame.index.duplicated().sum())} repeated names: highest count kept")
+    frame = _matrix(table, [table.columns.index(column)], names_at).set_axis([sample], axis=1)
+    notes = [*table.notes, f"column {column!r} taken, {len(frame)} rows: highest count of each name"]
     return _parsed(frame.groupby(level=0, sort=False).max(), table.name, notes)
 
 
@@ -520,17 +469,13 @@ def mirdeep2(table: Table, samples: set[str]) -> Parsed:
     lowered = [c.lstrip("#").lower() for c in table.columns]
     if lowered[0] != "mirna" or "precursor" not in lowered:
         raise ReadError(f"{table.name}: no header of miRDeep2; expected #miRNA, read_count, precursor and the samples.")
-    index = table.labels(0)
-    check_names(index, "miRNA", table.name)
-    places = [i for i, c in enumerate(table.columns) if i and lowered[i] not in ("read_count", "precursor", "total")
-              and not c.endswith("(norm)")]  # fmt: skip
+    others = {"mirna", "read_count", "precursor", "total"}
+    places = [i for i, c in enumerate(lowered) if c not in others and not c.endswith("(norm)")]
     if places or "read_count" not in lowered:
         frame = _matrix(table, places)
     else:
         frame = _matrix(table, [lowered.index("read_count")]).set_axis([stem(Path(table.name))], axis=1)
-    check_names(list(frame.columns), "sample", table.name)
-    whole = bool((frame.to_numpy() == np.floor(frame.to_numpy())).all())
-    grouped = frame.groupby(level=0, sort=False)
+    whole, grouped = not (frame.to_numpy() % 1).any(), frame.groupby(level=0, sort=False)
     counts = grouped.max() if whole else grouped.sum()
     how = "highest count over precursors" if whole else "weighted reads summed over precursors"
     notes = [*table.notes, f"{len(frame)} rows of mature and precursor, {len(counts)} matures: {how}"]
@@ -544,63 +489,39 @@ def nfcore_smrnaseq(table: Table, samples: set[str]) -> Parsed:
     only (``bin/collapse_mirtop.r``).
     """
     if not {"UID", "miRNA"} <= set(table.columns):
-        parsed = count_table(table, samples)
-        if re.search(r"logtpm|normalized_cpm", Path(table.name).name, re.IGNORECASE):
-            parsed.normalised = "edgeR output on a normalised scale; the counts are in mature_counts.csv"
-        return parsed
-    first = ~table.frame[table.columns.index("UID")].duplicated().to_numpy()
-    rows = table.rows(first)
-    index = rows.labels(table.columns.index("miRNA"))
-    check_names(index, "miRNA", table.name)
-    frame = _matrix(rows, [i for i, c in enumerate(table.columns) if c not in MIRTOP_COLUMNS], index)
-    check_names(list(frame.columns), "sample", table.name)
+        return count_table(table, samples)
+    places = [i for i, c in enumerate(table.columns) if c not in MIRTOP_COLUMNS]
+    again = table.frame[table.columns.index("UID")].duplicated().to_numpy()
+    frame = _matrix(table, places, table.columns.index("miRNA"))[~again]
     counts = frame.groupby(level=0, sort=False).sum()
-    notes = [*table.notes, f"{len(index)} isomiRs summed to {len(counts)} miRNAs"]
-    if not first.all():
-        notes.append(f"{int((~first).sum())} rows that repeat a UID left out, as the pipeline does")
-    return _parsed(counts, table.name, notes, "miRNA")
+    notes = [f"{len(frame)} isomiRs summed to {len(counts)} miRNAs, {again.sum()} rows that repeat a UID left out"]
+    return _parsed(counts, table.name, [*table.notes, *notes], "miRNA")
 
 
 def join(parts: list[Parsed], name: str) -> Parsed:
     """One table from several one-sample files; an sRNA that a file does not list has 0 reads there."""
-    counts: dict[str, pd.Series] = {}
-    biotype: dict[str, str] = {}
-    for part in parts:
-        biotype.update(part.var["biotype"])
-        for sample, row in part.counts.iterrows():
-            earlier = counts.get(str(sample), row.iloc[:0])
-            if not earlier.index.intersection(row.index).empty:
-                raise ReadError(f"{name}: sample {short(str(sample), 40)!r} is in two files; expected each once.")
-            counts[str(sample)] = pd.concat([earlier, row])
-    table = pd.DataFrame(counts).T.fillna(0.0)
-    var = annotate(table)
-    var["biotype"] = [biotype[n] for n in table.columns]
+    grouped = pd.concat([part.counts for part in parts]).groupby(level=0, sort=False)
+    twice = (grouped.count() > 1).any(axis=1)
+    if twice.any():
+        first = short(str(twice.index[twice][0]), 40)
+        raise ReadError(f"{name}: sample {first!r} is in two files; expected each once.")
+    table = grouped.sum()
+    biotype = pd.concat([part.var["biotype"] for part in parts])
+    var = annotate(table).assign(biotype=biotype[~biotype.index.duplicated(keep="last")])
     notes = list(dict.fromkeys(note for part in parts for note in part.notes))
     return Parsed(table, var=var, notes=[f"{len(parts)} files joined", *notes])
 
 
-def _two_columns(table: Table, sample: str, what: str, biotype: str) -> Parsed:
-    """Names and counts of one sample; without a header the first line is a row like the others."""
-    notes, frame = list(table.notes), _matrix(table, [1]).set_axis([sample], axis=1)
-    if re.fullmatch(r"\d+(\.\d+)?", table.columns[1]):
-        frame = pd.concat([pd.DataFrame({sample: [float(table.columns[1])]}, index=[table.columns[0]]), frame])
-        notes.append("no header: names and counts of one sample")
-    return _parsed(frame, table.name, notes, what, biotype=biotype)
-
-
-def _matrix(table: Table, places: list[int], index: list[str] | None = None) -> pd.DataFrame:
+def _matrix(table: Table, places: list[int], names_at: int = 0) -> pd.DataFrame:
     """Columns that must be numbers, under the names of their rows."""
-    index = table.labels(0) if index is None else index
     if not places:
         raise ReadError(f"{table.name}: there is no column of a sample; expected one for each.")
-    columns = []
-    for i in places:
-        values = numbers(table, i, index)
+    index = table.labels(names_at)
+    columns = [numbers(table, i, index) for i in places]
+    for i, values in zip(places, columns, strict=True):
         if values is None or np.isnan(values).any():
-            raise ReadError(
-                f"{table.name}: {short(table.columns[i], 40)!r} holds text or empty cells; expected counts."
-            )
-        columns.append(values)
+            column = short(table.columns[i], 40)
+            raise ReadError(f"{table.name}: {column!r} holds text or empty cells; expected counts.")
     return pd.DataFrame(np.column_stack(columns), index=index, columns=[table.columns[i] for i in places])
 
 
@@ -608,9 +529,18 @@ class Layout(NamedTuple):
     """Layout of text tables: what it is, how it is told, how it is read."""
 
     says: str
-    fits: Callable[[Table, str], bool]
-    parse: Callable[[Table, set[str]], Parsed]
+    fits: Callable[[Table, str], Any]  # by table and file name
+    counts: Callable[[Table, set[str]], Parsed] = count_table
     folder: tuple[str, ...] = ()  # files of a folder that are joined
+    scaled: str = "(?!)"  # names of files that hold no counts
+    instead: str = ""  # where the counts are then
+
+    def parse(self, table: Table, samples: set[str]) -> Parsed:
+        """Counts of a table, marked where its file name says that they are none."""
+        parsed = self.counts(table, samples)
+        if re.search(self.scaled, Path(table.name).name, re.IGNORECASE):
+            parsed.normalised = f"the file name says that values are normalised; the counts are in {self.instead}"
+        return parsed
 
 
 def _is_mirdeep2(table: Table, name: str) -> bool:
@@ -618,40 +548,38 @@ def _is_mirdeep2(table: Table, name: str) -> bool:
     return lowered[0].lstrip("#") == "mirna" and {"precursor", "read_count"} <= set(lowered)
 
 
-def _is_srnabench(table: Table, name: str) -> bool:
+def _is_srnabench(table: Table, name: str) -> object:
     grouped = {"read count", "read count (SA)"} & set(table.columns) and set(SRNABENCH_COLUMNS) & set(table.columns)
-    return bool(grouped or re.search(r"_minExpr\d+.*\.mat", name))
+    return grouped or re.search(r"_minExpr\d+.*\.mat", name)
 
 
 def _is_mirge3(table: Table, name: str) -> bool:
     return name.lower().startswith(("mir.counts.", "mir.rpm.")) or str(table.frame[0].iloc[0]) == "miRNAtotal"
 
 
-def _is_nfcore(table: Table, name: str) -> bool:
+def _is_nfcore(table: Table, name: str) -> object:
     mirtop = {"UID", "Read", "miRNA"} <= set(table.columns)
     mirna = stem(Path(name)).lower() == "mirna" and table.columns[0] == "miRNA"
-    edger = re.match(r"(?:mature|hairpin)_(?:counts|logtpm|normalized_cpm)\.", name, re.IGNORECASE)
-    return bool(mirtop or mirna or edger)
+    return mirtop or mirna or re.match(r"(?:mature|hairpin)_(?:counts|logtpm|normalized_cpm)\.", name, re.IGNORECASE)
 
 
-def _is_oasis2(table: Table, name: str) -> bool:
+def _is_oasis2(table: Table, name: str) -> object:
     named = OASIS_SUFFIX in name or (CONTAMINANTS.search(name) and table.delimiter)
     first, second = table.columns[:2]
-    headless = len(table.columns) == 2 and guess_biotype(first) and re.fullmatch(r"\d+(\.\d+)?", second)
-    return bool(named or headless)
+    return named or (len(table.columns) == 2 and guess_biotype(first) and re.fullmatch(COUNT, second))
 
 
 # The first that fits wins.
 LAYOUTS = {
     "mirdeep2": Layout("miRDeep2: miRNAs_expressed_all_samples_*.csv", _is_mirdeep2, mirdeep2),
     "srnabench": Layout("sRNAbench: *.grouped, a folder of result folders, or *_minExpr*.mat", _is_srnabench, srnabench,
-                        ("*/mature_sense.grouped*", "mature_sense.grouped*")),
-    "mirge3": Layout("miRge3.0: miR.Counts.csv", _is_mirge3, mirge3),
+                        ("*/mature_sense.grouped*", "mature_sense.grouped*"), r"RPM.*\.mat", "*_RC.mat or *_RCadj.mat"),
+    "mirge3": Layout("miRge3.0: miR.Counts.csv", _is_mirge3, scaled=r"\.rpm", instead="miR.Counts.csv"),
     "nfcore_smrnaseq": Layout("nf-core/smrnaseq: mature_counts.csv, mirna.tsv, joined_samples_mirtop.tsv", _is_nfcore,
-                              nfcore_smrnaseq),
+                              nfcore_smrnaseq, scaled="logtpm|normalized_cpm", instead="mature_counts.csv"),
     "oasis2": Layout("Oasis 2: a count file, a folder of them, or a table; sRNAs and contaminants", _is_oasis2, oasis2,
                      ("*_allspeciesCounts.txt*", "*ontaminant*", "*athogen*")),
-    "table": Layout("CSV, TSV or parquet, either way round", lambda table, name: True, count_table),
+    "table": Layout("CSV, TSV or parquet, either way round", lambda table, name: True),
 }  # fmt: skip
 
 

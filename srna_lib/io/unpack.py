@@ -79,12 +79,11 @@ def load(path: Path) -> Source:
 
 
 def _bytes(path: Path) -> bytes:
-    if path.is_dir():
-        raise ReadError(f"{path}: this is a folder; expected a file with a table of counts.")
-    if not path.exists():
-        raise ReadError(f"{path}: there is no such file; expected a table of counts.")
     if not path.is_file():
-        raise ReadError(f"{path}: this is a device or pipe; expected an ordinary file.")
+        what = (
+            "a folder" if path.is_dir() else "a device or pipe" if path.exists() else "nothing: there is no such file"
+        )
+        raise ReadError(f"{path}: this is {what}; expected an ordinary file with a table of counts.")
     size = path.stat().st_size
     if size == 0:
         raise ReadError(f"{path}: the file is empty (0 bytes); expected a table of counts.")
