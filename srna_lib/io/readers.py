@@ -17,7 +17,7 @@ from srna_lib.errors import InputError, ReadError
 from srna_lib.io.h5ad import parse_h5ad
 from srna_lib.io.sample_metadata import find, match, names_in, normalise, read_metadata
 from srna_lib.io.tables import Table, check_names, decode, judge, parse, share_of_srnas
-from srna_lib.io.tools import LAYOUTS, Parsed, detect_layout, first_file, geo_series_matrix, join, mtx
+from srna_lib.io.tools import LAYOUTS, Parsed, detect_layout, first_file, geo_series_matrix, join, mtx, parse_as
 from srna_lib.io.unpack import Source, load, short, stem
 
 FORMATS = {
@@ -54,7 +54,7 @@ def _parse_folder(path: Path, format: str | None, samples: set[str]) -> tuple[st
         wanted = ", ".join(pattern for layout in LAYOUTS.values() for pattern in layout.folder)
         raise ReadError(f"{path}: the folder holds neither matrix.mtx nor {wanted}; expected one of them, or a file.")
     sources = [load(member) for member in members[name]]
-    return name, join([LAYOUTS[name].parse(parse(s), samples) for s in sources], str(path)), sources
+    return name, join([parse_as(name, parse(s), samples) for s in sources], str(path)), sources
 
 
 def _parse(path: Path, format: str | None, samples: set[str]) -> tuple[str, Parsed, list[Source]]:
@@ -72,7 +72,7 @@ def _parse(path: Path, format: str | None, samples: set[str]) -> tuple[str, Pars
             raise ReadError(f"{path}: this is no HDF5 file; expected an .h5ad file.")
         parsed = parse_h5ad(source.data, str(path))
     else:
-        parsed = LAYOUTS[name].parse(table or parse(source), samples)
+        parsed = parse_as(name, table or parse(source), samples)
     return name, parsed, [source]
 
 

@@ -530,17 +530,10 @@ class Layout(NamedTuple):
 
     says: str
     fits: Callable[[Table, str], Any]  # by table and file name
-    counts: Callable[[Table, set[str]], Parsed] = count_table
+    parse: Callable[[Table, set[str]], Parsed] = count_table
     folder: tuple[str, ...] = ()  # files of a folder that are joined
     scaled: str = "(?!)"  # names of files that hold no counts
     instead: str = ""  # where the counts are then
-
-    def parse(self, table: Table, samples: set[str]) -> Parsed:
-        """Counts of a table, marked where its file name says that they are none."""
-        parsed = self.counts(table, samples)
-        if re.search(self.scaled, Path(table.name).name, re.IGNORECASE):
-            parsed.normalised = f"the file name says that values are normalised; the counts are in {self.instead}"
-        return parsed
 
 
 def _is_mirdeep2(table: Table, name: str) -> bool:
@@ -581,6 +574,15 @@ LAYOUTS = {
                      ("*_allspeciesCounts.txt*", "*ontaminant*", "*athogen*")),
     "table": Layout("CSV, TSV or parquet, either way round", lambda table, name: True),
 }  # fmt: skip
+
+
+def parse_as(name: str, table: Table, samples: set[str]) -> Parsed:
+    """What a table of one of `LAYOUTS` holds, marked where its file name says that these are no counts."""
+    layout = LAYOUTS[name]
+    parsed = layout.parse(table, samples)
+    if re.search(layout.scaled, Path(table.name).name, re.IGNORECASE):
+        parsed.normalised = f"the file name says that values are normalised; the counts are in {layout.instead}"
+    return parsed
 
 
 def detect_layout(table: Table) -> str:
