@@ -517,11 +517,13 @@ def _matrix(table: Table, places: list[int], names_at: int = 0) -> pd.DataFrame:
     if not places:
         raise ReadError(f"{table.name}: there is no column of a sample; expected one for each.")
     index = table.labels(names_at)
-    columns = [numbers(table, i, index) for i in places]
-    for i, values in zip(places, columns, strict=True):
+    columns: list[np.ndarray] = []
+    for i in places:
+        values = numbers(table, i, index)
         if values is None or np.isnan(values).any():
             column = short(table.columns[i], 40)
             raise ReadError(f"{table.name}: {column!r} holds text or empty cells; expected counts.")
+        columns.append(values)
     return pd.DataFrame(np.column_stack(columns), index=index, columns=[table.columns[i] for i in places])
 
 
