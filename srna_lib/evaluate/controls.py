@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import anndata as ad
 import numpy as np
@@ -74,6 +74,14 @@ def null_scores(null: pd.DataFrame, metrics: Iterable[str] = ("auc", "auc_within
     )
 
 
+class Judgement(NamedTuple):
+    """Answer of `judge`."""
+
+    gains: pd.DataFrame
+    verdict: str
+    scores: pd.DataFrame
+
+
 def judge(
     predictions: pd.DataFrame,
     metadata: pd.DataFrame,
@@ -83,7 +91,7 @@ def judge(
     unit: Sequence[str] = ("donor_id", "dataset_id"),
     seed: int = 0,
     n_boot: int = 1000,
-) -> tuple[pd.DataFrame, str, pd.DataFrame]:
+) -> Judgement:
     """Decide whether a task is predictable: every gain over the metadata must lie above zero, over every unit.
 
     Parameters
@@ -123,7 +131,7 @@ def judge(
         seed=seed,
     ).reindex(columns=COLUMNS)
     weakest = scores.loc[[scores["ci_low"].fillna(-np.inf).idxmin()]].assign(metric=f"verdict: {verdict}")
-    return gains, verdict, pd.concat([scores, weakest], ignore_index=True)
+    return Judgement(gains, verdict, pd.concat([scores, weakest], ignore_index=True))
 
 
 def sentence(row: pd.Series) -> str:

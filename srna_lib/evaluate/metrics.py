@@ -39,6 +39,14 @@ FIGURES = {
     "auc_within": "AUC, mean within data sets",
     "brier": "Brier score",
     "log_loss": "log loss",
+    "interval_distance": "distance in intervals",
+    "quadratic_kappa": "kappa, quadratic weights",
+    "mae": "mean absolute error",
+    "mae_within": "mean absolute error, mean within data sets",
+    "r2": "R2, pooled",
+    "r2_within": "R2, mean within data sets",
+    "spearman": "rank correlation",
+    "spearman_within": "rank correlation, mean within data sets",
 }
 
 

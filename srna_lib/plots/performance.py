@@ -202,6 +202,7 @@ def coverage_curve(
     return decorate(fig, title, caption, height=400, above="legend")
 
 
+@answers
 def predicted_against_true(
     table: Table, level: str | None = "0.9", *, unit: str = "years", title: str = "", caption: str = ""
 ) -> go.Figure:
