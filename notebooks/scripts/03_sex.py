@@ -439,13 +439,16 @@ without a single sRNA, so their gain is {gain["difference"].iloc[0]:+.3f}. **Ask
 would score, and look within studies before you believe the rest.**
 """)
 
+# %%
+everything = pd.concat([six, pred, null, after, unseen, ext], ignore_index=True)
+say(f"Results keep {len(everything)} out-of-fold predictions.")
+
 # %% [markdown]
 # ## Checks
 #
 # What must hold whatever the data are; the last two hold where the truth is known.
 
 # %% tags=["checks"]
-everything = pd.concat([six, pred, null, after, unseen, ext], ignore_index=True)
 assert (everything.filter(regex="^p_").sum(axis=1) - 1).abs().max() < 1e-5, "probabilities of a sample sum to 1"
 shown = everything[everything["scheme"].isin([plan.scheme, "one_dataset_out"])].fillna({"permutation": -1})
 shown = shown.groupby(["features", "model", "scheme", "permutation", "donor_id"])["fold"].nunique()
