@@ -21,7 +21,7 @@ def found() -> HeldOut:
     X, y = counts()
     task = Task("toy", X, y, pd.Series([f"S{i // 9}" for i in range(len(y))], index=X.index), {})
     splits = make_splits(task, "grouped_kfold", n_splits=2)
-    return held_out(task, fit_folds(task, "dl_log", splits, **SMALL), splits)
+    return held_out(task, fit_folds(task, "dl_log", splits, changes=SMALL), splits)
 
 
 def toy(rows) -> HeldOut:
@@ -66,12 +66,12 @@ def test_typical_is_the_middle_of_the_right_calls():
 
 def test_mistake_is_the_surest_with_the_surest_of_its_call():
     rows = [("a", "b", 0.6), ("a", "b", 0.8), ("b", "b", 0.5), ("b", "b", 0.7), ("a", "a", 1.0)]
-    assert toy(rows).mistake() == ("x1", "x3")
-    assert toy(rows[:2]).mistake() == ("x1", None)
-    assert toy(rows[2:]).mistake() is None
+    assert toy(rows).mistake() == ["x1", "x3"]
+    assert toy(rows[:2]).mistake() == ["x1"]
+    assert toy(rows[2:]).mistake() == []
     without = toy(rows)
     without.table.loc["x1", "known"] = False
-    assert without.mistake() == ("x0", "x3")
+    assert without.mistake() == ["x0", "x3"]
 
 
 def test_a_class_with_all_its_studies_in_one_fold_is_unknown_there():
@@ -80,7 +80,7 @@ def test_a_class_with_all_its_studies_in_one_fold_is_unknown_there():
     studies = pd.Series(["R"] * 10 + [f"S{i // 9}" for i in range(len(y) - 10)], index=X.index)
     task = Task("toy", X, y, studies, {})
     splits = make_splits(task, "grouped_kfold", n_splits=2)
-    table = held_out(task, fit_folds(task, "dl_log", splits, **SMALL), splits).table
+    table = held_out(task, fit_folds(task, "dl_log", splits, changes=SMALL), splits).table
     assert (table["known"] == (table["y_true"] != "rare")).all()
     assert not table.loc[~table["known"], "right"].any()
 

@@ -116,6 +116,13 @@ def test_the_annotated_background_is_smaller():
     assert over_representation(["s39"], sets, NAMES, only_annotated=True)["p"].tolist() == [1.0, 1.0]
 
 
+@pytest.mark.parametrize(("collection", "n_background"), [("disease", 10), ("family", len(NAMES))])
+def test_the_annotated_background_is_the_default_for_diseases_alone(collection, n_background):
+    table = as_sets({"a": NAMES[:4], "b": NAMES[4:10]}, collection)
+    result = over_representation(NAMES[:3], table.assign(feature=table["member"]), NAMES)
+    assert set(result["n_background"]) == {n_background}
+
+
 def test_each_collection_has_its_own_correction():
     table = pd.concat(
         [as_sets({f"{c}{i}": NAMES[3 * i : 3 * i + 3] for i in range(n)}, c) for c, n in (("x", 2), ("y", 9))]

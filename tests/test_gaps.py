@@ -7,7 +7,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from srna_lib.errors import InputError
-from srna_lib.explain.faithfulness import gap_tables, global_importance, prediction_gap
+from srna_lib.explain.faithfulness import gap_tables, global_importance, own_class, prediction_gap
 from srna_lib.models.network import DenseNetClassifier
 
 N, F = 60, 23
@@ -171,3 +171,9 @@ def test_bad_inputs(data, linear):
         prediction_gap(linear, X[:3], np.array(["z"] * 3), np.arange(F), **good)
     with pytest.raises(InputError, match="n_random=0: expected at least one random order to compare with"):
         gap_tables(linear, X, y, {"": np.ones(F)}, n_random=0, **good)
+
+
+def test_own_class_picks_the_output_of_each_sample():
+    model = LogisticRegression().fit([[0.0], [1.0], [2.0]], ["a", "b", "c"])
+    values = np.arange(12).reshape(2, 3, 2)
+    assert own_class(values, model, ["c", "a"]).tolist() == [[4, 5], [6, 7]]

@@ -9,7 +9,7 @@ from scipy.stats import false_discovery_control, hypergeom
 
 from srna_lib.data.mirna_names import current_name
 from srna_lib.errors import InputError
-from srna_lib.explain.enrichment import compare_lists, list_ranks, markers, paper_lists
+from srna_lib.explain.enrichment import compare_lists, list_ranks, markers, own_ranks, paper_lists, zero_shares
 
 FEATURES = [
     "hsa-miR-9-5p",
@@ -124,7 +124,7 @@ def test_a_list_of_which_nothing_is_left_says_so(scores):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda s: list_ranks(s, {}), "the lists have no row"),
+        (lambda s: compare_lists(s, {}), "the lists have no row"),
         (lambda s: compare_lists(s, LISTS, n=0), "n=0: no list has so few sRNAs; expected at least 1."),
     ],
 )
@@ -132,3 +132,21 @@ def test_bad_input_is_one_sentence(scores, call, message):
     with pytest.raises(InputError) as caught:
         call(scores)
     assert message in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_own_ranks_are_those_of_the_class_of_the_list_in_every_run(scores):
+    lists = pd.DataFrame({"list": ["Gut", "Brain"], "mirna": FEATURES[2:4]})
+    table = own_ranks({"one": scores, "two": -scores}, lists)
+    assert (table["class"] == table["list"]).all() and table["run"].tolist() == ["one", "one", "two", "two"]
+    alone = list_ranks(scores, lists).query("`class` == list")
+    assert table[table["run"] == "one"]["rank"].tolist() == alone["rank"].tolist()
+    assert own_ranks({"one": scores}, lists.iloc[:0]).empty
+
+
+def test_zero_shares_are_of_all_samples_and_of_the_class():
+    X = pd.DataFrame({"a": [0, 0, 3, 0], "b": [1, 1, 1, 0]})
+    table = pd.DataFrame({"class": ["k", "l"], "srna": ["a", "b"]})
+    result = zero_shares(X, pd.Series(["k", "k", "k", "l"]), table)
+    assert result["zero_share"].tolist() == [0.75, 0.25]
+    assert result["zero_share_class"].tolist() == [pytest.approx(2 / 3), 1.0]
+    assert zero_shares(X, pd.Series(["k", "k", "k", "l"]), table.iloc[:0]).empty

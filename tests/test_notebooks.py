@@ -87,6 +87,7 @@ REWRITTEN = {  # notebook in the short form -> most branches, a third of the fir
     "02_tissue": 3,
     "03_sex": 10,
     "04_age": 11,
+    "05_explainability": 8,
     "06_stability": 5,
 }
 

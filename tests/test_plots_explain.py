@@ -173,16 +173,13 @@ def test_ranges_of_weights_over_folds_are_the_bars():
 @pytest.mark.parametrize(
     ("draw", "message"),
     [
-        (lambda: plots.sample_heatmap([]), "at least one sample"),
         (lambda: plots.sample_browser([]), "at least one sample"),
         (lambda: plots.waterfall(pd.DataFrame({"label": ["a"]})), "columns value, kind, total are missing"),
         (lambda: plots.class_heatmaps(PARTS, LEVELS.iloc[:, :1], top_features(PARTS, 2)), "no expression"),
         (lambda: plots.clustered(PARTS.iloc[:1]), "two rows"),
         (lambda: plots.agreement_heatmap(PARTS), "not square"),
-        (lambda: plots.truth_bars(TRUTH.iloc[:0], 0.1), "no rows"),
         (lambda: plots.class_rankings(RANKING.drop(columns="rank")), "rank are missing"),
         (lambda: plots.marker_ranks(MARKERS.drop(columns="class")), "class are missing"),
-        (lambda: plots.marker_zeros(ZEROS.iloc[:0]), "no rows"),
         (lambda: plots.set_dots(SETS.drop(columns="q")), "q are missing"),
         (lambda: plots.weights(WEIGHTS.drop(columns="linked"), classes=("a", "b")), "linked are missing"),
     ],
@@ -190,3 +187,14 @@ def test_ranges_of_weights_over_folds_are_the_bars():
 def test_bad_tables(draw, message):
     with pytest.raises(InputError, match=message):
         draw()
+
+
+def test_a_table_without_rows_says_so():
+    empty = [
+        plots.sample_heatmap([], title="t"),
+        plots.truth_bars(TRUTH.iloc[:0], 0.1),
+        plots.marker_ranks(MARKERS[:0]),
+        plots.marker_zeros(ZEROS.iloc[:0]),
+    ]
+    for fig in empty:
+        assert not fig.data and fig.layout.annotations[0].text.startswith("Not recorded in this data set")

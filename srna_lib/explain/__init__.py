@@ -20,11 +20,13 @@ from srna_lib.explain.enrichment import (
     markers,
     over_representation,
     over_representation_by_class,
+    own_ranks,
     paper_lists,
     sex_linked_enrichment,
+    zero_shares,
 )
-from srna_lib.explain.faithfulness import ORDERS, gap_tables, global_importance, prediction_gap
-from srna_lib.explain.original import OracleTask, available, run_tasks
+from srna_lib.explain.faithfulness import ORDERS, gap_tables, global_importance, own_class, prediction_gap
+from srna_lib.explain.original import OracleTask, available, differences, run_tasks
 from srna_lib.explain.other_methods import (
     fold_weights,
     forest_gini,

@@ -166,7 +166,7 @@ def over_representation(
     *,
     min_size: int = 3,
     max_size: int = 500,
-    only_annotated: bool = False,
+    only_annotated: bool | None = None,
 ) -> pd.DataFrame:
     """Test whether sets are over-represented in a list of sRNAs (one-sided hypergeometric test).
 
@@ -181,9 +181,9 @@ def over_representation(
         was measured instead, whatever the filter prefers (abundant miRNAs, say) looks enriched.
     min_size, max_size : int, default 3 and 500
         Sets with fewer or more members in the background are not tested. A set of two can hardly be detected.
-    only_annotated : bool, default False
+    only_annotated : bool, optional
         Take as background only what some set of the collection holds. Needed where being known at all depends on
-        abundance, as in ``"disease"``.
+        abundance; by default for ``"disease"`` alone.
 
     Returns
     -------
@@ -210,8 +210,9 @@ def over_representation(
     if (table["per"] == "stem-loop").any():
         units["stem-loop"] = stem_loops(universe)
     tables = [pd.DataFrame(columns=FIELDS)]
-    for (_, per), rows in table.groupby(["collection", "per"], sort=False):
-        tables.append(_test(rows, chosen, units[str(per)], min_size, max_size, only_annotated))
+    for (name, per), rows in table.groupby(["collection", "per"], sort=False):
+        annotated = name == "disease" if only_annotated is None else only_annotated
+        tables.append(_test(rows, chosen, units[str(per)], min_size, max_size, annotated))
     return pd.concat([t for t in tables if len(t)] or tables, ignore_index=True)[FIELDS]
 
 
@@ -340,8 +341,6 @@ def list_ranks(
     """
     if not isinstance(lists, pd.DataFrame):
         lists = pd.DataFrame([(n, m) for n, ms in lists.items() for m in ms], columns=["list", "mirna"])
-    if lists.empty:
-        raise InputError("the lists have no row; expected one per miRNA.")
     table = lists.astype({"mirna": str}).drop_duplicates(["list", "mirna"])
     everything = list(dict.fromkeys(map(str, [*(() if measured_names is None else measured_names), *scores.columns])))
     holders = measured(as_sets({"all": table["mirna"].unique()}), everything).groupby("member")["feature"].agg(list)
@@ -354,6 +353,24 @@ def list_ranks(
             status = STATUS[2] if not feature else STATUS[0] if feature in place else STATUS[1]
             rows.append((label, name, mirna, feature, status, place.get(feature, np.nan), len(order)))
     return pd.DataFrame(rows, columns=["class", "list", "mirna", "feature", "status", "rank", "n_background"])
+
+
+def own_ranks(
+    runs: Mapping[str, pd.DataFrame], lists: pd.DataFrame, *, measured_names: Iterable[str] | None = None
+) -> pd.DataFrame:
+    """Ranks of each list's miRNAs in the class of its name, in several runs: `list_ranks` with a column ``run``."""
+    names = None if measured_names is None else list(measured_names)
+    tables = {run: list_ranks(scores, lists, measured_names=names) for run, scores in runs.items()}
+    table = pd.concat(tables, names=["run"]).reset_index("run")
+    return table[table["class"] == table["list"]].reset_index(drop=True)
+
+
+def zero_shares(X: pd.DataFrame, y: pd.Series, table: pd.DataFrame) -> pd.DataFrame:
+    """Add to ``class, srna`` in which share of all samples, and of those of its class, an sRNA has no read."""
+    absent = X == 0
+    by_class = absent.groupby(y.astype(str)).mean()
+    own = [by_class.loc[c, s] for c, s in zip(table["class"], table["srna"], strict=True)]
+    return table.assign(zero_share=absent.mean().reindex(table["srna"]).to_numpy(), zero_share_class=own)
 
 
 def compare_lists(
@@ -382,6 +399,8 @@ def compare_lists(
     """
     if n < 1:
         raise InputError(f"n={n}: no list has so few sRNAs; expected at least 1.")
+    if not len(lists):
+        raise InputError("the lists have no row; expected one per miRNA.")
     rows = []
     for (label, name), own in list_ranks(scores, lists, measured_names=measured_names).groupby(
         ["class", "list"], sort=False

@@ -13,8 +13,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from scipy.special import softmax
+from sklearn.pipeline import Pipeline
 
 from srna_lib.errors import InputError
+from srna_lib.explain.deeplift import model_space, reference_input
 from srna_lib.explain.other_methods import layers
 
 ORDERS = ("PGI", "random", "PGU")
@@ -100,12 +102,12 @@ def prediction_gap(
 
 
 def gap_tables(
-    classifier: Any,
-    values: Any,
+    model: Any,
+    X: Any,
     y: Iterable[str],
     scores: Mapping[str, np.ndarray],
     *,
-    reference: Any,
+    reference: Any = None,
     step: int = 10,
     n_random: int = 3,
     seed: int = 0,
@@ -114,7 +116,9 @@ def gap_tables(
 
     Parameters
     ----------
-    classifier, values, y, reference, step
+    model, X, reference
+        As in `contributions`.
+    y, step
         As in `prediction_gap`.
     scores : mapping of str to array, shape (n_features,) or (n_samples, n_features)
         Method -> importance; its size decides, not its sign. One ranking for all samples (global), or one for each
@@ -134,9 +138,11 @@ def gap_tables(
     if n_random < 1:
         raise InputError(f"n_random={n_random}: expected at least one random order to compare with.")
     y, rng = list(y), np.random.default_rng(seed)
+    values, start = model_space(model, X), reference_input(model, X, reference=reference)
+    classifier = model[-1] if isinstance(model, Pipeline) else model
 
     def mean_gap(orders: list[np.ndarray]) -> tuple[float, pd.DataFrame]:
-        gaps = [prediction_gap(classifier, values, y, o, reference=reference, step=step) for o in orders]
+        gaps = [prediction_gap(classifier, values, y, o, reference=start, step=step) for o in orders]
         curve = pd.concat([g.curve for g in gaps]).groupby("share_masked", as_index=False).mean()
         return pd.concat([g.per_class for g in gaps], axis=1).mean(axis=1).mean(), curve
 
@@ -152,6 +158,11 @@ def gap_tables(
     for order in ("PGI", "PGU"):
         table[f"{order} / random"] = table[order] / table["random"]
     return table, pd.concat(curves, ignore_index=True)
+
+
+def own_class(values: np.ndarray, model: Any, y: Iterable[str]) -> np.ndarray:
+    """Of attributions (n_samples, n_classes, n_features) those to each sample's own class."""
+    return values[np.arange(len(values)), np.searchsorted(model.classes_, list(y))]
 
 
 def global_importance(local: np.ndarray, y: Iterable[str]) -> np.ndarray:

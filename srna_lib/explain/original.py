@@ -20,7 +20,7 @@ import numpy as np
 
 if __name__ != "__main__":  # the worker has no need of them
     from srna_lib.errors import InputError
-    from srna_lib.explain.deeplift import read_network
+    from srna_lib.explain.deeplift import RULES, contributions, model_space, read_network, reference_input
 
 PACKAGES = ("deeplift", "tensorflow")
 
@@ -63,6 +63,15 @@ def run_tasks(tasks: list[OracleTask], *, timeout: float = 1800.0) -> list[Oracl
             raise RuntimeError(f"the original deeplift package failed:\n{done.stderr[-2000:]}")
         answers = [np.load(Path(folder) / f"done_{i:04d}.npz") for i in range(len(tasks))]
         return [Oracle(*(answer[field] for field in Oracle._fields)) for answer in answers]
+
+
+def differences(model: Any, X: Any, *, reference: Any = None) -> dict[str, float]:
+    """Rule -> largest difference between our contributions and the package's, relative to the largest contribution."""
+    values, start = model_space(model, X), reference_input(model, X, reference=reference)
+    theirs = run_tasks([OracleTask(model[-1], values, start, rule) for rule in RULES])
+    ours = [contributions(model, X, reference=reference, rule=rule).values for rule in RULES]
+    pairs = zip(ours, (judge.values for judge in theirs), strict=True)
+    return dict(zip(RULES, (float(np.abs(a - b).max() / np.abs(b).max()) for a, b in pairs), strict=True))
 
 
 def _arrays(task: OracleTask) -> dict[str, Any]:

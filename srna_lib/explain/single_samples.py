@@ -45,19 +45,19 @@ class HeldOut:
         good = self.table[self.table["right"]].sort_values("probability", kind="stable")
         return [str(part.index[len(part) // 2]) for _, part in good.groupby("y_true")]
 
-    def mistake(self) -> tuple[str, str | None] | None:
+    def mistake(self) -> list[str]:
         """Wrong prediction of the highest probability, and the surest correct one of the class that it was taken for.
 
-        Samples of a class that the network could not know are passed over. None where nothing was wrong, and in place
-        of the second where no sample of that class was predicted correctly.
+        Samples of a class that the network could not know are passed over. Empty where nothing was wrong; one sample
+        where none of that class was predicted correctly.
         """
         wrong = self.table[~self.table["right"] & self.table["known"]]
         if wrong.empty:
-            return None
+            return []
         worst = str(wrong["probability"].idxmax())
         taken = self.table.loc[worst, "y_pred"]
         peers = self.table.loc[self.table["right"] & (self.table["y_true"] == taken), "probability"]
-        return worst, str(peers.idxmax()) if len(peers) else None
+        return [worst, *([str(peers.idxmax())] if len(peers) else [])]
 
 
 def held_out(task: Task, models: Mapping[str, Pipeline], splits: list[Split]) -> HeldOut:

@@ -15,7 +15,20 @@ from scipy.cluster.hierarchy import dendrogram, linkage
 from srna_lib.errors import InputError
 from srna_lib.explain import HeldOut
 from srna_lib.plots import base
-from srna_lib.plots.base import PALETTE, Labels, Table, as_table, decorate, dots, draw, heatmap, mark, safe, short
+from srna_lib.plots.base import (
+    PALETTE,
+    Labels,
+    Table,
+    answers,
+    as_table,
+    decorate,
+    dots,
+    draw,
+    heatmap,
+    mark,
+    safe,
+    short,
+)
 
 
 def class_heatmaps(
@@ -120,6 +133,7 @@ def clustered(
     return fig
 
 
+@answers
 def marker_ranks(
     table: Table, color: str = "reference", *, title: str = "", caption: str = "", labels: Labels = None
 ) -> go.Figure:
@@ -143,6 +157,7 @@ def marker_ranks(
     return decorate(fig, title, caption, height=22 * table["row"].nunique() + 90)
 
 
+@answers
 def marker_zeros(
     table: Table, limit: float = 0.3, *, title: str = "", caption: str = "", filter_name: str = "filter"
 ) -> go.Figure:
@@ -254,6 +269,7 @@ def agreement_heatmap(
     return decorate(fig, title, caption, height=max(300, 34 * len(matrix) + 120))
 
 
+@answers
 def truth_bars(
     table: Table, chance: float, *, value: str = "precision", title: str = "", caption: str = ""
 ) -> go.Figure:
@@ -323,6 +339,7 @@ def explained(unseen: HeldOut, sample: str, **options: Any) -> Explained:
     return Explained(f"{sample}: {row['y_true']}, predicted {row['y_pred']}", parts, unseen.task.X.loc[sample])
 
 
+@answers
 def sample_heatmap(samples: Sequence[Explained], n: int = 20, *, title: str = "", caption: str = "") -> go.Figure:
     """Draw what speaks for and against each class in single samples side by side: classes downwards, sRNAs across.
 

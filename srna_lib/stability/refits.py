@@ -19,18 +19,24 @@ from srna_lib.stability.tables import sizes, with_interval
 
 
 def fit_seeds(
-    task: Task, name: str, seeds: Iterable[int], *, n_jobs: int = 1, **parameters: Any
+    task: Task, name: str, seeds: Iterable[int], *, n_jobs: int = 1, changes: dict[str, Any] | None = None
 ) -> dict[int, Pipeline]:
-    """Fit one recipe, with changed `parameters`, on all samples, once per seed."""
-    models = {seed: (recipe(name, seed=seed, **parameters), np.arange(len(task.y))) for seed in seeds}
+    """Fit one recipe, with changed parameters, on all samples, once per seed."""
+    models = {seed: (recipe(name, seed=seed, **changes or {}), np.arange(len(task.y))) for seed in seeds}
     return _fit(task, models, n_jobs)
 
 
 def fit_folds(
-    task: Task, name: str, splits: Iterable[Split], *, seed: int = 0, n_jobs: int = 1, **parameters: Any
+    task: Task,
+    name: str,
+    splits: Iterable[Split],
+    *,
+    seed: int = 0,
+    n_jobs: int = 1,
+    changes: dict[str, Any] | None = None,
 ) -> dict[str, Pipeline]:
     """Fit one recipe, always with the same seed, on the training side of each fold."""
-    return _fit(task, {s.fold: (recipe(name, seed=seed, **parameters), s.train) for s in splits}, n_jobs)
+    return _fit(task, {s.fold: (recipe(name, seed=seed, **changes or {}), s.train) for s in splits}, n_jobs)
 
 
 def _fit(task: Task, models: dict[Any, tuple[Pipeline, np.ndarray]], n_jobs: int) -> dict[Any, Pipeline]:
