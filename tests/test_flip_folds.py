@@ -108,14 +108,14 @@ def test_finished_folds_come_from_the_cache(task, splits, tmp_path, monkeypatch)
 
 
 def test_folds_travel_to_other_processes(task, splits, monkeypatch):
-    """What `fold_cache.map_folds` sends must survive pickling (that it is run there is tested there)."""
+    """What `crossval.map_folds` sends must survive pickling (that it is run there is tested there)."""
 
-    def numbered(work, split, i):
-        return i, pickle.loads(pickle.dumps(work))(pickle.loads(pickle.dumps(split)))
+    def travelled(work, split, stem):
+        return pickle.loads(pickle.dumps(work))(pickle.loads(pickle.dumps(split)))
 
     alone = run(task, splits)
-    monkeypatch.setattr(crossval, "_run", lambda work, s, todo, n: (numbered(work, s[i], i) for i in todo))
-    pd.testing.assert_frame_equal(run(task, splits, n_jobs=2), alone)
+    monkeypatch.setattr(crossval, "_do_fold", travelled)
+    pd.testing.assert_frame_equal(run(task, splits), alone)
 
 
 def test_a_class_missing_from_a_fold_has_probability_zero(task):
