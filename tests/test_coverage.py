@@ -43,9 +43,7 @@ def test_choose_column_takes_what_is_there():
 
 
 def test_no_label_at_all():
-    with pytest.raises(
-        InputError, match=r"tiny: neither obs\['organ'\] nor another label has two classes of at least 7"
-    ):
+    with pytest.raises(InputError, match=r"neither obs\['organ'\] nor another label has two classes of at least 7"):
         tables.usable_label(atlas({"tissue": HALVES}), "organ", min_class_size=7)
 
 

@@ -135,7 +135,7 @@ def test_gain_of_kept_is_the_difference_of_two_scores_on_the_same_draws():
     assert found["difference"] == pytest.approx(found["score"] - found["against"])
     assert 0 < found["difference_low"] < found["difference"] < found["difference_high"] < 0.5
     assert found == confidence.gain_of_kept(table, coverage=0.5, n_boot=200, seed=1)
-    same = confidence.gain_of_kept(table, "steps", "steps", n_boot=50)
+    same = confidence.gain_of_kept(table.assign(p_max=table["steps"]), n_boot=50)
     assert (same["difference"], same["difference_low"], same["difference_high"]) == (0, 0, 0)
 
 

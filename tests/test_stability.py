@@ -319,7 +319,7 @@ def test_wrong_questions_get_one_sentence(small_counts):
     with pytest.raises(InputError, match="there is no sample; expected at least one"):
         steps_to_flip(model, X.iloc[:0])
     constant = network(np.ones((4, 1)), np.zeros(1))
-    with pytest.raises(InputError, match="the network knows one class, 'c0'; expected at least two"):
+    with pytest.raises(InputError, match="the network knows one class, 'c0'; expected two to flip"):
         steps_to_flip(constant, X.iloc[:, :4])
 
 

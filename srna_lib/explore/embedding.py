@@ -25,14 +25,12 @@ SHARES = {
 }
 
 
-def principal_components(
-    X: pd.DataFrame, n_components: int = 50, *, transformer: Any = None, seed: int = 0
-) -> pd.DataFrame:
+def principal_components(X: pd.DataFrame, n: int = 50, *, transformer: Any = None, seed: int = 0) -> pd.DataFrame:
     """Principal components ``PC1`` ... of log2(CPM + 1), of values that are no counts, or of what `transformer` makes.
 
     ``attrs["scale"]`` names the features they were made from. Fewer components where samples or sRNAs are fewer.
     """
-    n = min(n_components, len(X) - 1, X.shape[1])
+    n = min(n, len(X) - 1, X.shape[1])
     if n < 1:
         raise InputError(f"principal components need at least 2 samples and 1 sRNA, found {X.shape[0]} x {X.shape[1]}.")
     counted = is_counts(X)
@@ -154,10 +152,8 @@ def neighbour_share(
     values = np.asarray(points, dtype=np.float64)
     y, s = (pd.factorize(np.asarray(codes, dtype=object))[0] for codes in (labels, studies))
     if not len(values) == len(y) == len(s) or len(values) < 2 or k < 1:
-        raise InputError(
-            f"neighbour_share: {len(values)} points, {len(y)} labels, {len(s)} studies, k = {k};"
-            " expected as many of each, at least two, and k of at least 1."
-        )
+        sizes = f"{len(values)} points, {len(y)} labels, {len(s)} studies, k = {k}"
+        raise InputError(f"neighbour_share: {sizes}; expected as many of each, at least two, and k of at least 1.")
     distance = pairwise_distances(values)
     others, same_y, same_s = ~np.eye(len(y), dtype=bool), y[:, None] == y, s[:, None] == s
     questions = {
@@ -242,8 +238,6 @@ def _adjusted_r2(values: np.ndarray, groups: Any) -> float:
     n, n_groups = len(values), codes.max() + 1
     total = ((values - values.mean(axis=0)) ** 2).sum()
     if n_groups >= n or total == 0:
-        raise InputError(
-            f"variance_explained: {n_groups} groups of {n} samples; expected groups of several samples that differ."
-        )
+        raise InputError(f"variance: {n_groups} groups of {n} samples; expected groups of several samples that differ.")
     within = values - pd.DataFrame(values).groupby(codes).transform("mean").to_numpy()
     return float(1 - (within**2).sum() / (n - n_groups) / (total / (n - 1)))

@@ -78,16 +78,10 @@ def depth_facts(samples: pd.DataFrame) -> pd.Series:
 
 def study_table(adata: ad.AnnData, label: str = "tissue_group") -> pd.DataFrame:
     """``dataset_id, n_samples, n_classes, main_class, median_reads`` of every study, largest first."""
-    table = (
-        sample_table(adata, label)
-        .groupby("dataset_id")
-        .agg(
-            n_samples=("class", "size"),
-            n_classes=("class", "nunique"),
-            main_class=("class", lambda s: s.value_counts().index[0] if s.notna().any() else np.nan),
-            median_reads=("reads", "median"),
-        )
-    )
+    by_study = sample_table(adata, label).groupby("dataset_id")
+    table = by_study["class"].agg(["size", "nunique"]).set_axis(["n_samples", "n_classes"], axis=1)
+    table["main_class"] = by_study["class"].agg(lambda s: next(iter(s.value_counts().index), np.nan))
+    table["median_reads"] = by_study["reads"].median()
     return table.sort_values("n_samples", ascending=False, kind="stable").reset_index()
 
 
@@ -208,10 +202,8 @@ def usable_label(adata: ad.AnnData, wanted: str = "tissue_group", *, min_class_s
         if (sizes >= min_class_size).sum() > 1:
             covered[column] = int(sizes[sizes >= min_class_size].sum())
     if not covered:
-        raise InputError(
-            f"{adata.uns.get('srna', {}).get('name', 'atlas')}: neither obs[{wanted!r}] nor another label has two"
-            f" classes of at least {min_class_size} samples; expected one that does (lower min_class_size)."
-        )
+        two = f"two classes of at least {min_class_size} samples"
+        raise InputError(f"neither obs[{wanted!r}] nor another label has {two}; expected one (lower min_class_size).")
     return wanted if wanted in covered else max(covered, key=covered.__getitem__)
 
 
@@ -225,11 +217,9 @@ def choose_column(adata: ad.AnnData, wanted: str, candidates: Sequence[str], def
 
 def usable_batch(adata: ad.AnnData) -> str:
     """What splits the samples into batches: the study, or within a single one the first of `BATCHES` that will do."""
-    if adata.obs["dataset_id"].nunique() == 1:
-        for column in BATCHES:
-            if column in adata.obs and 1 < adata.obs[column].nunique() <= adata.n_obs / 5:
-                return column
-    return "dataset_id"
+    n = adata.obs.nunique()
+    many = [c for c in BATCHES if c in n and 1 < n[c] <= adata.n_obs / 5]
+    return many[0] if many and n["dataset_id"] == 1 else "dataset_id"
 
 
 def people(adata: ad.AnnData, by: str = "tissue_group") -> pd.DataFrame:

@@ -69,14 +69,14 @@ def examples(firm: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([correct.iloc[at], wrong.iloc[len(wrong) // 2 :][:1]], ignore_index=True)
 
 
-def auroc_table(firm: pd.DataFrame, *, n_boot: int = 1000, seed: int = 0, level: float = 0.95) -> pd.DataFrame:
+def auroc_table(firm: pd.DataFrame, *, n_boot: int = 1000, seed: int = 0) -> pd.DataFrame:
     """How well each score tells wrong predictions from correct ones.
 
     Parameters
     ----------
     firm : DataFrame
         From `firmness`.
-    n_boot, seed, level
+    n_boot, seed : int
         Bootstrap over studies.
 
     Returns
@@ -89,14 +89,12 @@ def auroc_table(firm: pd.DataFrame, *, n_boot: int = 1000, seed: int = 0, level:
     rows = []
     for column, (name, sign) in SCORES.items():
         draws = weighted_auc(-sign * firm[column].to_numpy(float), wrong, weights)
-        low, high = study_interval(draws[1:], level)
+        low, high = study_interval(draws[1:])
         rows.append({"score": column, "name": name, "auroc": float(draws[0]), "ci_low": low, "ci_high": high})
     return pd.DataFrame(rows).assign(n_wrong=int(wrong.sum()), **sizes(firm))
 
 
-def combination(
-    firm: pd.DataFrame, *, n_splits: int = 10, n_boot: int = 1000, seed: int = 0, level: float = 0.95
-) -> dict[str, Any]:
+def combination(firm: pd.DataFrame, *, n_splits: int = 10, n_boot: int = 1000, seed: int = 0) -> dict[str, Any]:
     """Ask whether firmness adds to confidence: a logistic model of wrong predictions with and without it.
 
     Scores enter as ranks among the training samples (a probability near 1 and a count of steps have no common scale).
@@ -108,7 +106,7 @@ def combination(
         From `firmness`.
     n_splits : int, default 10
         Folds over studies (fewer where there are fewer studies).
-    n_boot, seed, level
+    n_boot, seed : int
         Bootstrap over studies, the same resamples for both models.
 
     Returns
@@ -133,7 +131,7 @@ def combination(
                 score[test] = model.fit(values[train], wrong[train]).predict_proba(values[test])[:, 1]
         draws.append(weighted_auc(score, wrong, weights))
     base, both = (float(d[0]) for d in draws)
-    gain = with_interval("difference", draws[1] - draws[0], level) | {"difference": both - base}
+    gain = with_interval("difference", draws[1] - draws[0]) | {"difference": both - base}
     sign = "adds" if gain["difference_low"] > 0 else "takes away" if gain["difference_high"] < 0 else ""
     verdict = sign or "adds nothing that can be told from chance"
     return {"base": base, "both": both, **gain, "verdict": verdict, **sizes(firm)}
@@ -151,38 +149,26 @@ def accuracy_at_coverage(firm: pd.DataFrame, columns: list[str]) -> pd.DataFrame
     return pd.concat(tables, ignore_index=True)
 
 
-def gain_of_kept(
-    firm: pd.DataFrame,
-    score: str = "steps",
-    against: str = "p_max",
-    *,
-    coverage: float = 0.3,
-    n_boot: int = 1000,
-    seed: int = 0,
-    level: float = 0.95,
-) -> dict[str, float]:
-    """Compare two of `SCORES` by the share of correct predictions among the samples that each would keep.
+def gain_of_kept(firm: pd.DataFrame, *, coverage: float = 0.3, n_boot: int = 1000, seed: int = 0) -> dict[str, float]:
+    """Compare steps with maximum probability by how many of the samples that each would keep are predicted correctly.
 
     Parameters
     ----------
     firm : DataFrame
         From `firmness`.
-    score, against : str
-        Columns of `SCORES`.
     coverage : float, default 0.3
         Share of the samples that is kept, highest scores first.
-    n_boot, seed, level
+    n_boot, seed : int
         Bootstrap over studies: the same resamples for both scores.
 
     Returns
     -------
     dict
-        ``coverage, score, against`` (shares of correct predictions), ``difference, difference_low, difference_high``.
+        ``coverage, score, against`` (shares of correct predictions by steps and by maximum probability), ``difference,
+        difference_low, difference_high``.
     """
     weights, correct = study_weights(firm["dataset_id"], n_boot, seed), (~firm["wrong"]).to_numpy(float)
-    first, second = (
-        accuracy_of_kept(SCORES[c][1] * firm[c].to_numpy(float), correct, weights, np.array([coverage]))[:, 0]
-        for c in (score, against)
-    )
-    gain = with_interval("difference", first - second, level)
-    return {"coverage": coverage, "score": float(first[0]), "against": float(second[0]), **gain}
+    scores, shares = [firm[c].to_numpy(float) for c in ("steps", "p_max")], np.array([coverage])
+    first, second = (accuracy_of_kept(score, correct, weights, shares)[:, 0] for score in scores)
+    kept = {"coverage": coverage, "score": float(first[0]), "against": float(second[0])}
+    return kept | with_interval("difference", first - second)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import anndata as ad
@@ -38,17 +37,10 @@ NEVER = -1
 
 
 def steps_to_flip(
-    net: Pipeline,
-    X: pd.DataFrame,
-    *,
-    order: str | pd.Series = "deeplift",
-    masking: str = "zero",
-    background: pd.DataFrame | None = None,
-    recompute_every: int | None = None,
-    max_steps: int | None = None,
-    seed: int = 0,
-    n_jobs: int = 1,
-) -> pd.DataFrame:
+    net: Pipeline, X: pd.DataFrame, *, order: str | pd.Series = "deeplift", masking: str = "zero",
+    background: pd.DataFrame | None = None, recompute_every: int | None = None, max_steps: int | None = None,
+    seed: int = 0, n_jobs: int = 1,
+) -> pd.DataFrame:  # fmt: skip
     """Count how many sRNAs must be masked until the prediction of a sample becomes each other class.
 
     The sRNAs that a sample expresses are masked one by one, first those that argue most for its predicted class
@@ -132,15 +124,9 @@ def make_order(order: str | pd.Series, network: Any, inputs: MaskedInput, seed: 
 
 
 def first_flips(
-    inputs: MaskedInput,
-    network: Any,
-    order: Order,
-    *,
-    samples: Any = None,
-    recompute_every: int | None = None,
-    max_steps: int | None = None,
-    n_jobs: int = 1,
-) -> pd.DataFrame:
+    inputs: MaskedInput, network: Any, order: Order, *, samples: Any = None,
+    recompute_every: int | None = None, max_steps: int | None = None, n_jobs: int = 1,
+) -> pd.DataFrame:  # fmt: skip
     """First flips, one row per sample and other class; `samples` are positions in a larger table, for random orders.
 
     ``own`` is the predicted class; ``similarity`` the first step at which the prediction is ``other``, ``stability``
@@ -288,15 +274,9 @@ def _blocks(positions: np.ndarray, size: int) -> Iterator[np.ndarray]:
 
 
 def flip_curves(
-    net: Pipeline,
-    X: pd.DataFrame,
-    firm: pd.DataFrame,
-    *,
-    order: str | pd.Series = "deeplift",
-    masking: str = "zero",
-    background: pd.DataFrame | None = None,
-    seed: int = 0,
-) -> dict[str, pd.DataFrame]:
+    net: Pipeline, X: pd.DataFrame, firm: pd.DataFrame, *, order: str | pd.Series = "deeplift",
+    masking: str = "zero", background: pd.DataFrame | None = None, seed: int = 0,
+) -> dict[str, pd.DataFrame]:  # fmt: skip
     """Probability of every class along the path of each sample in `firm` (from `firmness`) to its class ``other``.
 
     Other parameters as in `steps_to_flip`. Per sample, named with its predicted and true class, one row per step from
@@ -321,27 +301,15 @@ def flip_curves(
 
 
 def cross_flips(
-    task: Task,
-    model: Pipeline,
-    splits: list[Split],
-    *,
-    scheme: str,
-    name: str,
-    orders: Iterable[str] = ("deeplift",),
-    masking: str = "zero",
-    recompute_every: int | None = None,
-    controls: int | None = None,
-    seed: int = 0,
-    forest: Pipeline | None = None,
-    n_jobs: int = 1,
-    cache: Path | str | None = None,
-    progress: bool = True,
-) -> pd.DataFrame:
+    task: Task, model: Pipeline, splits: list[Split], *, scheme: str, name: str,
+    orders: Iterable[str] = ("deeplift",), masking: str = "zero", recompute_every: int | None = None,
+    controls: int | None = None, seed: int = 0, forest: Pipeline | None = None, **run: Any,
+) -> pd.DataFrame:  # fmt: skip
     """Count steps to flip for every test sample, by a model fitted on the other side of its split.
 
     Parameters
     ----------
-    task, model, splits, scheme, name, n_jobs, cache, progress
+    task, model, splits, scheme, name
         As in `evaluate.cross_validate`; the model ends in a network.
     orders : iterable of str, default ("deeplift",)
         From `ORDERS`; the first is the one in question, the others are controls.
@@ -354,6 +322,8 @@ def cross_flips(
         Seed of random orders, of the forest and of the choice of samples.
     forest : Pipeline, optional
         Recipe of the order ``"forest"``; default ``rf_paper``.
+    **run
+        ``n_jobs``, ``cache``, ``progress``, as in `evaluate.cross_validate`.
 
     Returns
     -------
@@ -376,15 +346,9 @@ def cross_flips(
     settings = (orders, masking, recompute_every, controls, seed)
     trees = sorted((k, repr(v)) for k, v in forest.get_params().items()) if "forest" in orders else ""
     code = [m for name, m in sorted(sys.modules.items()) if name.startswith(("srna_lib.explain.deep", "srna_lib.stab"))]
-    tables = map_folds(
-        partial(_fold, task, model, forest, settings),
-        splits,
-        key=task_key(task, model, [*model_code(), *code], settings, trees),
-        n_jobs=n_jobs,
-        cache=cache,
-        progress=progress,
-        label=f"{name}, {scheme}, flips",
-    )
+    key = task_key(task, model, [*model_code(), *code], settings, trees)
+    walk = partial(_fold, task, model, forest, settings)
+    tables = map_folds(walk, splits, key=key, label=f"{name}, {scheme}, flips", **run)
     out = pd.concat([t.assign(fold=s.fold) for t, s in zip(tables, splits, strict=True)], ignore_index=True)
     out = out.assign(task=task.name, model=name, features=task.features, scheme=scheme)
     front = ["sample_id", "dataset_id", "task", "model", "features", "scheme", "fold", "y_true", "y_pred"]

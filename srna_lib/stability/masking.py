@@ -57,9 +57,7 @@ def network_of(model: Any) -> DenseNetClassifier:
         raise InputError(f"stability needs a dense network such as dl_paper; found {type(network).__name__}.")
     check_is_fitted(network, "weights_")
     if len(network.classes_) < 2:
-        raise InputError(
-            f"the network knows one class, {network.classes_[0]!r}; expected at least two to flip between."
-        )
+        raise InputError(f"the network knows one class, {network.classes_[0]!r}; expected two to flip between.")
     return network
 
 
@@ -98,13 +96,10 @@ def _check_steps(front: Pipeline) -> None:
     """Refuse steps in which masking one sRNA moves the others, such as ranks."""
     first, *rest = [step for _, step in front.steps] or [None]
     if not isinstance(first, ReadsPerMillion | LogCPM | Presence):
+        name = type(first).__name__
+        raise InputError(f"the model begins with {name}; expected reads per million, log CPM or presence.")
+    unknown = [type(s).__name__ for s in rest if not isinstance(s, SelectorMixin | MinMaxScaler | StandardScaler)]
+    if unknown:
         raise InputError(
-            f"the model begins with {type(first).__name__}; expected reads per million, log CPM or presence, where"
-            " masking one sRNA leaves the others."
+            f"the step {unknown[0]} cannot be followed; expected a filter, MinMaxScaler or StandardScaler."
         )
-    for step in rest:
-        if not isinstance(step, SelectorMixin | MinMaxScaler | StandardScaler):
-            raise InputError(
-                f"the model's step {type(step).__name__} cannot be followed; expected a filter, MinMaxScaler or"
-                " StandardScaler."
-            )

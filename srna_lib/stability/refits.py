@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import joblib
@@ -52,17 +51,9 @@ SOURCES = {
 
 
 def refit_predictions(
-    task: Task,
-    name: str,
-    *,
-    refits: int = 4,
-    n_splits: int = 5,
-    seed: int = 0,
-    changes: dict[str, Any] | None = None,
-    n_jobs: int = 1,
-    cache: Path | str | None = None,
-    progress: bool = True,
-) -> pd.DataFrame:
+    task: Task, name: str, *, refits: int = 4, n_splits: int = 5, seed: int = 0,
+    changes: dict[str, Any] | None = None, **run: Any,
+) -> pd.DataFrame:  # fmt: skip
     """Predict every sample several times by models that never saw its study.
 
     Parameters
@@ -79,8 +70,8 @@ def refit_predictions(
         Seed of the first model and its folds; the others use the following ones.
     changes : dict, optional
         Parameters of the recipe.
-    n_jobs, cache, progress
-        As in `evaluate.cross_validate`.
+    **run
+        ``n_jobs``, ``cache``, ``progress``, as in `evaluate.cross_validate`.
 
     Returns
     -------
@@ -95,7 +86,6 @@ def refit_predictions(
     if refits < 2:
         raise InputError(f"{refits} refits: expected at least 2, so that two models can disagree.")
     groups = task.groups.to_numpy()
-    run: dict[str, Any] = {"n_jobs": n_jobs, "cache": cache, "progress": progress}
 
     def predict(source: str, refit: int) -> pd.DataFrame:
         splits = make_splits(task, "grouped_kfold", n_splits=n_splits, seed=seed + refit * (source == "folds"))
@@ -104,12 +94,10 @@ def refit_predictions(
         model = recipe(name, seed=seed + refit * (source == "seed"), **(changes or {}))
         return cross_validate(task, {name: model}, splits, scheme="grouped_kfold", **run)
 
-    base = predict("seed", 0)
-    tables = [
-        (predict(source, refit) if refit else base).assign(source=source, refit=refit)
-        for source in SOURCES
-        for refit in range(refits)
-    ]
+    tables, base = [], predict("seed", 0)
+    for source in SOURCES:
+        models = [base, *(predict(source, refit) for refit in range(1, refits))]
+        tables += [table.assign(source=source, refit=refit) for refit, table in enumerate(models)]
     return pd.concat(tables, ignore_index=True)
 
 
@@ -137,9 +125,7 @@ def prediction_changes(predictions: pd.DataFrame) -> pd.DataFrame:
     return table.reindex(predictions["source"].unique(), level=0).reset_index()
 
 
-def change_table(
-    changes: pd.DataFrame, firm: pd.DataFrame, *, n_boot: int = 1000, seed: int = 0, level: float = 0.95
-) -> pd.DataFrame:
+def change_table(changes: pd.DataFrame, firm: pd.DataFrame, *, n_boot: int = 1000, seed: int = 0) -> pd.DataFrame:
     """Mean over samples of how often predictions change, and whether firm predictions change less.
 
     Parameters
@@ -148,7 +134,7 @@ def change_table(
         From `prediction_changes`.
     firm : DataFrame
         From `firmness`; its samples take part in the correlation.
-    n_boot, seed, level
+    n_boot, seed : int
         Bootstrap over studies.
 
     Returns
@@ -168,15 +154,13 @@ def change_table(
         mx, my = weights @ x, weights @ y
         spread = np.sqrt((weights @ x**2 - mx**2).clip(min=0) * (weights @ y**2 - my**2).clip(min=0))
         rho = np.divide(weights @ (x * y) - mx * my, spread, out=np.full(len(weights), np.nan), where=spread > 1e-9)
-        row = {"source": source, **_mean_changed(table, "changed", n_boot, seed, level)}
-        row |= {"ever": (table["n_predicted"] > 1).mean(), **with_interval("rho", rho, level), **sizes(table)}
+        row = {"source": source, **_mean_changed(table, "changed", n_boot, seed)}
+        row |= {"ever": (table["n_predicted"] > 1).mean(), **with_interval("rho", rho), **sizes(table)}
         rows.append(row)
     return pd.DataFrame(rows)
 
 
-def by_firmness(
-    changes: pd.DataFrame, firm: pd.DataFrame, *, n_boot: int = 1000, seed: int = 0, level: float = 0.95
-) -> pd.DataFrame:
+def by_firmness(changes: pd.DataFrame, firm: pd.DataFrame, *, n_boot: int = 1000, seed: int = 0) -> pd.DataFrame:
     """How often predictions change in each quarter of steps to flip; parameters as in `change_table`.
 
     One row per quarter (its range of steps) and source: ``source, quarter, metric`` (``"changed"``), ``value, ci_low,
@@ -189,12 +173,12 @@ def by_firmness(
     for (_, source), table in joined.groupby([quarters, "source"]):
         name = f"{table['steps'].min():.3g} to {table['steps'].max():.3g} steps"
         row = {"source": source, "quarter": name, "metric": "changed"}
-        rows.append(row | _mean_changed(table, "value", n_boot, seed, level) | sizes(table))
+        rows.append(row | _mean_changed(table, "value", n_boot, seed) | sizes(table))
     return pd.DataFrame(rows)
 
 
-def _mean_changed(table: pd.DataFrame, name: str, n_boot: int, seed: int, level: float) -> dict[str, float]:
+def _mean_changed(table: pd.DataFrame, name: str, n_boot: int, seed: int) -> dict[str, float]:
     """Mean share of changed predictions under `name`, and its interval over studies."""
     draws = weighted_mean(table["changed"].to_numpy(float), study_weights(table["dataset_id"], n_boot, seed))
-    low, high = study_interval(draws[1:], level)
+    low, high = study_interval(draws[1:])
     return {name: float(draws[0]), "ci_low": low, "ci_high": high}

@@ -23,13 +23,7 @@ KINDS = {
 
 
 def class_table(
-    flips: pd.DataFrame,
-    kind: str = "similarity",
-    *,
-    shortest: bool = False,
-    n_boot: int = 1000,
-    seed: int = 0,
-    level: float = 0.95,
+    flips: pd.DataFrame, kind: str = "similarity", *, shortest: bool = False, n_boot: int = 1000, seed: int = 0
 ) -> pd.DataFrame:
     """Steps from each class to each other class (the paper's Table 5, with what a mean hides).
 
@@ -41,8 +35,8 @@ def class_table(
         One of `KINDS`. Stability depends on the other class too: it is counted along the path towards that class.
     shortest : bool, default False
         One row per class, along each sample's shortest path, rather than one per class and other class.
-    n_boot, seed, level
-        Replicates, seed and nominal coverage of the bootstrap over studies.
+    n_boot, seed : int
+        Replicates and seed of the bootstrap over studies, for 95 % intervals.
 
     Returns
     -------
@@ -67,10 +61,9 @@ def class_table(
         for classes, table in run.groupby(keys):
             steps, weights = table[kind].to_numpy(float), study_weights(table["dataset_id"], n_boot, seed)
             row: dict[str, Any] = dict(zip(["task", "order", *keys], [*names, *classes], strict=True))
-            row |= sizes(table)
-            row |= with_interval("mean", weighted_mean(steps, weights), level)
-            row |= with_interval("median", weighted_median(steps, weights), level)
-            row |= with_interval("censored", weighted_mean(np.isnan(steps).astype(float), weights), level)
+            row |= sizes(table) | with_interval("mean", weighted_mean(steps, weights))
+            row |= with_interval("median", weighted_median(steps, weights))
+            row |= with_interval("censored", weighted_mean(np.isnan(steps).astype(float), weights))
             row |= {"expressed": table["n_active"].mean(), "share": table[f"{kind}_share"].mean()}
             row |= {"reads": table[f"{kind}_reads"].mean(), "never": (np.isnan(steps) & table["exhausted"]).mean()}
             rows.append(row)
@@ -100,21 +93,14 @@ def class_order(table: pd.DataFrame, obs: pd.DataFrame, label: str, parent: str 
     return [classes[i] for i in leaves_list(optimal_leaf_ordering(linkage(condensed, "average"), condensed))]
 
 
-def order_table(
-    flips: pd.DataFrame,
-    kind: str = "stability",
-    *,
-    n_boot: int = 1000,
-    seed: int = 0,
-    level: float = 0.95,
-) -> pd.DataFrame:
+def order_table(flips: pd.DataFrame, kind: str = "stability", *, n_boot: int = 1000, seed: int = 0) -> pd.DataFrame:
     """Compare orders on the same paths, those of samples that walked in all of them.
 
     Parameters
     ----------
     flips : DataFrame
         From `cross_flips`, with the order ``"random"`` among others.
-    kind, n_boot, seed, level
+    kind, n_boot, seed
         As in `class_table`.
 
     Returns
@@ -133,24 +119,24 @@ def order_table(
         table = correct[correct["order"] == name]
         steps, weights = table[kind].to_numpy(float), study_weights(table["dataset_id"], n_boot, seed)
         row: dict[str, Any] = {"order": name, "n_paths": len(table)}
-        row |= with_interval("mean", weighted_mean(steps, weights), level)
+        row |= with_interval("mean", weighted_mean(steps, weights))
         row |= {"median": float(weighted_median(steps, weights[:1])[0]), "censored": np.isnan(steps).mean()}
         both = ~np.isnan(steps) & ~np.isnan(base)
         with np.errstate(invalid="ignore", divide="ignore"):
             ratio = (weights[:, both] @ steps[both]) / (weights[:, both] @ base[both])
-        row |= {"paired": int(both.sum()), **with_interval("ratio", ratio, level)}
+        row |= {"paired": int(both.sum()), **with_interval("ratio", ratio)}
         row |= {"ratio_all": table[kind].fillna(table["looked"]).sum() / base_all}
         rows.append(row | sizes(flips))
     return pd.DataFrame(rows)
 
 
-def share_left(flips: pd.DataFrame, kind: str = "stability", points: int = 60) -> pd.DataFrame:
+def share_left(flips: pd.DataFrame) -> pd.DataFrame:
     """``order, step, share`` of paths not flipped after so many steps, of samples that walked in all orders."""
-    correct = _correct(_in_all_orders(flips), kind)
-    steps = np.r_[0, np.unique(np.rint(np.geomspace(1, max(correct["looked"].max(), 1), points)))]
+    correct = _correct(_in_all_orders(flips), "stability")
+    steps = np.r_[0, np.unique(np.rint(np.geomspace(1, max(correct["looked"].max(), 1), 60)))]
     tables = []
     for name, table in correct.groupby("order", sort=False):
-        flipped = np.searchsorted(np.sort(table[kind].dropna().to_numpy(float)), steps, side="right")
+        flipped = np.searchsorted(np.sort(table["stability"].dropna().to_numpy(float)), steps, side="right")
         tables.append(pd.DataFrame({"order": name, "step": steps, "share": 1 - flipped / len(table)}))
     return pd.concat(tables, ignore_index=True)
 
@@ -200,11 +186,9 @@ def flip_records(tables: Mapping[str, pd.DataFrame], *, task: str, **head: Any) 
             for column, metric in RECORDS[name].items():
                 low, high = (row.get(f"{column}_{end}", row.get(f"ci_{end}", np.nan)) for end in ("low", "high"))
                 values = {"value": row[column], "ci_low": low, "ci_high": high}
-                numbers = {k: float(v) if np.isfinite(v) else None for k, v in values.items()}
-                sizes = {k: int(row[k]) for k in ("n_samples", "n_datasets")}
-                records.append(
-                    {"task": row.get("task", task), **head, "metric": metric.format(about), **numbers, **sizes}
-                )
+                record = {"task": row.get("task", task), **head, "metric": metric.format(about)}
+                record |= {k: float(v) if np.isfinite(v) else None for k, v in values.items()}
+                records.append(record | {k: int(row[k]) for k in ("n_samples", "n_datasets")})
     return records
 
 
@@ -223,9 +207,9 @@ def _in_all_orders(flips: pd.DataFrame) -> pd.DataFrame:
     return flips[flips.groupby(["fold", "sample_id"])["order"].transform("nunique") == flips["order"].nunique()]
 
 
-def with_interval(name: str, draws: np.ndarray, level: float) -> dict[str, float]:
+def with_interval(name: str, draws: np.ndarray) -> dict[str, float]:
     """The value of a table (first of `draws`) and its percentile interval."""
-    low, high = study_interval(draws[1:], level)
+    low, high = study_interval(draws[1:])
     return {name: float(draws[0]), f"{name}_low": low, f"{name}_high": high}
 
 
