@@ -59,7 +59,7 @@ def test_zeros_counts_every_srna_and_marks_thresholds():
 
 
 def test_filter_curve_is_sorted():
-    drawn = {t.name: (list(t.x), list(t.y)) for t in plots.filter_curve(EFFECT).data}
+    drawn = {t.name: (list(t.x), list(t.y)) for t in plots.filter_curve(EFFECT, (0.3, 0.9)).data}
     assert drawn == {"reads": ([0.3, 1.0], [0.9, 1.0]), "sRNAs": ([0.3, 1.0], [1 / 3, 1.0])}
 
 

@@ -20,12 +20,6 @@ def test_matrix_marks_minorities_and_what_never_comes():
     assert "no path flips" in heat.customdata[1][0] and "80% of the paths" in heat.customdata[0][2]
 
 
-def test_a_share_is_drawn_in_per_cent():
-    (heat,) = plots.flip_matrix(FLIPS, "share", classes=["A", IMG, BOLD]).data
-    assert np.array(heat.text)[0, 2] == "(10)"
-    assert np.nanmax(np.array(heat.z, float)) == pytest.approx(0.1)
-
-
 def test_curves_mark_the_flip_and_name_the_srna():
     fig = plots.flip_curves({"one": PATH, IMG: PATH.iloc[:3]}, classes=["A", IMG])
     flip = int(np.flatnonzero(PATH["predicted"] == IMG)[0])

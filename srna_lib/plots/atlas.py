@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,7 @@ import plotly.express as px
 import plotly.graph_objects as go
 
 from srna_lib.plots import base
-from srna_lib.plots.base import PALETTE, as_table, decorate, dots, draw, facts, heatmap, mark, safe, styles, unrecorded
+from srna_lib.plots.base import PALETTE, Table, as_table, decorate, dots, draw, facts, heatmap, mark, safe, styles
 
 MAX_LEGEND = 24
 
@@ -54,7 +55,7 @@ def people(table: pd.DataFrame, *, title: str = "", caption: str = "") -> go.Fig
     """
     table = as_table(table, ["group", "n_samples", "female", "male", "sex_known", "age_known"])
     if not table[["sex_known", "age_known"]].any(axis=None):
-        return unrecorded(title)
+        return base.unrecorded(title)
     table["row"] = [f"{g} ({n})" for g, n in zip(table["group"], table["n_samples"], strict=True)]
     look = {"female": (PALETTE[0], "circle"), "male": (PALETTE[1], "circle"), "age known": ("#333333", "diamond")}
     titles = {"share": "share of the samples (%)", "row": "class (samples)"}
@@ -76,7 +77,7 @@ def depth(table: pd.DataFrame, *, title: str = "", caption: str = "") -> go.Figu
     table = as_table(table.rename_axis("sample").reset_index(), ["class", "reads", "dataset_id"])
     table = table[table["class"].notna() & (table["reads"] > 0)]
     if table.empty:  # of values that are no counts
-        return unrecorded(title)
+        return base.unrecorded(title)
     groups = table.groupby("class")["reads"]
     medians, sizes = groups.median().sort_values(ascending=False, kind="stable"), groups.size()
     table = table.sort_values("class", key=lambda c: c.map(medians.index.get_loc), kind="stable")
@@ -91,9 +92,7 @@ def depth(table: pd.DataFrame, *, title: str = "", caption: str = "") -> go.Figu
     return decorate(fig, title, caption, height=max(240, 34 * len(medians) + 60))
 
 
-def zeros(
-    shares: pd.Series, thresholds: Sequence[float] = (0.3, 0.9), *, title: str = "", caption: str = ""
-) -> go.Figure:
+def zeros(shares: pd.Series, thresholds: Sequence[float], *, title: str = "", caption: str = "") -> go.Figure:
     """Draw in which share of the samples (0 to 1) each sRNA is absent; a filter drops what is right of its line."""
     counts, edges = np.histogram(shares, bins=np.linspace(0, 1, 41))
     table = pd.DataFrame({"count": counts, "low": edges[:-1], "high": edges[1:], "x": (edges[:-1] + edges[1:]) / 2})
@@ -106,9 +105,7 @@ def zeros(
     return decorate(fig, title, caption, height=340, above="text")
 
 
-def filter_curve(
-    table: pd.DataFrame, thresholds: Sequence[float] = (0.3, 0.9), *, title: str = "", caption: str = ""
-) -> go.Figure:
+def filter_curve(table: Table, thresholds: Sequence[float], *, title: str = "", caption: str = "") -> go.Figure:
     """Draw what a filter on zeros keeps of the reads and of the sRNAs, against how strict it is.
 
     `table` is as from `srna_lib.explore.filter_effect`: ``max_zero_share, n_features, share_features, share_reads``.
@@ -119,9 +116,8 @@ def filter_curve(
     hover = "zeros in at most {max_zero_share:.0%}<br>{kept:.1%} of {kind} stay<br>{n_features} sRNAs"
     titles = {"max_zero_share": "highest share of zeros that an sRNA may have (%)", "kept": "share that stays (%)"}
     look = {"reads": (PALETTE[0], "circle"), "sRNAs": (PALETTE[1], "diamond")}
-    titles["kind"] = "share of"
-    axes = "max_zero_share", "kept", "kind"
-    fig = draw(px.line, table, *axes, hover=hover, titles=titles, look=look, markers=True)
+    options: dict[str, Any] = {"titles": titles | {"kind": "share of"}, "look": look, "markers": True}
+    fig = draw(px.line, table, "max_zero_share", "kept", "kind", hover=hover, **options)
     fig.update_xaxes(tickformat=".0%").update_yaxes(tickformat=".0%", range=[-0.02, 1.05])
     for threshold in thresholds:
         mark(fig, threshold, f"{threshold:.0%}")

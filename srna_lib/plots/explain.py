@@ -257,15 +257,13 @@ def class_rankings(table: Table, n: int = 8, *, title: str = "", caption: str = 
     return decorate(fig, title, caption, height=high * rows, above="text")
 
 
-def agreement_heatmap(
-    matrix: pd.DataFrame, value: str = "share in common", *, title: str = "", caption: str = ""
-) -> go.Figure:
-    """Draw how far every two rankings agree, from `srna_lib.explain.agreement_matrix`; `value` says in what."""
+def agreement_heatmap(matrix: pd.DataFrame, *, title: str = "", caption: str = "") -> go.Figure:
+    """Draw what share every two rankings have in common, from `srna_lib.explain.agreement_matrix`."""
     if matrix.empty or matrix.shape[0] != matrix.shape[1]:
         raise InputError(f"agreement: a table of {matrix.shape} is not square; expected every run by every run.")
     text = np.char.mod("%.2f", matrix.to_numpy(dtype=float)) if len(matrix) <= 16 else None
-    limits, axes = (min(0.0, float(matrix.min().min())), 1), ("ranking", "ranking")
-    fig = heatmap(matrix, hover="%{y}<br>%{x}<br>%{z:.2f}", axes=axes, value=value, text=text, limits=limits)
+    look: dict[str, Any] = {"axes": ("ranking", "ranking"), "limits": (min(0.0, float(matrix.min().min())), 1)}
+    fig = heatmap(matrix, hover="%{y}<br>%{x}<br>%{z:.2f}", value="share in common", text=text, **look)
     return decorate(fig, title, caption, height=max(300, 34 * len(matrix) + 120))
 
 

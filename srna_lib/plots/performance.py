@@ -12,20 +12,7 @@ import plotly.graph_objects as go
 
 from srna_lib.errors import InputError
 from srna_lib.plots import base
-from srna_lib.plots.base import (
-    Labels,
-    Table,
-    answers,
-    as_table,
-    decorate,
-    dots,
-    draw,
-    heatmap,
-    is_share,
-    lines,
-    mark,
-    printed,
-)
+from srna_lib.plots.base import Labels, Table, answers, as_table, decorate, dots, draw, heatmap, is_share, lines, mark
 
 
 @answers
@@ -91,8 +78,7 @@ def per_class(
     if table.empty:
         raise InputError(f"records: no {' or '.join(metrics)} of a class; expected metrics such as 'recall:Brain'.")
     table = table.sort_values("metric", key=lambda m: m.map(list(metrics).index), kind="stable")
-    axis = {"value": "value (%)"}
-    fig = dots(table, "value", "class", color, facet_col="metric", labels=labels, titles=axis)
+    fig = dots(table, "value", "class", color, facet_col="metric", labels=labels, titles={"value": "value (%)"})
     fig.update_xaxes(tickformat=".0%", range=[-0.02, 1.02])
     height = table["class"].nunique() * max(26, 10 * table[color].nunique() + 10) + 60
     return decorate(fig, title, caption, height=max(300, height), above="text")
@@ -108,9 +94,8 @@ def confusion(table: pd.DataFrame, *, title: str = "", caption: str = "") -> go.
     z = table.div(sizes.where(sizes > 0, 1), axis=0).set_axis([f"{c} ({n})" for c, n in sizes.items()])
     hover = "true %{y}<br>predicted %{x}<br>%{customdata:d} samples (%{z:.1%} of the true class)"
     text = np.where(z >= 0.005, np.char.mod("%.0f", 100 * z.to_numpy(dtype=float)), "")
-    axes = "predicted class", "true class (number of samples)"
-    value = "share of\ntrue class (%)"
-    fig = heatmap(z, hover=hover, axes=axes, value=value, data=table.to_numpy(), text=text, limits=(0, 1))
+    names: dict[str, Any] = {"axes": ("predicted class", "true class (number of samples)"), "hover": hover}
+    fig = heatmap(z, value="share of\ntrue class (%)", data=table.to_numpy(), text=text, limits=(0, 1), **names)
     fig.update_layout(coloraxis_colorbar_tickformat=".0%")
     return decorate(fig, title, caption, height=max(320, 34 * len(table) + 90))
 
@@ -129,17 +114,17 @@ def per_study(
     rows = list(dict.fromkeys(table[by]))
     scatter = np.random.default_rng(0).uniform(-0.3, 0.3, len(table))  # parts overlapping dots, means nothing
     table = table.assign(row=table[by].map(rows.index) + scatter, number=[f"{v:.1%}" for v in table[value]])
-    hover = f"<b>{{dataset_id}}</b><br>{{n_samples}} samples<br>{printed(value)} {{number}}{{more}}"
+    hover = f"<b>{{dataset_id}}</b><br>{{n_samples}} samples<br>{base.printed(value)} {{number}}{{more}}"
     titles = {value: f"{(labels or {}).get(value, value)} in the study (%)", "row": (labels or {}).get(by, by)}
     size: dict[str, Any] = {"size": "n_samples", "size_max": 30}
     fig = draw(px.scatter, table, value, "row", by, hover=hover, titles=titles, labels=labels, **size)
     fig.update_traces(marker_opacity=0.55, showlegend=False)
-    bar = {"symbol": "line-ns", "size": 44, "line": {"width": 3, "color": "#111111"}}
     means, places = table.groupby(by, sort=False)[value].mean(), list(range(len(rows)))
-    fig.add_scatter(x=means, y=places, mode="markers", marker=bar, name="mean of studies")
-    fig.data[-1].hovertemplate = "mean of studies %{x:.1%}<extra></extra>"
+    bar = {"marker": {"symbol": "line-ns", "size": 44, "line": {"width": 3, "color": "#111111"}}, "mode": "markers"}
+    bar |= {"name": "mean of studies", "hovertemplate": "mean of studies %{x:.1%}<extra></extra>"}
+    fig.add_scatter(x=means, y=places, **bar)
     fig.update_xaxes(tickformat=".0%", range=[-0.04, 1.04])
-    ticks = {"tickvals": places, "ticktext": [printed(r, labels) for r in rows]}
+    ticks = {"tickvals": places, "ticktext": [base.printed(r, labels) for r in rows]}
     fig.update_yaxes(range=[len(rows) - 0.5, -0.5], showgrid=False, **ticks)
     return decorate(fig, title, caption, height=80 * len(rows) + 60, above="legend")
 
@@ -306,16 +291,14 @@ def gains(
     table["state"] = np.select([ends["ci_low"] > 0, ends["ci_high"] < 0], ["above zero", "below zero"], undecided)
     shades = (base.PALETTE[0], "circle"), (base.PALETTE[5], "diamond"), (base.GREY, "circle-open")
     look = dict(zip(("above zero", "below zero", undecided), shades, strict=True))
-    titles = {"difference": what}
-    fig = dots(table, "difference", row, "state", style="+.3f", titles=titles, labels=labels, look=look)
-    mark(fig, 0)
-    fig.update_layout(scattermode="overlay")
+    fig = dots(table, "difference", row, "state", style="+.3f", titles={"difference": what}, labels=labels, look=look)
+    mark(fig, 0).update_layout(scattermode="overlay")
     return decorate(fig, title, caption, height=44 * table[row].nunique() + 70, above="legend")
 
 
 @answers
 def null_distribution(
-    table: Table, observed: Mapping[str, float], row: str = "task", *, value: str = "value", what: str = "auc",
+    table: Table, observed: Mapping[str, float], row: str = "task", *, what: str = "auc",
     title: str = "", caption: str = "", labels: Labels = None,
 ) -> go.Figure:  # fmt: skip
     """Draw a metric with permuted labels as dots, and with the true labels as a diamond, one row per task.
@@ -325,31 +308,30 @@ def null_distribution(
     Parameters
     ----------
     table : DataFrame, one row per permutation
-        Columns `row` and `value`.
+        Columns `row` and ``value``.
     observed : mapping
         Value of `row` -> metric with the true labels.
-    row, value : str, default "task" and "value"
-        Columns of the rows, in order of appearance, and of the metric.
+    row : str, default "task"
+        Column of the rows, in order of appearance.
     what : str, default "auc"
         Name of the axis.
     title, caption, labels
         As in `metrics`.
     """
-    table = as_table(table, [row, value])
+    table = as_table(table, [row, "value"])
     names = list(dict.fromkeys(table[row]))
     lacking = [n for n in names if n not in observed]
     if lacking:
         raise InputError(f"null distribution: no observed value of {lacking[0]!r}; expected one for each {row}.")
-    true = pd.DataFrame({row: names, value: [observed[n] for n in names]})
-    null = [table.loc[table[row] == n, value] for n in names]
+    true = pd.DataFrame({row: names, "value": [observed[n] for n in names]})
+    null = [table.loc[table[row] == n, "value"] for n in names]
     true["n"] = [len(v) for v in null]
     true["p"] = [((v >= observed[n]).sum() + 1) / (len(v) + 1) for n, v in zip(names, null, strict=True)]
-    titles = {value: (labels or {}).get(what, what)}
-    hover = f"permuted: {{{value}:.3f}}"
-    fig = draw(px.strip, table, value, row, hover=hover, titles=titles, labels=labels)
+    titles = {"value": (labels or {}).get(what, what)}
+    fig = draw(px.strip, table, "value", row, hover="permuted: {value:.3f}", titles=titles, labels=labels)
     fig.update_traces(name="permuted labels", showlegend=True, marker={"size": 6, "color": base.GREY, "opacity": 0.6})
-    hover = f"true labels: <b>{{{value}:.3f}}</b><br>p = {{p:.3g}} ({{n}} permutations)"
-    diamonds = draw(px.scatter, true, value, row, hover=hover, labels=labels).data[0]
+    hover = "true labels: <b>{value:.3f}</b><br>p = {p:.3g} ({n} permutations)"
+    diamonds = draw(px.scatter, true, "value", row, hover=hover, labels=labels).data[0]
     look = {"size": 15, "symbol": "diamond", "color": base.PALETTE[5], "line": {"width": 1, "color": "white"}}
     fig.add_trace(diamonds.update(name="true labels", showlegend=True, marker=look))
     return decorate(fig, title, caption, height=64 * len(names) + 70, above="legend")

@@ -12,14 +12,11 @@ import plotly.graph_objects as go
 
 from srna_lib.errors import InputError
 from srna_lib.plots import base
-from srna_lib.plots.base import Labels, Table, as_table, decorate, dots, draw, heatmap, is_share, lines, mark, safe
+from srna_lib.plots.base import Table, as_table, decorate, dots, draw, heatmap, lines, mark, safe
 
 
-def flip_matrix(
-    table: Table, value: str = "mean", *, classes: Sequence[str] | None = None, what: str = "mean steps",
-    title: str = "", caption: str = "",
-) -> go.Figure:  # fmt: skip
-    """Draw steps from each class (rows) to each other class (columns); dark cells flip soon.
+def flip_matrix(table: Table, *, classes: Sequence[str] | None = None, title: str = "", caption: str = "") -> go.Figure:
+    """Draw mean steps from each class (rows) to each other class (columns); dark cells flip soon.
 
     In brackets: more than half of the paths never flip, so the mean is of a minority; a cross: no path flips at all.
 
@@ -27,21 +24,15 @@ def flip_matrix(
     ----------
     table : DataFrame
         ``own, other, mean, mean_low, mean_high, median, censored, n_samples``, from `srna_lib.stability.class_table`.
-    value : str, default "mean"
-        Column that is drawn; a share is printed in per cent.
     classes : sequence of str, optional
         Order of the classes; sorted by default.
-    what : str, default "mean steps"
-        Name of the value.
     title, caption : str
         Plain text.
     """
-    table = as_table(table, ["own", "other", value, "mean", "mean_low", "mean_high", "median", "censored", "n_samples"])
-    share = is_share(table[value]) and value != "mean"
-    numbers = [f"{100 * v:.0f}" if share else f"{v:.3g}" for v in table[value]]
-    minority = (table["censored"] > 0.5).map({True: "({})", False: "{}"})
-    text = ["×" if n == "nan" else m.format(n) for n, m in zip(numbers, minority, strict=True)]
-    shade = table[value] if share else np.log10(table[value])  # a log scale shows 5 to 10 beside 200 to 400
+    table = as_table(table, ["own", "other", "mean", "mean_low", "mean_high", "median", "censored", "n_samples"])
+    minority = (table["censored"] > 0.5).map({True: "({:.3g})", False: "{:.3g}"})
+    text = ["×" if np.isnan(v) else m.format(v) for v, m in zip(table["mean"], minority, strict=True)]
+    shade = np.log10(table["mean"])  # a log scale shows 5 to 10 beside 200 to 400
     table = table.assign(text=text, shade=shade, told=[_told(r) for r in table.to_dict("records")])
     columns = sorted({*table["own"], *table["other"]}) if classes is None else list(classes)
     rows = [c for c in columns if c in set(table["own"])]
@@ -52,9 +43,8 @@ def flip_matrix(
     axes = "other class", "own class (samples correct from the start)"
     texts = {"text": text.fillna("").to_numpy(), "data": data.fillna("").to_numpy()}
     hover = "from %{y}<br>to %{x}<br>%{customdata}"
-    fig = heatmap(z, hover=hover, axes=axes, value=what, scale="Blues_r", **texts)
-    bar = {"tickformat": ".0%"} if share else _log_ticks(shade)
-    fig.update_layout(coloraxis_colorbar=bar)
+    fig = heatmap(z, hover=hover, axes=axes, value="mean steps", scale="Blues_r", **texts)
+    fig.update_layout(coloraxis_colorbar=_log_ticks(shade))
     return decorate(fig, title, caption, height=max(320, 34 * len(rows) + 90))
 
 
@@ -78,9 +68,11 @@ def _log_ticks(values: pd.Series) -> dict:
 
 
 def flip_curves(
-    curves: Mapping[str, pd.DataFrame], *, classes: Sequence[str], most: int = 5, title: str = "", caption: str = ""
+    curves: Mapping[str, pd.DataFrame], *, classes: Sequence[str], title: str = "", caption: str = ""
 ) -> go.Figure:
     """Draw the probability of each class against step, one panel per sample; a line marks the flip and its sRNA.
+
+    A panel shows the five classes that reach the highest probability somewhere on the path.
 
     Parameters
     ----------
@@ -88,8 +80,6 @@ def flip_curves(
         Title of the panel -> table from `srna_lib.stability.flip_curve`.
     classes : sequence of str
         All classes, so that a class has one colour in all figures.
-    most : int, default 5
-        Classes per panel: those that reach the highest probability somewhere on the path.
     title, caption : str
         Plain text.
     """
@@ -98,7 +88,7 @@ def flip_curves(
     long = max(map(len, curves)) > 32  # a long name of a sample would run into the next panel
     shown, flips = [], []
     for name, curve in curves.items():
-        best = curve.filter(regex="^p_").max().nlargest(most).index
+        best = curve.filter(regex="^p_").max().nlargest(5).index
         changed = np.flatnonzero(curve["predicted"] != curve["predicted"].iloc[0])
         flips.append(curve.iloc[changed[0]] if len(changed) else None)
         part = curve.iloc[: max(2 * changed[0], changed[0] + 8)] if len(changed) else curve
@@ -121,17 +111,15 @@ def flip_curves(
     return fig.update_layout(margin_t=fig.layout.margin.t + 18) if long else fig
 
 
-def unflipped(
-    table: Table, by: str = "order", *, title: str = "", caption: str = "", labels: Labels = None
-) -> go.Figure:
-    """Draw the share of predictions that hold after so many steps (log scale), one line per value of `by`.
+def unflipped(table: Table, *, title: str = "", caption: str = "") -> go.Figure:
+    """Draw the share of predictions that hold after so many steps (log scale), one line per order.
 
-    `table` holds `by`, ``step, share``.
+    `table` holds ``order, step, share``.
     """
-    table = as_table(table, [by, "step", "share"])
+    table = as_table(table, ["order", "step", "share"])
     titles = {"step": "sRNAs masked (log scale)", "share": "paths without a flip"}
-    axes, hover = ("step", "share", by), "{step:.3g}: {share:.1%}"
-    fig = lines(table[table["step"] > 0], *axes, hover=hover, titles=titles, labels=labels, log_x=True)
+    axes, hover = ("step", "share", "order"), "{step:.3g}: {share:.1%}"
+    fig = lines(table[table["step"] > 0], *axes, hover=hover, titles=titles, log_x=True)
     fig.update_xaxes(dtick="D2").update_yaxes(tickformat=".0%", range=[-0.02, 1.02])
     return decorate(fig, title, caption, height=360)
 
