@@ -26,7 +26,7 @@ def counts_file(tmp_path) -> Path:
 
 
 def convert(*words: object):
-    return CliRunner().invoke(cli.convert_app, [str(w) for w in words])
+    return CliRunner().invoke(cli.app, ["convert", *map(str, words)])
 
 
 def left(folder: Path) -> list[str]:

@@ -265,5 +265,5 @@ def test_collections_without_a_shared_sample_are_refused(real, info, monkeypatch
     monkeypatch.setattr(public, "read_mirome", lambda path, info: mirome)
     monkeypatch.setattr(public, "read_micrornaome", lambda path, info: other)
     monkeypatch.setattr(public, "read_tissue_atlas2", lambda path, info: real("tissue_atlas2").copy())
-    with pytest.raises(InputError, match=r"m\.rda: no run or sample is also in c\.rda; expected collections that"):
+    with pytest.raises(InputError, match=r"m\.rda: no run or sample is also in c\.rda; expected some of both"):
         public.read_open_atlas("c.rda", "m.rda", "t.csv", info)

@@ -249,22 +249,8 @@ def test_shuffled_labels_are_a_coin_in_unseen_studies(label: str) -> None:
     assert np.mean(areas) == pytest.approx(0.5, abs=0.03)
 
 
-def test_effects_can_be_switched_off() -> None:
-    kw = {"n_samples": 240, "n_studies": 20, "seed": 1}
-
-    def between_studies(atlas: ad.AnnData) -> float:
-        counts = counts_frame(atlas)
-        level = np.log2(counts.div(counts.sum(axis=1), axis=0) * 1e6 + 1)
-        return float(level.groupby(atlas.obs["dataset_id"]).mean().var().mean())
-
-    full, alike = simulate_atlas(**kw), simulate_atlas(**kw, study_effect=0.0, class_effect=0.0)
-    assert between_studies(alike) < 0.4 * between_studies(full)
-    assert (alike.uns["srna"]["truth"]["log2_effect"] == 0).all()
-
-
 def test_study_effect_shows_and_is_shared_by_protocol() -> None:
-    kw = {"n_samples": 600, "n_studies": 40, "seed": 2, "class_effect": 0.0}
-    atlas = simulate_atlas(**kw)
+    atlas = simulate_atlas(n_samples=600, n_studies=40, seed=2)
     counts = counts_frame(atlas)
     level = np.log2(counts.div(counts.sum(axis=1), axis=0) * 1e6 + 1)
     studies = level.groupby(atlas.obs["dataset_id"]).mean().loc[:, counts.mean() > 50]
@@ -309,8 +295,6 @@ def test_many_small_studies_are_all_there(seed: int) -> None:
         ({"n_studies": 15}, "n_studies=15"),
         ({"n_samples": 100, "n_studies": 20}, "n_samples=100"),
         ({"n_samples": 239, "n_studies": 60}, "n_samples=239"),
-        ({"study_effect": -1.0}, "study_effect=-1.0"),
-        ({"class_effect": float("nan")}, "class_effect=nan"),
     ],
 )
 def test_bad_arguments_are_named(arguments: dict[str, float], named: str) -> None:

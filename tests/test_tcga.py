@@ -168,7 +168,7 @@ def test_clinical_data_that_make_no_sense(cohort, info, change, sentence):
 def test_files_of_another_layout(cohort, info, tmp_path):
     counted, clinical = cohort("ACC", [(barcode("AA-0001", "01"), {"m-1": 5})], PEOPLE)
     pyreadr.write_rdata(str(clinical), pd.DataFrame({"a": [1]}), df_name="x")
-    with pytest.raises(InputError, match=r"clinical\.rda: the column patient\.bcr_patient_barcode is missing"):
+    with pytest.raises(InputError, match=r"clinical\.rda: the frame lacks the columns patient\.bcr_patient_barcode"):
         read_tcga(counted, clinical, info=info)
     pyreadr.write_rdata(str(counted), pd.DataFrame({"a": [1]}), df_name="x")
     with pytest.raises(InputError, match=r"miRNASeq\.rda: the frame lacks the columns machine, miRNA_ID"):

@@ -33,11 +33,7 @@ def check_column(adata: ad.AnnData, column: str, expected: str = "a column of la
 
 
 def make_atlas(
-    counts: pd.DataFrame,
-    obs: pd.DataFrame,
-    var: pd.DataFrame | None = None,
-    *,
-    info: dict[str, Any],
+    counts: pd.DataFrame, obs: pd.DataFrame, var: pd.DataFrame | None = None, *, info: dict[str, Any]
 ) -> ad.AnnData:
     """Build a checked atlas from plain tables.
 
@@ -71,25 +67,26 @@ def make_atlas(
     (2, 1)
     """
     name = info.get("name", "atlas")
-    if list(counts.index) != list(obs.index):
-        raise InputError(
-            f"{name}: the count table has {len(counts)} samples and the metadata {len(obs)}, not the same names"
-            " in the same order; expected one metadata row per sample."
-        )
+    var = pd.DataFrame(index=counts.columns) if var is None else var.copy()
+    for names, others, found, expected in (
+        (counts.index, obs.index, f"{len(counts)} samples and the metadata {len(obs)}", "metadata row per sample"),
+        (
+            counts.columns,
+            var.index,
+            f"{counts.shape[1]} sRNAs and the annotation {len(var)}",
+            "annotation row per sRNA",
+        ),
+    ):
+        if list(names) != list(others):
+            raise InputError(
+                f"{name}: the count table has {found}, not the same names in the same order; expected one {expected}."
+            )
     try:
         values = counts.to_numpy(dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise InputError(f"{name}: the count table holds text ({error}); expected numbers only.") from error
     are_counts = info.get("quantity", "counts") == "counts"
     _check_values(values, name, list(map(str, counts.index)), list(map(str, counts.columns)), are_counts)
-    if var is None:
-        var = pd.DataFrame(index=counts.columns)
-    elif list(counts.columns) != list(var.index):
-        raise InputError(
-            f"{name}: the count table has {counts.shape[1]} sRNAs and the annotation {len(var)}, not the same names"
-            " in the same order; expected one annotation row per sRNA."
-        )
-    var = var.copy()
     if "biotype" not in var:
         var["biotype"] = "miRNA"
     obs = obs.copy()
@@ -117,19 +114,16 @@ def check_atlas(adata: ad.AnnData, *, source: str | None = None) -> ad.AnnData:
     """
     name = source or atlas_name(adata)
     if adata.n_obs == 0 or adata.n_vars == 0:
-        raise InputError(
-            f"{name}: the atlas is empty ({adata.n_obs} samples x {adata.n_vars} sRNAs); expected at least one."
-        )
+        size = f"{adata.n_obs} samples x {adata.n_vars} sRNAs"
+        raise InputError(f"{name}: the atlas is empty ({size}); expected at least one of each.")
     check_column(adata, "dataset_id", "the study of every sample, for studies must never straddle a split", name)
-    missing = int(adata.obs["dataset_id"].isna().sum())
-    if missing:
+    if missing := int(adata.obs["dataset_id"].isna().sum()):
         raise InputError(f"{name}: obs['dataset_id'] is missing for {missing} samples; expected a study for each.")
     for axis, index in (("sample", adata.obs_names), ("sRNA", adata.var_names)):
         if not index.is_unique:
             twice = index[index.duplicated()].unique()
-            raise InputError(
-                f"{name}: duplicate {axis} names, {len(twice)} in all (first: {twice[0]!r}); expected each name once."
-            )
+            found = f"duplicate {axis} names, {len(twice)} in all (first: {twice[0]!r})"
+            raise InputError(f"{name}: {found}; expected each name once.")
     values = adata.X.data if sp.issparse(adata.X) else np.asarray(adata.X)
     whole = np.isfinite(values).all() and (values >= 0).all() and (values == np.floor(values)).all()
     if adata.uns.get("srna", {}).get("quantity", "counts") == "counts" and not whole:

@@ -105,9 +105,7 @@ def harmonise(
     keep_unknown = isinstance(to, str)
     if isinstance(to, str):
         if to not in ("mirbase", "stem-loop"):
-            raise InputError(
-                f'unknown target {to!r} of feature names: expected "mirbase", "stem-loop", names or an atlas.'
-            )
+            raise InputError(f'unknown target {to!r} of names: expected "mirbase", "stem-loop", names or an atlas.')
         targets = _to_mirbase(sources, level) if to == "mirbase" else _to_stem_loops(sources, level)
         order: list[str] = []
     else:
@@ -117,7 +115,8 @@ def harmonise(
     total = np.asarray(adata.X.sum(axis=0), dtype=float).ravel()
     report = pd.DataFrame(targets, columns=["target", "how", "reason"]).assign(reads=total)
     report.insert(0, "source", sources)
-    kept = sorted({n for n in names if n}, key={n: i for i, n in enumerate(order or names)}.__getitem__)
+    place = {n: i for i, n in enumerate(order or names)}
+    kept = sorted({n for n in names if n}, key=place.__getitem__)
     if not kept:
         first = f" (first: {sources[0]!r} against {order[0]!r})" if order else ""
         raise InputError(f"{atlas_name(adata)}: none of the {len(sources)} sRNAs is among the target names{first}.")
@@ -194,12 +193,12 @@ def _to_reference(sources: list[str], order: list[str], reads: dict[str, float],
         if not hits:
             targets.append(_Target("", "unknown", reason or "not among the target names"))
         elif len(hits) == 1:
-            missing = [a for a in atoms if a not in stands_for[hits[0]]]
-            same = set(atoms) == set(stands_for[hits[0]]) and kind == ("mature" if atoms[0] in homes else "stem-loop")
-            how = "alias" if same else ("merged" if set(stands_for[hits[0]]) - set(atoms) or not missing else "split")
-            targets.append(
-                _Target(hits[0], how, f"not among the target names: {', '.join(missing)}" if missing else "")
-            )
+            whole = set(stands_for[hits[0]])
+            missing = [a for a in atoms if a not in whole]
+            same = set(atoms) == whole and kind == ("mature" if atoms[0] in homes else "stem-loop")
+            how = "alias" if same else "merged" if whole - set(atoms) or not missing else "split"
+            reason = f"not among the target names: {', '.join(missing)}" if missing else ""
+            targets.append(_Target(hits[0], how, reason))
         else:
             best = max(hits, key=lambda h: reads.get(h, 0.0))  # the first of equals
             targets.append(_Target(best, "split", f"also of {', '.join(h for h in hits if h != best)}"))
@@ -208,13 +207,11 @@ def _to_reference(sources: list[str], order: list[str], reads: dict[str, float],
 
 def _summed(adata: ad.AnnData, names: list[str], kept: list[str]) -> ad.AnnData:
     """Atlas whose features are the kept names, each the sum of the source features of that name."""
-    column = {n: j for j, n in enumerate(kept)}
-    used = [(i, column[n]) for i, n in enumerate(names) if n]
-    rows, columns = (list(x) for x in zip(*used, strict=True))
-    sums = sp.csr_matrix((np.ones(len(rows)), (rows, columns)), shape=(len(names), len(kept)))
+    columns = pd.Index(kept).get_indexer(names)
+    rows = np.flatnonzero(columns >= 0)
+    sums = sp.csr_matrix((np.ones(len(rows)), (rows, columns[rows])), shape=(len(names), len(kept)))
     counts = sp.csr_matrix(sp.csr_matrix(adata.X, dtype=np.float64) @ sums)
-    first = {n: i for i, n in reversed(list(enumerate(names))) if n}
-    var = adata.var.iloc[[first[n] for n in kept]].copy()
+    var = adata.var.iloc[[names.index(n) for n in kept]].copy()
     var.index = pd.Index(kept, name=adata.var.index.name)
     fresh, known = annotate(pd.DataFrame(index=var.index)), match_names(kept)["kind"].to_numpy() != ""
     for field in ANNOTATION:  # what the sources said holds only for sRNAs that no table knows

@@ -87,6 +87,7 @@ def index() -> Index:
     return Index(current, {k: dict(v) for k, v in aliases.items()}, accessions, removed)
 
 
+REMOVED = "removed from miRBase before release 21 ({})"
 NAME_LEVELS = ("auto", "mature", "stem-loop")
 _DASHES = dict.fromkeys(map(ord, "‐‑‒–—―−﹣-"), "-")
 _INVISIBLE = dict.fromkeys(map(ord, "\u200b\u200c\u200d\u2060\ufeff\u00ad"))
@@ -166,8 +167,8 @@ def _matches(names: list[str], level: str) -> list[Match]:
     spelt = [_spelling(n) for n in names]
     arms = [s for s in spelt if re.search(r"[-_][53]p", s, re.IGNORECASE)]
     if level == "auto":
-        level = "mature" if arms or any("miR-" in s for s in spelt) else "stem-loop"
         case_says = not arms or any("miR" in s for s in spelt)
+        level = "mature" if arms or any("miR-" in s for s in spelt) else "stem-loop"
     else:
         case_says = False
     return [_match(raw, s, level, case_says) for raw, s in zip(names, spelt, strict=True)]
@@ -189,12 +190,12 @@ def _match(raw: str, text: str, level: str, case_says: bool) -> Match:
     if accessions:
         return _by_accession(raw, min(accessions, key=lambda a: not a.startswith("MIMAT")))
     if _DATE.fullmatch(raw.strip()):
-        return Match((), "unknown", reason="a date: a spreadsheet has overwritten the name")
+        return _unknown("a date: a spreadsheet has overwritten the name")
     if "/" in text:
         return _merged(text, level, case_says, raw)
     parts = _NAME.fullmatch(text)
     if not parts:
-        return Match((), "unknown", reason=_why_not(text))
+        return _unknown(_why_not(text))
     word, number, letter, copies, arm, star = (p or "" for p in parts.groups())
     body = number + letter.lower() + re.sub(r"^(?=\d)", "-", copies)
     is_let = word.lower() in ("let", "mirlet")
@@ -204,9 +205,8 @@ def _match(raw: str, text: str, level: str, case_says: bool) -> Match:
     if arm.lower() == "as":  # the antisense stem-loops of release 16
         options.append(("stem-loop", stem + tail))
     elif not tail and word != "miR":
-        stem_first = level == "stem-loop" or (
-            case_says and word.lower() not in ("let", "micro-rna", "microrna", "mirna")
-        )
+        says_stem = case_says and word.lower() not in ("let", "micro-rna", "microrna", "mirna")
+        stem_first = level == "stem-loop" or says_stem
         options.insert(0 if stem_first else 1, ("stem-loop", stem))
     elif not tail:
         options.append(("stem-loop", stem))
@@ -217,19 +217,21 @@ def _match(raw: str, text: str, level: str, case_says: bool) -> Match:
         if len(targets) == 1:
             return Match(targets, "alias", kind)
         if targets:
-            return Match((), "unknown", reason=f"ambiguous: {' or '.join(targets)}")
-    if mature + tail in known.removed:
-        accession = known.removed[mature + tail]
-        return Match((), "unknown", reason=f"removed from miRBase before release 21 ({accession})")
-    return Match((), "unknown", reason="no human miRNA of this name")
+            return _unknown(f"ambiguous: {' or '.join(targets)}")
+    removed = known.removed.get(mature + tail)
+    return _unknown(REMOVED.format(removed) if removed else "no human miRNA of this name")
+
+
+def _unknown(reason: str) -> Match:
+    return Match((), "unknown", reason=reason)
 
 
 def _by_accession(raw: str, accession: str) -> Match:
     kind, name = index().accessions.get(accession, ("", ""))
     if not kind:
-        return Match((), "unknown", reason=f"{accession} is no accession of a human miRNA in miRBase 18 or 21")
+        return _unknown(f"{accession} is no accession of a human miRNA in miRBase 18 or 21")
     if kind == "removed":
-        return Match((), "unknown", reason=f"removed from miRBase before release 21 ({accession})")
+        return _unknown(REMOVED.format(accession))
     return Match((name,), "exact" if name == raw else "alias", kind)
 
 
@@ -238,7 +240,7 @@ def _merged(text: str, level: str, case_says: bool, raw: str) -> Match:
     first, *rest = [p.strip() for p in text.split("/")]
     base = re.match(r"((?:hsa-)?(?:mir|let)-?)(\d+)", first, re.IGNORECASE)
     if not base:
-        return Match((), "unknown", reason=_why_not(text))
+        return _unknown(_why_not(text))
     full = [first]
     for part in rest:
         if re.match(r"[a-z]{1,2}(-|\*|$)", part, re.IGNORECASE) and not re.match(r"mir|let", part, re.IGNORECASE):
@@ -247,13 +249,12 @@ def _merged(text: str, level: str, case_says: bool, raw: str) -> Match:
             part = base[1] + part
         full.append(part)
     parts = [_match(p, _spelling(p), level, case_says) for p in full if p]
-    names = tuple(dict.fromkeys(n for m in parts for n in m.names))
+    names = tuple(sorted({n for m in parts for n in m.names}, key=natural_key))
     lost = [p for p, m in zip([p for p in full if p], parts, strict=True) if not m.names]
     reason = f"members not known: {', '.join(lost)}" if lost else ""
     kinds = {m.kind for m in parts if m.names}
     if not names or len(kinds) > 1:
-        return Match((), "unknown", reason=reason or "a stem-loop and a mature miRNA in one name")
-    names = tuple(sorted(names, key=natural_key))
+        return _unknown(reason or "a stem-loop and a mature miRNA in one name")
     how = "split" if len(names) > 1 else ("exact" if names[0] == raw else "alias")
     return Match(names, how, kinds.pop(), reason)
 

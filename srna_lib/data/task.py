@@ -129,24 +129,9 @@ def make_task(
 
 
 def make_quantity_task(adata: ad.AnnData, column: str = "age_years", *, features: str = "sRNA") -> Task:
-    """Choose the samples of a task whose target is a number, as `make_task` does for classes.
+    """Choose the samples of a task whose target is a number, as `make_task` does for classes; ``y`` holds floats.
 
-    Parameters
-    ----------
-    adata, features
-        As in `make_task`.
-    column : str, default "age_years"
-        Numeric column of ``obs`` to predict.
-
-    Returns
-    -------
-    Task
-        ``y`` holds floats.
-
-    Raises
-    ------
-    InputError
-        Unknown column or feature set, text in the column, fewer than ten known values, or all of them equal.
+    Refused: text in the column, fewer than ten known values, or all of them equal.
     """
     name = atlas_name(adata)
     values = _numbers(adata, column, "numbers")
@@ -166,9 +151,7 @@ def _task_of(adata: ad.AnnData, target: pd.Series, keep: np.ndarray, features: s
     if features not in choice:
         raise InputError(f"unknown feature set {features!r}: expected one of {', '.join(choice)}.")
     if not choice[features].any():
-        raise InputError(
-            f"{atlas_name(adata)}: none of the {adata.n_vars} features is a {features}; expected at least one."
-        )
+        raise InputError(f"{atlas_name(adata)}: none of {adata.n_vars} features is a {features}; expected some.")
     X, studies = counts_frame(adata[keep, choice[features]]), adata.obs["dataset_id"][keep].astype(str)
     return Task(str(target.name), X, target[keep], studies, dropped, features, donors(adata)[keep])
 
@@ -184,6 +167,10 @@ def _numbers(adata: ad.AnnData, column: str, expected: str) -> pd.Series:
     return values
 
 
+def _quantity(adata: ad.AnnData) -> str:
+    return adata.uns.get("srna", {}).get("quantity", "counts")
+
+
 def donors(adata: ad.AnnData) -> pd.Series:
     """Donor of each sample as text; a sample whose donor is unknown is a donor of its own."""
     own = pd.Series(adata.obs_names.astype(str), index=adata.obs_names, name="donor_id")
@@ -193,24 +180,7 @@ def donors(adata: ad.AnnData) -> pd.Series:
 
 
 def subsample(adata: ad.AnnData, label: str, *, per_study: int | None, seed: int = 0) -> ad.AnnData:
-    """Keep a few samples of every class in every study, for a quick look or a test.
-
-    Parameters
-    ----------
-    adata : AnnData, shape (n_samples, n_srnas)
-        The atlas.
-    label : str
-        Column of ``obs`` with the class.
-    per_study : int or None
-        Most samples of one class in one study; None for all.
-    seed : int, default 0
-        Seed of the choice.
-
-    Returns
-    -------
-    AnnData, shape (n_kept, n_srnas)
-        Samples in their old order.
-    """
+    """Keep at most `per_study` (None: all) random samples of every class in every study, in their old order."""
     check_column(adata, label)
     if per_study is None:
         return adata
@@ -305,9 +275,8 @@ def matched_samples(counts: ad.AnnData, normalised: ad.AnnData) -> pd.DataFrame:
         tables.append(known.assign(**{side: known.index}).drop_duplicates(PAIRED_BY))
     pairs = tables[0].merge(tables[1], on=PAIRED_BY)
     if pairs.empty:
-        raise InputError(
-            f"{atlas_name(counts)} and {atlas_name(normalised)} share no donor and tissue type; expected some of both."
-        )
+        both = f"{atlas_name(counts)} and {atlas_name(normalised)}"
+        raise InputError(f"{both} share no donor and tissue type; expected some of both.")
     return pairs[["counts", "normalised"]]
 
 
@@ -318,8 +287,7 @@ def joined_tasks(counts: ad.AnnData, normalised: ad.AnnData, label: str) -> dict
     named ``normalised:<feature>``: recipes made with ``joined=True`` leave them as they are.
     """
     for adata, expected in ((counts, "counts"), (normalised, "normalised")):
-        quantity = adata.uns.get("srna", {}).get("quantity", "counts")
-        if quantity != expected:
+        if (quantity := _quantity(adata)) != expected:
             raise InputError(f"{atlas_name(adata)}: uns['srna']['quantity'] is {quantity!r}; expected {expected!r}.")
     pairs = matched_samples(counts, normalised)
     check_column(counts, label)
@@ -346,27 +314,18 @@ def feature_tasks(adata: ad.AnnData, label: str, partner: ad.AnnData | None = No
     if partner is not None:
         return joined_tasks(adata, partner, label)
     foreign = "biotype" in adata.var and (adata.var["biotype"] == "contaminant").any()
-    return {f: make_task(adata, label, features=f) for f in (("sRNA", "contaminant", "both") if foreign else ("sRNA",))}
+    sets = ("sRNA", "contaminant", "both") if foreign else ("sRNA",)
+    return {features: make_task(adata, label, features=features) for features in sets}
 
 
 @dataclass(frozen=True)
 class Design:
     """How a label of people is predicted in one atlas.
 
-    Attributes
-    ----------
-    scheme, unit : str
-        How it is split (by study where there are many, by donor where studies are few or large), and what is resampled.
-    context, within : tuple of str
-        Covariates that tissue-conditioned recipes read, and columns within which labels are shuffled for the null.
-    min_per_class : int
-        Samples of every class that a data set needs to be eligible.
-    where : dict
-        Column of ``obs`` -> value that a sample must have.
-    joined, external : str
-        Data set with further features of the same samples, and data set of the external validation; empty for none.
-    alike : tuple of str
-        Data sets of the tissue of `external`.
+    `scheme` splits (by study where there are many, by donor where studies are few or large) and `unit` is resampled.
+    Tissue-conditioned recipes read the covariates `context`; labels are shuffled `within` columns for the null. A data
+    set needs `min_per_class` samples of every class, a sample the values of `where`. `joined` names a data set with
+    further features of the same samples, `external` that of the external validation, whose tissue is that of `alike`.
     """
 
     scheme: str
@@ -380,17 +339,9 @@ class Design:
     alike: tuple[str, ...] = ()
 
 
-_TCGA = Design(
-    scheme="patient_kfold",
-    unit="donor_id",
-    context=("dataset_id", "tumour_normal"),
-    within=("dataset_id", "tumour_normal"),
-    min_per_class=60,
-    where={"age_source": "days_to_birth"},  # of the other samples age, and often sex, was filled in from elsewhere
-    joined="tcga_trf",
-    external="lgrc",
-    alike=("LUAD", "LUSC"),
-)
+_COHORT = ("dataset_id", "tumour_normal")
+_EXACT = {"age_source": "days_to_birth"}  # of the other samples age, and often sex, was filled in from elsewhere
+_TCGA = Design("patient_kfold", "donor_id", _COHORT, _COHORT, 60, _EXACT, "tcga_trf", "lgrc", alike=("LUAD", "LUSC"))
 DESIGNS = {"tcga": _TCGA}
 
 
@@ -400,7 +351,7 @@ def design(adata: ad.AnnData, label: str) -> Design:
     Else folds by study where at least five studies have three samples of every class, by donor where they have not. An
     atlas of normalised values is refused, because the recipes cannot start from them.
     """
-    name, quantity = atlas_name(adata), adata.uns.get("srna", {}).get("quantity", "counts")
+    name, quantity = atlas_name(adata), _quantity(adata)
     check_column(adata, label)
     if quantity != "counts":
         partner = next((k for k, d in DESIGNS.items() if d.joined == name), "")
@@ -430,9 +381,8 @@ def cohort_table(adata: ad.AnnData, label: str, *, min_per_class: int) -> pd.Dat
     sizes = _class_sizes(adata, label)
     total, present = sizes.sum(axis=1), (sizes > 0).sum(axis=1)
     use = pd.Series(f"refused: fewer than {min_per_class} of a class", index=sizes.index)
-    use = use.mask(present == 1, "refused: only " + sizes.idxmax(axis=1)).mask(
-        sizes.min(axis=1) >= min_per_class, "used"
-    )
+    use = use.mask(present == 1, "refused: only " + sizes.idxmax(axis=1))
+    use = use.mask(sizes.min(axis=1) >= min_per_class, "used")
     table = sizes.assign(share=sizes.max(axis=1) / total, use=use)
     order = pd.DataFrame({"refused": use != "used", "total": -total}).sort_values(["refused", "total"], kind="stable")
     return table.loc[order.index].rename_axis(index="data set", columns=None).reset_index()
@@ -454,9 +404,7 @@ def with_every_class(adata: ad.AnnData, label: str, *, min_per_class: int, datas
             raise InputError(_too_small(name, label, dataset, sizes.loc[dataset], min_per_class))
     kept = wanted or list(sizes.index[sizes.min(axis=1) >= min_per_class])
     if not kept or sizes.shape[1] < 2:
-        raise InputError(
-            f"{name}: no data set has at least {min_per_class} samples of every {label}; expected at least one."
-        )
+        raise InputError(f"{name}: no data set has {min_per_class} samples of every {label}; expected at least one.")
     chosen = adata.obs["dataset_id"].astype(str).isin(kept) & adata.obs[label].notna()
     return samples_of(adata, chosen.to_numpy())
 
@@ -476,12 +424,11 @@ def refusal(adata: ad.AnnData, label: str, *, min_per_class: int) -> str:
     """
     table = cohort_table(adata, label, min_per_class=min_per_class)
     refused = table[table["use"] != "used"]
-    single = refused[refused["use"].str.startswith("refused: only")]
-    candidates = [*single["data set"], *refused["data set"]]
-    if not candidates:
+    if refused.empty:
         return ""
-    sizes = _class_sizes(adata, label).loc[candidates[0]]
-    return _too_small(atlas_name(adata), label, candidates[0], sizes, min_per_class)
+    single = refused["use"].str.startswith("refused: only")
+    worst = (refused[single] if single.any() else refused)["data set"].iloc[0]
+    return _too_small(atlas_name(adata), label, worst, _class_sizes(adata, label).loc[worst], min_per_class)
 
 
 def choose_cohorts(
@@ -518,7 +465,6 @@ def without_absent(adata: ad.AnnData, *, max_zero_share: float = 0.98) -> ad.Ann
     present = np.asarray((adata.X != 0).sum(axis=0)).ravel()
     kept = adata.n_obs - present <= max_zero_share * adata.n_obs + 1e-9
     if not kept.any():
-        raise InputError(
-            f"{atlas_name(adata)}: no feature is present in {1 - max_zero_share:.0%} of the samples; expected some."
-        )
+        share = f"{1 - max_zero_share:.0%}"
+        raise InputError(f"{atlas_name(adata)}: no feature is present in {share} of the samples; expected some.")
     return adata[:, kept].copy()

@@ -33,43 +33,27 @@ def tissue_table() -> pd.DataFrame:
 
 
 def annotate_labels(obs: pd.DataFrame, source: str, label_column: str, *, strict: bool = False) -> pd.DataFrame:
-    """Add tissue, group, ontology term and lineage to samples by their label.
+    """Add tissue, group, ontology term and lineage (columns `ANNOTATED`) to samples by their label.
 
-    Parameters
-    ----------
-    obs : DataFrame, shape (n_samples, ...)
-        Sample metadata; it is not changed.
-    source : str
-        Data set that the labels come from, e.g. ``"mirome"``: the same word may mean different things in two sets.
-    label_column : str
-        Column of `obs` with the label as the source writes it; missing labels stay missing.
-    strict : bool, default False
-        Refuse a label that the table does not hold, instead of leaving its levels NaN.
-
-    Returns
-    -------
-    DataFrame, shape (n_samples, ... + 8)
-        `obs` with the columns `ANNOTATED`, replaced where they are there; the flags are bool where all labels are
-        known. ``attrs["unknown_labels"]`` lists the others.
+    `label_column` holds labels as `source`, e.g. ``"mirome"``, writes them: one word may mean different things in two
+    sets. Labels that the table does not hold are listed in ``attrs["unknown_labels"]`` and have NaN; `strict` refuses
+    them. The flags are bool where all labels are known.
     """
     table = tissue_table()
     sources = sorted(table["source"].unique())
     if source not in sources:
         raise InputError(f"unknown source of labels {source!r}: expected one of {', '.join(sources)}.")
     if label_column not in obs:
-        raise InputError(
-            f"{source}: the field obs[{label_column!r}] is missing (found: {', '.join(map(str, obs.columns))});"
-            " expected a column of labels."
-        )
+        present = ", ".join(map(str, obs.columns))
+        raise InputError(f"{source}: obs[{label_column!r}] is missing (found: {present}); expected a column of labels.")
     known = table[table["source"] == source].set_index("label").rename(columns=RENAMED)
     labels = obs[label_column].astype(object)
     unknown = sorted(set(labels.dropna().astype(str)) - set(known.index))
     if unknown and strict:
         close = difflib.get_close_matches(unknown[0], known.index, n=1)
-        raise InputError(
-            f"{source}: {len(unknown)} labels of obs[{label_column!r}] are not in the table of tissues (first:"
-            f" {unknown[0]!r}{f', close to {close[0]!r}' if close else ''}); expected one of {len(known)} known labels."
-        )
+        first = f"{unknown[0]!r}{f', close to {close[0]!r}' if close else ''}"
+        found = f"{len(unknown)} labels of obs[{label_column!r}] are not in the table of tissues (first: {first})"
+        raise InputError(f"{source}: {found}; expected one of {len(known)} known labels.")
     meaning = known[ANNOTATED].reindex(labels.where(labels.isna(), labels.astype(str))).set_axis(obs.index)
     if not meaning["is_cell_line"].isna().any():
         meaning = meaning.astype(dict.fromkeys(FLAGS, bool))

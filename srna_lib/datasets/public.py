@@ -10,36 +10,37 @@ import lzma
 import warnings
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable
-from functools import partial
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import anndata as ad
 import numpy as np
 import pandas as pd
-import scipy.sparse as sp
 
-from srna_lib.data import ANNOTATED, annotate, annotate_labels, harmonise, make_atlas
+from srna_lib.data import ANNOTATED, annotate, annotate_labels, counts_frame, harmonise, make_atlas
 from srna_lib.errors import InputError
 
+RDA = ("R data file", "an R data file (.rda)")
 UNREADABLE = (ValueError, LookupError, EOFError, OSError, NotImplementedError, lzma.LZMAError, zlib.error)
 
 
-def parsed(path: Path | str, read: Callable[[Path | str], Any]) -> Any:
-    """What a reader of R data files makes of a file."""
+@contextmanager
+def readable(path: Path | str, kind: str, expected: str, *further: type[Exception]) -> Iterator[None]:
+    """Refuse a file that is not there or that its reader cannot read."""
     try:
-        return read(path)
+        yield
     except FileNotFoundError as error:
-        raise InputError(f"{path}: there is no such file; expected an R data file (.rda).") from error
-    except UNREADABLE as error:
-        raise InputError(f"{path}: this is no readable R data file ({error}); expected .rda.") from error
+        raise InputError(f"{path}: there is no such file; expected {expected}.") from error
+    except UNREADABLE + further as error:
+        reason = str(error).partition("\n")[0]
+        raise InputError(f"{path}: this is no readable {kind} ({reason}); expected {expected}.") from error
 
 
 def require(table: pd.DataFrame, columns: Iterable[str], where: str) -> None:
     """Refuse a table that lacks columns."""
-    lacking = [c for c in columns if c not in table]
-    if lacking:
+    if lacking := [c for c in columns if c not in table]:
         raise InputError(f"{where} the columns {', '.join(lacking)}; expected them for every sample.")
 
 
@@ -47,10 +48,10 @@ def read_rda(path: Path | str) -> dict[str, Any]:
     """Name of each object in an R data file -> DataFrame or array."""
     import rdata
 
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), readable(path, *RDA):
         # readr leaves its column specification as an attribute; rdata has no class for it, nor do we.
         warnings.filterwarnings("ignore", message="Missing constructor for R class")
-        return parsed(path, partial(rdata.read_rda, default_encoding="latin-1", force_default_encoding=True))
+        return rdata.read_rda(path, default_encoding="latin-1", force_default_encoding=True)
 
 
 def read_experiment(path: Path | str) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -61,7 +62,8 @@ def read_experiment(path: Path | str) -> tuple[pd.DataFrame, pd.DataFrame]:
     """
     import rdata
 
-    tree = parsed(path, rdata.parser.parse_file)
+    with readable(path, *RDA):
+        tree = rdata.parser.parse_file(path)
     try:
         (experiment,) = _pairs(tree.object).values()
         slots = _pairs(experiment.attributes)
@@ -101,13 +103,8 @@ def _vector(node: Any) -> Any:
 
 def read_table(path: Path | str, columns: tuple[str, ...] = (), **options: Any) -> pd.DataFrame:
     """Read a delimited text file (`pandas.read_csv` with its options) that must have some columns."""
-    try:
+    with readable(path, "table", "delimited text", zipfile.BadZipFile):
         table = pd.read_csv(path, **options)
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: there is no such file; expected a table.") from error
-    except (*UNREADABLE, zipfile.BadZipFile) as error:
-        reason = str(error).partition("\n")[0]
-        raise InputError(f"{path}: this is no readable table ({reason}); expected delimited text.") from error
     require(table, columns, f"{path}: the table lacks")
     return table
 
@@ -120,6 +117,13 @@ def coded(values: pd.Series, codes: dict[Any, str], path: Path | str) -> pd.Seri
             f"{path}: {values.name} holds the code {unknown[0]!r}; expected one of {', '.join(map(str, codes))}."
         )
     return values.map(codes).astype(object)
+
+
+def rows_of(metadata: pd.DataFrame, counts: pd.DataFrame, path: Path | str, counts_path: Path | str) -> pd.DataFrame:
+    """Metadata in the order of the counts; refused where the two are not of the same samples."""
+    if sorted(counts.index) != sorted(metadata.index):
+        raise InputError(f"{path}: the samples are not those of {counts_path}; expected one row for each.")
+    return metadata.loc[counts.index]
 
 
 def plain(column: pd.Series) -> pd.Series:
@@ -155,29 +159,22 @@ def read_mirome(path: Path | str, info: dict[str, Any]) -> ad.AnnData:
     group is ``ontology_group`` here.
     """
     frames = read_rda(path)
-    for frame in ("expression_df", "metadata"):
-        if frame not in frames:
-            raise InputError(
-                f"{path}: the frame {frame!r} is missing (found: {', '.join(frames)});"
-                " expected expression_df and metadata."
-            )
+    if not {"expression_df", "metadata"} <= frames.keys():
+        raise InputError(f"{path}: found the frames {', '.join(frames)}; expected expression_df and metadata.")
     counts, metadata = frames["expression_df"].T, frames["metadata"]
     require(metadata, ("Sample", "SRA", "Class", "CellType"), f"{path}: metadata lacks")
     unknown = counts.index.difference(metadata["Sample"])
     if len(unknown):
-        raise InputError(
-            f"{path}: metadata has no row for {len(unknown)} samples (first: {str(unknown[0])!r});"
-            " expected one for each."
-        )
+        first = f"{len(unknown)} samples (first: {str(unknown[0])!r})"
+        raise InputError(f"{path}: metadata has no row for {first}; expected one for each.")
     obs = metadata.set_index("Sample").rename(columns=MIROME_OBS)
     obs = obs[[c for c in MIROME_OBS.values() if c in obs]].apply(plain)
     labels = annotate_labels(obs, "mirome", "cell_type")
     obs["tissue_group"] = obs["cell_class"]
-    for column in ANNOTATED:
-        values = labels[column].eq(True) if column in ("is_cell_line", "in_vitro_derived") else labels[column]
-        obs["ontology_group" if column == "tissue_group" else column] = (
-            values if values.notna().any() else values.astype(float)
-        )
+    labels = labels[ANNOTATED].rename(columns={"tissue_group": "ontology_group"})
+    for column, values in labels.items():
+        values = values.eq(True) if column in ("is_cell_line", "in_vitro_derived") else values
+        obs[column] = values if values.notna().any() else values.astype(float)
     return make_atlas(counts, obs.loc[counts.index], mature(counts.columns), info=info)
 
 
@@ -195,8 +192,7 @@ def read_micrornaome(path: Path | str, info: dict[str, Any]) -> ad.AnnData:
     published = metadata["filtered_miRNA_reads"].to_numpy()
     if len(totals) != len(published) or (np.abs(totals - published) > 0.1 * published).any():
         raise InputError(f"{path}: the sums of counts are not filtered_miRNA_reads; expected samples in one order.")
-    names = counts.index
-    metadata = metadata.set_index("sample_id")
+    names, metadata = counts.index, metadata.set_index("sample_id")
     counts.index = metadata.index
     obs = metadata.rename(columns=MICRORNAOME_OBS)[list(MICRORNAOME_OBS.values())].apply(plain)
     study = metadata["study_id"].astype(int).astype(str)
@@ -222,8 +218,8 @@ def read_tissue_atlas2(path: Path | str, info: dict[str, Any]) -> ad.AnnData:
     ``uns["srna"]["rounded"]`` says how many cells. ``tissue`` is the organ and ``subregion`` the part of it.
     """
     table = read_table(path, index_col=0).T
-    names = table.index.str.extract(r"^(?P<tissue>.+?)__(?P<subregion>.+)__(?P<donor_id>\d+)(?:\.(?P<replicate>\d+))?$")
-    names.index = table.index
+    pattern = r"^(?P<tissue>.+?)__(?P<subregion>.+)__(?P<donor_id>\d+)(?:\.(?P<replicate>\d+))?$"
+    names = table.index.str.extract(pattern).set_axis(table.index)
     odd = names.index[names["donor_id"].isna()]
     if len(odd):
         raise InputError(f"{path}: the column {odd[0]!r} is unexpected; expected organ__subregion__donor[.replicate].")
@@ -257,8 +253,7 @@ def read_lgrc(
     table = read_table(counts_path, ("V4",), sep="\t")
     people = read_table(phenotypes_path, ("Disease", "Gender", "Age", *LGRC_OBS), sep="\t", index_col=0)
     people.index = people.index.astype(str)
-    lacking = [name for name in people.index if name not in table]
-    if lacking:
+    if lacking := [name for name in people.index if name not in table]:
         raise InputError(f"{counts_path}: {len(lacking)} samples have no counts (first: {lacking[0]!r}); expected all.")
     counts = table.groupby("V4", sort=False)[list(people.index)].agg(loci).T
     obs = people[list(LGRC_OBS)].rename(columns=LGRC_OBS).apply(plain)
@@ -277,10 +272,7 @@ def read_fetal_lung(counts_path: Path | str, metadata_path: Path | str, info: di
     """Fetal lungs of 54 to 117 days, GEO GSE200153: 298 samples x 899 miRNAs."""
     counts = read_table(counts_path, sep="\t", index_col=0).T
     metadata = read_table(metadata_path, ("Sample", "Age", "SexMale", "SmokeExposure", "Run"), sep="\t")
-    metadata = metadata.set_index("Sample")
-    if sorted(counts.index) != sorted(metadata.index):
-        raise InputError(f"{metadata_path}: the samples are not those of {counts_path}; expected one row for each.")
-    metadata = metadata.loc[counts.index]
+    metadata = rows_of(metadata.set_index("Sample"), counts, metadata_path, counts_path)
     obs = pd.DataFrame({"dataset_id": info.get("name", "fetal_lung"), "donor_id": metadata.index}, index=counts.index)
     obs["tissue"] = "lung"
     obs["sex"] = coded(metadata["SexMale"], {0: "female", 1: "male"}, metadata_path)
@@ -308,12 +300,7 @@ KEPT = (
 
 
 def read_open_atlas(
-    mirome: Path | str,
-    micrornaome: Path | str,
-    tissue_atlas2: Path | str,
-    info: dict[str, Any],
-    *,
-    common_features: bool = True,
+    mirome: Path, micrornaome: Path, tissue_atlas2: Path, info: dict[str, Any], *, common_features: bool = True
 ) -> ad.AnnData:
     """Join the cellular microRNAome, what the human microRNAome adds to it, and the organs of six donors: 2884 samples.
 
@@ -337,9 +324,7 @@ def read_open_atlas(
     cells.obs["sample_accession"] = cells.obs_names.to_numpy(dtype=object)
     overlap = shared_samples(cells.obs, mixed.obs)
     if overlap.empty:
-        raise InputError(
-            f"{micrornaome}: no run or sample is also in {mirome}; expected collections that share samples."
-        )
+        raise InputError(f"{micrornaome}: no run or sample is also in {mirome}; expected some of both.")
     studies = unified_studies(overlap)
     flagged = overlap["removed"][mixed.obs.loc[overlap["removed"], "flagged"].to_numpy()]
     cells.obs["flagged"] = cells.obs_names.isin(overlap.loc[flagged.index, "sample_id"])
@@ -355,9 +340,9 @@ def read_open_atlas(
     reported = pd.DataFrame({name: names.isin(part.var_names) for name, part in parts.items()}, index=names)
     everywhere = reported.all(axis=1)
     features = names[everywhere] if common_features else names
-    values = np.vstack([_on(part, features) for part in parts.values()])
-    counts = pd.DataFrame(values, index=obs.index, columns=features)
-    totals = np.concatenate([_totals(part) for part in (cells, mixed, organs)])
+    # zero where a collection does not report a feature
+    counts = pd.concat([counts_frame(p).reindex(columns=features, fill_value=0.0) for p in parts.values()])
+    totals = np.concatenate([counts_frame(p).sum(axis=1) for p in (cells, mixed, organs)])
     obs["reads_unmapped_share"] = 1 - counts.sum(axis=1).to_numpy() / np.where(totals > 0, totals, 1)
     obs.loc[totals == 0, "reads_unmapped_share"] = 0.0
     var = annotate(mature(features).assign(common=everywhere[features]))
@@ -415,24 +400,10 @@ def _described(obs: pd.DataFrame, collection: str, label: str, studies: pd.DataF
     known = studies.set_index("source_dataset_id")["dataset_id"]
     out["dataset_id"] = out["source_dataset_id"].map(known).fillna(out["source_dataset_id"])
     out["collection"] = collection
-    if "flagged" not in out:
-        out["flagged"] = False
     if "platform" in out:
         out["platform"] = out["platform"].str.removeprefix("Illumina ").replace(SEQUENCERS)
     out = out.reindex(columns=list(KEPT))
-    out["flagged"] = out["flagged"].astype(bool)
+    out["flagged"] = out["flagged"].eq(True)
     out = annotate_labels(out, collection, "source_label", strict=True)
     out.attrs.clear()
     return out
-
-
-def _on(part: ad.AnnData, features: pd.Index) -> np.ndarray:
-    """Counts on these features, zero where the collection does not report one."""
-    position = part.var_names.get_indexer(features)
-    values = np.zeros((part.n_obs, len(features)))
-    values[:, position >= 0] = sp.csc_matrix(part.X)[:, position[position >= 0]].toarray()
-    return values
-
-
-def _totals(part: ad.AnnData) -> np.ndarray:
-    return np.asarray(part.X.sum(axis=1), dtype=float).ravel()

@@ -14,30 +14,17 @@ from typing import Any
 import anndata as ad
 import pandas as pd
 
+from srna_lib.datasets import public, tcga
 from srna_lib.datasets.files import RAW, cache_dir, cached, cached_file, digest, fetch_file, mirrored_file, stored
-from srna_lib.datasets.public import (
-    read_fetal_lung,
-    read_lgrc,
-    read_micrornaome,
-    read_mirome,
-    read_open_atlas,
-    read_tissue_atlas2,
-)
-from srna_lib.datasets.tcga import read_tcga, read_tcga_trf
 from srna_lib.errors import InputError
 from srna_lib.io import read_h5ad
 
 # called with the files in registry order and info=...; further keywords are options of `load`
 PARSERS: dict[str, Callable[..., ad.AnnData]] = {
-    "mirome": read_mirome,
-    "micrornaome": read_micrornaome,
-    "tissue_atlas2": read_tissue_atlas2,
-    "tcga": read_tcga,
-    "tcga_trf": read_tcga_trf,
-    "lgrc": read_lgrc,
-    "fetal_lung": read_fetal_lung,
-    "open_atlas": read_open_atlas,
-}
+    "mirome": public.read_mirome, "micrornaome": public.read_micrornaome, "tissue_atlas2": public.read_tissue_atlas2,
+    "tcga": tcga.read_tcga, "tcga_trf": tcga.read_tcga_trf, "lgrc": public.read_lgrc,
+    "fetal_lung": public.read_fetal_lung, "open_atlas": public.read_open_atlas,
+}  # fmt: skip
 # what a parsed atlas depends on besides its parser's module; a change of these makes the cache parse anew
 DEPENDS = {
     "mirome": ("data/tissues.py", "resources/tissues.tsv"),
@@ -76,18 +63,13 @@ def entry(name: str) -> dict[str, Any]:
     """
     if is_file(name):
         own = read_h5ad(name)
-        return {**own.uns["srna"], "columns": varying_columns(own.obs), "files": []}
+        return {**own.uns["srna"], "columns": [str(c) for c in own.obs if own.obs[c].nunique() > 1], "files": []}
     known = registered()
     if name not in known:
         close = difflib.get_close_matches(name, known, n=1)
         hint = f"; did you mean {close[0]!r}?" if close else "."
         raise InputError(f"unknown data set {name!r}: expected one of {', '.join(known)}{hint}")
     return known[name]
-
-
-def varying_columns(obs: pd.DataFrame) -> list[str]:
-    """Columns of ``obs`` with at least two different known values: those that something can be asked about."""
-    return [str(column) for column in obs if obs[column].nunique() > 1]
 
 
 def fetch(name: str, *, step: Callable[[Path], None] | None = None) -> list[Path]:
@@ -131,13 +113,11 @@ def state(name: str) -> str:
         return "simulated"
     if name in PARSERS and stored(cache_dir() / name, *_keys(name, {})):
         return "parsed"
-    here = [cached_file(name, file).is_file() for file in described["files"]]
-    if all(here):
+    cached = [cached_file(name, file).is_file() for file in described["files"]]
+    if all(cached):
         return "cached"
-    mirrored = [bool(mirrored_file(file)) for file in described["files"]]
-    if all(a or b for a, b in zip(here, mirrored, strict=True)):
-        return "mirror"
-    return "partly" if any(here) or any(mirrored) else "not fetched"
+    here = [kept or bool(mirrored_file(f)) for kept, f in zip(cached, described["files"], strict=True)]
+    return "mirror" if all(here) else "partly" if any(here) else "not fetched"
 
 
 def options(name: str) -> dict[str, Any]:

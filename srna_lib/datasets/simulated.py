@@ -22,11 +22,13 @@ import pandas as pd
 from srna_lib.data import make_atlas
 from srna_lib.errors import InputError
 
+Config = dict[str, Any]
+Rng = np.random.Generator
 CATALOGUE_SEED = 20200227  # names, levels and biomarkers are the same in every simulated atlas; samples are not
 
 
 @cache
-def settings() -> dict[str, Any]:
+def settings() -> Config:
     """Constants of the simulation (``resources/simulate.json``)."""
     return json.loads(resources.files("srna_lib").joinpath("resources/simulate.json").read_text(encoding="utf-8"))
 
@@ -76,7 +78,7 @@ def catalogue() -> tuple[pd.DataFrame, pd.DataFrame]:
     return srnas, truth
 
 
-def _families(cfg: dict[str, Any], rng: np.random.Generator) -> list[tuple[str, str, list[str]]]:
+def _families(cfg: Config, rng: Rng) -> list[tuple[str, str, list[str]]]:
     """Biotype, family and members of everything that is not a miRNA."""
     families = []
     numbers = np.sort(rng.choice(np.arange(1000, 33000), 1000, replace=False))
@@ -90,19 +92,18 @@ def _families(cfg: dict[str, Any], rng: np.random.Generator) -> list[tuple[str, 
     for codon in cfg["tRF"]:
         families.append(("tRF", f"tRF-{codon}", [f"tRF-{part}-{codon}" for part in ("5p", "3p", "i")]))
     for kingdom, names in cfg["contaminants"].items():
-        for name in names:
-            genus = name.split("_")[0] if kingdom == "bacterium" else name
-            families.append(("contaminant", genus, [name]))
+        genera = (name.split("_")[0] if kingdom == "bacterium" else name for name in names)
+        families += [("contaminant", genus, [name]) for genus, name in zip(genera, names, strict=True)]
     return families
 
 
-def _truth(cfg: dict[str, Any], rng: np.random.Generator, srnas: pd.DataFrame, profile: pd.DataFrame) -> pd.DataFrame:
+def _truth(cfg: Config, rng: Rng, srnas: pd.DataFrame, profile: pd.DataFrame) -> pd.DataFrame:
     """Simulated effects, one row per task, label and sRNA."""
-    rows: list[tuple[str, str, str, int, float]] = []
+    rows: list[tuple[str, str, str, float]] = []
     members = srnas.groupby("family").groups
 
     def plant(task: str, label: str, names: Any, effect: float) -> None:
-        rows.extend((task, label, s, int(np.sign(effect)), abs(float(effect))) for s in names)
+        rows.extend((task, label, s, float(effect)) for s in names)
 
     gain = cfg["gain"]
     for group, spec in cfg["groups"].items():
@@ -126,8 +127,9 @@ def _truth(cfg: dict[str, Any], rng: np.random.Generator, srnas: pd.DataFrame, p
             for family in cfg[task][key]:
                 plant(task, label, members[family], sign * cfg[task]["gain"])
             plant(task, label, weird[(sign < 0) :: 2], sign * cfg[task]["contaminant_gain"])
-    table = pd.DataFrame(rows, columns=["task", "label", "srna", "direction", "log2_effect"])
-    return table.round({"log2_effect": 3})
+    table = pd.DataFrame(rows, columns=["task", "label", "srna", "effect"])
+    effect = table.pop("effect")
+    return table.assign(direction=np.sign(effect).astype(int), log2_effect=effect.abs().round(3))
 
 
 INFO = {"name": "simulated", "title": "Simulated atlas", "citation": "", "licence": "MIT", "simulated": True}
@@ -135,13 +137,7 @@ LEAST = 15  # samples of the smallest tissue group: fewer than the paper's minim
 
 
 def simulate_atlas(
-    *,
-    n_samples: int = 1200,
-    n_studies: int = 60,
-    seed: int = 0,
-    info: dict[str, Any] | None = None,
-    study_effect: float = 1.0,
-    class_effect: float = 1.0,
+    *, n_samples: int = 1200, n_studies: int = 60, seed: int = 0, info: dict[str, Any] | None = None
 ) -> ad.AnnData:
     """Simulate an atlas of small-RNA samples from many studies.
 
@@ -155,10 +151,6 @@ def simulate_atlas(
         Seed of studies and samples; sRNAs and true biomarkers do not depend on it.
     info : dict, optional
         Goes to ``uns["srna"]`` (name, title, citation, licence, sources).
-    study_effect : float, default 1.0
-        Multiplies the effects of study and library protocol (log2 scale); 0 makes all studies alike.
-    class_effect : float, default 1.0
-        Multiplies the effects of tissue, sex and age (log2 scale); 0 leaves nothing to predict.
 
     Returns
     -------
@@ -171,40 +163,27 @@ def simulate_atlas(
     Raises
     ------
     InputError
-        Too few samples or studies, or a negative effect.
+        Too few samples or studies.
     """
     cfg = settings()
-    _check(cfg, n_samples, n_studies, study_effect, class_effect)
+    n_groups = len(cfg["groups"])
+    if n_studies < 2 * n_groups:
+        raise InputError(f"n_studies={n_studies}: too few; expected at least {2 * n_groups} for {n_groups} groups.")
+    least = max(LEAST * n_groups, 4 * n_studies)
+    if n_samples < least:
+        raise InputError(f"n_samples={n_samples}: too few; expected at least {least} for {n_studies} studies.")
     rng = np.random.default_rng(seed)
     srnas, truth = catalogue()
-    truth = truth.assign(log2_effect=truth["log2_effect"] * class_effect)
     obs, true = _samples(cfg, rng, n_samples, n_studies)
     # a stream of its own, so that the draws behind tissue and study do not depend on these
     effects = _effects(cfg, rng.spawn(1)[0], srnas, truth, true)
-    log2 = _levels(cfg, rng, srnas, effects, true, study_effect)
+    log2 = _levels(cfg, rng, srnas, effects, true)
     shares = np.exp2(log2 - log2.max(axis=1, keepdims=True))
     shares /= shares.sum(axis=1, keepdims=True)
     counts = pd.DataFrame(rng.multinomial(true["depth"], shares), index=obs.index, columns=srnas.index)
     described = {**INFO, "sources": pd.DataFrame(columns=["url", "sha256"], dtype=object), **(info or {})}
-    described["truth"] = truth.reset_index(drop=True)
+    described["truth"] = truth
     return make_atlas(counts, obs, srnas[["biotype", "family", "cluster"]], info=described)
-
-
-def _check(cfg: dict[str, Any], n_samples: int, n_studies: int, study_effect: float, class_effect: float) -> None:
-    n_groups = len(cfg["groups"])
-    if n_studies < 2 * n_groups:
-        raise InputError(
-            f"n_studies={n_studies}: too few studies for {n_groups} tissue groups; expected at least {2 * n_groups}."
-        )
-    least = max(LEAST * n_groups, 4 * n_studies)
-    if n_samples < least:
-        raise InputError(
-            f"n_samples={n_samples}: too few samples for {n_studies} studies of {n_groups} tissue groups;"
-            f" expected at least {least}."
-        )
-    for name, value in {"study_effect": study_effect, "class_effect": class_effect}.items():
-        if not (np.isfinite(value) and value >= 0):
-            raise InputError(f"{name}={value}: this is no effect size; expected a number from 0.")
 
 
 def _apportion(total: int, weights: np.ndarray, least: int) -> np.ndarray:
@@ -215,7 +194,7 @@ def _apportion(total: int, weights: np.ndarray, least: int) -> np.ndarray:
     return sizes
 
 
-def _greedy(rng: np.random.Generator, sizes: pd.Series, target: float, allowed: pd.Series) -> list[str]:
+def _greedy(rng: Rng, sizes: pd.Series, target: float, allowed: pd.Series) -> list[str]:
     """Studies in random order that together hold about `target` samples."""
     chosen, held = [], 0
     for study in rng.permutation(sizes.index[allowed.loc[sizes.index]]):
@@ -225,18 +204,14 @@ def _greedy(rng: np.random.Generator, sizes: pd.Series, target: float, allowed: 
     return chosen
 
 
-def _studies(cfg: dict[str, Any], rng: np.random.Generator, n_samples: int, n_studies: int) -> pd.DataFrame:
+def _studies(cfg: Config, rng: Rng, n_samples: int, n_studies: int) -> pd.DataFrame:
     """Study and tissue group of every sample: few studies hold a class, and some studies are small."""
     share = np.array([g["share"] for g in cfg["groups"].values()])
     n_of = _apportion(n_samples, share, LEAST)
     studies_of = _apportion(n_studies, np.sqrt(share), 3 if n_studies >= 40 else 2)
-    rows: list[tuple[int, str]] = []
-    study = 0
-    for group, n, k in zip(cfg["groups"], n_of, studies_of, strict=True):
-        for size in _apportion(n, rng.lognormal(0, 0.9, k), 2):
-            rows += [(study, group)] * size
-            study += 1
-    frame = pd.DataFrame(rows, columns=["study", "tissue_group"])
+    sizes = [_apportion(n, rng.lognormal(0, 0.9, k), 2) for n, k in zip(n_of, studies_of, strict=True)]
+    study = np.repeat(np.arange(n_studies), np.concatenate(sizes))
+    frame = pd.DataFrame({"study": study, "tissue_group": np.repeat(list(cfg["groups"]), n_of).astype(object)})
     # one study in twelve also holds samples of a second group: only there can a class be told from its study
     sizes = frame["study"].value_counts().sort_index()
     group_size = frame["tissue_group"].map(frame["tissue_group"].value_counts())
@@ -256,9 +231,7 @@ def _studies(cfg: dict[str, Any], rng: np.random.Generator, n_samples: int, n_st
     return frame.drop(columns="study").sort_values("dataset_id", kind="stable", ignore_index=True)
 
 
-def _samples(
-    cfg: dict[str, Any], rng: np.random.Generator, n_samples: int, n_studies: int
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _samples(cfg: Config, rng: Rng, n_samples: int, n_studies: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Metadata as an atlas would know it, and the truth behind it that the counts are drawn from."""
     groups, known = cfg["groups"], cfg["known"]
     true = _studies(cfg, rng, n_samples, n_studies)
@@ -310,9 +283,7 @@ def _samples(
     return obs[[*columns, "platform", "library_protocol"]], true
 
 
-def _effects(
-    cfg: dict[str, Any], rng: np.random.Generator, srnas: pd.DataFrame, truth: pd.DataFrame, true: pd.DataFrame
-) -> np.ndarray:
+def _effects(cfg: Config, rng: Rng, srnas: pd.DataFrame, truth: pd.DataFrame, true: pd.DataFrame) -> np.ndarray:
     """Log2 effects of tissue, sex and age on every sample, shape (n_samples, n_srnas)."""
     signed = truth.assign(effect=truth["direction"] * truth["log2_effect"])
     labels = pd.MultiIndex.from_frame(truth[["task", "label"]]).unique()
@@ -320,15 +291,11 @@ def _effects(
     table = signed.pivot_table(index=["task", "label"], columns="srna", values="effect", aggfunc="sum", fill_value=0.0)
     table = table.reindex(index=labels, columns=srnas.index, fill_value=0.0)
     total = np.zeros((len(true), len(srnas)))
+    by_person = {"sex": np.where(true["sex"] == "male", 0.5, -0.5), "age": (true["age_years"].to_numpy() - 55) / 50}
     for task, label in labels:
-        if task == "sex":
-            dose = np.where(true["sex"] == label, 0.5, -0.5)
-        elif task == "age":
-            dose = (true["age_years"].to_numpy() - 55) / 50
-        else:
-            dose = (true[task] == label).to_numpy(float)
+        dose = by_person[task] if task in by_person else (true[task] == label).to_numpy(float)
         doses = np.stack([dose, dose])
-        if task in ("sex", "age"):
+        if task in by_person:
             doses += cfg[task]["dose_sd"] * _deviations(rng, true["dataset_id"].to_numpy(), dose)
         effect = table.loc[(task, label)].to_numpy()
         for own, chosen in zip(doses, (~contaminant, contaminant), strict=True):
@@ -336,7 +303,7 @@ def _effects(
     return total
 
 
-def _deviations(rng: np.random.Generator, study: np.ndarray, dose: np.ndarray) -> np.ndarray:
+def _deviations(rng: Rng, study: np.ndarray, dose: np.ndarray) -> np.ndarray:
     """How much more or less than its due a sample shows in own sRNAs and in foreign reads, shape (2, n_samples).
 
     Standard normal and independent of each other, so that both feature sets together tell more than either. Over every
@@ -350,14 +317,7 @@ def _deviations(rng: np.random.Generator, study: np.ndarray, dose: np.ndarray) -
     return drawn
 
 
-def _levels(
-    cfg: dict[str, Any],
-    rng: np.random.Generator,
-    srnas: pd.DataFrame,
-    effects: np.ndarray,
-    true: pd.DataFrame,
-    study_effect: float,
-) -> np.ndarray:
+def _levels(cfg: Config, rng: Rng, srnas: pd.DataFrame, effects: np.ndarray, true: pd.DataFrame) -> np.ndarray:
     """Log2 level of every sRNA in every sample, before reads are drawn."""
     lab, one = cfg["study"], cfg["sample"]
     topic, topics = pd.factorize(srnas["family"])
@@ -377,7 +337,7 @@ def _levels(
     colour += lab["biotype_sd"] * rng.normal(size=(k, len(kinds)))[:, kind]
     colour -= lab["absent_drop"] * (contaminant & (rng.random((k, m)) < lab["absent"]))
 
-    level = srnas["level"].to_numpy() + effects + study_effect * colour[study]
+    level = srnas["level"].to_numpy() + effects + colour[study]
     # gamma draws, normalised to shares by the caller, are a Dirichlet draw of the topics
     gamma = rng.gamma(one["topic_alpha"], 1 / one["topic_alpha"], size=(n, len(topics)))
     level += np.log2(gamma)[:, topic]

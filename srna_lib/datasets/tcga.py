@@ -12,19 +12,14 @@ import numpy as np
 import pandas as pd
 
 from srna_lib.data import make_atlas
-from srna_lib.datasets.public import UNREADABLE, coded, measured, read_table, require
+from srna_lib.datasets.public import RDA, coded, measured, read_table, readable, require, rows_of
 from srna_lib.errors import InputError
 
 # GDC's code table of sample types: https://gdc.cancer.gov/resources-tcga-users/tcga-code-tables/sample-type-codes
 SAMPLE_TYPES = {
-    "01": "Primary Solid Tumor",
-    "02": "Recurrent Solid Tumor",
-    "03": "Primary Blood Derived Cancer - Peripheral Blood",
-    "05": "Additional - New Primary",
-    "06": "Metastatic",
-    "07": "Additional Metastatic",
-    "11": "Solid Tissue Normal",
-}
+    "01": "Primary Solid Tumor", "02": "Recurrent Solid Tumor", "03": "Primary Blood Derived Cancer - Peripheral Blood",
+    "05": "Additional - New Primary", "06": "Metastatic", "07": "Additional Metastatic", "11": "Solid Tissue Normal",
+}  # fmt: skip
 NORMAL = "11"
 BARCODE = 28  # characters of an aliquot barcode; R appends more to repeated row names
 PATIENT = 12
@@ -90,10 +85,7 @@ def read_tcga_trf(
     for cohort, path, sheet_path in (("LIHC", lihc, lihc_sheet), ("KIRP", kirp, kirp_sheet)):
         table = read_table(path, index_col=0).T
         sheet = read_table(sheet_path, ("sample_id", "participant_id", "gender", "age"), na_values=["'--"])
-        sheet = sheet.set_index("sample_id")
-        if sorted(table.index) != sorted(sheet.index):
-            raise InputError(f"{sheet_path}: the samples are not those of {path}; expected one row for each.")
-        sheet = sheet.loc[table.index]
+        sheet = rows_of(sheet.set_index("sample_id"), table, sheet_path, path)
         kind = pd.Series(table.index.str.rpartition("-").get_level_values(2), index=table.index, name="sample_id")
         obs = pd.DataFrame({"dataset_id": cohort, "donor_id": sheet["participant_id"].astype(object)})
         obs["tumour_normal"] = coded(kind, {"Cancer": "tumour", "Normal": "normal"}, path)
@@ -114,13 +106,10 @@ def read_tcga_trf(
 def _by_cohort(paths: Iterable[Path | str], ending: str) -> dict[str, Path]:
     """Cohort -> file, of those files that end so."""
     known = cohorts().index
-    files = {}
-    for path in map(Path, paths):
-        if path.name.endswith(ending):
-            cohort = path.name.removesuffix(ending)
-            if cohort not in known:
-                raise InputError(f"{path}: {cohort!r} is no TCGA cohort; expected one of {', '.join(known)}.")
-            files[cohort] = path
+    files = {path.name.removesuffix(ending): path for path in map(Path, paths) if path.name.endswith(ending)}
+    for cohort, path in files.items():
+        if cohort not in known:
+            raise InputError(f"{path}: {cohort!r} is no TCGA cohort; expected one of {', '.join(known)}.")
     return files
 
 
@@ -144,10 +133,8 @@ def _counts(path: Path) -> tuple[pd.DataFrame, pd.Series]:
 def _patients(path: Path) -> pd.DataFrame:
     """Sex and age of the patients of one cohort, index = patient barcode."""
     frame = _read_frame(path)
-    barcode = "patient.bcr_patient_barcode"
-    if barcode not in frame:
-        raise InputError(f"{path}: the column {barcode} is missing; expected it for every patient.")
-    frame.index = pd.Index(frame[barcode].astype(str).str.upper(), name=None)
+    require(frame, ("patient.bcr_patient_barcode",), f"{path}: the frame lacks")
+    frame.index = pd.Index(frame["patient.bcr_patient_barcode"].astype(str).str.upper(), name=None)
     if frame.index.has_duplicates:
         raise InputError(f"{path}: a patient stands there twice; expected one row each.")
     # cohorts without an age at diagnosis lack the column
@@ -157,9 +144,8 @@ def _patients(path: Path) -> pd.DataFrame:
     at_diagnosis = pd.to_numeric(patients["age_at_diagnosis"], errors="coerce")
     source = np.where(born.notna(), "days_to_birth", "age_at_initial_pathologic_diagnosis").astype(object)
     ages = (-born / 365.25).fillna(at_diagnosis).astype(float)
-    return pd.DataFrame(
-        {"sex": sex, "age_years": ages, "age_source": pd.Series(source, ages.index).where(ages.notna())}
-    )
+    source = pd.Series(source, ages.index).where(ages.notna())
+    return pd.DataFrame({"sex": sex, "age_years": ages, "age_source": source})
 
 
 def _aliquots(rows: pd.Index, cohort: str, platform: pd.Series, patients: pd.DataFrame) -> pd.DataFrame:
@@ -168,17 +154,14 @@ def _aliquots(rows: pd.Index, cohort: str, platform: pd.Series, patients: pd.Dat
     repeat = barcode.groupby(barcode).cumcount()
     names = barcode.where(repeat == 0, barcode + "-repeat" + repeat.astype(str))
     described = cohorts().loc[cohort]
-    obs = pd.DataFrame({"dataset_id": cohort, "donor_id": barcode.str[:PATIENT]})
-    obs["barcode"] = barcode
+    obs = pd.DataFrame({"dataset_id": cohort, "donor_id": barcode.str[:PATIENT], "barcode": barcode})
     obs["repeated_barcode"] = barcode.duplicated(keep=False)
     obs["sample_type_code"] = barcode.str[13:15]
     obs["sample_type"] = coded(obs["sample_type_code"], SAMPLE_TYPES, f"tcga {cohort}")
     obs["tumour_normal"] = np.where(obs["sample_type_code"] == NORMAL, "normal", "tumour")
     obs["tissue"], obs["project"] = described["tissue"], described["project"]
-    obs["plate"] = barcode.str[21:25]
-    obs["platform"] = platform.to_numpy()
-    for column in patients.columns:
-        obs[column] = obs["donor_id"].map(patients[column])
+    obs["plate"], obs["platform"] = barcode.str[21:25], platform.to_numpy()
+    obs = obs.join(patients, on="donor_id")
     obs["is_cell_line"] = False
     return obs.set_axis(names)
 
@@ -187,11 +170,7 @@ def _read_frame(path: Path) -> pd.DataFrame:
     """Read the one data frame of an R data file; pyreadr, because text of these takes other readers minutes."""
     import pyreadr
 
-    if not path.is_file():
-        raise InputError(f"{path}: there is no such file; expected an R data file (.rda).")
-    failures = (*UNREADABLE, pyreadr.PyreadrError, pyreadr.LibrdataError)
-    try:
+    with readable(path, *RDA, pyreadr.PyreadrError, pyreadr.LibrdataError):
+        path.open("rb").close()  # a file that is not there is an error of pyreadr's own
         (frame,) = pyreadr.read_r(str(path)).values()
-    except failures as error:
-        raise InputError(f"{path}: this is no R data file of one data frame ({error}); expected .rda.") from error
     return frame

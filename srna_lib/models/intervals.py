@@ -65,10 +65,8 @@ class IntervalRegressor(RegressorMixin, BaseEstimator):
         X, y = _checked(self, X, y, fitting=True)
         donors = np.arange(len(y)) if groups is None else pd.factorize(np.asarray(groups))[0]
         if donors.max() + 1 < self.n_splits:
-            raise InputError(
-                f"prediction intervals need at least {self.n_splits} donors, one for each inner fold; the training set"
-                f" has {donors.max() + 1} (n_samples={len(y)})."
-            )
+            found = f"the training set has {donors.max() + 1} (n_samples={len(y)})"
+            raise InputError(f"prediction intervals need at least {self.n_splits} donors, one per inner fold; {found}.")
         self.residuals_ = np.empty(len(y))
         for train, test in GroupKFold(self.n_splits, shuffle=True, random_state=0).split(y, y, donors):
             inner = self._fitted(_rows(X, train), y[train], donors[train])

@@ -22,6 +22,8 @@ from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
+from srna_lib.models.preprocess import at_least_two
+
 
 def import_keras() -> Any:
     """Keras on its JAX backend; refused where it was imported before with another."""
@@ -160,11 +162,7 @@ class DenseNetClassifier(ClassifierMixin, BaseEstimator):
         X, y = validate_data(self, X, y, dtype=np.float32)
         check_classification_targets(y)
         encoder = LabelEncoder().fit(y)
-        self.classes_ = encoder.classes_
-        if len(self.classes_) < 2:
-            raise ValueError(
-                f"The training samples have one class only ({self.classes_[0]!r}); expected at least 2 classes."
-            )
+        self.classes_ = at_least_two(encoder.classes_)
         weight = _check_sample_weight(sample_weight, X, dtype=np.float32)
         weight = weight * compute_sample_weight(self.class_weight, y).astype(np.float32)
         # integers only: the seed must not depend on how often a RandomState was asked before
@@ -188,8 +186,7 @@ class DenseNetClassifier(ClassifierMixin, BaseEstimator):
 
     def predict(self, X: Any) -> np.ndarray:
         """Most probable class of each sample."""
-        best = self.logits(X).argmax(axis=1)
-        return self.classes_[best]
+        return self.classes_[self.logits(X).argmax(axis=1)]
 
     def to_keras(self) -> Any:
         """The trained network as a plain ``keras.Sequential`` with softmax output; can be saved as ``.keras``."""
@@ -203,11 +200,8 @@ class DenseNetClassifier(ClassifierMixin, BaseEstimator):
     def _check_parameters(self) -> None:
         if len(self.hidden) != len(self.dropout):
             raise ValueError(f"hidden has {len(self.hidden)} layers and dropout {len(self.dropout)}; expected as many.")
-        for name, value, kind, low in (
-            ("epochs", self.epochs, Integral, 1),
-            ("batch_size", self.batch_size, Integral, 1),
-            ("learning_rate", self.learning_rate, Real, 0),
-        ):
+        for name, kind, low in (("epochs", Integral, 1), ("batch_size", Integral, 1), ("learning_rate", Real, 0)):
+            value = getattr(self, name)
             if not isinstance(value, kind) or value < low:
                 raise ValueError(f"{name} is {value!r}; expected a number of at least {low}.")
 
@@ -219,9 +213,8 @@ class DenseNetClassifier(ClassifierMixin, BaseEstimator):
         batch = min(self.batch_size, n)
         rows = -(-n // PAD_SAMPLES) * PAD_SAMPLES
         columns = -(-n_features // PAD_FEATURES) * PAD_FEATURES
-        initial_state, epoch = compile_training(
-            columns, tuple(self.hidden), tuple(self.dropout), len(self.classes_), float(self.learning_rate)
-        )
+        layout = columns, tuple(self.hidden), tuple(self.dropout), len(self.classes_)
+        initial_state, epoch = compile_training(*layout, float(self.learning_rate))
         X = np.pad(X, ((0, rows - n), (0, columns - n_features)))
         data = jax.device_put((X, np.pad(y, (0, rows - n)), np.pad(weight, (0, rows - n))))
         state, steps, losses = initial_state(rng, n_features), -(-n // batch), []

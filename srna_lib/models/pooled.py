@@ -19,7 +19,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from srna_lib.data import CONTEXT
 from srna_lib.errors import InputError
-from srna_lib.models.preprocess import MIN_GROUP, association
+from srna_lib.models.preprocess import MIN_GROUP, association, at_least_two
 
 FOLDS = 5  # inner folds for the scores of donors left out
 
@@ -214,11 +214,7 @@ class PartialPoolingClassifier(ClassifierMixin, _PartialPooling):
             self.classes_, codes = np.asarray(y.categories), np.asarray(y.codes)
         else:
             self.classes_, codes = np.unique(np.asarray(y), return_inverse=True)
-        k = len(self.classes_)
-        if k < 2:
-            raise ValueError(
-                f"The training samples have one class only ({str(self.classes_[0])!r}); expected at least 2 classes."
-            )
+        k = len(at_least_two(self.classes_))
         self.thresholds_ = self.ordinal or k == 2
         ranks = np.arange(k - 1) if self.thresholds_ else np.arange(k)
         targets = (codes[:, None] > ranks if self.thresholds_ else codes[:, None] == ranks).astype(float)
@@ -226,9 +222,8 @@ class PartialPoolingClassifier(ClassifierMixin, _PartialPooling):
         self.scores_ = clone(self)._left_out(centred, residual, self.cohorts_, groups)
         steps = targets.T if self.thresholds_ else [codes]
         inputs = self._inputs(self.scores_, self._base(self.cohorts_))
-        self.calibration_ = [
-            LogisticRegression(C=10.0, max_iter=1000).fit(i, t) for i, t in zip(inputs, steps, strict=True)
-        ]
+        pairs = zip(inputs, steps, strict=True)
+        self.calibration_ = [LogisticRegression(C=10.0, max_iter=1000).fit(i, t) for i, t in pairs]
         return self
 
     def predict_proba(self, X: pd.DataFrame) -> np.ndarray:

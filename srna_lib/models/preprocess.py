@@ -141,6 +141,15 @@ class ZeroFilter(SelectorMixin, BaseEstimator):
         return self.zero_share_ <= self.max_zero_share
 
 
+def at_least_two(classes: np.ndarray) -> np.ndarray:
+    """The classes of training samples; a single one is refused."""
+    if len(classes) < 2:
+        raise ValueError(
+            f"The training samples have one class only ({str(classes[0])!r}); expected at least 2 classes."
+        )
+    return classes
+
+
 def feature_names(pipeline: Any, X: pd.DataFrame) -> np.ndarray:
     """Names of the features of `X` that reach the final estimator of a fitted pipeline."""
     return pipeline[:-1].get_feature_names_out(np.asarray(X.columns, dtype=object))
@@ -212,8 +221,7 @@ class TrimmedMeanLog(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     """
 
     def __init__(self, trim: float = 0.3, prior: float = 0.5) -> None:
-        self.trim = trim
-        self.prior = prior
+        self.trim, self.prior = trim, prior
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Choose steady sRNAs and their reference profile in the training samples."""

@@ -24,7 +24,14 @@ from srna_lib.errors import InputError
 from srna_lib.models.intervals import IntervalRegressor
 from srna_lib.models.network import DenseNetClassifier
 from srna_lib.models.pooled import PartialPoolingClassifier, PartialPoolingRegressor
-from srna_lib.models.preprocess import LogCPM, ReadsPerMillion, RelevanceWeights, TrimmedMeanLog, ZeroFilter
+from srna_lib.models.preprocess import (
+    LogCPM,
+    ReadsPerMillion,
+    RelevanceWeights,
+    TrimmedMeanLog,
+    ZeroFilter,
+    at_least_two,
+)
 
 RECIPES = {
     "dl_paper": "the paper's network: RPM, zero filter, MinMax, 1000-250-250 ReLU with dropout",
@@ -104,14 +111,9 @@ class TwoStageForest(ClassifierMixin, BaseEstimator):
         """Fit both forests."""
         X, y = validate_data(self, X, y, dtype=np.float32)
         check_classification_targets(y)
-        self.classes_ = np.unique(y)
-        if len(self.classes_) < 2:
-            raise ValueError(
-                f"The training samples have one class only ({self.classes_[0]!r}); expected at least 2 classes."
-            )
+        self.classes_ = at_least_two(np.unique(y))
         importance = self._forest(self.n_select_trees).fit(X, y).feature_importances_
-        best = np.argsort(-importance, kind="stable")[: self.n_features_kept]
-        self.selected_ = np.sort(best)
+        self.selected_ = np.sort(np.argsort(-importance, kind="stable")[: self.n_features_kept])
         self.forest_ = self._forest(self.n_trees).fit(X[:, self.selected_], y)
         self.feature_importances_ = np.zeros(X.shape[1])
         self.feature_importances_[self.selected_] = self.forest_.feature_importances_
@@ -125,8 +127,7 @@ class TwoStageForest(ClassifierMixin, BaseEstimator):
 
     def predict(self, X: Any) -> np.ndarray:
         """Most probable class of each sample."""
-        best = self.predict_proba(X).argmax(axis=1)
-        return self.classes_[best]
+        return self.classes_[self.predict_proba(X).argmax(axis=1)]
 
     def _forest(self, trees: int) -> Any:
         common = {"n_estimators": trees, "n_jobs": self.n_jobs, "random_state": self.random_state}
@@ -244,8 +245,7 @@ def _class_steps(name: str, seed: int) -> list[tuple[str, Any]]:
     if name == "rf_plain":
         return [*paper, ("classifier", RandomForestClassifier(500, random_state=seed))]
     if name == "logistic":
-        linear = LogisticRegression(C=0.01, class_weight="balanced", max_iter=500, tol=1e-3)
-        return [*log, ("classifier", linear)]
+        return [*log, ("classifier", LogisticRegression(C=0.01, class_weight="balanced", max_iter=500, tol=1e-3))]
     if name == "dl_log":
         network = DenseNetClassifier(epochs=30, batch_size=128, class_weight="balanced", random_state=seed)
         return [*log, ("classifier", network)]

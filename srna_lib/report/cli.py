@@ -13,10 +13,28 @@ import srna_lib
 from srna_lib.errors import InputError
 
 PLAIN: dict[str, Any] = {"add_completion": False, "pretty_exceptions_enable": False, "rich_markup_mode": None}
-convert_app = typer.Typer(**PLAIN)
 
 
-@convert_app.command()
+class _PlainErrors(TyperGroup):
+    """Says what a user got wrong in one sentence (exit code 2), and an interruption in one line (130)."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except InputError as error:
+            typer.echo(f"srna: error: {error}", err=True)
+            raise typer.Exit(2) from error
+        except KeyboardInterrupt as error:
+            typer.echo("srna: interrupted; the same command goes on where it stopped", err=True)
+            raise typer.Exit(130) from error
+
+
+app = typer.Typer(
+    cls=_PlainErrors, help="Metadata prediction for small-RNA sequencing samples.", no_args_is_help=True, **PLAIN
+)
+
+
+@app.command()
 def convert(
     input: Annotated[Path, typer.Argument(metavar="INPUT", help="Count file or folder.")],
     out: Annotated[Path, typer.Option("--out", metavar="ATLAS.h5ad", help="Atlas to write.")],
@@ -38,31 +56,18 @@ def convert(
     """Read counts of any known layout, say what was understood, and write an atlas."""
     from srna_lib import io
 
+    _check_target(input, out, force)
+    told: dict[str, Any] = {"metadata": metadata, "dataset_id": dataset_id}
+    adata = io.read(input, format=format, **told, allow_normalised=allow_normalised, round_expected=round_expected)
+    typer.echo(io.describe(adata))
     try:
-        _check_target(input, out, force)
-        adata = io.read(
-            input,
-            format=format,
-            metadata=metadata,
-            dataset_id=dataset_id,
-            allow_normalised=allow_normalised,
-            round_expected=round_expected,
-        )
-        typer.echo(io.describe(adata))
-        try:
-            io.write_h5ad(adata, out)
-        except OSError as error:
-            why = error.strerror or error
-            raise InputError(f"{out}: cannot be written ({why}); expected a writable path.") from error
-        except (TypeError, ValueError, KeyError) as error:
-            raise InputError(f"{out}: cannot be written ({error}); expected values that .h5ad can hold.") from error
-        typer.echo(f"written: {out}")
-    except InputError as error:
-        typer.echo(f"srna: error: {error}", err=True)
-        raise typer.Exit(2) from error
-    except KeyboardInterrupt as error:
-        typer.echo("srna: interrupted; nothing was written", err=True)
-        raise typer.Exit(130) from error
+        io.write_h5ad(adata, out)
+    except OSError as error:
+        why = error.strerror or error
+        raise InputError(f"{out}: cannot be written ({why}); expected a writable path.") from error
+    except (TypeError, ValueError, KeyError) as error:
+        raise InputError(f"{out}: cannot be written ({error}); expected values that .h5ad can hold.") from error
+    typer.echo(f"written: {out}")
 
 
 def _check_target(source: Path, out: Path, force: bool) -> None:
@@ -78,6 +83,7 @@ def _check_target(source: Path, out: Path, force: bool) -> None:
 
 
 datasets_app = typer.Typer(help="Public data sets: list, fetch, describe.", no_args_is_help=True, **PLAIN)
+app.add_typer(datasets_app, name="datasets")
 LABELS = (
     "dataset_id", "donor_id", "tissue_top", "tissue_group", "tissue", "lineage", "cell_class", "cell_type", "cell_line",
     "is_cell_line", "sample_category", "sample_type", "tumour_normal", "diagnosis", "sex", "platform", "flagged",
@@ -131,10 +137,7 @@ def describe(name: Annotated[str, typer.Argument(metavar="NAME", help="Data set,
 
     own = datasets.is_file(name)
     entry, state = datasets.entry(name), "a file of yours" if own else datasets.state(name)
-    about = {
-        "title": entry["title"],
-        "citation": entry["citation"],
-        "licence": entry["licence"],
+    about = {key: entry[key] for key in ("title", "citation", "licence")} | {
         "simulated": "yes" if entry["simulated"] else "no",
         "samples x features": _shape(entry),
         "state": state,
@@ -187,27 +190,6 @@ def _size(n: int) -> str:
     return f"{n / 1e6:.1f} MB" if n >= 1e5 else f"{n / 1e3:.1f} kB"
 
 
-class _PlainErrors(TyperGroup):
-    """Says what a user got wrong in one sentence (exit code 2), and an interruption in one line (130)."""
-
-    def invoke(self, ctx: Any) -> Any:
-        try:
-            return super().invoke(ctx)
-        except InputError as error:
-            typer.echo(f"srna: error: {error}", err=True)
-            raise typer.Exit(2) from error
-        except KeyboardInterrupt as error:
-            typer.echo("srna: interrupted; the same command goes on where it stopped", err=True)
-            raise typer.Exit(130) from error
-
-
-app = typer.Typer(
-    cls=_PlainErrors, help="Metadata prediction for small-RNA sequencing samples.", no_args_is_help=True, **PLAIN
-)
-app.add_typer(datasets_app, name="datasets")
-app.command("convert")(convert)
-
-
 def main() -> None:
     """Entry point of ``srna``."""
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # names of any script, any locale
@@ -256,18 +238,9 @@ def run(
     extra = _pairs(parameter or [])
     from srna_lib.report.run import run_notebooks
 
-    report = run_notebooks(
-        notebooks or [],
-        dataset=dataset,
-        profile=profile,
-        out=out,
-        jobs=jobs,
-        seed=seed,
-        parameters=extra,
-        force=force,
-        notebooks_dir=notebooks_dir,
-        say=typer.echo,
-    )
+    settings: dict[str, Any] = {"dataset": dataset, "profile": profile, "out": out, "jobs": jobs, "seed": seed}
+    settings |= {"force": force, "notebooks_dir": notebooks_dir}
+    report = run_notebooks(notebooks or [], parameters=extra, say=typer.echo, **settings)
     typer.echo(f"report: {report.index}")
     raise typer.Exit(report.exit_code)
 

@@ -90,34 +90,11 @@ def write_card(
     atlas_info: dict[str, Any],
     parameters: dict[str, Any],
 ) -> None:
-    """Write what the index page shows of a notebook.
-
-    Parameters
-    ----------
-    out : path
-        Report folder.
-    notebook : str
-        Stem of the notebook.
-    title : str
-        The question that the notebook asks.
-    key_numbers : dict of str
-        Label -> formatted figure, computed in the notebook.
-    figure : plotly.graph_objects.Figure
-        Headline figure.
-    atlas_info : dict
-        ``uns["srna"]`` of the atlas.
-    parameters : dict
-        Parameters of the run (dataset, profile, seed ...).
-    """
+    """Write what the index page shows of a notebook (parameters as in `close`; `atlas_info` is ``uns["srna"]``)."""
     folder = Path(out) / "results"
-    card = {
-        "notebook": notebook,
-        "title": title,
-        "key_numbers": key_numbers,
-        "dataset": atlas_info["name"],
-        "dataset_title": atlas_info["title"],
-        "citation": atlas_info["citation"],
-        "licence": atlas_info["licence"],
+    told = {"notebook": notebook, "title": title, "key_numbers": key_numbers, "dataset": atlas_info["name"]}
+    told |= {"dataset_title": atlas_info["title"]} | {key: atlas_info[key] for key in ("citation", "licence")}
+    card = told | {
         "sources": atlas_info["sources"].to_dict("records"),
         "simulated": bool(atlas_info["simulated"]),
         "banner": BANNER if atlas_info["simulated"] else "",

@@ -103,9 +103,8 @@ def _read(path: Path) -> nbformat.NotebookNode:
     try:
         return nbformat.read(path, as_version=4)
     except (OSError, ValueError, AttributeError, nbformat.ValidationError, nbformat.reader.NotJSONError) as error:
-        raise InputError(
-            f"{path}: not readable as a notebook ({type(error).__name__}); expected Jupyter format 4."
-        ) from error
+        why = type(error).__name__
+        raise InputError(f"{path}: not readable as a notebook ({why}); expected Jupyter format 4.") from error
 
 
 def _declared(path: Path) -> dict[str, Any]:
@@ -448,16 +447,9 @@ def _run_one(path: Path, folder: Path, given: dict[str, Any], simulated: bool) -
     start, error = time.perf_counter(), None
     try:
         try:
-            papermill.execute_notebook(
-                _literal(path),
-                _literal(partial),
-                parameters=given,
-                kernel_name="python3",
-                language="python",
-                cwd=str(path.parent),
-                progress_bar=sys.stderr.isatty(),
-                kernel_manager_class=ThisInterpreter,
-            )
+            kernel = {"kernel_name": "python3", "language": "python", "kernel_manager_class": ThisInterpreter}
+            shown = {"cwd": str(path.parent), "progress_bar": sys.stderr.isatty()}
+            papermill.execute_notebook(_literal(path), _literal(partial), parameters=given, **shown, **kernel)
         except papermill.PapermillExecutionError as failure:
             described = describe_error(failure.ename, failure.evalue, "\n".join(failure.traceback))
             error = {"name": failure.ename, **described}
@@ -471,17 +463,14 @@ def _run_one(path: Path, folder: Path, given: dict[str, Any], simulated: bool) -
         nb.cells = [cell for cell in nb.cells if "papermill-error-cell-tag" not in cell.metadata.get("tags", [])]
         nb.metadata.setdefault("papermill", {}).update(input_path=path.name, output_path=path.name)
         entry = _entry(nb, path, given, simulated, error) | {"seconds": round(seconds, 2)}
-        page = notebook_page(
-            nb,
-            stem=path.stem,
-            title=entry["title"],
-            about=f"Data set {given.get('dataset', 'none')}, profile {given.get('profile', 'none')}; finished"
-            f" {entry['finished_at']} after {entry['seconds']:.1f} s.",
-            versions=versions_line([card_of(folder, path.stem, entry)]),
-            simulated=simulated,
-            error=error,
-            folder=path.parent,
-        )
+        run = f"Data set {given.get('dataset', 'none')}, profile {given.get('profile', 'none')}"
+        texts = {
+            "stem": path.stem,
+            "title": entry["title"],
+            "about": f"{run}; finished {entry['finished_at']} after {entry['seconds']:.1f} s.",
+            "versions": versions_line([card_of(folder, path.stem, entry)]),
+        }
+        page = notebook_page(nb, error=error, folder=path.parent, simulated=simulated, **texts)
         write_text(folder / f"{path.stem}.ipynb", nbformat.writes(nb) + "\n")
         write_text(folder / f"{path.stem}.html", page)
     finally:
