@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from pathlib import Path
 
@@ -53,7 +54,9 @@ def real(mirror, tmp_path_factory):
             with pytest.MonkeyPatch.context() as patch:
                 patch.setenv("SRNA_DATA_DIR", str(folder))
                 patch.setenv("SRNA_DATA_MIRROR", str(mirror))
-                loaded[key] = registry.load(name, **options)
+                with open(folder / f"{name}.lock", "w") as lock:  # another worker may be parsing it
+                    fcntl.flock(lock, fcntl.LOCK_EX)
+                    loaded[key] = registry.load(name, **options)
         return loaded[key]
 
     load.folder = folder

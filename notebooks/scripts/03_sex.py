@@ -98,7 +98,7 @@ named on the positive side of every curve is {main.classes[-1]}, with {(main.y =
 from sklearn.metrics import roc_auc_score
 
 shown = srna.cross_validate(main, "logistic", plan.scheme, n_splits=2, seed=seed, progress=False)
-shown = roc_auc_score(shown["y_true"], shown[f"p_{main.classes[-1]}"])
+shown = roc_auc_score(shown["y_true"] == main.classes[-1], shown[f"p_{main.classes[-1]}"])
 say(f"**AUROC {shown:.3f}** over {len(main.y)} samples, each predicted by a model that never saw its donor.")
 
 # %% [markdown]
@@ -525,7 +525,9 @@ shown.groupby("dataset_id")[[f"p_{main.classes[-1]}", "true"]].mean().round(3)
 
 # %% tags=["solution"]
 shown = (main.y == main.classes[-1]).groupby(main.groups).transform("mean")
-say(f"Pooled {roc_auc_score(main.y, shown):.3f}; within a data set all samples get one score, which is chance level.")
+say(
+    f"Pooled {roc_auc_score(main.y == main.classes[-1], shown):.3f}; within a data set all samples get one score, which is chance level."
+)
 
 # %% [markdown]
 # ## What to try next
