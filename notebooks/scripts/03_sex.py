@@ -525,9 +525,7 @@ shown.groupby("dataset_id")[[f"p_{main.classes[-1]}", "true"]].mean().round(3)
 
 # %% tags=["solution"]
 shown = (main.y == main.classes[-1]).groupby(main.groups).transform("mean")
-say(
-    f"Pooled {roc_auc_score(main.y == main.classes[-1], shown):.3f}; within a data set all samples get one score, which is chance level."
-)
+say(f"Pooled {roc_auc_score(main.y == main.classes[-1], shown):.3f}; within data sets all get one score: chance level.")
 
 # %% [markdown]
 # ## What to try next
