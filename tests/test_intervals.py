@@ -180,7 +180,7 @@ def test_levels_are_shares(levels):
 
 
 def test_fewer_donors_than_folds():
-    sentence = r"need at least 5 donors, one for each inner fold; the training set has 3 \(n_samples=9\)\.$"
+    sentence = r"need at least 5 donors, one per inner fold; the training set has 3 \(n_samples=9\)\.$"
     with pytest.raises(InputError, match=sentence):
         IntervalRegressor(Ridge()).fit(np.zeros((9, 1)), np.arange(9.0), groups=list("aaabbbccc"))
 
