@@ -151,7 +151,8 @@ def _task_of(adata: ad.AnnData, target: pd.Series, keep: np.ndarray, features: s
     if features not in choice:
         raise InputError(f"unknown feature set {features!r}: expected one of {', '.join(choice)}.")
     if not choice[features].any():
-        raise InputError(f"{atlas_name(adata)}: none of {adata.n_vars} features is a {features}; expected some.")
+        found = f"none of the {adata.n_vars} features is a {features}"
+        raise InputError(f"{atlas_name(adata)}: {found}; expected at least one.")
     X, studies = counts_frame(adata[keep, choice[features]]), adata.obs["dataset_id"][keep].astype(str)
     return Task(str(target.name), X, target[keep], studies, dropped, features, donors(adata)[keep])
 
@@ -404,7 +405,8 @@ def with_every_class(adata: ad.AnnData, label: str, *, min_per_class: int, datas
             raise InputError(_too_small(name, label, dataset, sizes.loc[dataset], min_per_class))
     kept = wanted or list(sizes.index[sizes.min(axis=1) >= min_per_class])
     if not kept or sizes.shape[1] < 2:
-        raise InputError(f"{name}: no data set has {min_per_class} samples of every {label}; expected at least one.")
+        found = f"no data set has at least {min_per_class} samples of every {label}"
+        raise InputError(f"{name}: {found}; expected at least one.")
     chosen = adata.obs["dataset_id"].astype(str).isin(kept) & adata.obs[label].notna()
     return samples_of(adata, chosen.to_numpy())
 
