@@ -152,7 +152,7 @@ def test_data_sets_with_every_class_are_kept():
         (("sx",), r"^toy: the field obs\['sx'\] is missing .*; expected a column of labels"),
         (("sex", "D9"), r"^toy: no data set 'D9'; expected one of D0, D1"),
         (("sex", "D1"), r"^toy: data set 'D1' has 30 female, 0 male among its samples; expected at least 5 of each"),
-        (("dataset_id",), r"^toy: no data set has 5 samples of every dataset_id"),
+        (("dataset_id",), r"^toy: no data set has at least 5 samples of every dataset_id"),
     ],
 )
 def test_data_sets_that_cannot_be(arguments, message):
@@ -162,9 +162,9 @@ def test_data_sets_that_cannot_be(arguments, message):
 
 
 def test_no_data_set_has_every_class():
-    with pytest.raises(InputError, match="no data set has 5 samples of every sex; expected at least one"):
+    with pytest.raises(InputError, match="no data set has at least 5 samples of every sex; expected at least one"):
         with_every_class(sexes((10, 4, 0), (0, 9, 0)), "sex", min_per_class=5)
-    with pytest.raises(InputError, match="no data set has 5 samples of every sex"):
+    with pytest.raises(InputError, match="no data set has at least 5 samples of every sex"):
         with_every_class(sexes((10, 0, 0)), "sex", min_per_class=5)
 
 
