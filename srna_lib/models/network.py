@@ -186,7 +186,8 @@ class DenseNetClassifier(ClassifierMixin, BaseEstimator):
 
     def predict(self, X: Any) -> np.ndarray:
         """Most probable class of each sample."""
-        return self.classes_[self.logits(X).argmax(axis=1)]
+        best = self.logits(X).argmax(axis=1)  # refuses an unfitted network
+        return self.classes_[best]
 
     def to_keras(self) -> Any:
         """The trained network as a plain ``keras.Sequential`` with softmax output; can be saved as ``.keras``."""

@@ -127,7 +127,8 @@ class TwoStageForest(ClassifierMixin, BaseEstimator):
 
     def predict(self, X: Any) -> np.ndarray:
         """Most probable class of each sample."""
-        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+        best = self.predict_proba(X).argmax(axis=1)  # refuses an unfitted forest
+        return self.classes_[best]
 
     def _forest(self, trees: int) -> Any:
         common = {"n_estimators": trees, "n_jobs": self.n_jobs, "random_state": self.random_state}
