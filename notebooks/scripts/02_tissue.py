@@ -417,7 +417,7 @@ evaluate.scores_table(srna.score(shown, metrics="accuracy"))
 # %% [markdown]
 # ## What to try next
 #
-# * Another label: `srna run 02 -p label=cell_class`, or your own column.
+# * Another label: `srna run 02 --dataset mirome -p label=cell_class`, or your own column.
 # * Fewer recipes: `srna run 02 -p models=logistic,rf_plain` takes a fraction of the time.
 # * Notebook 01 shows the studies behind these numbers: look up the ones that are predicted wrong throughout.
 # * Notebook 05 asks which sRNAs the models read, notebook 06 how firmly.
