@@ -530,7 +530,7 @@ say(f"Pooled {roc_auc_score(main.y == main.classes[-1], shown):.3f}; within data
 # %% [markdown]
 # ## What to try next
 #
-# * Another label of people: `srna run 03 -p label=diagnosis` where an atlas has it (two classes).
+# * Another label of donors with two classes, in an atlas of your own: set `label` to its column.
 # * One model only: `srna run 03 -p models=logistic` takes a fraction of the time.
 # * A stricter table: `-p min_per_class=100` keeps the cohorts that can judge themselves best.
 # * Notebook 04 asks the same questions about age.
