@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
 from itertools import pairwise
 
 import numpy as np
@@ -304,11 +303,6 @@ def test_orders_that_ignore_the_state_cannot_be_recomputed():
     net, inputs, _ = toy([[1, 1, 0, 1]])
     with pytest.raises(InputError, match="'random' does not depend on the state"):
         first_flips(inputs, net, random_order(2), recompute_every=3)
-
-
-def test_the_example_runs():
-    found = doctest.testmod(flips)
-    assert found.attempted and not found.failed
 
 
 def test_wrong_questions_get_one_sentence(small_counts):

@@ -156,7 +156,7 @@ def load(name: str, *, seed: int = 0, **chosen: Any) -> ad.AnnData:
     Examples
     --------
     >>> load("demo").shape
-    (1200, 550)
+    (1200, 1489)
     """
     if is_file(name):
         return read_h5ad(name)

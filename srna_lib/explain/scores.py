@@ -82,10 +82,10 @@ def class_scores(model: Pipeline, X: pd.DataFrame, y: Iterable[str], **options: 
     Examples
     --------
     >>> import srna_lib as srna
-    >>> X = pd.DataFrame([[90, 10], [80, 20], [10, 90], [20, 80]], columns=["miR-a", "miR-b"])
-    >>> y = ["brain", "brain", "liver", "liver"]
+    >>> X = pd.DataFrame([[90, 9, 8], [80, 7, 9], [9, 90, 7], [8, 80, 9]] + 2 * [[9, 8, 90]], columns=["a", "b", "c"])
+    >>> y = ["brain", "brain", "liver", "liver", "muscle", "muscle"]
     >>> class_scores(srna.recipe("logistic").fit(X, y), X, y).idxmax(axis=1).tolist()
-    ['miR-a', 'miR-b']
+    ['a', 'b', 'c']
     """
     y = list(y)
     return study_scores(model, X, y, [""] * len(y), **options).scores()
