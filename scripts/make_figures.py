@@ -26,9 +26,9 @@ METRICS = {
     "accuracy_per_dataset": "mean over studies",
 }
 
-_CALLS = {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "auc": "AUC"}
+_CALLS = {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "auc": "AUROC"}
 PEOPLE = {  # task -> notebook, and metric -> column title
-    "sex": ("03_sex", {"auc": "AUC, pooled", "auc_within": "AUC, mean within cohorts", "accuracy": "accuracy"}),
+    "sex": ("03_sex", {"auc": "AUROC, pooled", "auc_within": "AUROC, mean within cohorts", "accuracy": "accuracy"}),
     "age_2": ("04_age", _CALLS),
     "age_4": ("04_age", _CALLS),
     "age_years": ("04_age", {"mae": "MAE, years", "r2": "R2", "coverage:0.9": "coverage of the 90 % interval"}),

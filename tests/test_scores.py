@@ -66,7 +66,7 @@ def test_table_has_a_column_per_metric_and_unit_and_the_digits_of_the_value():
     scores = score(both, unit=["donor_id", "dataset_id"], per_study=True, n_boot=50)
     table = scores_table(scores, ["brier", "auc"], labels=FIGURES)
     assert list(table.index) == ["m", "n"]
-    assert list(table) == [(m, f"over {u}") for m in ("Brier score", "AUC, pooled") for u in ("patients", "studies")]
+    assert list(table) == [(m, f"over {u}") for m in ("Brier score", "AUROC, pooled") for u in ("patients", "studies")]
     row = find(scores, "m", "auc")
     assert row["unit"] == "donor_id"
     assert table.iloc[0, 2] == f"{row['value']:.3f} [{row['ci_low']:.3f}, {row['ci_high']:.3f}]"
@@ -113,7 +113,7 @@ def verdict_of(skill: float, base_skill: float):
 def test_verdict_needs_every_gain_above_zero():
     gains, verdict, scores = verdict_of(1.5, 0.0)
     assert verdict == PREDICTABLE and (gains["ci_low"] > 0).all() and len(gains) == 4
-    assert gains["row"].iloc[0] == "AUC, pooled; patients drawn"
+    assert gains["row"].iloc[0] == "AUROC, pooled; patients drawn"
     assert scores["metric"].tolist()[:2] == ["gain_over_metadata:auc", "gain_over_metadata:auc_within"]
     assert scores["metric"].iloc[-1] == f"verdict: {PREDICTABLE}"
     assert scores["ci_low"].iloc[-1] == gains["ci_low"].min()

@@ -467,7 +467,7 @@ numbers = {
     "samples, people, data sets": f"{len(main.y)}, {main.donors.nunique()}, {main.groups.nunique()}",
     "verdict": f"{label}: {verdict}",
     f"best recipe, {labels[judged]}": f"{best} {evaluate.find(scores, best, judged)['value']:.3f}",
-    "its AUC, pooled": f"{evaluate.find(scores, best, 'auc')['value']:.3f}",
+    "its AUROC, pooled": f"{evaluate.find(scores, best, 'auc')['value']:.3f}",
     "without a single sRNA": f"{evaluate.find(scores, 'metadata', 'auc')['value']:.3f}",
 }
 
@@ -537,7 +537,7 @@ say(f"Pooled {roc_auc_score(main.y == main.classes[-1], shown):.3f}; within data
 #
 # ## Glossary
 #
-# * **AUROC** (AUC in tables): area under the receiver operating characteristic: the chance that a sample of one class
+# * **AUROC**: area under the receiver operating characteristic: the chance that a sample of one class
 #   gets a higher score than one of the other. **Pooled** over all pairs of samples, or **within** data sets.
 # * **Brier score**: mean squared error of the stated probabilities; a quarter is chance level.
 # * **calibration**: a map from stated to observed probabilities.

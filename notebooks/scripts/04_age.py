@@ -662,7 +662,7 @@ shown.corr("spearman").round(3)
 # ## Glossary
 #
 # * **abstention**: giving no answer where a score is low.
-# * **AUROC** (AUC in tables): area under the receiver operating characteristic: the chance that a sample of one class
+# * **AUROC**: area under the receiver operating characteristic: the chance that a sample of one class
 #   gets a higher score than one of the other. **Pooled** over all pairs of samples, or **within** data sets.
 # * **calibration**: a map from stated to observed probabilities.
 # * **chance level**: what a model without any information scores; one half for the AUROC.

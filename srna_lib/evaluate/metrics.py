@@ -21,9 +21,7 @@ from srna_lib.errors import InputError
 from srna_lib.evaluate.bootstrap import Key, Measure, Values, bootstrap, mean_of_defined, study_interval, unit_codes
 
 IDENTITY = ("task", "model", "features", "scheme")
-COLUMNS = [
-    *("task", "dataset", "model", "features", "scheme", "metric", "class", "study", "value", "ci_low", "ci_high")
-]
+COLUMNS = ["task", "dataset", "model", "features", "scheme", "metric", "class", "study", "value", "ci_low", "ci_high"]
 COLUMNS += ["n_samples", "n_datasets", "seed", "unit"]
 
 METRICS = ("accuracy", "balanced_accuracy", "accuracy_per_dataset")
@@ -35,8 +33,8 @@ QUANTITY_METRICS = ("mae", "rmse", "r2", "pearson", "spearman", "mae_within", "r
 FIGURES = {
     "accuracy": "accuracy",
     "balanced_accuracy": "balanced accuracy",
-    "auc": "AUC, pooled",
-    "auc_within": "AUC, mean within data sets",
+    "auc": "AUROC, pooled",
+    "auc_within": "AUROC, mean within data sets",
     "brier": "Brier score",
     "log_loss": "log loss",
     "interval_distance": "distance in intervals",
