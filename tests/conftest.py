@@ -6,8 +6,10 @@ import fcntl
 import os
 from pathlib import Path
 
+import inline
 import numpy as np
 import pandas as pd
+import papermill
 import pooch
 import pytest
 import requests
@@ -17,9 +19,13 @@ from toyfile import COMMIT, CONTENT, TOY, refuse_with
 from srna_lib.datasets import registry
 
 # Programs that one test compiled serve the next one, in this process, in workers beside it and in notebooks' kernels.
-os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(__file__).resolve().parents[1] / ".pytest_cache" / "jax"))
+KEPT = Path(__file__).resolve().parents[1] / ".pytest_cache"
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(KEPT / "jax"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+
+# Real data are parsed once for all workers, and once for all runs: the key of a parsed atlas holds its parser's code.
+os.environ.setdefault("SRNA_DATA_DIR", str(KEPT / "data"))
 
 settings.register_profile("srna", deadline=None, max_examples=50, derandomize=True, database=None)
 settings.load_profile("srna")
@@ -41,26 +47,29 @@ def mirror() -> Path:
 
 
 @pytest.fixture(scope="session")
-def real(mirror, tmp_path_factory):
-    """Load a real data set; parsed once per session; not to be changed."""
-    base = tmp_path_factory.getbasetemp()
-    folder = (base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base) / "parsed"  # parsed once for all workers
-    folder.mkdir(exist_ok=True)
-    loaded: dict = {}
+def real(mirror):
+    """Load a real data set; parsed once; not to be changed."""
+    folder, loaded = Path(os.environ["SRNA_DATA_DIR"]), {}
+    folder.mkdir(parents=True, exist_ok=True)
 
     def load(name: str, **options):
         key = (name, *sorted(options.items()))
         if key not in loaded:
-            with pytest.MonkeyPatch.context() as patch:
+            with pytest.MonkeyPatch.context() as patch, open(folder / f"{name}.lock", "w") as lock:
                 patch.setenv("SRNA_DATA_DIR", str(folder))
                 patch.setenv("SRNA_DATA_MIRROR", str(mirror))
-                with open(folder / f"{name}.lock", "w") as lock:  # another worker may be parsing it
-                    fcntl.flock(lock, fcntl.LOCK_EX)
-                    loaded[key] = registry.load(name, **options)
+                fcntl.flock(lock, fcntl.LOCK_EX)  # another worker may be parsing it
+                loaded[key] = registry.load(name, **options)
         return loaded[key]
 
     load.folder = folder
     return load
+
+
+@pytest.fixture
+def in_process(monkeypatch):
+    """Run notebooks in the test's own process."""
+    monkeypatch.setattr(papermill, "execute_notebook", inline.execute_notebook)
 
 
 @pytest.fixture(scope="session")

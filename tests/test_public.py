@@ -123,8 +123,8 @@ def test_missing_file(tmp_path, info):
 @pytest.mark.filterwarnings("ignore:Unknown file type", "ignore:Wrong extension")
 @pytest.mark.parametrize(
     "content",
-    [b"", b"hello", b"a,b\n1,2\n", b"\x00" * 100, b"\x1f\x8b\x08\x00broken", gzip.compress(b"hello", mtime=0), b"BZhbroken",
-     b"\xfd7zXZ\x00broken", lzma.compress(b"RDX3\nX\n"), b"RDX3\nX\n", b"<html>404</html>"],
+    [b"", b"hello", b"a,b\n1,2\n", b"\x00" * 100, b"\x1f\x8b\x08\x00broken", gzip.compress(b"hello", mtime=0),
+     b"BZhbroken", b"\xfd7zXZ\x00broken", lzma.compress(b"RDX3\nX\n"), b"RDX3\nX\n", b"<html>404</html>"],
     ids=["empty", "text", "csv", "zeros", "bad gzip", "gzip of text", "bad bzip2", "bad xz", "xz of a head", "head",
          "html"],
 )  # fmt: skip
