@@ -34,7 +34,8 @@ import srna_lib as srna
 from srna_lib import report
 from srna_lib.data import make_task
 from srna_lib.datasets import load
-from srna_lib.explain import RULES, OracleTask, class_means, run_tasks
+from srna_lib.explain.deeplift import RULES, class_means
+from srna_lib.explain.original import OracleTask, run_tasks
 from srna_lib.models import DenseNetClassifier, recipe
 
 SIZES = (2500, 1000, 250, 250, 8)

@@ -112,7 +112,8 @@ def test_breakdown_without_rest_and_without_steps():
 
 
 def test_breakdown_of_a_real_prediction_ends_at_its_logit(found):
-    case = found.explain(found.table.index[0], reference="zero_counts")
+    sample = found.table.index[0]
+    case = found.explain(sample, reference="zero_counts")
     for k, name in enumerate(case.classes):
-        steps = breakdown(case.to_frame(name).iloc[0], float(case.reference_logits[0, k]))
+        steps = breakdown(case.of_sample(sample).loc[name], float(case.reference_logits[0, k]))
         assert steps["total"].iloc[-1] == pytest.approx(float(case.logits[0, k]), abs=1e-3)

@@ -80,7 +80,6 @@ def test_a_linear_model_is_answered_too_and_tensorflow_stays_outside(trained, an
     np.testing.assert_allclose(found.values, close, atol=1e-5 * np.abs(close).max())
     assert found.seconds.shape == found.cpu_seconds.shape == (2,)
     assert (found.seconds > 0).all() and (found.cpu_seconds > 0).all()
-    assert found.versions[0].startswith("deeplift 0.6") and found.versions[1].startswith("tensorflow 2.")
     assert "tensorflow" not in sys.modules and "deeplift" not in sys.modules
 
 

@@ -596,7 +596,7 @@ len(shown["DeepLIFT"].nlargest(10).index.intersection(shown["by hand"].nlargest(
 # ## What to try next
 #
 # * Sex and age, where an atlas knows them: `srna run 05 --dataset tcga -p label=sex`.
-# * Another reference: `reference="study_mean"` with `groups` in `srna.explain` compares a sample with its own study.
+# * Another reference: samples of your own as `reference` in `srna.explain`, such as some of the sample's own study.
 # * Notebook 06 masks sRNAs in DeepLIFT's order until a prediction flips.
 #
 # ## Glossary

@@ -4,18 +4,10 @@ import sys
 from types import ModuleType
 from typing import Any
 
-from srna_lib.explain.deeplift import (
-    RULES,
-    Contributions,
-    class_means,
-    contributions,
-    model_space,
-    reference_input,
-)
+from srna_lib.explain.deeplift import Contributions, contributions, model_space, reference_input
 from srna_lib.explain.enrichment import (
     COLLECTIONS,
     compare_lists,
-    list_ranks,
     load_sets,
     markers,
     over_representation,
@@ -26,7 +18,7 @@ from srna_lib.explain.enrichment import (
     zero_shares,
 )
 from srna_lib.explain.faithfulness import ORDERS, gap_tables, global_importance, own_class, prediction_gap
-from srna_lib.explain.original import OracleTask, available, differences, run_tasks
+from srna_lib.explain.original import available, differences
 from srna_lib.explain.other_methods import (
     fold_weights,
     forest_gini,

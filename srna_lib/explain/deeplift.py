@@ -7,8 +7,7 @@ samples at once, equal to the authors' package (`original`).
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,7 +25,6 @@ REFERENCES = {
     "zeros": "zeros in model space",
     "zero_counts": "zero counts",
     "mean": "training mean",
-    "study_mean": "mean of the sample's own study",
 }
 NEAR_ZERO = 1e-7  # as in the authors' package: smaller differences take the slope at the reference
 TOLERANCE = 1e-5  # of the largest change of an output, or of the absolute contributions where they cancel
@@ -72,11 +70,6 @@ class Contributions(NamedTuple):
     unwrapped: str
     error: float
 
-    def to_frame(self, output: Any) -> pd.DataFrame:
-        """Contributions to one class, samples x features."""
-        (i,) = _positions(self.classes, [output])
-        return pd.DataFrame(self.values[:, i], index=self.samples, columns=self.features)
-
     def of_sample(self, sample: Any) -> pd.DataFrame:
         """Contributions in one sample, classes x features."""
         rows = np.flatnonzero(self.samples == sample)
@@ -92,7 +85,6 @@ def contributions(
     reference: Any = None,
     rule: str = "rescale",
     outputs: Sequence[Any] | None = None,
-    groups: Any = None,
     batch_size: int = 256,
 ) -> Contributions:
     """Contribution of every feature to every output for every sample, by DeepLIFT.
@@ -106,17 +98,14 @@ def contributions(
         Raw counts for a pipeline, model input otherwise.
     reference : str, DataFrame or array, optional
         What samples are compared with; it decides the story. ``zeros`` (in model space; the paper's), ``zero_counts``
-        (an empty library), ``mean`` (of the training samples), ``study_mean`` (of the samples in `X` that share the
-        sample's study), or samples of the same kind as `X`: contributions are computed against each and averaged, as
-        DeepSHAP does. Default: ``mean`` for z-scores on the log scale, where zero counts are no neutral sample, else
-        ``zeros``.
+        (an empty library), ``mean`` (of the training samples), or samples of the same kind as `X`: contributions are
+        computed against each and averaged, as DeepSHAP does. Default: ``mean`` for z-scores on the log scale, where
+        zero counts are no neutral sample, else ``zeros``.
     rule : str, default "rescale"
         ``revealcancel`` lets what raises and what lowers a unit count separately, which shows inputs that cancel;
         about twice the time.
     outputs : sequence of class labels, optional
         Classes wanted; all by default.
-    groups : array, shape (n_samples,), optional
-        Study of each sample, for ``study_mean``.
     batch_size : int, default 256
         Samples at a time. Beside the result, memory holds a few arrays of shape (batch_size, n_outputs, n_features).
 
@@ -140,25 +129,17 @@ def contributions(
     >>> bool(np.allclose(explained.values.sum(axis=2), explained.logits - explained.reference_logits))
     True
     """
-    run = _Run(model, X, reference, rule, outputs, groups, batch_size)
-    return run.collect(np.arange(len(X)))
+    return _Run(model, X, reference, rule, outputs, batch_size).collect(np.arange(len(X)))
 
 
 def class_means(
-    model: Any,
-    X: Any,
-    y: Any,
-    *,
-    reference: Any = None,
-    rule: str = "rescale",
-    groups: Any = None,
-    batch_size: int = 256,
+    model: Any, X: Any, y: Any, *, reference: Any = None, rule: str = "rescale", batch_size: int = 256
 ) -> pd.DataFrame:
     """Mean contributions over the samples of each group, mostly without a tensor of all samples.
 
     Parameters
     ----------
-    model, X, reference, rule, groups, batch_size
+    model, X, reference, rule, batch_size
         As in `contributions`.
     y : array, shape (n_samples,)
         Group of each sample, e.g. its class.
@@ -171,41 +152,33 @@ def class_means(
     labels = np.atleast_1d(np.asarray(y))
     if len(labels) != len(X) or pd.isna(labels).any():
         raise InputError(f"y has {len(labels)} labels for {len(X)} samples; expected one for each, none missing.")
-    run = _Run(model, X, reference, rule, None, groups, batch_size)
+    run = _Run(model, X, reference, rule, None, batch_size)
     names, codes = np.unique(labels, return_inverse=True)
     index = pd.MultiIndex.from_product([names, run.classes], names=["group", "class"])
     return pd.DataFrame(run.means(codes).reshape(len(index), -1), index=index, columns=run.opened.features)
 
 
-def model_space(model: Any, X: Any, *, batch_size: int = 256) -> pd.DataFrame:
+def model_space(model: Any, X: Any) -> pd.DataFrame:
     """Samples as the network sees them, samples x features; parameters as in `contributions`."""
     opened = _open(model, X)
-    values = np.concatenate([values for _, values in _blocks(opened, X, batch_size)])
-    return pd.DataFrame(values, index=_names(X), columns=opened.features)
+    return pd.DataFrame(_transform(opened, X), index=_names(X), columns=opened.features)
 
 
-def reference_input(model: Any, X: Any, *, reference: Any = None, groups: Any = None) -> pd.DataFrame:
-    """The reference as the network sees it: one row for all, one per sample (``study_mean``), or the samples given."""
+def reference_input(model: Any, X: Any, *, reference: Any = None) -> pd.DataFrame:
+    """The reference as the network sees it: one row, or the samples given."""
     opened = _open(model, X)
-    _, rows, codes = _make_reference(opened, X, reference, groups, 256)
-    rows, index = (rows, None) if codes is None else (rows[codes], _names(X))
-    return pd.DataFrame(rows, index=index, columns=opened.features)
+    return pd.DataFrame(_make_reference(opened, X, reference)[1], columns=opened.features)
 
 
 # ---- the network
 
 
-@dataclass(frozen=True, eq=False)
-class Layer:
-    """Dense layer: kernel (n_in, n_out) and bias (n_out,), float32."""
+class Layer(NamedTuple):
+    """Dense layer: kernel (n_in, n_out), bias (n_out,) and absolute weights, float32."""
 
     kernel: np.ndarray
     bias: np.ndarray
-
-    @cached_property
-    def magnitude(self) -> np.ndarray:
-        """Absolute weights."""
-        return np.abs(self.kernel)
+    magnitude: np.ndarray
 
 
 class Network(NamedTuple):
@@ -220,11 +193,12 @@ def read_network(model: Any) -> Network:
     """Layers of a fitted classifier; a logistic regression is a network of one layer."""
     if isinstance(model, DenseNetClassifier):
         check_is_fitted(model, "weights_")
-        layers = [Layer(k, b) for k, b in zip(model.weights_[::2], model.weights_[1::2], strict=True)]
+        layers = [Layer(k, b, np.abs(k)) for k, b in zip(model.weights_[::2], model.weights_[1::2], strict=True)]
         return Network(layers, model.classes_, "softmax")
     if isinstance(model, LogisticRegression):
         check_is_fitted(model, "coef_")
-        layer = Layer(np.ascontiguousarray(model.coef_.T, np.float32), model.intercept_.astype(np.float32))
+        kernel = np.ascontiguousarray(model.coef_.T, np.float32)
+        layer = Layer(kernel, model.intercept_.astype(np.float32), np.abs(kernel))
         n_logits = len(model.coef_)  # of two classes one, that of the second
         return Network([layer], model.classes_[-n_logits:], "sigmoid" if n_logits == 1 else "softmax")
     raise InputError(f"model is a {type(model).__name__}; expected a Pipeline, dense network or logistic regression.")
@@ -286,55 +260,32 @@ def _transform(opened: _Opened, X: Any) -> np.ndarray:
     return values
 
 
-def _blocks(opened: _Opened, X: Any, batch_size: int) -> Iterator[tuple[slice, np.ndarray]]:
-    """Positions and samples in model space, a batch at a time."""
-    for start in range(0, len(X), batch_size):
-        rows = slice(start, min(start + batch_size, len(X)))
-        yield rows, _transform(opened, X.iloc[rows] if isinstance(X, pd.DataFrame) else X[rows])
-
-
-_Reference = tuple[str, np.ndarray, np.ndarray | None]
-
-
-def _make_reference(opened: _Opened, X: Any, reference: Any, groups: Any, batch_size: int) -> _Reference:
-    """Name in words, rows in model space, and the row of each sample (None: every row for every sample)."""
+def _make_reference(opened: _Opened, X: Any, reference: Any) -> tuple[str, np.ndarray]:
+    """Name in words, and rows in model space."""
     steps = [] if opened.steps is None else [step for _, step in opened.steps.steps]
     z_scores = bool(steps) and isinstance(steps[-1], StandardScaler) and steps[-1].with_mean
     if reference is None:
         reference = "mean" if z_scores and any(isinstance(step, LogCPM) for step in steps) else "zeros"
-    if groups is not None and not (isinstance(reference, str) and reference == "study_mean"):
-        raise InputError("groups is given but the reference is not 'study_mean'; expected both or none.")
     if not isinstance(reference, str):
-        return _given(opened, X, reference, batch_size)
+        if steps:
+            _check_counts(reference, X.columns, "reference")
+        else:
+            reference = np.atleast_2d(np.asarray(reference, dtype=np.float32))
+            shape, n_features = reference.shape, len(opened.features)
+            if shape[1] != n_features or not shape[0]:
+                raise InputError(f"reference has the shape {shape}; expected {n_features} features.")
+        rows = _transform(opened, reference)
+        return "one given sample" if len(rows) == 1 else f"average over {len(rows)} given samples", rows
     if reference not in REFERENCES:
         raise InputError(f"unknown reference {reference!r}: expected one of {', '.join(REFERENCES)}, or samples.")
-    rows, codes = np.zeros((1, len(opened.features)), dtype=np.float32), None
+    rows = np.zeros((1, len(opened.features)), dtype=np.float32)
     if reference == "zero_counts":
         if not steps:
             raise InputError("reference 'zero_counts' needs a pipeline that starts from counts; use 'zeros'.")
         rows = _transform(opened, pd.DataFrame(0.0, index=["zero"], columns=X.columns))
-    elif reference == "study_mean":
-        if groups is None or len(groups) != len(X) or pd.isna(np.asarray(groups, dtype=object)).any():
-            raise InputError(f"reference 'study_mean' needs groups: a study for each of {len(X)} samples.")
-        codes = pd.factorize(np.asarray(groups))[0]
-        sums = np.zeros((codes.max() + 1, len(opened.features)))
-        for part, values in _blocks(opened, X, batch_size):
-            np.add.at(sums, codes[part], values)
-        rows = (sums / np.bincount(codes)[:, None]).astype(np.float32)
     elif reference == "mean" and not z_scores:  # behind a z-score the training mean is zero by construction
         raise InputError("reference 'mean' needs a model on z-scores, which keeps the training mean; give samples.")
-    return REFERENCES[reference], rows, codes
-
-
-def _given(opened: _Opened, X: Any, samples: Any, batch_size: int) -> _Reference:
-    if opened.steps is not None:
-        _check_counts(samples, X.columns, "reference")
-    else:
-        samples = np.atleast_2d(np.asarray(samples, dtype=np.float32))
-        if samples.shape[1:] != opened.features.shape or not len(samples):
-            raise InputError(f"reference has the shape {samples.shape}; expected {len(opened.features)} features.")
-    rows = np.concatenate([values for _, values in _blocks(opened, samples, batch_size)])
-    return "one given sample" if len(rows) == 1 else f"average over {len(rows)} given samples", rows, None
+    return REFERENCES[reference], rows
 
 
 # ---- one call
@@ -343,18 +294,22 @@ def _given(opened: _Opened, X: Any, samples: Any, batch_size: int) -> _Reference
 class _Run:
     """One call; parameters as in `contributions`."""
 
-    def __init__(self, model: Any, X: Any, reference: Any, rule: str, outputs: Any, groups: Any, batch_size: int):
+    def __init__(self, model: Any, X: Any, reference: Any, rule: str, outputs: Any, batch_size: int):
         if rule not in RULES:
             raise InputError(f"unknown rule {rule!r}: expected one of {', '.join(RULES)}.")
         if not isinstance(batch_size, int | np.integer) or batch_size < 1:
             raise InputError(f"batch_size is {batch_size!r}; expected a whole number, at least 1.")
         self.X, self.rule, self.batch_size = X, rule, int(batch_size)
         self.opened = _open(model, X)
-        self.reference, self.starts, self.codes = _make_reference(self.opened, X, reference, groups, self.batch_size)
-        self.n_references = 1 if self.codes is not None else len(self.starts)
-        every = self.opened.network.classes
-        self.chosen = np.array(_positions(every, every if outputs is None else outputs))
-        self.classes = every[self.chosen]
+        self.reference, self.starts = _make_reference(self.opened, X, reference)
+        known = self.opened.network.classes.tolist()
+        wanted = known if outputs is None else np.asarray(outputs).tolist()
+        strange = [label for label in wanted if label not in known]
+        if strange or not wanted:
+            first = (strange or [wanted])[0]
+            raise InputError(f"unknown class {first!r}: expected one of {', '.join(map(str, known))}.")
+        self.chosen = np.array([known.index(label) for label in wanted])
+        self.classes = self.opened.network.classes[self.chosen]
 
     def collect(self, where: np.ndarray) -> Contributions:
         """Contributions in the samples at some positions."""
@@ -376,9 +331,9 @@ class _Run:
                 out[rows] += block
             ends[0, rows] += start + change
             ends[1, rows] += start
-        if self.n_references > 1:
-            out /= self.n_references
-            ends /= self.n_references
+        if len(self.starts) > 1:
+            out /= len(self.starts)
+            ends /= len(self.starts)
         axes = _names(self.X)[where], self.classes, self.opened.features
         words = self.reference, self.rule, self.opened.network.unwrapped
         return Contributions(out, *axes, ends[0], ends[1], *words, gap / largest if largest else 0.0)
@@ -388,7 +343,7 @@ class _Run:
         sizes = np.bincount(codes)
         out = np.zeros((len(sizes), len(self.classes), len(self.opened.features)), dtype=np.float32)
         for group in np.flatnonzero(sizes >= LARGE_GROUP):
-            out[group] = self._sum(np.flatnonzero(codes == group)) / (sizes[group] * self.n_references)
+            out[group] = self._sum(np.flatnonzero(codes == group)) / (sizes[group] * len(self.starts))
         small = np.argsort(codes, kind="stable")
         small = small[sizes[codes[small]] < LARGE_GROUP]
         for start in range(0, len(small), self.batch_size):
@@ -422,13 +377,12 @@ class _Run:
         over terms (multipliers of the first layer's sums, kernel, delta) of ``multipliers @ kernel.T * delta`` are the
         contributions.
         """
-        X, layers = self.X, self.opened.network.layers
-        if not np.array_equal(where, np.arange(len(X))):
-            X = X.iloc[where] if isinstance(X, pd.DataFrame) else np.asarray(X)[where]
-        for rows, values in _blocks(self.opened, X, self.batch_size):
-            starts = self.starts[:, None] if self.codes is None else [self.starts[self.codes[where[rows]]]]
-            for number, start in enumerate(starts):
-                start = start.astype(np.float64)
+        layers = self.opened.network.layers
+        for first in range(0, len(where), self.batch_size):
+            rows = slice(first, min(first + self.batch_size, len(where)))
+            X = self.X.iloc[where[rows]] if isinstance(self.X, pd.DataFrame) else np.asarray(self.X)[where[rows]]
+            values = _transform(self.opened, X)
+            for number, start in enumerate(self.starts[:, None].astype(np.float64)):
                 delta = values - start
                 mean, gap, change, ends = propagate(layers, start, delta, self.chosen, self.rule, xla)
                 delta = delta.astype(np.float32)
@@ -436,16 +390,6 @@ class _Run:
                 if gap is not None:
                     terms.append((gap, layers[0].magnitude, np.abs(delta)))
                 yield rows, number, terms, change, ends
-
-
-def _positions(classes: np.ndarray, wanted: Sequence[Any] | np.ndarray) -> list[int]:
-    """Find classes among a model's outputs."""
-    known = {c: i for i, c in enumerate(classes.tolist())}
-    labels = np.asarray(wanted).tolist()
-    strange = [label for label in labels if label not in known]
-    if strange or not labels:
-        raise InputError(f"unknown class {(strange or [labels])[0]!r}: expected one of {', '.join(map(str, known))}.")
-    return [known[label] for label in labels]
 
 
 def _check(parts: np.ndarray, wanted: np.ndarray, cancelled: np.ndarray | float = 0.0) -> float:

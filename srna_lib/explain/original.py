@@ -6,7 +6,6 @@ The package was written for TensorFlow 1; it works on TensorFlow 2 when what it 
 
 from __future__ import annotations
 
-import importlib.metadata
 import importlib.util
 import os
 import subprocess
@@ -37,12 +36,11 @@ class OracleTask(NamedTuple):
 
 
 class Oracle(NamedTuple):
-    """Contributions (n_samples, n_outputs, n_features), seconds of each repeat (clock, processor), versions."""
+    """Contributions (n_samples, n_outputs, n_features), and seconds of each repeat (clock, processor)."""
 
     values: np.ndarray
     seconds: np.ndarray
     cpu_seconds: np.ndarray
-    versions: np.ndarray
 
 
 def available() -> bool:
@@ -89,12 +87,11 @@ def _arrays(task: OracleTask) -> dict[str, Any]:
 def _work(folder: Path) -> None:
     """Answer every task in a folder."""
     tensorflow, deeplift = _import_original()
-    versions = np.array([f"{name} {importlib.metadata.version(name)}" for name in PACKAGES])
     for path in sorted(folder.glob("task_*.npz")):
         deeplift.util._SESS = None  # kept for ever otherwise; each call adds to its graph and makes the next one slower
         with tensorflow.Graph().as_default(), np.load(path) as task:
             answer = _contributions(dict(task), deeplift)
-        np.savez(path.with_name(path.name.replace("task", "done")), versions=versions, **answer)
+        np.savez(path.with_name(path.name.replace("task", "done")), **answer)
 
 
 def _contributions(task: dict[str, Any], deeplift: Any) -> dict[str, Any]:

@@ -172,14 +172,14 @@ def _along_path(model: Pipeline, X: pd.DataFrame, reference: Any, points: Iterab
     stack = layers(model[-1])
     values = model_space(model, X).to_numpy(dtype=np.float32)
     start = reference_input(model, X, reference=reference).to_numpy(dtype=np.float32)
-    if len(start) not in (1, len(values)):
-        raise InputError(f"gradients: {len(start)} references; expected one, or one per sample.")
+    if len(start) != 1:
+        raise InputError(f"gradients: {len(start)} references; expected one.")
     (kernel, bias), rest = stack[0], stack[1:]
     points = list(points)
     out = np.empty((len(values), stack[-1][1].size, values.shape[1]), dtype=np.float32)
     for at in range(0, len(values), batch):
         rows = slice(at, at + batch)
-        delta = values[rows] - (start if len(start) == 1 else start[rows])
+        delta = values[rows] - start
         base, way = (values[rows] - delta) @ kernel + bias, delta @ kernel
         total = sum(_gradient(base + np.float32(t) * way, rest) for t in points)
         out[rows] = (total / len(points)) @ kernel.T * delta[:, None, :]
@@ -249,12 +249,11 @@ def fold_weights(
         columns.append(pd.Series(weight, index=names[srna]))
     folds = pd.concat(columns, axis=1, join="inner")
     folds = folds.loc[folds.mean(axis=1).abs().sort_values(ascending=False, kind="stable").index]
-    table = pd.DataFrame({"weight": folds.mean(axis=1), "lowest": folds.min(axis=1), "highest": folds.max(axis=1)})
-    table = table.rename_axis("srna").reset_index()
-    table.insert(1, "rank", range(1, len(table) + 1))
-    table["steady"] = (table["lowest"] > 0) | (table["highest"] < 0)
-    table["towards"] = np.where(table["weight"] > 0, task.classes[1], task.classes[0])
-    return table.join(mark_sex_linked(adata.var.loc[folds.index]).reset_index(drop=True))
+    weight, low, high = folds.mean(axis=1), folds.min(axis=1), folds.max(axis=1)
+    table = {"rank": range(1, len(folds) + 1), "weight": weight, "lowest": low, "highest": high}
+    table |= {"steady": (low > 0) | (high < 0), "towards": np.where(weight > 0, task.classes[1], task.classes[0])}
+    linked = mark_sex_linked(adata.var.loc[folds.index])
+    return pd.DataFrame(table).join(linked).rename_axis("srna").reset_index()
 
 
 def mark_sex_linked(var: pd.DataFrame) -> pd.DataFrame:
