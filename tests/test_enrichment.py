@@ -109,11 +109,11 @@ def test_two_members_of_one_merged_feature_count_once():
 
 
 def test_the_annotated_background_is_smaller():
-    sets = {"a": NAMES[:4], "b": NAMES[4:10]}
-    table = over_representation([*NAMES[:3], "s39"], sets, NAMES, only_annotated=True)
+    sets = as_sets({"a": NAMES[:4], "b": NAMES[4:10]}, "disease").assign(feature=lambda t: t["member"])
+    table = over_representation([*NAMES[:3], "s39"], sets, NAMES)
     assert set(table["n_background"]) == {10} and set(table["n_top"]) == {3}
     assert one(table, "a")["p"] == pytest.approx(4 / 120)  # C(4,3) / C(10,3)
-    assert over_representation(["s39"], sets, NAMES, only_annotated=True)["p"].tolist() == [1.0, 1.0]
+    assert over_representation(["s39"], sets, NAMES)["p"].tolist() == [1.0, 1.0]
 
 
 @pytest.mark.parametrize(("collection", "n_background"), [("disease", 10), ("family", len(NAMES))])

@@ -19,10 +19,16 @@ FEATURES = [
     "hsa-miR-16-5p",
     "hsa-miR-122-5p",
 ]
-LISTS = {
-    "brain": ["hsa-miR-9-5p", "hsa-miR-124-3p", "hsa-miR-153-3p"],
-    "gut": ["hsa-miR-192-5p", "hsa-miR-215-5p", "hsa-miR-194-5p"],
-}
+
+
+def listed(**lists: list[str]) -> pd.DataFrame:
+    return pd.DataFrame([(name, m) for name, mirnas in lists.items() for m in mirnas], columns=["list", "mirna"])
+
+
+LISTS = listed(
+    brain=["hsa-miR-9-5p", "hsa-miR-124-3p", "hsa-miR-153-3p"],
+    gut=["hsa-miR-192-5p", "hsa-miR-215-5p", "hsa-miR-194-5p"],
+)
 
 
 @pytest.fixture
@@ -109,13 +115,13 @@ def test_comparison_counts_features_once(scores):
 def test_p_of_the_comparison_is_hypergeometric():
     names = [f"s{i}" for i in range(100)]
     scores = pd.DataFrame([np.arange(100, 0, -1)], index=["c"], columns=names)
-    table = compare_lists(scores, {"a": [*names[:3], *names[50:57], "lost"]}, n=10).iloc[0]
+    table = compare_lists(scores, listed(a=[*names[:3], *names[50:57], "lost"]), n=10).iloc[0]
     assert (table["kept"], table["hits"], table["listed"], table["best_rank"]) == (10, 3, 11, 1)
     assert table["p"] == pytest.approx(sum(hypergeom.pmf(k, 100, 10, 10) for k in range(3, 11)))
 
 
 def test_a_list_of_which_nothing_is_left_says_so(scores):
-    table = compare_lists(scores, {"a": ["hsa-miR-1-3p"]}).iloc[0]
+    table = compare_lists(scores, listed(a=["hsa-miR-1-3p"])).iloc[0]
     assert (table["kept"], table["hits"], table["p"]) == (0, 0, 1.0) and np.isnan(table["best_rank"])
     assert np.isnan(table["fold"]) and table["ranks"] == ""
     assert compare_lists(scores, LISTS, n=50)["n_top"].tolist() == [5] * 4
@@ -124,7 +130,7 @@ def test_a_list_of_which_nothing_is_left_says_so(scores):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda s: compare_lists(s, {}), "the lists have no row"),
+        (lambda s: compare_lists(s, LISTS.iloc[:0]), "the lists have no row"),
         (lambda s: compare_lists(s, LISTS, n=0), "n=0: no list has so few sRNAs; expected at least 1."),
     ],
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,8 @@ from srna_lib.explain.rankings import TOP, top_features
 COLLECTIONS = ("family", "cluster", "tissue", "disease")
 OF_ATLAS = ("family", "cluster")  # known of every atlas; the others come from files that `datasets.fetch` brings
 COLUMNS = ["collection", "set", "title", "per", "member"]
-FIELDS = [
-    "collection", "set", "title", "per", "size", "overlap", "expected", "fold", "p", "q", "members", "n_top",
-    "n_background",
-]  # fmt: skip
+FIELDS = ["collection", "set", "title", "per", "size", "overlap", "expected", "fold", "p", "q", "members"]
+FIELDS += ["n_top", "n_background"]
 STATUS = ("kept", "filtered away", "not measured")
 
 
@@ -166,7 +164,6 @@ def over_representation(
     *,
     min_size: int = 3,
     max_size: int = 500,
-    only_annotated: bool | None = None,
 ) -> pd.DataFrame:
     """Test whether sets are over-represented in a list of sRNAs (one-sided hypergeometric test).
 
@@ -178,12 +175,10 @@ def over_representation(
         From `load_sets`, or set -> sRNAs in the names of the background.
     background : iterable of str
         Every sRNA that could have come into the list: those that the model saw, so after its filter. With all that
-        was measured instead, whatever the filter prefers (abundant miRNAs, say) looks enriched.
+        was measured instead, whatever the filter prefers (abundant miRNAs, say) looks enriched. Of ``"disease"``
+        only those count that some set holds, since what is abundant is studied more.
     min_size, max_size : int, default 3 and 500
         Sets with fewer or more members in the background are not tested. A set of two can hardly be detected.
-    only_annotated : bool, optional
-        Take as background only what some set of the collection holds. Needed where being known at all depends on
-        abundance; by default for ``"disease"`` alone.
 
     Returns
     -------
@@ -211,8 +206,7 @@ def over_representation(
         units["stem-loop"] = stem_loops(universe)
     tables = [pd.DataFrame(columns=FIELDS)]
     for (name, per), rows in table.groupby(["collection", "per"], sort=False):
-        annotated = name == "disease" if only_annotated is None else only_annotated
-        tables.append(_test(rows, chosen, units[str(per)], min_size, max_size, annotated))
+        tables.append(_test(rows, chosen, units[str(per)], min_size, max_size, only_annotated=name == "disease"))
     return pd.concat([t for t in tables if len(t)] or tables, ignore_index=True)[FIELDS]
 
 
@@ -316,10 +310,7 @@ def markers() -> pd.DataFrame:
 
 
 def list_ranks(
-    scores: pd.DataFrame,
-    lists: pd.DataFrame | Mapping[str, Iterable[str]],
-    *,
-    measured_names: Iterable[str] | None = None,
+    scores: pd.DataFrame, lists: pd.DataFrame, *, measured_names: Iterable[str] | None = None
 ) -> pd.DataFrame:
     """Look listed miRNAs up in the ranking of every class.
 
@@ -327,8 +318,8 @@ def list_ranks(
     ----------
     scores : DataFrame, shape (n_classes, n_srnas)
         Larger is more important; NaN where a filter dropped the sRNA.
-    lists : DataFrame or mapping of str to iterable of str
-        ``list, mirna`` (`paper_lists`, `markers`), or list -> miRNAs, in any spelling.
+    lists : DataFrame
+        ``list, mirna`` (`paper_lists`, `markers`), in any spelling.
     measured_names : iterable of str, optional
         All sRNAs of the atlas (``atlas.var_names``), to tell what was never measured from what the filter dropped;
         by default the columns of `scores`.
@@ -339,8 +330,6 @@ def list_ranks(
         ``class, list, mirna, feature`` (of several the best), ``status`` (``"kept"``, ``"filtered away"``,
         ``"not measured"``), ``rank`` (1 is the best; NaN where not kept), ``n_background``.
     """
-    if not isinstance(lists, pd.DataFrame):
-        lists = pd.DataFrame([(n, m) for n, ms in lists.items() for m in ms], columns=["list", "mirna"])
     table = lists.astype({"mirna": str}).drop_duplicates(["list", "mirna"])
     everything = list(dict.fromkeys(map(str, [*(() if measured_names is None else measured_names), *scores.columns])))
     holders = measured(as_sets({"all": table["mirna"].unique()}), everything).groupby("member")["feature"].agg(list)
@@ -356,11 +345,10 @@ def list_ranks(
 
 
 def own_ranks(
-    runs: Mapping[str, pd.DataFrame], lists: pd.DataFrame, *, measured_names: Iterable[str] | None = None
+    runs: Mapping[str, pd.DataFrame], lists: pd.DataFrame, *, measured_names: Sequence[str] | pd.Index | None = None
 ) -> pd.DataFrame:
     """Ranks of each list's miRNAs in the class of its name, in several runs: `list_ranks` with a column ``run``."""
-    names = None if measured_names is None else list(measured_names)
-    tables = {run: list_ranks(scores, lists, measured_names=names) for run, scores in runs.items()}
+    tables = {run: list_ranks(scores, lists, measured_names=measured_names) for run, scores in runs.items()}
     table = pd.concat(tables, names=["run"]).reset_index("run")
     return table[table["class"] == table["list"]].reset_index(drop=True)
 
@@ -374,11 +362,7 @@ def zero_shares(X: pd.DataFrame, y: pd.Series, table: pd.DataFrame) -> pd.DataFr
 
 
 def compare_lists(
-    scores: pd.DataFrame,
-    lists: pd.DataFrame | Mapping[str, Iterable[str]],
-    *,
-    measured_names: Iterable[str] | None = None,
-    n: int = 100,
+    scores: pd.DataFrame, lists: pd.DataFrame, *, measured_names: Iterable[str] | None = None, n: int = 100
 ) -> pd.DataFrame:
     """Compare the best sRNAs of every class with lists from the literature.
 
@@ -402,21 +386,16 @@ def compare_lists(
     if not len(lists):
         raise InputError("the lists have no row; expected one per miRNA.")
     rows = []
-    for (label, name), own in list_ranks(scores, lists, measured_names=measured_names).groupby(
-        ["class", "list"], sort=False
-    ):
+    places = list_ranks(scores, lists, measured_names=measured_names)
+    for (label, name), own in places.groupby(["class", "list"], sort=False):
         kept, filtered, absent = (own[own["status"] == status].sort_values("rank", kind="stable") for status in STATUS)
-        places, total = kept.drop_duplicates("feature")["rank"], int(own["n_background"].iloc[0])
-        hits, n_top = int((places <= n).sum()), min(n, total)
-        rows.append(
-            {
-                "class": label, "list": name, "listed": len(own), "kept": len(places), "hits": hits,
-                **overlap_test(hits, len(places), n_top, total), "best_rank": places.min(),
-                "ranks": ", ".join(f"{m} {r:.0f}" for m, r in zip(kept["mirna"], kept["rank"], strict=True)),
-                "filtered_away": ";".join(filtered["mirna"]), "not_measured": ";".join(absent["mirna"]),
-                "n_top": n_top, "n_background": total,
-            }
-        )  # fmt: skip
+        ranks, total = kept.drop_duplicates("feature")["rank"], int(own["n_background"].iloc[0])
+        hits, n_top = int((ranks <= n).sum()), min(n, total)
+        row = {"class": label, "list": name, "listed": len(own), "kept": len(ranks), "hits": hits}
+        row |= {**overlap_test(hits, len(ranks), n_top, total), "best_rank": ranks.min()}
+        row["ranks"] = ", ".join(f"{m} {r:.0f}" for m, r in zip(kept["mirna"], kept["rank"], strict=True))
+        row |= {"filtered_away": ";".join(filtered["mirna"]), "not_measured": ";".join(absent["mirna"])}
+        rows.append(row | {"n_top": n_top, "n_background": total})
     table = pd.DataFrame(rows)
     return table.assign(q=false_discovery_control(table["p"]))
 

@@ -8,7 +8,7 @@ stands between. Definition: arXiv 2303.11336.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,20 +20,12 @@ from srna_lib.explain.deeplift import model_space, reference_input
 from srna_lib.explain.other_methods import layers
 
 ORDERS = ("PGI", "random", "PGU")
-
-
-class Gap(NamedTuple):
-    """Gap in per cent (mean over classes), per class, as curve (``share_masked, gap``), and correct samples counted."""
-
-    value: float
-    per_class: pd.Series
-    curve: pd.DataFrame
-    n_samples: int
+N_RANDOM = 3  # random orders whose gaps are averaged
 
 
 def prediction_gap(
     classifier: Any, values: Any, y: Iterable[str], order: np.ndarray, *, reference: Any, step: int = 10
-) -> Gap:
+) -> tuple[pd.Series, pd.DataFrame]:
     """Mask features in a given order and measure what is lost of the true class's probability.
 
     With probability p of the true class, F features, and g of them masked at each step, the gap of a sample is the sum
@@ -57,16 +49,19 @@ def prediction_gap(
 
     Returns
     -------
-    Gap
-        Over correctly classified samples.
+    per_class : Series
+        Mean gap of the correctly classified samples of each class, in per cent.
+    curve : DataFrame
+        ``share_masked, gap``: what is lost after each step, mean over classes.
 
     Examples
     --------
     >>> from sklearn.linear_model import LogisticRegression
     >>> X = np.array([[0.0, 1.0], [2.0, 1.0], [0.0, 3.0], [4.0, 3.0]])
     >>> y = ["a", "b", "a", "b"]
-    >>> gap = prediction_gap(LogisticRegression().fit(X, y), X, y, np.array([0, 1]), reference=X.mean(axis=0), step=1)
-    >>> gap.value > 10
+    >>> model = LogisticRegression().fit(X, y)
+    >>> gap, _ = prediction_gap(model, X, y, np.array([0, 1]), reference=X.mean(axis=0), step=1)
+    >>> bool(gap.mean() > 10)
     True
     """
     M = np.asarray(values, dtype=np.float32)
@@ -98,7 +93,7 @@ def prediction_gap(
         shares.append(masked / M.shape[1])
         curve.append(pd.Series(lost).groupby(per_class).mean().mean())
     by_class = 100 * pd.Series(gaps).groupby(per_class).mean().rename_axis("class")
-    return Gap(float(by_class.mean()), by_class, pd.DataFrame({"share_masked": shares, "gap": curve}), len(M))
+    return by_class, pd.DataFrame({"share_masked": shares, "gap": curve})
 
 
 def gap_tables(
@@ -109,7 +104,6 @@ def gap_tables(
     *,
     reference: Any = None,
     step: int = 10,
-    n_random: int = 3,
     seed: int = 0,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Prediction gaps of several methods, side by side with random orders.
@@ -123,8 +117,6 @@ def gap_tables(
     scores : mapping of str to array, shape (n_features,) or (n_samples, n_features)
         Method -> importance; its size decides, not its sign. One ranking for all samples (global), or one for each
         (local).
-    n_random : int, default 3
-        Random orders whose gaps are averaged.
     seed : int, default 0
         Of the random orders.
 
@@ -135,25 +127,24 @@ def gap_tables(
     curves : DataFrame
         ``method, order, share_masked, gap``.
     """
-    if n_random < 1:
-        raise InputError(f"n_random={n_random}: expected at least one random order to compare with.")
     y, rng = list(y), np.random.default_rng(seed)
     values, start = model_space(model, X), reference_input(model, X, reference=reference)
     classifier = model[-1] if isinstance(model, Pipeline) else model
 
     def mean_gap(orders: list[np.ndarray]) -> tuple[float, pd.DataFrame]:
         gaps = [prediction_gap(classifier, values, y, o, reference=start, step=step) for o in orders]
-        curve = pd.concat([g.curve for g in gaps]).groupby("share_masked", as_index=False).mean()
-        return pd.concat([g.per_class for g in gaps], axis=1).mean(axis=1).mean(), curve
+        per_class, curves = ([gap[i] for gap in gaps] for i in (0, 1))
+        curve = pd.concat(curves).groupby("share_masked", as_index=False).mean()
+        return pd.concat(per_class, axis=1).mean(axis=1).mean(), curve
 
-    random = mean_gap([rng.permutation(np.shape(values)[1]) for _ in range(n_random)])
+    random = mean_gap([rng.permutation(np.shape(values)[1]) for _ in range(N_RANDOM)])
     rows, curves = {}, []
     for method, score in scores.items():
         size = np.abs(np.asarray(score, dtype=float))
         first, last = (mean_gap([np.argsort(sign * size, axis=-1, kind="stable")]) for sign in (-1, 1))
-        found = dict(zip(ORDERS, (first, random, last), strict=True))
-        rows[method] = {order: value for order, (value, _) in found.items()}
-        curves += [curve.assign(order=order, method=method) for order, (_, curve) in found.items()]
+        gaps = dict(zip(ORDERS, (first, random, last), strict=True))
+        rows[method] = {order: value for order, (value, _) in gaps.items()}
+        curves += [curve.assign(order=order, method=method) for order, (_, curve) in gaps.items()]
     table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("method")
     for order in ("PGI", "PGU"):
         table[f"{order} / random"] = table[order] / table["random"]

@@ -5,13 +5,12 @@ A table of scores has one row per class and one column per sRNA, larger is more 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from itertools import combinations
 
 import anndata as ad
 import numpy as np
 import pandas as pd
-from scipy.stats import rankdata
 
 from srna_lib.data import MADE_FROM
 from srna_lib.errors import InputError
@@ -21,8 +20,7 @@ TOP = 300  # sRNAs per class in the paper's D1 lists
 
 def ranks(scores: pd.DataFrame) -> pd.DataFrame:
     """Rank the sRNAs of each class: equal scores share their mean rank, sRNAs without a score the last ranks."""
-    values = np.where(scores.isna(), -np.inf, scores.to_numpy(dtype=float))
-    return pd.DataFrame(rankdata(-values, axis=1), index=scores.index, columns=scores.columns)
+    return scores.astype(float).fillna(-np.inf).rank(axis=1, ascending=False)
 
 
 def top_features(scores: pd.DataFrame, n: int = TOP) -> pd.DataFrame:
@@ -81,9 +79,17 @@ def rank_average(runs: Iterable[pd.DataFrame]) -> pd.DataFrame:
     >>> rank_average([one, other]).loc["brain"].tolist()
     [-1.0, -2.5, -2.5]
     """
-    tables = _aligned(runs)
-    mean = np.mean([ranks(t).to_numpy() for t in tables], axis=0)
-    return pd.DataFrame(-mean, index=tables[0].index, columns=tables[0].columns)
+    tables = list(runs)
+    if not tables:
+        raise InputError("there is no ranking to average; expected at least one.")
+    classes = tables[0].index
+    for table in tables[1:]:
+        if set(table.index) != set(classes):
+            names = ", ".join(sorted(map(str, set(table.index) ^ set(classes)))[:3])
+            raise InputError(f"rankings of different classes cannot be compared (not in all: {names}).")
+    union = list(dict.fromkeys(name for table in tables for name in table.columns))
+    mean = np.mean([ranks(table.reindex(index=classes, columns=union)) for table in tables], axis=0)
+    return pd.DataFrame(-mean, index=classes, columns=union)
 
 
 def agreement(runs: Mapping[str, pd.DataFrame], k: int = 20) -> pd.DataFrame:
@@ -112,23 +118,20 @@ def agreement(runs: Mapping[str, pd.DataFrame], k: int = 20) -> pd.DataFrame:
     if len(runs) < 2:
         raise InputError(f"{len(runs)} rankings cannot agree; expected at least two.")
     union = list(dict.fromkeys(name for table in runs.values() for name in table.columns))
-    tables = {name: table.reindex(columns=union) for name, table in runs.items()}
-    n_srnas = len(union)
-    if not 1 <= k <= n_srnas:
-        raise InputError(f"k={k}: expected a length from 1 to the {n_srnas} sRNAs of the ranking.")
-    ranked = {name: ranks(table) for name, table in tables.items()}
-    rows = []
-    for a, b in combinations(tables, 2):
-        classes = [c for c in tables[a].index if c in tables[b].index]
+    if not 1 <= k <= len(union):
+        raise InputError(f"k={k}: expected a length from 1 to the {len(union)} sRNAs of the ranking.")
+    ranked = {name: ranks(table.reindex(columns=union)) for name, table in runs.items()}
+    pairs = []
+    for a, b in combinations(ranked, 2):
+        classes = [c for c in ranked[a].index if c in ranked[b].index]
         if not classes:
             raise InputError(f"the rankings {a!r} and {b!r} have no class in common; expected at least one.")
-        one, other = (ranked[name].loc[classes].to_numpy() for name in (a, b))
-        shared = (_first(one, k) & _first(other, k)).sum(axis=1) / k
-        rows += [
-            {"first": a, "second": b, "class": c, "overlap": s, "chance": k / n_srnas, "spearman": r}
-            for c, s, r in zip(classes, shared, _correlation(one, other), strict=True)
-        ]
-    return pd.DataFrame(rows)
+        one, other = (ranked[name].loc[classes] for name in (a, b))
+        first, second = (table.rank(axis=1, method="first").to_numpy() <= k for table in (one, other))
+        columns = {"first": a, "second": b, "class": classes, "overlap": (first & second).sum(axis=1) / k}
+        columns |= {"chance": k / len(union), "spearman": _correlation(one.to_numpy(), other.to_numpy())}
+        pairs.append(pd.DataFrame(columns))
+    return pd.concat(pairs, ignore_index=True)
 
 
 def agreement_matrix(pairs: pd.DataFrame, value: str = "overlap") -> pd.DataFrame:
@@ -159,8 +162,8 @@ def strongest_biomarkers(atlas: ad.AnnData, label: str, classes: Iterable[str], 
     return best[["list", "mirna"]].reset_index(drop=True)
 
 
-def precision_at_k(scores: pd.Series, truth: Iterable[str], k: int | None = None) -> float:
-    """Share of true biomarkers among the `k` best sRNAs (default: as many as there are true ones, so 1 means all).
+def precision_at_k(scores: pd.Series, truth: Iterable[str]) -> float:
+    """Share of true biomarkers among the K best sRNAs, K being the number of true ones, so 1 means all.
 
     An sRNA without a score (NaN, a filter dropped it) comes last. A random ranking reaches the share of true biomarkers
     among all sRNAs.
@@ -168,33 +171,8 @@ def precision_at_k(scores: pd.Series, truth: Iterable[str], k: int | None = None
     known = set(truth)
     if not known:
         raise InputError("precision at K: there is no true biomarker to find; expected at least one.")
-    k = len(known) if k is None else k
-    if k < 1:
-        raise InputError(f"precision at K: K={k}; expected at least 1.")
-    best = scores.dropna().sort_values(ascending=False, kind="stable").index[:k]
-    return sum(name in known for name in best) / k
-
-
-def _aligned(runs: Iterable[pd.DataFrame]) -> list[pd.DataFrame]:
-    """Runs on the union of their sRNAs, in one order of classes."""
-    tables: Sequence[pd.DataFrame] = list(runs)
-    if not tables:
-        raise InputError("there is no ranking to average; expected at least one.")
-    classes = tables[0].index
-    for table in tables[1:]:
-        if set(table.index) != set(classes):
-            names = ", ".join(sorted(map(str, set(table.index) ^ set(classes)))[:3])
-            raise InputError(f"rankings of different classes cannot be compared (not in all: {names}).")
-    union = list(dict.fromkeys(name for table in tables for name in table.columns))
-    return [table.reindex(index=classes, columns=union) for table in tables]
-
-
-def _first(ranked: np.ndarray, k: int) -> np.ndarray:
-    """Mask of exactly `k` sRNAs per class, ties cut in order of the table."""
-    order = np.argsort(ranked, axis=1, kind="stable")[:, :k]
-    mask = np.zeros(ranked.shape, dtype=bool)
-    np.put_along_axis(mask, order, True, axis=1)
-    return mask
+    best = scores.dropna().sort_values(ascending=False, kind="stable").index[: len(known)]
+    return sum(name in known for name in best) / len(known)
 
 
 def _correlation(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -135,8 +135,8 @@ def ranking(scores: StudyScores, *, n_boot: int = 1000, seed: int = 0) -> pd.Dat
     parts = []
     for name, drawn in _draws(scores, n_boot, seed):
         value, sizes = scores.scores().loc[name], scores.sizes.loc[name]
-        part = pd.DataFrame({"class": name, "srna": value.index, "score": value.to_numpy()})
-        parts.append(_with_intervals(part, drawn).assign(n_studies=len(sizes), n_samples=int(sizes.sum())))
+        rows = pd.DataFrame({"class": name, "srna": value.index, "score": value.to_numpy()})
+        parts.append(_with_intervals(rows, drawn).assign(n_studies=len(sizes), n_samples=int(sizes.sum())))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -146,8 +146,8 @@ def overall_ranking(scores: StudyScores, *, n_boot: int = 1000, seed: int = 0) -
     best = np.full((n_boot, table.shape[1]), -np.inf)
     for name, drawn in _draws(scores, n_boot, seed):
         np.maximum(best, table.loc[name].to_numpy() if drawn is None else drawn, out=best)
-    part = pd.DataFrame({"srna": table.columns, "class": table.idxmax(), "score": table.max()}).reset_index(drop=True)
-    return _with_intervals(part, best).reset_index(drop=True)
+    rows = pd.DataFrame({"srna": table.columns, "class": table.idxmax(), "score": table.max()}).reset_index(drop=True)
+    return _with_intervals(rows, best).reset_index(drop=True)
 
 
 def _draws(scores: StudyScores, n_boot: int, seed: int) -> Iterator[tuple[Any, np.ndarray | None]]:
@@ -161,13 +161,13 @@ def _draws(scores: StudyScores, n_boot: int, seed: int) -> Iterator[tuple[Any, n
         yield name, weight @ cells / weight.sum(axis=1, keepdims=True) if len(n) > 1 else None
 
 
-def _with_intervals(part: pd.DataFrame, drawn: np.ndarray | None) -> pd.DataFrame:
-    part["rank"] = rankdata(-part["score"])
-    part[["ci_low", "ci_high", "rank_low", "rank_high"]] = np.nan
+def _with_intervals(rows: pd.DataFrame, drawn: np.ndarray | None) -> pd.DataFrame:
+    rows["rank"] = rankdata(-rows["score"])
+    rows[["ci_low", "ci_high", "rank_low", "rank_high"]] = np.nan
     if drawn is not None:
-        part["ci_low"], part["ci_high"] = np.quantile(drawn, EDGES, axis=0)
-        part["rank_low"], part["rank_high"] = np.quantile(rankdata(-drawn, axis=1), EDGES, axis=0)
-    return part.sort_values("rank", kind="stable")
+        rows["ci_low"], rows["ci_high"] = np.quantile(drawn, EDGES, axis=0)
+        rows["rank_low"], rows["rank_high"] = np.quantile(rankdata(-drawn, axis=1), EDGES, axis=0)
+    return rows.sort_values("rank", kind="stable")
 
 
 def expression(

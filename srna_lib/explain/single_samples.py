@@ -43,7 +43,7 @@ class HeldOut:
     def typical(self) -> list[str]:
         """One sample of each class: of those predicted correctly, the one of middling probability."""
         good = self.table[self.table["right"]].sort_values("probability", kind="stable")
-        return [str(part.index[len(part) // 2]) for _, part in good.groupby("y_true")]
+        return [str(rows.index[len(rows) // 2]) for _, rows in good.groupby("y_true")]
 
     def mistake(self) -> list[str]:
         """Wrong prediction of the highest probability, and the surest correct one of the class that it was taken for.
@@ -103,8 +103,7 @@ def breakdown(values: Mapping[str, float] | pd.Series, start: float, *, n: int =
         rows.append((f"{len(rest)} others", rest.sum(), "rest"))
     rows.append(("sample", start + values.sum(), "end"))
     table = pd.DataFrame(rows, columns=["label", "value", "kind"])
-    table["total"] = table["value"].where(table["kind"] != "end", 0).cumsum()
-    return table.assign(total=table["total"].where(table["kind"] != "end", table["value"]))
+    return table.assign(total=table["value"].where(table["kind"] != "end", 0).cumsum())
 
 
 def steps_between(explained: Contributions, first: str, second: str, *, n: int = 14) -> pd.DataFrame:
