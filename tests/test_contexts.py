@@ -228,7 +228,7 @@ def test_shuffled_labels_are_at_chance_on_real_data(dated):
     """A model that finds sex in patients cannot find labels shuffled within cohort: nothing leaks."""
     atlas = with_every_class(dated, "sex", min_per_class=60, datasets=["KIRC", "LIHC", "SARC", "PAAD"])
     task = make_task(atlas, "sex")
-    profile = Profile("test", n_splits=3, changes={"logistic": {"classifier__tol": 0.01}})
+    profile = Profile(n_splits=3, changes={"logistic": {"classifier__tol": 0.01}})
 
     def auc(labels):
         table = cross_validate(labels, ["logistic"], "patient_kfold", profile=profile, progress=False)

@@ -26,7 +26,7 @@ from srna_lib.evaluate.crossval import (
 from srna_lib.evaluate.metrics import score
 from srna_lib.models.recipes import CONDITIONED, quantity_recipe, recipe
 
-TINY = Profile("tiny", n_splits=3, repeats=2, n_boot=50, changes=PROFILES["smoke"].changes)
+TINY = Profile(n_splits=3, repeats=2, n_boot=50, changes=PROFILES["smoke"].changes)
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def test_repeats_are_drawn_anew_and_named(task):
 
 
 def test_studies_left_out_are_limited_and_seeded(task):
-    profile = Profile("few", max_datasets_out=3)
+    profile = Profile(max_datasets_out=3)
     studies = [
         set(cross_validate(task, ["dummy"], "one_dataset_out", profile=profile, seed=s, progress=False)["dataset_id"])
         for s in (0, 0, 1)
@@ -93,7 +93,7 @@ def test_two_labels_are_compared_on_the_same_samples_and_folds(task):
     obs["lineage"] = obs["tissue_group"].replace({"blood": "solid", "liver": "solid"}).astype(object)
     obs.iloc[:3, obs.columns.get_loc("lineage")] = None  # three samples that only one label names
     atlas = make_atlas(task.X, obs, info={"name": "toy"})
-    profile = Profile("few", max_datasets_out=5)
+    profile = Profile(max_datasets_out=5)
     table = compare_labels(atlas, ("tissue_group", "lineage"), ["dummy"], profile=profile, progress=False)
     first, second = (table[table["task"] == c] for c in ("tissue_group", "lineage"))
     assert list(first["sample_id"]) == list(second["sample_id"])
@@ -106,7 +106,7 @@ def test_classes_made_too_small_by_the_other_label_are_left_out(task):
     obs = pd.DataFrame({"dataset_id": task.groups, "tissue_group": task.y}, index=task.y.index)
     obs["lineage"] = obs["tissue_group"].where(obs["tissue_group"] != "liver", None).astype(object)
     atlas = make_atlas(task.X, obs, info={"name": "toy"})
-    table = compare_labels(atlas, ("tissue_group", "lineage"), ["dummy"], profile=Profile("all"), progress=False)
+    table = compare_labels(atlas, ("tissue_group", "lineage"), ["dummy"], profile=Profile(), progress=False)
     assert "liver" not in set(table["y_true"])
 
 

@@ -60,16 +60,16 @@ def test_the_key_knows_data_labels_model_settings_and_code():
     X = pd.DataFrame([[1.0, 2], [3, 4]], index=["a", "b"], columns=["x", "y"])
     y, groups = pd.Series(["A", "B"], index=X.index), pd.Series(["s", "t"], index=X.index)
     task, model = Task("toy", X, y, groups, {}), recipe("dl_paper")
-    base = task_key(task, model, [crossval], "zero")
-    assert base == task_key(Task("toy", X.copy(), y, groups, {}), recipe("dl_paper"), [crossval], "zero")
+    base = task_key(task, model, [crossval.__name__], "zero")
+    assert base == task_key(Task("toy", X.copy(), y, groups, {}), recipe("dl_paper"), [crossval.__name__], "zero")
     changed = [
-        task_key(Task("toy", X + 1, y, groups, {}), model, [crossval], "zero"),
-        task_key(Task("toy", X, y[::-1], groups, {}), model, [crossval], "zero"),
-        task_key(Task("toy", X, y, groups[::-1], {}), model, [crossval], "zero"),
-        task_key(Task("toy", X, y, groups, {}, donors=groups), model, [crossval], "zero"),
-        task_key(task, recipe("dl_paper", seed=1), [crossval], "zero"),
-        task_key(task, model, [crossval], "mean"),
-        task_key(task, model, [map_folds], "zero"),
+        task_key(Task("toy", X + 1, y, groups, {}), model, [crossval.__name__], "zero"),
+        task_key(Task("toy", X, y[::-1], groups, {}), model, [crossval.__name__], "zero"),
+        task_key(Task("toy", X, y, groups[::-1], {}), model, [crossval.__name__], "zero"),
+        task_key(Task("toy", X, y, groups, {}, donors=groups), model, [crossval.__name__], "zero"),
+        task_key(task, recipe("dl_paper", seed=1), [crossval.__name__], "zero"),
+        task_key(task, model, [crossval.__name__], "mean"),
+        task_key(task, model, ["srna_lib.evaluate.splits"], "zero"),
     ]
     assert len({base, *changed}) == 8
 
@@ -78,14 +78,14 @@ KEYS = """
 import json
 import numpy as np, pandas as pd
 from srna_lib.data import Task
-from srna_lib.evaluate.crossval import model_code, task_key
+from srna_lib.evaluate.crossval import task_key
 from srna_lib.models.recipes import QUANTITY_RECIPES, RECIPES, quantity_recipe, recipe
 X = pd.DataFrame(np.arange(12.0).reshape(4, 3), index=list("abcd"), columns=["x", "y", "context:dataset_id=A"])
 y, groups = pd.Series(["A", "B", "A", "B"], index=X.index), pd.Series(["s", "t", "s", "t"], index=X.index)
 task = Task("toy", X, y, groups, {}, donors=groups)
 models = {name: recipe(name, joined=True) for name in RECIPES}
 models |= {f"{name} of a quantity": quantity_recipe(name) for name in QUANTITY_RECIPES}
-print(json.dumps({name: task_key(task, model, model_code()) for name, model in models.items()}))
+print(json.dumps({name: task_key(task, model, []) for name, model in models.items()}))
 """
 
 

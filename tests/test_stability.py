@@ -16,7 +16,7 @@ from srna_lib.models.preprocess import LogCPM, Presence, ReadsPerMillion, ZeroFi
 from srna_lib.models.recipes import recipe
 from srna_lib.stability import flips
 from srna_lib.stability.flips import first_flips, flip_curves, steps_to_flip
-from srna_lib.stability.masking import MASKINGS, mask_input
+from srna_lib.stability.masking import MASKINGS, MaskedInput, mask_input
 from srna_lib.stability.orders import deeplift_order, fixed_order, random_order
 
 
@@ -80,9 +80,17 @@ def assert_equal(found: pd.DataFrame, expected: pd.DataFrame, classes) -> None:
     assert list(found["became"]) == became
 
 
-def toy(values, net=None, masking="zero", **options):
+def bare_input(values, blank=None) -> MaskedInput:
+    """Input of a network without preprocessing, masked by zero or by given values."""
+    values = np.asarray(values, np.float32)
+    blank = np.zeros(values.shape[1], np.float32) if blank is None else blank
+    names = np.array([f"x{i}" for i in range(len(blank))], dtype=object)
+    return MaskedInput(names, values, blank, values != blank, np.full(values.shape, np.nan), None, None)
+
+
+def toy(values, net=None):
     net = net or linear([[3, 0], [2, 0], [0, 1], [1, 0]], [0, 4.5])
-    inputs = mask_input(net, np.array(values, np.float32), masking=masking, **options)
+    inputs = bare_input(values)
     return net, inputs, deeplift_order(net, inputs.blank)
 
 
@@ -153,7 +161,7 @@ def test_equal_to_the_plain_loop_on_random_networks(masking, kind, monkeypatch):
         rng = np.random.default_rng(seed)
         net = random_network(seed, hidden=[(9, 7), (8,), ()][seed % 3])
         X = rng.exponential(size=(5, 12)).astype(np.float32) * (rng.random((5, 12)) > 0.3)
-        inputs = mask_input(net, X, masking=masking, background=X)
+        inputs = bare_input(X, X.mean(axis=0) if masking == "mean" else None)
         order = {
             "deeplift": lambda net=net, inputs=inputs: deeplift_order(net, inputs.blank),
             "random": lambda seed=seed: random_order(4, seed=seed),
@@ -301,7 +309,7 @@ def test_wrong_arguments_are_named(options, message):
 
 def test_orders_that_ignore_the_state_cannot_be_recomputed():
     net, inputs, _ = toy([[1, 1, 0, 1]])
-    with pytest.raises(InputError, match="'random' does not depend on the state"):
+    with pytest.raises(InputError, match="random and given orders do not depend on the state"):
         first_flips(inputs, net, random_order(2), recompute_every=3)
 
 
@@ -312,7 +320,7 @@ def test_wrong_questions_get_one_sentence(small_counts):
         steps_to_flip(model, X, order="best")
     with pytest.raises(InputError, match="there is no sample; expected at least one"):
         steps_to_flip(model, X.iloc[:0])
-    constant = network(np.ones((4, 1)), np.zeros(1))
+    constant = Pipeline([("rpm", ReadsPerMillion()), ("classifier", network(np.ones((4, 1)), np.zeros(1)))])
     with pytest.raises(InputError, match="the network knows one class, 'c0'; expected two to flip"):
         steps_to_flip(constant, X.iloc[:, :4])
 

@@ -10,12 +10,10 @@ from srna_lib.evaluate.comparison import (
     compare,
     find,
     pairs_table,
-    paper_results,
     percent,
     scores_table,
 )
 from srna_lib.evaluate.controls import (
-    PREDICTABLE,
     both_ways,
     judge,
     null_scores,
@@ -34,7 +32,6 @@ from srna_lib.evaluate.crossval import (
     get_profile,
     map_folds,
     mended_labels,
-    model_code,
     task_key,
 )
 from srna_lib.evaluate.metrics import (

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from io import BytesIO
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import anndata as ad
@@ -38,8 +37,6 @@ class Profile:
 
     Attributes
     ----------
-    name : str
-        ``smoke``, ``demo`` or ``full``.
     repeats : int
         Times that random folds are drawn anew: one draw moves a class of 20 samples by several points.
     n_splits : int or None
@@ -54,7 +51,6 @@ class Profile:
         Recipe -> parameters that make it smaller.
     """
 
-    name: str = "plain"
     repeats: int = 1
     n_splits: int | None = None
     max_datasets_out: int | None = None
@@ -66,7 +62,6 @@ class Profile:
 _SMALL_NETWORK = {"classifier__epochs": 8, "classifier__hidden": (64, 32), "classifier__dropout": (0.2, 0.2)}
 PROFILES = {
     "smoke": Profile(
-        "smoke",
         n_splits=3,
         max_datasets_out=4,
         per_study=4,
@@ -81,7 +76,6 @@ PROFILES = {
         },
     ),
     "demo": Profile(
-        "demo",
         n_splits=4,
         max_datasets_out=8,
         changes={  # minutes for six notebooks; the simulation is learned in fewer epochs and trees than real data
@@ -92,7 +86,7 @@ PROFILES = {
             "quantity forest": {"regressor__estimator__n_estimators": 50},
         },
     ),
-    "full": Profile("full", repeats=3, n_boot=2000),
+    "full": Profile(repeats=3, n_boot=2000),
 }
 
 
@@ -188,13 +182,13 @@ def cross_validate(
         folds = map_folds(
             partial(_predict_fold, seen, model),
             split,
-            key="" if cache is None else task_key(seen, model, [*model_code(), sys.modules[__name__]]),
+            key="" if cache is None else task_key(seen, model, [__name__]),
             n_jobs=n_jobs,
             cache=cache,
             progress=progress,
             label=f"{name}, {scheme}",
         )
-        table = pd.concat([t.assign(fold=s.fold) for t, s in zip(folds, split, strict=True)], ignore_index=True)
+        table = pd.concat(folds, ignore_index=True)
         tables.append(table.assign(task=task.name, model=name, features=task.features, scheme=scheme))
     out = pd.concat(tables, ignore_index=True)
     front = ["sample_id", "dataset_id", "task", "model", "features", "scheme", "fold"]
@@ -304,7 +298,7 @@ def mended_labels(table: pd.DataFrame) -> pd.DataFrame:
     if table.empty:
         return counts
     one = table[table["model"] == table["model"].iloc[0]]
-    first, other = (part for _, part in one.groupby("task", sort=False))
+    first, other = (rows for _, rows in one.groupby("task", sort=False))
     both = first.merge(other.rename(columns={"y_true": "second"}), on="sample_id", suffixes=("", "_second"))
     mended = both.query("y_true != y_pred and second == y_pred_second")
     sizes = mended.groupby(["y_true", "y_pred", "second"]).size().sort_values(ascending=False)
@@ -339,6 +333,8 @@ def map_folds(
 ) -> list[pd.DataFrame]:
     """Do a piece of work for every fold, in order; a fold in the cache is found again under the same key and split.
 
+    Each table gets a column ``fold``.
+
     `work` is a ``functools.partial`` of a module's function, so that it travels to other processes.
     """
     stems = [None if cache is None else Path(cache) / joblib.hash((key, s.train, s.test)) for s in splits]
@@ -349,7 +345,7 @@ def map_folds(
     tables = joblib.Parallel(n_jobs=n_jobs, return_as="generator")(jobs)
     bar = tqdm(tables, total=len(splits), initial=len(done), desc=label, unit="fold", disable=not progress)
     done |= dict(zip(todo, bar, strict=True))
-    return [done[i] for i in range(len(splits))]
+    return [done[i].assign(fold=split.fold) for i, split in enumerate(splits)]
 
 
 def _do_fold(work: Callable[[Split], pd.DataFrame], split: Split, stem: Path | None) -> pd.DataFrame:
@@ -378,16 +374,15 @@ def _checksum(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()[:32]
 
 
-def task_key(task: Task, model: Pipeline, code: Iterable[ModuleType], *settings: Any) -> str:
-    """Hash of all that decides the result of a fold but the fold itself: data, model, settings, code, versions."""
+def task_key(task: Task, model: Pipeline, code: Iterable[str], *settings: Any) -> str:
+    """Hash of all that decides the result of a fold but the fold itself: data, model, settings, code, versions.
+
+    The code is that of the models, and of the modules whose names begin as in `code`.
+    """
     rows = pd.util.hash_pandas_object(task.X, index=True).to_numpy()
     donors = None if task.donors is None else list(task.donors)
     data = (task.name, rows, list(task.X.columns), list(task.y), task.classes, list(task.groups), donors)
-    source = [inspect.getsource(part) for part in code]
+    modules = [m for name, m in sorted(sys.modules.items()) if name.startswith(("srna_lib.models.", *code))]
+    source = [inspect.getsource(module) for module in modules]
     versions = [importlib.metadata.version(package) for package in PACKAGES]
     return joblib.hash((data, model, settings, source, versions))
-
-
-def model_code() -> list[ModuleType]:
-    """Modules that decide what a fitted recipe predicts: their code belongs into the key of a kept fold."""
-    return [module for name, module in sorted(sys.modules.items()) if name.startswith("srna_lib.models.")]

@@ -6,7 +6,6 @@ sRNAs j masked so far; only the later layers are computed anew. Every step is ev
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any
@@ -19,7 +18,7 @@ from sklearn.pipeline import Pipeline
 
 from srna_lib.data import Task, make_task, with_label
 from srna_lib.errors import InputError
-from srna_lib.evaluate import Split, fit_fold, make_splits, map_folds, model_code, task_key
+from srna_lib.evaluate import Split, fit_fold, make_splits, map_folds, task_key
 from srna_lib.models import recipe
 from srna_lib.stability.masking import MaskedInput, mask_input, network_of
 from srna_lib.stability.orders import Order, deeplift_order, fixed_order, random_order
@@ -32,7 +31,6 @@ ORDERS = {
 SAMPLES = 64  # samples whose scores are held at a time: SAMPLES * n_classes * n_features numbers, a few times
 STEPS = 1024  # most steps evaluated in one matrix product; more leave the processor's cache
 NEAR = 3e-5  # relative gap between the two best logits below which a step is decided in double precision
-EMPTY = 1e-12  # share of a library that counts as nothing left: below one read of any library
 NEVER = -1
 
 
@@ -114,13 +112,12 @@ def steps_to_flip(
 def make_order(order: str | pd.Series, network: Any, inputs: MaskedInput, seed: int = 0) -> Order:
     """The order that `steps_to_flip` was asked for, for one fitted network."""
     if isinstance(order, pd.Series):
-        importance = order.reindex(inputs.features).fillna(0.0).to_numpy()
-        return fixed_order(importance, len(network.classes_))
-    if order not in ("deeplift", "random"):
-        raise InputError(f"unknown order {order!r}: expected deeplift, random or an importance by name of sRNA.")
+        return fixed_order(order.reindex(inputs.features).fillna(0.0).to_numpy(), len(network.classes_))
     if order == "random":
         return random_order(len(network.classes_), seed=seed)
-    return deeplift_order(network, inputs.blank)
+    if order == "deeplift":
+        return deeplift_order(network, inputs.blank)
+    raise InputError(f"unknown order {order!r}: expected deeplift, random or an importance by name of sRNA.")
 
 
 def first_flips(
@@ -137,7 +134,7 @@ def first_flips(
         if value is not None and value < 1:
             raise InputError(f"{name} is {value}; expected at least 1.")
     if recompute_every and order.again is None:
-        raise InputError(f"the order {order.name!r} does not depend on the state; expected no recompute_every.")
+        raise InputError("recompute_every: random and given orders do not depend on the state; expected deeplift.")
     n = len(inputs.values)
     samples = np.arange(n) if samples is None else np.asarray(samples)
     blocks = [slice(i, i + SAMPLES) for i in range(0, n, SAMPLES)]
@@ -163,11 +160,11 @@ def _walk(
         steps = np.arange(done + 1, done + width + 1)
         for block in _blocks(todo, STEPS // width):
             labels = paths.next_labels(block, done, width)
-            for found, hit in ((similarity, labels == other[block, None]), (stability, labels != own[block, None])):
-                hit &= (steps <= looked[block, None]) & (found[block, None] == NEVER)
+            for first, hit in ((similarity, labels == other[block, None]), (stability, labels != own[block, None])):
+                hit &= (steps <= looked[block, None]) & (first[block, None] == NEVER)
                 new, at = hit.any(axis=1), hit.argmax(axis=1)
-                found[block[new]] = steps[at[new]]
-                if found is stability:
+                first[block[new]] = steps[at[new]]
+                if first is stability:
                     became[block[new]] = labels[new, at[new]]
         done += width
         todo = todo[(similarity[todo] == NEVER) & (looked[todo] > done)]
@@ -175,11 +172,11 @@ def _walk(
     table = {"sample": samples[row], "own": names[own], "other": names[other]}
     table |= {"n_active": length, "looked": looked, "exhausted": looked == length}
     reads = np.take_along_axis(inputs.reads[row], paths.sequence, axis=1).cumsum(axis=1)
-    for name, found in (("similarity", similarity), ("stability", stability)):
-        flipped, at = found != NEVER, np.maximum(found - 1, 0)
-        table[name] = np.where(flipped, found, np.nan)
+    for name, first in (("similarity", similarity), ("stability", stability)):
+        flipped, at = first != NEVER, np.maximum(first - 1, 0)
+        table[name] = np.where(flipped, first, np.nan)
         table[f"{name}_srna"] = np.where(flipped, inputs.features[paths.sequence[each, at]], None)
-        table[f"{name}_share"] = np.where(flipped, found / np.maximum(length, 1), np.nan)
+        table[f"{name}_share"] = np.where(flipped, first / np.maximum(length, 1), np.nan)
         table[f"{name}_reads"] = np.where(flipped, reads[each, at], np.nan)
     return pd.DataFrame(table | {"became": names[became]})
 
@@ -195,22 +192,15 @@ class _Paths:
         self.row, self.other = np.nonzero(np.arange(len(network.classes_)) != self.own[:, None])
         scores = order.start(inputs.values, self.own, samples)[self.row, self.other]
         self.sequence = _falling(scores, inputs.active[self.row])
-        # Sums of the first layer: constant + factor * (sums so far); the factor is 1 unless the library changes.
         (kernel, bias), self.change = self.layers[0], inputs.blank - inputs.values
-        self.moving, self.constant = inputs.counts is not None, inputs.blank @ kernel + bias
-        self.sums = (-self.change @ kernel + (0 if self.moving else self.constant))[self.row]
+        self.sums = (-self.change @ kernel + (inputs.blank @ kernel + bias))[self.row]  # of the first layer, so far
 
     def next_labels(self, block: np.ndarray, done: int, width: int) -> np.ndarray:
         """Predicted class of some paths after each of the next steps, shape (paths, width); moves `sums` on."""
         row, sequence = self.row[block], self.sequence[block]
-        ahead = sequence[:, done : done + width]
         path, step = np.divmod(np.arange(len(block) * width), width)
-        factor = np.ones(len(path), np.float32)
-        if self.moving:
-            taken = np.take_along_axis(self.inputs.reads[row], sequence[:, : done + width], axis=1)
-            left = 1.0 - taken.cumsum(axis=1)[:, done:].ravel()
-            factor = np.divide(1.0, left, out=factor, where=left > EMPTY, casting="same_kind")
-        if self.inputs.is_linear:
+        if self.inputs.counts is None:
+            ahead = sequence[:, done : done + width]
             sums = self.layers[0][0][ahead]
             sums *= self.change[row[:, None], ahead][:, :, None]
             sums[:, 0] += self.sums[block]
@@ -218,17 +208,14 @@ class _Paths:
                 sums[:, i] += sums[:, i - 1]
             self.sums[block] = sums[:, -1]
             sums = sums.reshape(len(path), -1)
-            if self.moving:
-                sums *= factor[:, None]
-                sums += self.constant
-        else:
+        else:  # the library changes, and with it all other sRNAs: no sum can be carried on
             kernel, bias = self.layers[0]
             masked = np.argsort(sequence, axis=1)[path] < (done + step + 1)[:, None]
             sums = self.inputs.after(row[path], masked) @ kernel + bias
         logits = _later_layers(self.layers, sums)
         labels = logits.argmax(axis=1)
         best = np.partition(logits, -2, axis=1)[:, -2:]
-        near = best[:, 1] - best[:, 0] < NEAR * (1.0 + np.abs(logits).max(axis=1)) * np.maximum(factor, 1)
+        near = best[:, 1] - best[:, 0] < NEAR * (1.0 + np.abs(logits).max(axis=1))
         for at in _blocks(np.flatnonzero(near), STEPS):  # rounding in the prefix sums must not move a flip
             masked = _masked(sequence[path[at]], done + step[at] + 1)
             labels[at] = self.decide_precisely(self.inputs.after(row[path[at]], masked))
@@ -345,11 +332,9 @@ def cross_flips(
     forest = recipe("rf_paper", seed=seed) if forest is None else forest
     settings = (orders, masking, recompute_every, controls, seed)
     trees = sorted((k, repr(v)) for k, v in forest.get_params().items()) if "forest" in orders else ""
-    code = [m for name, m in sorted(sys.modules.items()) if name.startswith(("srna_lib.explain.deep", "srna_lib.stab"))]
-    key = task_key(task, model, [*model_code(), *code], settings, trees)
+    key = task_key(task, model, ["srna_lib.explain.deeplift", "srna_lib.stability."], settings, trees)
     walk = partial(_fold, task, model, forest, settings)
-    tables = map_folds(walk, splits, key=key, label=f"{name}, {scheme}, flips", **run)
-    out = pd.concat([t.assign(fold=s.fold) for t, s in zip(tables, splits, strict=True)], ignore_index=True)
+    out = pd.concat(map_folds(walk, splits, key=key, label=f"{name}, {scheme}, flips", **run), ignore_index=True)
     out = out.assign(task=task.name, model=name, features=task.features, scheme=scheme)
     front = ["sample_id", "dataset_id", "task", "model", "features", "scheme", "fold", "y_true", "y_pred"]
     probabilities = [f"p_{c}" for c in task.classes]

@@ -30,16 +30,14 @@ class MaskedInput:
     values: np.ndarray  # (n_samples, n_features), float32: model input as measured
     blank: np.ndarray  # (n_features,), float32: model input of a masked sRNA
     active: np.ndarray  # (n_samples, n_features), bool: masking it changes something, so it is a step
-    reads: np.ndarray  # (n_samples, n_features): share of the library; NaN for a network without its preprocessing
+    reads: np.ndarray  # (n_samples, n_features): share of the library
     counts: pd.DataFrame | None  # (n_samples, n_srnas), where masked reads leave the library
     front: Any  # the fitted steps before the network
-    is_linear: bool  # model input = blank + (values - blank) * one factor per sample
 
     def take(self, rows: Any) -> MaskedInput:
         """The same for some of the samples (positions or slice)."""
         counts = None if self.counts is None else self.counts.iloc[rows]
-        rest = {"values": self.values[rows], "active": self.active[rows], "reads": self.reads[rows]}
-        return replace(self, counts=counts, **rest)
+        return replace(self, values=self.values[rows], active=self.active[rows], reads=self.reads[rows], counts=counts)
 
     def after(self, rows: np.ndarray, masked: np.ndarray) -> np.ndarray:
         """Model input of samples `rows` without the sRNAs in `masked` (m, n_features), by definition, no shortcut."""
@@ -53,53 +51,41 @@ class MaskedInput:
 def network_of(model: Any) -> DenseNetClassifier:
     """The fitted network at the end of a model; InputError where there is none."""
     network = model[-1] if isinstance(model, Pipeline) else model
-    if not isinstance(network, DenseNetClassifier):
-        raise InputError(f"stability needs a dense network such as dl_paper; found {type(network).__name__}.")
+    if not isinstance(model, Pipeline) or len(model) < 2 or not isinstance(network, DenseNetClassifier):
+        name = type(network).__name__
+        raise InputError(f"stability needs a pipeline that ends in a dense network, such as dl_paper; found {name}.")
     check_is_fitted(network, "weights_")
     if len(network.classes_) < 2:
         raise InputError(f"the network knows one class, {network.classes_[0]!r}; expected two to flip between.")
     return network
 
 
-def mask_input(model: Any, X: Any, *, masking: str = "zero", background: Any = None) -> MaskedInput:
-    """Prepare the masking of sRNAs; parameters as in `flips.steps_to_flip`, `X` is model input for a bare network."""
+def mask_input(model: Pipeline, X: pd.DataFrame, *, masking: str = "zero", background: Any = None) -> MaskedInput:
+    """Prepare the masking of sRNAs; parameters as in `flips.steps_to_flip`."""
     if masking not in MASKINGS:
         raise InputError(f"unknown masking {masking!r}: expected one of {', '.join(MASKINGS)}.")
     if masking == "mean" and background is None:
         raise InputError("masking 'mean': the training samples are missing; expected them as `background`.")
     if not len(X):
         raise InputError("there is no sample; expected at least one.")
-    p = network_of(model).n_features_in_
-    if not isinstance(model, Pipeline):
-        if masking == "renormalised":
-            raise InputError("masking 'renormalised' needs counts; expected a pipeline, found a network alone.")
-        front, names = None, np.array([f"x{i}" for i in range(p)], dtype=object)
-        values, blank = np.asarray(X, np.float32), np.zeros(p, np.float32)
-        reads = np.full(values.shape, np.nan)
-    else:
-        front, X = model[:-1], pd.DataFrame(X)
-        _check_steps(front)
-        names = np.asarray(front.get_feature_names_out(), dtype=object)
-        values = np.asarray(front.transform(X), np.float32)
-        blank = np.asarray(front.transform(pd.DataFrame(0.0, index=[0], columns=X.columns)), np.float32)[0]
-        reads = X[names].to_numpy(np.float64) / X.sum(axis=1).clip(lower=1).to_numpy(np.float64)[:, None]
+    network_of(model)
+    front = model[:-1]
+    _check_steps(front)
+    features = np.asarray(front.get_feature_names_out(), dtype=object)
+    values = np.asarray(front.transform(X), np.float32)
+    blank = np.asarray(front.transform(pd.DataFrame(0.0, index=[0], columns=X.columns)), np.float32)[0]
+    reads = X[features].to_numpy(np.float64) / X.sum(axis=1).clip(lower=1).to_numpy(np.float64)[:, None]
+    active = reads > 0
     if masking == "mean":
-        given = background if front is None else front.transform(background)
-        blank = np.asarray(given, np.float64).mean(axis=0).astype(np.float32)
-    active = values != blank if front is None or masking == "mean" else reads > 0
-    moving = masking == "renormalised"
-    linear = not moving or (isinstance(model[0], ReadsPerMillion) and not any(getattr(s, "clip", False) for s in model))
-    return MaskedInput(names, values, blank, active, reads, X if moving else None, front, is_linear=linear)
+        blank = np.asarray(front.transform(background), np.float64).mean(axis=0).astype(np.float32)
+        active = values != blank
+    return MaskedInput(features, values, blank, active, reads, X if masking == "renormalised" else None, front)
 
 
 def _check_steps(front: Pipeline) -> None:
     """Refuse steps in which masking one sRNA moves the others, such as ranks."""
-    first, *rest = [step for _, step in front.steps] or [None]
-    if not isinstance(first, ReadsPerMillion | LogCPM | Presence):
-        name = type(first).__name__
-        raise InputError(f"the model begins with {name}; expected reads per million, log CPM or presence.")
-    unknown = [type(s).__name__ for s in rest if not isinstance(s, SelectorMixin | MinMaxScaler | StandardScaler)]
-    if unknown:
-        raise InputError(
-            f"the step {unknown[0]} cannot be followed; expected a filter, MinMaxScaler or StandardScaler."
-        )
+    first, later = ReadsPerMillion | LogCPM | Presence, SelectorMixin | MinMaxScaler | StandardScaler
+    for i, (_, step) in enumerate(front.steps):
+        if not isinstance(step, later if i else first):
+            kinds = "a filter, MinMaxScaler or StandardScaler" if i else "reads per million, log CPM or presence"
+            raise InputError(f"the step {type(step).__name__} cannot be followed; expected {kinds}.")

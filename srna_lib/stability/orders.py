@@ -13,7 +13,6 @@ from srna_lib.explain import contributions
 class Order(NamedTuple):
     """A rule that scores features; the highest score is masked first, ties go to the feature that comes first."""
 
-    name: str
     # (values (n, p), own (n,), samples (n,)) -> scores (n, n_classes, p) on the way to each class; `own` holds
     # positions of classes, `samples` those in the whole table, so that random orders do not depend on blocks
     start: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
@@ -26,18 +25,18 @@ def deeplift_order(network: Any, blank: np.ndarray) -> Order:
     reference = np.asarray(blank, dtype=np.float32)[None]
 
     def start(values: np.ndarray, own: np.ndarray, samples: np.ndarray) -> np.ndarray:
-        found = contributions(network, values, reference=reference).values
-        return found[np.arange(len(own)), own][:, None, :] - found
+        added = contributions(network, values, reference=reference).values
+        return added[np.arange(len(own)), own][:, None, :] - added
 
     def again(values: np.ndarray, own: np.ndarray, other: np.ndarray) -> np.ndarray:
         scores = np.empty(values.shape, np.float32)
         for pair in np.unique(np.stack([own, other], axis=1), axis=0):
             at = np.flatnonzero((own == pair[0]) & (other == pair[1]))
-            found = contributions(network, values[at], reference=reference, outputs=list(network.classes_[pair])).values
-            scores[at] = found[:, 0] - found[:, 1]
+            added = contributions(network, values[at], reference=reference, outputs=list(network.classes_[pair])).values
+            scores[at] = added[:, 0] - added[:, 1]
         return scores
 
-    return Order("deeplift", start, again)
+    return Order(start, again)
 
 
 def random_order(n_classes: int, *, seed: int = 0) -> Order:
@@ -47,10 +46,10 @@ def random_order(n_classes: int, *, seed: int = 0) -> Order:
         shape = (n_classes, values.shape[1])
         return np.stack([np.random.default_rng((seed, int(s))).random(shape, dtype=np.float32) for s in samples])
 
-    return Order("random", start)
+    return Order(start)
 
 
-def fixed_order(importance: np.ndarray, n_classes: int, *, name: str = "forest") -> Order:
+def fixed_order(importance: np.ndarray, n_classes: int) -> Order:
     """One order for all samples and classes, such as a forest's importance."""
     scores = np.asarray(importance, dtype=np.float32)
-    return Order(name, lambda values, own, samples: np.broadcast_to(scores, (len(values), n_classes, len(scores))))
+    return Order(lambda values, own, samples: np.broadcast_to(scores, (len(values), n_classes, len(scores))))
