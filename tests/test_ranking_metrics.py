@@ -17,7 +17,7 @@ from srna_lib.errors import InputError
 from srna_lib.evaluate import metrics
 from srna_lib.evaluate.bootstrap import Key
 from srna_lib.evaluate.comparison import compare
-from srna_lib.evaluate.metrics import RANKING_METRICS, _areas, _order, prepare, score, weighted_auc
+from srna_lib.evaluate.metrics import RANKING_METRICS, _areas, prepare, score, weighted_auc
 from srna_lib.report.results import RECORD_FIELDS, to_records
 
 SIX = [*RANKING_METRICS, "accuracy", "balanced_accuracy"]
@@ -61,7 +61,7 @@ def test_values_of_several_classes_are_those_of_scikit_learn(seed):
 @settings(deadline=None, max_examples=200)
 def test_weighted_areas_are_those_of_repeated_samples(rows):
     value, positive, weight, group = (np.array(c) for c in zip(*rows, strict=True))
-    got = _areas(_order(value.astype(float), group), positive.astype(bool), weight[None, :].astype(float))[0]
+    got = _areas(value.astype(float), positive.astype(bool), group)(weight[None, :].astype(float))[0]
     for i, g in enumerate(np.unique(group)):
         again = np.repeat(np.flatnonzero(group == g), weight[group == g])
         if len(set(positive[again])) < 2:

@@ -94,10 +94,8 @@ def unit_codes(predictions: pd.DataFrame, unit: str) -> tuple[np.ndarray, np.nda
         raise InputError(f"out-of-fold table: the column {unit!r} is missing; expected it to draw {UNITS[unit]}.")
     names = predictions[unit].astype(object)
     names = names.where(names.notna(), "sample " + predictions["sample_id"].astype(str)).astype(str).to_numpy()
-    if unit == "dataset_id":
-        home = pd.Series("", index=range(len(names)))
-    else:
-        home = pd.Series(predictions["dataset_id"].astype(str).to_numpy()).groupby(names).transform("min")
+    studies = "" if unit == "dataset_id" else predictions["dataset_id"].astype(str).to_numpy()
+    home = pd.Series(studies, index=range(len(names))).groupby(names).transform("min")
     codes = home.groupby([home, names]).ngroup().to_numpy()
     return codes, pd.factorize(home, sort=True)[0][np.unique(codes, return_index=True)[1]]
 

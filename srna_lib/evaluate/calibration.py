@@ -57,8 +57,8 @@ def reliability_table(
         Missing columns, or no such class.
     """
     tables = []
-    for part in each_model(predictions):
-        stated, happened = _stated(part, of)
+    for run in each_model(predictions):
+        stated, happened = _stated(run, of)
         bins = _bins(stated)
         hot = np.eye(bins.max() + 1)[bins]
 
@@ -67,7 +67,7 @@ def reliability_table(
                 share = ((weights * happened) @ hot) / (weights @ hot)
             return dict(enumerate(share.T))
 
-        draws = bootstrap(measure, part, unit=unit, n_boot=n_boot, seed=seed)[1]
+        draws = bootstrap(measure, run, unit=unit, n_boot=n_boot, seed=seed)[1]
         ends = np.array([study_interval(draws[i]) for i in range(bins.max() + 1)])
         each = pd.DataFrame({"bin": bins, "stated": stated, "happened": happened}).groupby("bin")
         table = each.agg(
@@ -77,7 +77,7 @@ def reliability_table(
             predicted=("stated", "mean"),
             observed=("happened", "mean"),
         ).reset_index()
-        head = {k: part[k].iloc[0] for k in IDENTITY} | {"of": of or "called class"}
+        head = {k: run[k].iloc[0] for k in IDENTITY} | {"of": of or "called class"}
         tables.append(table.assign(**head, ci_low=ends[:, 0], ci_high=ends[:, 1]))
     return pd.concat(tables, ignore_index=True)
 
@@ -121,33 +121,33 @@ def calibrate(predictions: pd.DataFrame, method: str = "isotonic") -> pd.DataFra
     if method not in METHODS:
         raise InputError(f"method={method!r}: expected one of {', '.join(METHODS)}.")
     parts, rows = [], predictions.reset_index(drop=True)
-    for _, part in rows.groupby(list(IDENTITY), sort=False):
-        check_table(part, ["fold", "y_pred"])
-        _check_folds(part)
-        classes, p = probabilities(part)
-        true, fold = pd.Index(classes).get_indexer(part["y_true"].astype(str)), part["fold"].to_numpy()
+    for _, run in rows.groupby(list(IDENTITY), sort=False):
+        check_table(run, ["fold", "y_pred"])
+        _check_folds(run)
+        classes, p = probabilities(run)
+        true, fold = pd.Index(classes).get_indexer(run["y_true"].astype(str)), run["fold"].to_numpy()
         out = np.empty_like(p)
         for name in pd.unique(fold):
             inside = fold == name
             out[inside] = _fit(method, p[~inside], true[~inside])(p[inside])
-        changed = part.assign(model=f"{part['model'].iloc[0]} + {method}", y_pred=np.array(classes)[out.argmax(axis=1)])
+        changed = run.assign(model=f"{run['model'].iloc[0]} + {method}", y_pred=np.array(classes)[out.argmax(axis=1)])
         changed[[f"p_{c}" for c in classes]] = out
         parts.append(changed)
     return pd.concat(parts).sort_index().set_axis(predictions.index)
 
 
-def _check_folds(part: pd.DataFrame) -> None:
+def _check_folds(run: pd.DataFrame) -> None:
     """Refuse folds that share donors or studies."""
-    scheme = str(part["scheme"].iloc[0])
+    scheme = str(run["scheme"].iloc[0])
     if scheme.startswith("random"):
         raise InputError(
             f"calibration: the table is of scheme {scheme!r}, whose folds share studies and patients; expected grouped"
             " folds."
         )
-    if part["fold"].nunique() < 2:
+    if run["fold"].nunique() < 2:
         raise InputError("calibration: the table has one fold; expected at least two, to fit on the others.")
-    column = "donor_id" if "donor_id" in part else "dataset_id"
-    folds = part.groupby(column)["fold"].nunique()
+    column = "donor_id" if "donor_id" in run else "dataset_id"
+    folds = run.groupby(column)["fold"].nunique()
     if (folds > 1).any():
         raise InputError(
             f"calibration: {column} {folds.idxmax()!r} is in {folds.max()} folds; expected each in one, so that no"

@@ -94,8 +94,8 @@ def compare(
     units = [unit] if isinstance(unit, str) else list(unit)
     keys = ["task", "scheme", *(["model"] if by == "features" else [])]
     rows, pairs = [], list(pairs)
-    for key, part in table.groupby(keys, sort=False):
-        tables = dict(iter(part.groupby(by, sort=False)))
+    for key, run in table.groupby(keys, sort=False):
+        tables = dict(iter(run.groupby(by, sort=False)))
         for first, second in (p for p in pairs if set(p) <= set(tables)):
             a, b = same_rows(tables[first], tables[second])
             head = {**dict(zip(keys, key, strict=True)), "pair": f"{first} minus {second}"}
@@ -126,11 +126,9 @@ def _by_group(
     one, two = prepare(a, metrics, unit), prepare(b, metrics, unit)
 
     def measure(weights: np.ndarray) -> dict[tuple[str, str], np.ndarray]:
-        left, right = one(weights), two(weights)
-        values = {(m, "value_first"): left[Key(m)] for m in metrics} | {
-            (m, "value_second"): right[Key(m)] for m in metrics
-        }
-        return values | {(m, "difference"): left[Key(m)] - right[Key(m)] for m in metrics}
+        sides = {"value_first": one(weights), "value_second": two(weights)}
+        values = {(m, name): side[Key(m)] for name, side in sides.items() for m in metrics}
+        return values | {(m, "difference"): values[m, "value_first"] - values[m, "value_second"] for m in metrics}
 
     values, draws = bootstrap(measure, a, unit=unit, n_boot=n_boot, seed=seed)
     about, rows = {"test": TESTS["bootstrap"], "n_units": len(unit_codes(a, unit)[1]), "unit": unit}, []
@@ -159,9 +157,9 @@ def fold_values(predictions: pd.DataFrame, metric: str) -> pd.DataFrame:
     `n_train` counts the other samples of the table, so studies that are never tested are not in it.
     """
     total, rows = predictions["sample_id"].nunique(), []
-    for fold, part in predictions.groupby("fold", sort=True):
-        value = float(prepare(part, [metric])(np.ones((1, len(part))))[Key(metric)][0])
-        rows.append({"fold": fold, "n_train": total - len(part), "n_test": len(part), "value": value})
+    for fold, run in predictions.groupby("fold", sort=True):
+        value = float(prepare(run, [metric])(np.ones((1, len(run))))[Key(metric)][0])
+        rows.append({"fold": fold, "n_train": total - len(run), "n_test": len(run), "value": value})
     return pd.DataFrame(rows)
 
 
@@ -256,9 +254,7 @@ def scores_table(
     """
     rows = scores[scores["class"].isna() & scores["study"].isna()]
     if metrics is not None:
-        rows = rows[rows["metric"].isin(list(metrics))].sort_values(
-            "metric", key=lambda names: names.map(list(metrics).index), kind="stable"
-        )
+        rows = pd.concat([rows[rows["metric"] == metric] for metric in metrics])
     if rows.empty:
         return pd.DataFrame({"": ["no score in this run"]})
     cells = [_cell(*ends) for ends in rows[["value", "ci_low", "ci_high"]].astype(float).to_numpy()]

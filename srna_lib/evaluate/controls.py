@@ -68,9 +68,9 @@ def run_null(
 
 def null_scores(null: pd.DataFrame, metrics: Iterable[str] = ("auc", "auc_within")) -> pd.DataFrame:
     """Scores of every shuffle, as from `score` without intervals, with ``permutation``."""
-    parts = null.groupby(["model", "task", "permutation"], sort=False)
+    runs = null.groupby(["model", "task", "permutation"], sort=False)
     return pd.concat(
-        [score(part, metrics=metrics, n_boot=0).assign(permutation=key[2]) for key, part in parts], ignore_index=True
+        [score(run, metrics=metrics, n_boot=0).assign(permutation=key[2]) for key, run in runs], ignore_index=True
     )
 
 
@@ -169,25 +169,25 @@ def stack(first: ad.AnnData, second: ad.AnnData) -> tuple[ad.AnnData, pd.DataFra
     InputError
         Nothing in common, normalised values, or the same sample name in both.
     """
-    parts = [first, second]
-    names = [str(part.uns["srna"]["name"]) for part in parts]
-    for part, name in zip(parts, names, strict=True):
-        quantity = part.uns["srna"].get("quantity", "counts")
+    atlases = [first, second]
+    names = [str(atlas.uns["srna"]["name"]) for atlas in atlases]
+    for atlas, name in zip(atlases, names, strict=True):
+        quantity = atlas.uns["srna"].get("quantity", "counts")
         if quantity != "counts":
             raise InputError(f"{name}: it holds {quantity} values; expected raw counts to carry models between.")
     twice = first.obs_names.intersection(second.obs_names)
     if len(twice):
         raise InputError(f"{names[0]} and {names[1]} both have the sample {twice[0]!r}; expected different samples.")
-    levels = [_level(part) for part in parts]
+    levels = [_level(atlas) for atlas in atlases]
     if "stem-loop" in levels:
-        parts = [to_stem_loop(part)[0] for part in parts]
-    shared = shared_names(*(part.var_names for part in parts))
+        atlases = [to_stem_loop(atlas)[0] for atlas in atlases]
+    shared = shared_names(*(atlas.var_names for atlas in atlases))
     if not shared:
         raise InputError(f"{names[0]} and {names[1]} have no sRNA in common; expected some to carry a model by.")
-    kept = [harmonise(part, shared)[0] for part in parts]
-    both = [n for n in shared if all(n in part.var_names for part in kept)]
-    kept = [part[:, both] for part in kept]
-    before, after = ([float(part.X.sum()) for part in group] for group in ((first, second), kept))
+    kept = [harmonise(atlas, shared)[0] for atlas in atlases]
+    both = [n for n in shared if all(n in atlas.var_names for atlas in kept)]
+    kept = [atlas[:, both] for atlas in kept]
+    before, after = ([float(atlas.X.sum()) for atlas in group] for group in ((first, second), kept))
     report = pd.DataFrame(
         {
             "atlas": names,
@@ -197,9 +197,9 @@ def stack(first: ad.AnnData, second: ad.AnnData) -> tuple[ad.AnnData, pd.DataFra
             "reads_kept": np.divide(after, np.maximum(before, 1.0)),
         }
     )
-    obs = pd.concat([part.obs.assign(atlas=name) for part, name in zip(kept, names, strict=True)])
+    obs = pd.concat([atlas.obs.assign(atlas=name) for atlas, name in zip(kept, names, strict=True)])
     info = dict(first.uns["srna"]) | {"name": " + ".join(names), "title": f"{names[0]} and {names[1]}"}
-    X = sp.vstack([sp.csr_matrix(part.X) for part in kept]).tocsr()
+    X = sp.vstack([sp.csr_matrix(atlas.X) for atlas in kept]).tocsr()
     return check_atlas(ad.AnnData(X=X, obs=obs, var=kept[0].var.copy(), uns={"srna": info})), report
 
 

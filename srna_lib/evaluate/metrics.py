@@ -11,7 +11,6 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -125,39 +124,39 @@ def score(
     units = [unit] if isinstance(unit, str) else list(unit)
     wanted = [metrics] if isinstance(metrics, str) else metrics if metrics is None else list(metrics)
     rows = []
-    for one, part in itertools.product(units, each_model(table)):
-        shown = default_metrics(part) if wanted is None else wanted
-        values, draws = bootstrap(prepare(part, shown, one), part, unit=one, n_boot=n_boot, seed=seed)
+    for one, run in itertools.product(units, each_model(table)):
+        shown = default_metrics(run) if wanted is None else wanted
+        values, draws = bootstrap(prepare(run, shown, one), run, unit=one, n_boot=n_boot, seed=seed)
         counting = {key.study for key in values}
         for key in sorted(values, key=lambda k: k.study is not None):
             if key.metric not in shown or (key.study is not None and not (per_study and one == units[0])):
                 continue
-            alone = one == "dataset_id" and (key.study is not None or part["dataset_id"].nunique() < 2)
+            alone = one == "dataset_id" and (key.study is not None or run["dataset_id"].nunique() < 2)
             known = np.isfinite(values[key]) and not alone
             low, high = study_interval(draws[key]) if known else (np.nan, np.nan)
             row = {"value": values[key], "ci_low": low, "ci_high": high, "seed": seed, "unit": one}
-            rows.append(_about(part, key, counting) | row)
+            rows.append(_about(run, key, counting) | row)
     return pd.DataFrame(rows).assign(dataset=dataset).reindex(columns=COLUMNS)
 
 
-def _about(part: pd.DataFrame, key: Key, counting: set[str | None]) -> dict:
+def _about(run: pd.DataFrame, key: Key, counting: set[str | None]) -> dict:
     """What a value is of, and how many samples and studies it rests on."""
-    studies, rows = part["dataset_id"].astype(str), part
+    studies, rows = run["dataset_id"].astype(str), run
     if key.study is not None:
-        rows = part[studies == key.study]
+        rows = run[studies == key.study]
     elif key.cls is not None:
-        rows = part[part["y_true"].astype(str) == key.cls]
+        rows = run[run["y_true"].astype(str) == key.cls]
     elif "_within" in key.metric:
-        rows = part[studies.isin(counting)]
-    head = {c: part[c].iloc[0] for c in IDENTITY} | {"metric": key.metric, "class": key.cls, "study": key.study}
+        rows = run[studies.isin(counting)]
+    head = {c: run[c].iloc[0] for c in IDENTITY} | {"metric": key.metric, "class": key.cls, "study": key.study}
     return head | {"n_samples": rows["sample_id"].nunique(), "n_datasets": rows["dataset_id"].nunique()}
 
 
 def each_model(table: pd.DataFrame) -> Iterator[pd.DataFrame]:
     """The out-of-fold table of each task, model, feature set and scheme, in order of appearance."""
     check_columns(table, IDENTITY)
-    for _, part in table.groupby(["task", "features", "scheme", "model"], sort=False):
-        yield part
+    for _, run in table.groupby(["task", "features", "scheme", "model"], sort=False):
+        yield run
 
 
 def is_quantity(table: pd.DataFrame) -> bool:
@@ -179,7 +178,7 @@ def prepare(table: pd.DataFrame, metrics: Iterable[str], unit: str = "dataset_id
     check_table(table, ["y_pred"])
     wanted = set(metrics)
     if is_quantity(table):
-        known, parts = default_metrics(table), [_quantity(table, unit)]
+        known, measures = default_metrics(table), [_quantity(table, unit)]
     else:
         engines = {
             RANKING_METRICS: _ranking,
@@ -188,12 +187,12 @@ def prepare(table: pd.DataFrame, metrics: Iterable[str], unit: str = "dataset_id
             (*_CURVE, "coverage_area"): _selective,
         }
         known = [*RANKING_METRICS, *METRICS, *PER_CLASS, *ORDINAL_METRICS, *SELECTIVE_METRICS]
-        parts = [make(table, unit) for names, make in engines.items() if wanted & set(names)]
+        measures = [make(table, unit) for names, make in engines.items() if wanted & set(names)]
         wanted -= set(_CURVE)
-    if wanted - set(known) or not parts:
+    if wanted - set(known) or not measures:
         unknown = sorted(wanted - set(known)) or [""]
         raise InputError(f"metric={unknown[0]!r}: expected one of {', '.join(sorted(known))}.")
-    return lambda weights: {k: v for part in parts for k, v in part(weights).items()}
+    return lambda weights: {k: v for measure in measures for k, v in measure(weights).items()}
 
 
 def check_columns(table: pd.DataFrame, columns: Iterable[str]) -> None:
@@ -304,14 +303,6 @@ def _classes(table: pd.DataFrame, unit: str) -> Measure:
     return measure
 
 
-class _Order(NamedTuple):
-    """Rows sorted by group, then score; where equal scores and where groups start."""
-
-    rows: np.ndarray
-    ties: np.ndarray
-    groups: np.ndarray
-
-
 def _ranking(table: pd.DataFrame, unit: str) -> Measure:
     """AUROC, pooled and within studies, Brier score and log loss."""
     classes, p = probabilities(table)
@@ -327,14 +318,14 @@ def _ranking(table: pd.DataFrame, unit: str) -> Measure:
     hot = np.eye(len(classes))[true]
     brier = ((p - hot) ** 2).sum(axis=1) / (2 if len(classes) == 2 else 1)
     loss = -np.log(np.clip(p[np.arange(len(p)), true], np.finfo(float).eps, 1))
-    pooled = [_order(p[:, k], np.zeros(len(p), dtype=int)) for k in scored]
-    inside = [_order(p[:, k], codes) for k in scored]
+    pooled = [_areas(p[:, k], true == k, np.zeros(len(p), dtype=int)) for k in scored]
+    inside = [_areas(p[:, k], true == k, codes) for k in scored]
     starts = np.unique(codes, return_index=True)[1]
 
     def measure(weights: np.ndarray) -> Values:
         total = weights.sum(axis=1)
-        areas = np.stack([_areas(o, true == k, weights)[:, 0] for o, k in zip(pooled, scored, strict=True)], axis=1)
-        of_study = np.stack([_areas(o, true == k, weights) for o, k in zip(inside, scored, strict=True)], axis=2)
+        areas = np.stack([area(weights)[:, 0] for area in pooled], axis=1)
+        of_study = np.stack([area(weights) for area in inside], axis=2)
         own = mean_of_defined(np.where(valid, of_study, np.nan), np.ones(valid.shape))[:, counting]
         drawn = weights[:, starts[counting]] if unit == "dataset_id" else np.ones(own.shape)
         return {
@@ -352,32 +343,33 @@ def weighted_auc(score: np.ndarray, positive: np.ndarray, weights: np.ndarray) -
     """AUROC for each row of weights (whole numbers), ties counted half; NaN without a positive or a negative."""
     if not len(score):
         return np.full(len(weights), np.nan)
-    return _areas(_order(score, np.zeros(len(score), dtype=int)), positive, weights.astype(np.float64))[:, 0]
+    return _areas(score, positive, np.zeros(len(score), dtype=int))(weights.astype(np.float64))[:, 0]
 
 
-def _order(values: np.ndarray, group: np.ndarray) -> _Order:
-    """Sort rows for `_areas`."""
+def _areas(values: np.ndarray, positive: np.ndarray, group: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """Make the function of weights that gives the AUROC in each group, shape (n_replicates, n_groups).
+
+    NaN where a class has no weight. A positive sample wins against the negative weight below it and half of that at its
+    own score. Weights are whole numbers, so the running sum over all groups is exact and that of earlier groups can be
+    taken off.
+    """
     rows = np.lexsort((values, group))
-    values, group = values[rows], group[rows]
+    values, positive, group = values[rows], positive[rows], group[rows]
     new_group = np.r_[True, group[1:] != group[:-1]]
     ties = np.flatnonzero(new_group | np.r_[True, values[1:] != values[:-1]])
-    return _Order(rows, ties, np.flatnonzero(new_group[ties]))
+    groups = np.flatnonzero(new_group[ties])
 
+    def areas(weights: np.ndarray) -> np.ndarray:
+        weights = weights[:, rows]
+        up = np.add.reduceat(weights * positive, ties, axis=1)
+        down = np.add.reduceat(weights, ties, axis=1) - up
+        below = np.cumsum(down, axis=1) - down / 2
+        wins = np.add.reduceat(up * below, groups, axis=1)
+        ups, downs = (np.add.reduceat(side, groups, axis=1) for side in (up, down))
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return (wins - ups * (np.cumsum(downs, axis=1) - downs)) / (ups * downs)
 
-def _areas(order: _Order, positive: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Weighted AUROC in each group, shape (n_replicates, n_groups); NaN where a class has no weight.
-
-    A positive sample wins against the negative weight below it and half of that at its own score. Weights are whole
-    numbers, so the running sum over all groups is exact and the part of earlier groups can be taken off.
-    """
-    weights = weights[:, order.rows]
-    up = np.add.reduceat(weights * positive[order.rows], order.ties, axis=1)
-    down = np.add.reduceat(weights, order.ties, axis=1) - up
-    below = np.cumsum(down, axis=1) - down / 2
-    wins = np.add.reduceat(up * below, order.groups, axis=1)
-    ups, downs = (np.add.reduceat(part, order.groups, axis=1) for part in (up, down))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return (wins - ups * (np.cumsum(downs, axis=1) - downs)) / (ups * downs)
+    return areas
 
 
 def _ordinal(table: pd.DataFrame, unit: str) -> Measure:
@@ -480,16 +472,16 @@ def coverage_table(
     """
     columns = [*IDENTITY, "stated", "measured", "ci_low", "ci_high", "mean_width", "median_width", "n_samples"]
     tables = []
-    for part in each_model(predictions):
-        levels = interval_levels(part)
+    for run in each_model(predictions):
+        levels = interval_levels(run)
         if not levels:
             raise InputError("out-of-fold table: no columns low_<level>, high_<level>; expected prediction intervals.")
         metrics = [f"{kind}:{text}" for text in levels for kind in ("coverage", "width")]
-        scores = score(part, metrics=metrics, seed=seed, n_boot=n_boot, unit=unit).set_index("metric")
+        scores = score(run, metrics=metrics, seed=seed, n_boot=n_boot, unit=unit).set_index("metric")
         table = scores.loc[metrics[::2]].rename(columns={"value": "measured"})
         table["stated"] = [float(text) for text in levels]
         table["mean_width"] = scores.loc[metrics[1::2], "value"].to_numpy()
-        table["median_width"] = [(part[f"high_{text}"] - part[f"low_{text}"]).median() for text in levels]
+        table["median_width"] = [(run[f"high_{text}"] - run[f"low_{text}"]).median() for text in levels]
         tables.append(table[columns])
     return pd.concat(tables, ignore_index=True)
 
@@ -513,7 +505,7 @@ def coverage_curve(
     confidence`` (the least among the samples kept), ``n_samples`` (kept).
     """
     scores = score(predictions, metrics=_CURVE, unit=unit, n_boot=n_boot, seed=seed)
-    falling = [np.sort(_confidence(part))[::-1] for part in each_model(predictions)]
+    falling = [np.sort(_confidence(run))[::-1] for run in each_model(predictions)]
     kept = [np.ceil((GRID * len(f)).round(9)).astype(int) for f in falling]
     return scores[[*IDENTITY, "ci_low", "ci_high"]].assign(
         coverage=np.tile(GRID, len(falling)),
