@@ -1,4 +1,9 @@
-"""The one error that users meet."""
+"""The one error that users meet, and what it says of an unknown name."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
 
 
 class InputError(ValueError):
@@ -11,3 +16,11 @@ class InputError(ValueError):
 
 class ReadError(InputError):
     """A user's file cannot be read as counts: the only error that `srna_lib.readers` lets out."""
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> InputError:
+    """Error for an unknown name: what was found, what is known, and a close match."""
+    names = list(known)
+    close = difflib.get_close_matches(name, names, n=1)
+    hint = f"; did you mean {close[0]!r}?" if close else "."
+    return InputError(f"unknown {kind} {name!r}: expected one of {', '.join(names) or '(none)'}{hint}")

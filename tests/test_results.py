@@ -7,25 +7,20 @@ import json
 import platform
 from pathlib import Path
 
+import anndata as ad
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 import pytest
+from IPython.display import HTML
 from oof import binary
 
 import srna_lib
+from srna_lib import datasets
 from srna_lib.evaluate.metrics import METRICS, PER_CLASS, score
-from srna_lib.report import close, results, say
+from srna_lib.report import close, notebook, open_dataset, results, say
 from srna_lib.report.notebook import answered
-from srna_lib.report.results import (
-    RECORD_FIELDS,
-    banner_html,
-    to_records,
-    versions,
-    write_card,
-    write_results,
-    write_text,
-)
+from srna_lib.report.results import RECORD_FIELDS, to_records, versions, write_file
 
 RECORD = {
     "task": "tissue_group", "dataset": "toy", "model": "m", "features": "miRNA", "scheme": "grouped_kfold",
@@ -58,41 +53,40 @@ def predictions() -> pd.DataFrame:
 
 
 @pytest.fixture
-def card(tmp_path, info):
-    """Write a card, with changes, and read it."""
+def leave(tmp_path, info):
+    """Close a notebook, with changes, and read the file that ends so."""
 
-    def _card(**changes):
+    def _leave(end="card.json", **changes):
         given = {
-            "title": "Which tissue?", "key_numbers": {"Accuracy": "0.95"}, "atlas_info": info,
+            "title": "Which tissue?", "numbers": {"Accuracy": "0.95"}, "info": info, "records": [RECORD],
             "figure": go.Figure(go.Scatter(x=[1, 2], y=[3, np.nan], name="a<b")),
-            "parameters": {"dataset": "toy", "profile": "smoke", "seed": 0}, **changes,
+            "parameters": {"profile": "smoke", "seed": 0}, **changes,
         }  # fmt: skip
-        write_card(tmp_path, "02_tissue", **given)
-        return strict(tmp_path / "results" / "02_tissue.card.json")
+        close(str(tmp_path), "02_tissue", **given)
+        return strict(tmp_path / "results" / f"02_tissue.{end}")
 
-    return _card
+    return _leave
 
 
-def test_records_and_predictions(tmp_path, predictions):
+WRITTEN = [f"results/02_tissue.{end}" for end in ("card.json", "figure.json", "json")]
+
+
+def test_records_and_predictions(tmp_path, leave, predictions):
     records = [RECORD, {**RECORD, "metric": "precision:a", "value": None, "ci_low": None, "ci_high": None}]
-    write_results(tmp_path / "new" / "folder", "02_tissue", records, predictions)
-    folder = tmp_path / "new" / "folder" / "results"
-    assert files_below(folder) == ["02_tissue.json", "02_tissue.parquet"]
-    assert strict(folder / "02_tissue.json") == records
-    pd.testing.assert_frame_equal(pd.read_parquet(folder / "02_tissue.parquet"), predictions)
+    assert leave("json", records=records, predictions=predictions) == records
+    assert files_below(tmp_path) == [*WRITTEN, "results/02_tissue.parquet"]
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "results" / "02_tissue.parquet"), predictions)
 
 
-def test_predictions_are_optional(tmp_path):
-    write_results(tmp_path, "01_x", [])
-    assert files_below(tmp_path) == ["results/01_x.json"]
-    assert strict(tmp_path / "results" / "01_x.json") == []
+def test_records_and_predictions_may_lack(tmp_path, leave):
+    assert leave("json", records=[]) == [] and files_below(tmp_path) == WRITTEN
 
 
-def test_scores_can_be_written(tmp_path, predictions):
+@pytest.mark.filterwarnings("error")
+def test_scores_can_be_written(leave, predictions):
     scores = score(predictions, dataset="toy", metrics=[*METRICS, *PER_CLASS], n_boot=20)
     assert scores["value"].isna().any()  # class b is never predicted
-    write_results(tmp_path, "02_tissue", [scores, RECORD])
-    records = strict(tmp_path / "results" / "02_tissue.json")
+    records = leave("json", records=[scores, scores[:0], RECORD])
     assert records == [*to_records(scores), RECORD]
     assert [r["metric"] for r in records[3:7]] == ["precision:a", "recall:a", "precision:b", "recall:b"]
 
@@ -104,44 +98,42 @@ def test_a_second_unit_is_named_in_the_metric():
 
 
 @pytest.mark.parametrize("field", RECORD_FIELDS)
-def test_record_without_a_field(tmp_path, field):
+def test_record_without_a_field(tmp_path, leave, field):
     short = {k: v for k, v in RECORD.items() if k != field}
     with pytest.raises(ValueError, match=r"^02_tissue: a record has the fields \[.*\]; expected \[") as caught:
-        write_results(tmp_path, "02_tissue", [RECORD, short])
+        leave(records=[RECORD, short])
     found, expected = str(caught.value).split("; expected ")
     assert repr(field) not in found and repr(field) in expected
     assert files_below(tmp_path) == []
 
 
-def test_record_with_a_field_of_its_own(tmp_path):
+def test_record_with_a_field_of_its_own(leave):
     with pytest.raises(ValueError, match=r"a record has the fields \[.*'extra'"):
-        write_results(tmp_path, "02_tissue", [{**RECORD, "extra": 1}])
+        leave(records=[{**RECORD, "extra": 1}])
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), np.float64("nan")])
-def test_no_nan_in_json_and_the_old_file_stays(tmp_path, card, value):
-    write_results(tmp_path, "02_tissue", [RECORD])
-    with pytest.raises(ValueError, match="JSON"):
-        write_results(tmp_path, "02_tissue", [{**RECORD, "value": value}])
+def test_no_nan_in_json_and_the_old_file_stays(tmp_path, leave, value):
+    leave()
+    for change in ({"records": [{**RECORD, "value": value}]}, {"parameters": {"share": value}}):
+        with pytest.raises(ValueError, match="JSON"):
+            leave(**change)
     assert strict(tmp_path / "results" / "02_tissue.json") == [RECORD]
-    card()
-    with pytest.raises(ValueError, match="JSON"):
-        card(parameters={"share": value})
     assert strict(tmp_path / "results" / "02_tissue.card.json")["parameters"]["seed"] == 0
-    assert not [f for f in files_below(tmp_path) if f.endswith(".part")]
+    assert files_below(tmp_path) == WRITTEN
 
 
-def test_write_text(tmp_path):
+def test_write_file(tmp_path):
     target = tmp_path / "a" / "b" / "page.html"
-    write_text(target, "hsa-miR-21 – naïve\n")
-    write_text(target, "µ\n")
+    write_file(target, "hsa-miR-21 – naïve\n")
+    write_file(target, "µ\n")
     assert target.read_bytes() == "µ\n".encode()
     assert files_below(tmp_path) == ["a/b/page.html"]
 
 
 def test_a_write_that_is_cut_short_leaves_the_old_file(tmp_path, monkeypatch):
     target = tmp_path / "a.json"
-    write_text(target, "old")
+    write_file(target, "old")
     seen = []
 
     def crash(source, destination):
@@ -150,13 +142,13 @@ def test_a_write_that_is_cut_short_leaves_the_old_file(tmp_path, monkeypatch):
 
     monkeypatch.setattr(results.os, "replace", crash)
     with pytest.raises(KeyboardInterrupt):
-        write_text(target, "new")
+        write_file(target, "new")
     assert target.read_text() == "old"
     assert seen == [("new", target)]  # the whole text stood in another file before the rename
 
 
-def test_card(card, info, tmp_path):
-    got = card()
+def test_card(leave):
+    got = leave()
     assert set(got) == {
         "notebook", "title", "key_numbers", "dataset", "dataset_title", "citation", "licence", "sources", "simulated",
         "banner", "versions", "parameters",
@@ -167,36 +159,39 @@ def test_card(card, info, tmp_path):
     assert got["sources"] == [{"url": "https://example.org/a", "sha256": "0" * 64}]
     assert got["parameters"] == {"dataset": "toy", "profile": "smoke", "seed": 0}
     assert got["versions"] == versions()
-    assert files_below(tmp_path) == ["results/02_tissue.card.json", "results/02_tissue.figure.json"]
 
 
-def test_figure_of_a_card(card, tmp_path):
-    card()
-    figure = strict(tmp_path / "results" / "02_tissue.figure.json")
-    (trace,) = go.Figure(figure).data
+def test_numbers_that_are_unknown_have_no_answer(leave):
+    got = leave(numbers={"Accuracy": f"{0.5:.0%}", "of men": f"{np.nan:.0%} of them"})
+    assert got["key_numbers"] == {"Accuracy": "50%", "of men": "no answer"}
+
+
+def test_figure_of_a_card(leave):
+    (trace,) = go.Figure(leave("figure.json")).data
     assert trace.name == "a<b" and list(trace.x) == [1, 2]
 
 
 @pytest.mark.parametrize("simulated", [True, np.True_, False, np.False_])
-def test_card_says_whether_data_are_simulated(card, info, simulated):
-    got = card(atlas_info={**info, "simulated": simulated})
+def test_card_says_whether_data_are_simulated(leave, info, simulated):
+    got = leave(info={**info, "simulated": simulated})
     assert got["simulated"] is bool(simulated)
     assert got["banner"] == (results.BANNER if simulated else "")
 
 
-@pytest.mark.parametrize("info", [{"simulated": False}, {"simulated": np.False_}, {}])
-def test_real_data_have_no_banner(info):
-    assert banner_html(info) == ""
-
-
-@pytest.mark.parametrize("simulated", [True, np.True_])
-def test_banner_of_simulated_data(simulated, monkeypatch):
-    assert "Simulated data" in banner_html({"simulated": simulated})
-    monkeypatch.setattr(results, "BANNER", '<script>alert("x")</script> & more')
-    html = banner_html({"simulated": simulated, "title": "<b>"})
-    assert "<script" not in html and "<b>" not in html
-    assert "&lt;script&gt;alert(&quot;x&quot;)&lt;/script&gt; &amp; more" in html
-    assert html.startswith("<div") and html.endswith("</div>") and html.count("<") == 2
+@pytest.mark.parametrize("simulated", [True, np.True_, False, np.False_])
+def test_banner_of_simulated_data(simulated, info, monkeypatch):
+    shown = []
+    atlas = ad.AnnData(np.zeros((1, 1)), uns={"srna": {**info, "simulated": simulated}})
+    monkeypatch.setattr(datasets, "load", lambda name, seed: atlas)
+    monkeypatch.setattr(notebook, "BANNER", '<script>alert("x")</script> & more')
+    monkeypatch.setattr("IPython.display.display", shown.append)
+    monkeypatch.setattr("srna_lib.plots.setup", lambda: None)
+    open_dataset("toy", profile="demo")
+    banners = [output.data for output in shown if isinstance(output, HTML)]
+    assert len(banners) == bool(simulated)
+    for html in banners:
+        assert "&lt;script&gt;alert(&quot;x&quot;)&lt;/script&gt; &amp; more" in html
+        assert html.startswith("<div") and html.endswith("</div>") and html.count("<") == 2
 
 
 def test_versions():
@@ -206,20 +201,6 @@ def test_versions():
     for name in ("numpy", "scikit-learn", "keras", "jax"):
         assert got[name] == importlib.metadata.version(name)
     assert json.loads(json.dumps(got)) == got
-
-
-def test_close_writes_all_that_a_notebook_leaves_and_has_no_answer_where_a_number_is_unknown(
-    tmp_path, info, predictions
-):
-    numbers = {"Accuracy": f"{0.5:.0%}", "of men": f"{np.nan:.0%} of them"}
-    given = {"title": "Which?", "info": info, "figure": go.Figure(), "parameters": {"seed": 0}}
-    close(str(tmp_path), "02_tissue", records=[RECORD], numbers=numbers, predictions=predictions, **given)
-    assert {p.name for p in (tmp_path / "results").iterdir()} == {
-        f"02_tissue.{end}" for end in ("json", "parquet", "card.json", "figure.json")
-    }
-    got = strict(tmp_path / "results" / "02_tissue.card.json")
-    assert got["key_numbers"] == {"Accuracy": "50%", "of men": "no answer"}
-    assert got["parameters"] == {"dataset": "toy", "seed": 0}
 
 
 def test_say_answers_where_a_number_is_unknown(capsys):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from typing import Any, Self
 
@@ -20,7 +19,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from srna_lib.data import CONTEXT, NORMALISED
-from srna_lib.errors import InputError
+from srna_lib.errors import InputError, unknown
 from srna_lib.models.intervals import IntervalRegressor
 from srna_lib.models.network import DenseNetClassifier
 from srna_lib.models.pooled import PartialPoolingClassifier, PartialPoolingRegressor
@@ -177,9 +176,7 @@ def recipe(name: str, *, seed: int = 0, joined: bool = False, **parameters: Any)
     ['log_cpm', 'zeros', 'scale', 'classifier']
     """
     if name not in RECIPES:
-        close = difflib.get_close_matches(name, RECIPES, n=1)
-        hint = f"; did you mean {close[0]!r}?" if close else "."
-        raise InputError(f"unknown recipe {name!r}: expected one of {', '.join(RECIPES)}{hint}")
+        raise unknown("recipe", name, RECIPES)
     return _pipeline(name, _class_steps(name, seed), joined, parameters)
 
 

@@ -1,4 +1,4 @@
 """Door of report: what notebooks open and close with, and the run of many."""
 
 from srna_lib.report.notebook import close, open_dataset, say
-from srna_lib.report.results import RECORD_FIELDS, versions, write_card, write_results
+from srna_lib.report.results import RECORD_FIELDS, versions

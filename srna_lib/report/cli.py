@@ -89,10 +89,7 @@ LABELS = (
     "is_cell_line", "sample_category", "sample_type", "tumour_normal", "diagnosis", "sex", "platform", "flagged",
 )  # fmt: skip
 NUMBERS = ("age_years", "gestational_age_days")
-PREDICTED = (
-    "tissue_top", "tissue_group", "tissue", "lineage", "cell_class", "cell_type", "cell_line", "sample_category",
-    "tumour_normal", "diagnosis", "sex", *NUMBERS,
-)  # fmt: skip
+NOT_PREDICTED = {"dataset_id", "donor_id", "is_cell_line", "sample_type", "platform", "flagged"}
 SHOWN = 8  # most frequent values of a label
 
 
@@ -103,7 +100,7 @@ def list_() -> None:
 
     rows = [("name", "samples x features", "state", "labels", "title", "licence")]
     for name, entry in datasets.registered().items():
-        labels = ", ".join(_labels(entry, PREDICTED)) or "-"
+        labels = ", ".join(label for label in _labels(entry) if label not in NOT_PREDICTED) or "-"
         rows.append((name, _shape(entry), datasets.state(name), labels, entry["title"], entry["licence"]))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
@@ -153,7 +150,7 @@ def describe(name: Annotated[str, typer.Argument(metavar="NAME", help="Data set,
     if not own and name not in datasets.names():
         return
     if state in ("not fetched", "partly"):
-        labels = ", ".join(_labels(entry, (*LABELS, *NUMBERS))) or "none"
+        labels = ", ".join(_labels(entry)) or "none"
         typer.echo(f"  labels: {labels}; how many samples have them is known once the files are here")
         typer.echo(f"    (srna datasets fetch {name})")
         return
@@ -177,9 +174,9 @@ def _describe_labels(atlas: Any) -> None:
             typer.echo(f"    {column}: {len(values)} of {atlas.n_obs} samples, {span}")
 
 
-def _labels(entry: dict[str, Any], wanted: tuple[str, ...]) -> list[str]:
-    """Those of the wanted labels that a data set has, with at least two different values."""
-    return [label for label in wanted if label in entry.get("columns", ())]
+def _labels(entry: dict[str, Any]) -> list[str]:
+    """Labels that a data set has, with at least two different values."""
+    return [label for label in (*LABELS, *NUMBERS) if label in entry.get("columns", ())]
 
 
 def _shape(entry: dict[str, Any]) -> str:

@@ -1,13 +1,15 @@
-"""What notebooks do between their figures: open the data set, say a sentence with computed numbers."""
+"""What notebooks do around their figures: open the data set, say a sentence with computed numbers, write results."""
 
 from __future__ import annotations
 
 import html
+import json
 import re
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from srna_lib.report.results import banner_html, write_card, write_results
+from srna_lib.report.results import BANNER, RECORD_FIELDS, to_records, versions, write_file
 
 if TYPE_CHECKING:
     import anndata as ad
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 
 NAN = r"\bnan\b"
 UNKNOWN = "*Not recorded in this data set, or not part of this run.*"
+BANNER_STYLE = "background:#7a1f00;color:#fff;padding:.7em 1em;font-weight:600;border-radius:4px"
 
 
 def say(text: str) -> None:
@@ -67,7 +70,7 @@ def open_dataset(name: str, *, profile: str, seed: int = 0, label: str = "") -> 
     atlas = with_label(load(name, seed=seed), label)
     info = atlas.uns["srna"]
     if info["simulated"]:
-        display(HTML(banner_html(info)))
+        display(HTML(f'<div class="srna-banner" role="note" style="{BANNER_STYLE}">{html.escape(BANNER)}</div>'))
     say(f"**{html.escape(info['title'])}.** {html.escape(info['citation'])}")
     if profile == "smoke":
         say("**A smoke run:** few samples and small models, to see that everything works. Quote none of its figures.")
@@ -80,7 +83,7 @@ def close(
     *,
     title: str,
     info: dict[str, Any],
-    records: pd.DataFrame | Iterable[pd.DataFrame | dict[str, Any]],
+    records: Iterable[pd.DataFrame | dict[str, Any]],
     numbers: dict[str, str],
     figure: go.Figure,
     parameters: dict[str, Any],
@@ -96,8 +99,8 @@ def close(
         The question that the notebook asks.
     info : dict
         From `open_dataset`.
-    records : DataFrame, or iterable of DataFrame and dict
-        As in `write_results`.
+    records : iterable of DataFrame and dict
+        Tables from `evaluate.score`; records of your own have the fields of `RECORD_FIELDS`.
     numbers : dict of str
         Label -> figure as text, computed in the notebook; what is not known here (nan) becomes "no answer".
     figure : plotly.graph_objects.Figure
@@ -105,9 +108,30 @@ def close(
     parameters : dict
         Of the run, beside its data set.
     predictions : DataFrame, optional
-        Out-of-fold table.
+        Out-of-fold table (`evaluate.cross_validate`).
+
+    Raises
+    ------
+    ValueError
+        When a record lacks a field or has one of its own, or holds a number that JSON cannot (nan).
     """
-    write_results(out, notebook, records, predictions)
-    parameters = {"dataset": info["name"], **parameters}
-    told = {name: "no answer" if re.search(NAN, text) else text for name, text in numbers.items()}
-    write_card(out, notebook, title=title, key_numbers=told, figure=figure, atlas_info=info, parameters=parameters)
+    rows = [row for given in records for row in ([given] if isinstance(given, dict) else to_records(given))]
+    for row in rows:
+        if set(row) != set(RECORD_FIELDS):
+            raise ValueError(f"{notebook}: a record has the fields {sorted(row)}; expected {sorted(RECORD_FIELDS)}.")
+    card = {"notebook": notebook, "title": title, "dataset": info["name"], "dataset_title": info["title"]} | {
+        "key_numbers": {name: "no answer" if re.search(NAN, text) else text for name, text in numbers.items()},
+        "citation": info["citation"],
+        "licence": info["licence"],
+        "sources": info["sources"].to_dict("records"),
+        "simulated": bool(info["simulated"]),
+        "banner": BANNER if info["simulated"] else "",
+        "versions": versions(),
+        "parameters": {"dataset": info["name"], **parameters},
+    }
+    folder = Path(out) / "results"
+    for end, told in (("json", rows), ("card.json", card)):
+        write_file(folder / f"{notebook}.{end}", json.dumps(told, indent=1, allow_nan=False) + "\n")
+    write_file(folder / f"{notebook}.figure.json", figure.to_json())
+    if predictions is not None:
+        write_file(folder / f"{notebook}.parquet", predictions.to_parquet(index=False))

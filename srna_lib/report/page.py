@@ -7,7 +7,6 @@ names our own scripts by their hash, so that nothing else runs, loads anything o
 from __future__ import annotations
 
 import base64
-import functools
 import hashlib
 import json
 import re
@@ -53,6 +52,14 @@ RULE = re.compile(r"#T_[\w\s#.,:>-]*\{[\w\s:;#.,%()-]*\}")
 FAVICON = (
     "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E"
     "%3Cpath fill='%230b6e75' d='M1 9h3v6H1zM6 5h3v10H6zM11 1h3v14h-3z'/%3E%3C/svg%3E"
+)
+
+TEMPLATES = jinja2.Environment(
+    loader=jinja2.PackageLoader("srna_lib", "resources/templates"),
+    autoescape=True,
+    undefined=jinja2.StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
 )
 
 
@@ -188,32 +195,20 @@ def index_page(cards: Sequence[Mapping[str, Any]], **values: Any) -> str:
 def notebook_title(nb: NotebookNode, default: str) -> str:
     """First markdown heading of a notebook as plain text, else the default."""
     for cell in nb.cells:
-        found = re.search(r"^#{1,3}\s+(.+?)\s*#*$", cell.source, flags=re.MULTILINE)
-        if cell.cell_type == "markdown" and found:
-            return re.sub(r"[*`]", "", found.group(1))
+        heading = re.search(r"^#{1,3}\s+(.+?)\s*#*$", cell.source, flags=re.MULTILINE)
+        if cell.cell_type == "markdown" and heading:
+            return re.sub(r"[*`]", "", heading.group(1))
     return default
-
-
-@functools.cache
-def _environment() -> jinja2.Environment:
-    return jinja2.Environment(
-        loader=jinja2.PackageLoader("srna_lib", "resources/templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
 
 
 def _render(template: str, *, has_figures: bool, **values: Any) -> str:
     """Fill a template; its policy allows the scripts that it gets here and no other."""
     from plotly.offline import get_plotlyjs
 
-    environment = _environment()
-    style, script = (environment.get_template(name).render() for name in ("style.css", "page.js"))
+    style, script = (TEMPLATES.get_template(name).render() for name in ("style.css", "page.js"))
     scripts = {"plotlyjs": get_plotlyjs() if has_figures else "", "script": script}
     digests = [hashlib.sha256(text.encode()).digest() for text in scripts.values() if text]
-    return environment.get_template(template).render(
+    return TEMPLATES.get_template(template).render(
         css=Markup(style + HtmlFormatter().get_style_defs(".highlight")),
         favicon=FAVICON,
         banner=BANNER,

@@ -8,7 +8,6 @@ the column that the notebook's parameter ``label`` names.
 from __future__ import annotations
 
 import ast
-import difflib
 import hashlib
 import json
 import os
@@ -33,9 +32,9 @@ import srna_lib
 from srna_lib import datasets
 from srna_lib.data import MADE_FROM
 from srna_lib.datasets import fetch, is_file
-from srna_lib.errors import InputError
+from srna_lib.errors import InputError, unknown
 from srna_lib.report.page import describe_error, index_page, notebook_page, notebook_title
-from srna_lib.report.results import write_text
+from srna_lib.report.results import write_file
 
 PACKAGE = Path(srna_lib.__file__).resolve().parent
 MANIFEST = "run.json"
@@ -66,14 +65,6 @@ class ThisInterpreter(AsyncKernelManager):
         )
 
 
-def suggest(kind: str, found: str, known: Iterable[str]) -> str:
-    """Return the sentence for an unknown name: what was found, what is known, and a close match."""
-    names = list(known)
-    close = difflib.get_close_matches(found, names, n=1)
-    hint = f"; did you mean {close[0]!r}?" if close else "."
-    return f"unknown {kind} {found!r}: expected one of {', '.join(names) or '(none)'}{hint}"
-
-
 def find_notebooks(wanted: Sequence[str], folder: str | os.PathLike[str] | None = None) -> tuple[list[Path], Path]:
     """Find notebooks by number, stem or file name (all without a name), in order, and the folder they lie in.
 
@@ -88,7 +79,7 @@ def find_notebooks(wanted: Sequence[str], folder: str | os.PathLike[str] | None 
         raise InputError(f"{source}: found no .ipynb file; expected a folder of notebooks.")
     for name in wanted:
         if not any(_matches(name, path) for path in known):
-            raise InputError(suggest("notebook", name, [path.stem for path in known]))
+            raise unknown("notebook", name, [path.stem for path in known])
     return [path for path in known if not wanted or any(_matches(name, path) for name in wanted)], source
 
 
@@ -132,7 +123,7 @@ def chosen_parameters(
             raise InputError(f"parameter {name!r} is not set with -p: use the option {OPTIONS[name]}.")
         if not any(name in known for known in declared.values()):
             own = sorted({n for known in declared.values() for n in known} - set(OPTIONS))
-            raise InputError(suggest("parameter", name, own))
+            raise unknown("parameter", name, own)
     given = {}
     for path, known in declared.items():
         given[path] = {name: value for name, value in settings.items() if name in known}
@@ -177,7 +168,7 @@ def _existing(about: str, name: str, value: Any, like: Any, columns: Iterable[st
         return value
     for item in names:
         if item not in known:
-            raise InputError(f"{about}: {suggest(kind, item, known)}")
+            raise InputError(f"{about}: {unknown(kind, item, known)}")
     return ",".join(names)
 
 
@@ -248,7 +239,7 @@ def _read_manifest(folder: Path, known: set[str], say: Callable[[str], None]) ->
 
 
 def _write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
-    write_text(folder / MANIFEST, json.dumps(manifest, indent=1, sort_keys=True, default=str) + "\n")
+    write_file(folder / MANIFEST, json.dumps(manifest, indent=1, sort_keys=True, default=str) + "\n")
 
 
 def _remove(folder: Path, stem: str, *suffixes: str) -> None:
@@ -264,7 +255,7 @@ def card_of(folder: Path, stem: str, entry: Mapping[str, Any]) -> dict[str, Any]
 
     A failed notebook shows no numbers and no figure: its own checks may be what failed.
     """
-    files = [folder / "results" / f"{stem}.{part}.json" for part in ("card", "figure")]
+    files = [folder / "results" / f"{stem}.{kind}.json" for kind in ("card", "figure")]
     written, figure = [json.loads(f.read_text(encoding="utf-8")) if f.exists() else {} for f in files]
     ok, given = entry["status"] == "ok", entry["parameters"]
     return {
@@ -298,7 +289,7 @@ def write_index(folder: Path, manifest: Mapping[str, Mapping[str, Any]]) -> Path
         versions=versions_line(cards),
         simulated=any(card["simulated"] for card in cards),
     )
-    write_text(folder / "index.html", page)
+    write_file(folder / "index.html", page)
     return folder / "index.html"
 
 
@@ -390,9 +381,9 @@ def run_notebooks(
     """
     own = is_file(dataset)
     if not own and dataset not in datasets.names():
-        raise InputError(suggest("data set", dataset, datasets.names()))
+        raise unknown("data set", dataset, datasets.names())
     if profile not in PROFILES:
-        raise InputError(suggest("profile", profile, PROFILES))
+        raise unknown("profile", profile, PROFILES)
     paths, source = find_notebooks(notebooks, notebooks_dir)
     folder = Path(os.path.abspath(out if out is not None else Path("reports") / Path(dataset).stem))
     about = datasets.entry(dataset)
@@ -443,13 +434,13 @@ def run_notebooks(
 
 def _run_one(path: Path, folder: Path, given: dict[str, Any], simulated: bool) -> dict[str, Any]:
     """Execute one notebook, write its page, and return its entry of the manifest."""
-    partial = folder / f".{path.stem}.part.ipynb"
     start, error = time.perf_counter(), None
-    try:
+    with tempfile.TemporaryDirectory() as scratch:
+        executed = Path(scratch) / path.name
         try:
             kernel = {"kernel_name": "python3", "language": "python", "kernel_manager_class": ThisInterpreter}
             shown = {"cwd": str(path.parent), "progress_bar": sys.stderr.isatty()}
-            papermill.execute_notebook(_literal(path), _literal(partial), parameters=given, **shown, **kernel)
+            papermill.execute_notebook(_literal(path), _literal(executed), parameters=given, **shown, **kernel)
         except papermill.PapermillExecutionError as failure:
             described = describe_error(failure.ename, failure.evalue, "\n".join(failure.traceback))
             error = {"name": failure.ename, **described}
@@ -457,24 +448,21 @@ def _run_one(path: Path, folder: Path, given: dict[str, Any], simulated: bool) -
             name = type(failure).__name__
             sentence = f"the kernel stopped ({describe_error(name, str(failure), '')['sentence']})"
             error = {"name": name, "sentence": sentence, "traceback": ""}
-        seconds = time.perf_counter() - start
-        nb = nbformat.read(partial if partial.exists() else path, as_version=4)
-        # Papermill's own error cells and this machine's paths are nobody's business.
-        nb.cells = [cell for cell in nb.cells if "papermill-error-cell-tag" not in cell.metadata.get("tags", [])]
-        nb.metadata.setdefault("papermill", {}).update(input_path=path.name, output_path=path.name)
-        entry = _entry(nb, path, given, simulated, error) | {"seconds": round(seconds, 2)}
-        run = f"Data set {given.get('dataset', 'none')}, profile {given.get('profile', 'none')}"
-        texts = {
-            "stem": path.stem,
-            "title": entry["title"],
-            "about": f"{run}; finished {entry['finished_at']} after {entry['seconds']:.1f} s.",
-            "versions": versions_line([card_of(folder, path.stem, entry)]),
-        }
-        page = notebook_page(nb, error=error, folder=path.parent, simulated=simulated, **texts)
-        write_text(folder / f"{path.stem}.ipynb", nbformat.writes(nb) + "\n")
-        write_text(folder / f"{path.stem}.html", page)
-    finally:
-        partial.unlink(missing_ok=True)
+        nb = nbformat.read(executed if executed.exists() else path, as_version=4)
+    # Papermill's own error cells and this machine's paths are nobody's business.
+    nb.cells = [cell for cell in nb.cells if "papermill-error-cell-tag" not in cell.metadata.get("tags", [])]
+    nb.metadata.setdefault("papermill", {}).update(input_path=path.name, output_path=path.name)
+    entry = _entry(nb, path, given, simulated, error) | {"seconds": round(time.perf_counter() - start, 2)}
+    run = f"Data set {given.get('dataset', 'none')}, profile {given.get('profile', 'none')}"
+    texts = {
+        "stem": path.stem,
+        "title": entry["title"],
+        "about": f"{run}; finished {entry['finished_at']} after {entry['seconds']:.1f} s.",
+        "versions": versions_line([card_of(folder, path.stem, entry)]),
+    }
+    page = notebook_page(nb, error=error, folder=path.parent, simulated=simulated, **texts)
+    write_file(folder / f"{path.stem}.ipynb", nbformat.writes(nb) + "\n")
+    write_file(folder / f"{path.stem}.html", page)
     return entry
 
 
