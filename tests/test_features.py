@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from srna_lib.data import features
 from srna_lib.data.atlas import counts_frame, make_atlas
 from srna_lib.data.features import annotate, harmonise, shared_names
-from srna_lib.data.mirna_names import current_name, match_names, mirna_table
+from srna_lib.data.mirna_names import join_names, match_names, mirna_table
 from srna_lib.errors import InputError
 
 ROOT = Path(__file__).parent.parent
@@ -127,10 +127,14 @@ def toy(columns: list[str], values: list[list[int]] | None = None) -> ad.AnnData
     return make_atlas(frame, pd.DataFrame({"dataset_id": "A"}, index=frame.index), info=INFO)
 
 
+def current_name(name: str, **options) -> pd.Series:
+    return match_names([name], **options).iloc[0]
+
+
 @pytest.mark.parametrize(("name", "expected"), SPELLINGS.items())
 def test_spellings(name, expected):
     match = current_name(name)
-    assert ";".join(match.names) == expected, match
+    assert match.target == expected, match
     assert match.how == ("split" if ";" in expected else "exact" if name == expected else "alias")
     assert match.kind == ("stem-loop" if "mir" in expected or expected in ("hsa-let-7b", "hsa-let-7a-1", "hsa-let-7a-2")
                           or expected.startswith("hsa-let-7a-1;") else "mature")  # fmt: skip
@@ -139,19 +143,19 @@ def test_spellings(name, expected):
 @pytest.mark.parametrize(("name", "reason"), UNKNOWN.items())
 def test_unknown_names_say_why(name, reason):
     match = current_name(name)
-    assert (match.names, match.how, match.name, match.kind) == ((), "unknown", "", "")
+    assert (match.target, match.how, match.kind) == ("", "unknown", "")
     assert reason in match.reason
 
 
 def test_a_merged_name_says_which_member_it_lost():
     match = current_name("hsa-miR-21-5p/99999-3p")
-    assert match.names == ("hsa-miR-21-5p",)
+    assert match.target == "hsa-miR-21-5p"
     assert "hsa-miR-99999-3p" in match.reason
 
 
 def test_level_decides_what_the_spelling_leaves_open():
     assert current_name("hsa-let-7b").kind == "stem-loop"
-    assert current_name("hsa-let-7b", level="mature").names == ("hsa-let-7b-5p",)
+    assert current_name("hsa-let-7b", level="mature").target == "hsa-let-7b-5p"
     old = match_names(["hsa-miR-21", "hsa-let-7b"])
     assert list(old["target"]) == ["hsa-miR-21-5p", "hsa-let-7b-5p"]
     loops = match_names(["hsa-mir-21", "hsa-let-7b"])
@@ -186,9 +190,9 @@ def test_every_accession_finds_its_name():
 )
 def test_the_current_name_of_a_current_name_is_itself(name):
     first = current_name(name)
-    assert all(current_name(n).names == (n,) and current_name(n).kind == first.kind for n in first.names)
-    again = current_name(first.name)
-    assert (again.names, again.name) == (first.names, first.name)
+    names = [n for n in first.target.split(";") if n]
+    assert all(current_name(n).target == n and current_name(n).kind == first.kind for n in names)
+    assert current_name(join_names(names)).target == first.target
 
 
 def test_annotation():

@@ -12,7 +12,13 @@ from sklearn.metrics import log_loss, roc_auc_score
 from sklearn.model_selection import GroupKFold
 
 from srna_lib.errors import InputError
-from srna_lib.models.pooled import FOLDS, PartialPoolingClassifier, PartialPoolingRegressor, cohort_means
+from srna_lib.models.pooled import (
+    FOLDS,
+    OrdinalPoolingClassifier,
+    PartialPoolingClassifier,
+    PartialPoolingRegressor,
+    cohort_means,
+)
 
 LINEAR = {"relevance": 0.0}
 
@@ -274,7 +280,7 @@ def ordered(n=600, k=4, seed=10):
 
 def test_ordinal_probabilities_are_in_order_and_sum_to_one():
     X, y = ordered()
-    model = PartialPoolingClassifier(ordinal=True).fit(X[:300], y[:300])
+    model = OrdinalPoolingClassifier().fit(X[:300], y[:300])
     p = model.predict_proba(X[300:])
     np.testing.assert_allclose(p.sum(axis=1), 1)
     assert (p >= -1e-12).all()
@@ -287,7 +293,7 @@ def test_ordinal_probabilities_are_in_order_and_sum_to_one():
 
 def test_ordinal_thresholds_that_cross_are_put_in_order():
     X, y = ordered(n=80)
-    model = PartialPoolingClassifier(ordinal=True).fit(X, y)
+    model = OrdinalPoolingClassifier().fit(X, y)
     model.calibration_[2].intercept_ += 8.0  # the highest threshold now says yes most often
     p = model.predict_proba(X)
     assert (p >= 0).all()
@@ -297,7 +303,8 @@ def test_ordinal_thresholds_that_cross_are_put_in_order():
 
 def test_ordinal_of_two_classes_is_the_plain_classifier():
     X, _, y = two_classes()
-    plain, ordinal = (PartialPoolingClassifier(ordinal=o).fit(X, y).predict_proba(X) for o in (False, True))
+    kinds = PartialPoolingClassifier, OrdinalPoolingClassifier
+    plain, ordinal = (kind().fit(X, y).predict_proba(X) for kind in kinds)
     np.testing.assert_array_equal(plain, ordinal)
 
 

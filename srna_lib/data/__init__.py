@@ -9,7 +9,6 @@ from srna_lib.data.task import (
     MADE_FROM,
     NORMALISED,
     Task,
-    add_age_intervals,
     choose_cohorts,
     cohort_table,
     design,

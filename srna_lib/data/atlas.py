@@ -68,19 +68,12 @@ def make_atlas(
     """
     name = info.get("name", "atlas")
     var = pd.DataFrame(index=counts.columns) if var is None else var.copy()
-    for names, others, found, expected in (
-        (counts.index, obs.index, f"{len(counts)} samples and the metadata {len(obs)}", "metadata row per sample"),
-        (
-            counts.columns,
-            var.index,
-            f"{counts.shape[1]} sRNAs and the annotation {len(var)}",
-            "annotation row per sRNA",
-        ),
-    ):
+    samples = f"{len(counts)} samples and the metadata {len(obs)}", "metadata row per sample"
+    srnas = f"{counts.shape[1]} sRNAs and the annotation {len(var)}", "annotation row per sRNA"
+    for names, others, (sizes, expected) in ((counts.index, obs.index, samples), (counts.columns, var.index, srnas)):
         if list(names) != list(others):
-            raise InputError(
-                f"{name}: the count table has {found}, not the same names in the same order; expected one {expected}."
-            )
+            differ = f"the count table has {sizes}, not the same names in the same order"
+            raise InputError(f"{name}: {differ}; expected one {expected}.")
     try:
         values = counts.to_numpy(dtype=np.float64)
     except (TypeError, ValueError) as error:
@@ -122,8 +115,8 @@ def check_atlas(adata: ad.AnnData, *, source: str | None = None) -> ad.AnnData:
     for axis, index in (("sample", adata.obs_names), ("sRNA", adata.var_names)):
         if not index.is_unique:
             twice = index[index.duplicated()].unique()
-            found = f"duplicate {axis} names, {len(twice)} in all (first: {twice[0]!r})"
-            raise InputError(f"{name}: {found}; expected each name once.")
+            repeated = f"duplicate {axis} names, {len(twice)} in all (first: {twice[0]!r})"
+            raise InputError(f"{name}: {repeated}; expected each name once.")
     values = adata.X.data if sp.issparse(adata.X) else np.asarray(adata.X)
     whole = np.isfinite(values).all() and (values >= 0).all() and (values == np.floor(values)).all()
     if adata.uns.get("srna", {}).get("quantity", "counts") == "counts" and not whole:

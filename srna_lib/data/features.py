@@ -125,14 +125,13 @@ def harmonise(
 
 def _members(names: list[str], level: str) -> dict[str, tuple[str, ...]]:
     """Current names that each name stands for; a name that is none of a miRNA stands for itself."""
-    found = match_names(names, level=level)
-    return {n: tuple(t.split(";")) if t else (n,) for n, t in zip(found["source"], found["target"], strict=True)}
+    matches = match_names(names, level=level)[["source", "target"]]
+    return {n: tuple(t.split(";")) if t else (n,) for n, t in matches.itertuples(index=False)}
 
 
 def _to_mirbase(sources: list[str], level: str) -> list[_Target]:
-    found = match_names(sources, level=level)
     targets = []
-    for source, target, how, reason in found[["source", "target", "how", "reason"]].itertuples(index=False):
+    for source, target, how, _, reason in match_names(sources, level=level).itertuples(index=False):
         name = join_names(target.split(";"))
         if how == "split":  # nothing has to be divided: the merged name stays
             how = "exact" if name == source else "alias"
@@ -148,13 +147,12 @@ def _to_stem_loops(sources: list[str], level: str) -> list[_Target]:
             targets.append(_Target("", how, reason))
             continue
         loops = [h for n in target.split(";") for h in (homes[n] if kind == "mature" else (n,))]
-        found = list(dict.fromkeys(groups[h] for h in loops))
-        if len(found) > 1:
-            others = ", ".join(join_names(g) for g in found[1:])
-            targets.append(_Target(join_names(found[0]), "split", f"also of {others}"))
-        else:
-            same = kind == "stem-loop" and len(found[0]) == 1
-            targets.append(_Target(join_names(found[0]), how if same else "merged", reason))
+        first, *others = dict.fromkeys(groups[h] for h in loops)
+        if others:
+            how, reason = "split", f"also of {', '.join(map(join_names, others))}"
+        elif kind != "stem-loop" or len(first) > 1:
+            how = "merged"
+        targets.append(_Target(join_names(first), how, reason))
     return targets
 
 

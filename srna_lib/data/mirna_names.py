@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -58,8 +58,7 @@ def hairpins() -> tuple[dict[str, tuple[str, ...]], dict[str, tuple[str, ...]]]:
     return homes, linked([*homes.values(), *own])
 
 
-@dataclass(frozen=True)
-class Index:
+class Index(NamedTuple):
     """Look-ups of the table: by kind, key -> current names; by accession -> (kind, name)."""
 
     current: dict[str, set[str]]
@@ -106,8 +105,7 @@ _DATE = re.compile(
 _MIRGENEDB_PARALOGUE = re.compile(r"[A-Z][a-z]{2}-(Mir|Let)-\d+-P\d", re.IGNORECASE)
 
 
-@dataclass(frozen=True)
-class Match:
+class Match(NamedTuple):
     """Current names that a name stands for (several for a merged one, none when unknown), how, of which kind, and why.
 
     `how` is ``"exact"`` (it is the current name), ``"alias"`` (another spelling, an older release, an accession),
@@ -119,16 +117,6 @@ class Match:
     how: str
     kind: str = ""
     reason: str = ""
-
-    @property
-    def name(self) -> str:
-        """One name, merged where there are several; empty when unknown."""
-        return join_names(self.names)
-
-
-def current_name(name: str, *, level: str = "auto") -> Match:
-    """Find the current name of one miRNA, as `match_names` does of many."""
-    return _matches([name], level)[0]
 
 
 def match_names(names: Iterable[str], *, level: str = "auto") -> pd.DataFrame:
@@ -156,8 +144,8 @@ def match_names(names: Iterable[str], *, level: str = "auto") -> pd.DataFrame:
     ['hsa-miR-21-5p', 'hsa-miR-103a-3p;hsa-miR-107']
     """
     given = [str(n) for n in names]
-    found = _matches(given, level)
-    rows = [(n, ";".join(m.names), m.how, m.kind, m.reason) for n, m in zip(given, found, strict=True)]
+    matches = _matches(given, level)
+    rows = [(name, ";".join(names), *rest) for name, (names, *rest) in zip(given, matches, strict=True)]
     return pd.DataFrame(rows, columns=["source", "target", "how", "kind", "reason"])
 
 
@@ -241,18 +229,17 @@ def _merged(text: str, level: str, case_says: bool, raw: str) -> Match:
     base = re.match(r"((?:hsa-)?(?:mir|let)-?)(\d+)", first, re.IGNORECASE)
     if not base:
         return _unknown(_why_not(text))
-    full = [first]
-    for part in rest:
-        if re.match(r"[a-z]{1,2}(-|\*|$)", part, re.IGNORECASE) and not re.match(r"mir|let", part, re.IGNORECASE):
-            part = base[1] + base[2] + part
-        elif part[:1].isdigit():
-            part = base[1] + part
-        full.append(part)
-    parts = [_match(p, _spelling(p), level, case_says) for p in full if p]
-    names = tuple(sorted({n for m in parts for n in m.names}, key=natural_key))
-    lost = [p for p, m in zip([p for p in full if p], parts, strict=True) if not m.names]
+    members = [first]
+    for short in filter(None, rest):
+        if re.match(r"(?!mir|let)[a-z]{1,2}(-|\*|$)", short, re.IGNORECASE):
+            members.append(base[1] + base[2] + short)
+        else:
+            members.append(base[1] + short if short[0].isdigit() else short)
+    matches = {m: _match(m, _spelling(m), level, case_says) for m in members}
+    names = tuple(sorted({n for match in matches.values() for n in match.names}, key=natural_key))
+    lost = [member for member, match in matches.items() if not match.names]
     reason = f"members not known: {', '.join(lost)}" if lost else ""
-    kinds = {m.kind for m in parts if m.names}
+    kinds = {match.kind for match in matches.values() if match.names}
     if not names or len(kinds) > 1:
         return _unknown(reason or "a stem-loop and a mature miRNA in one name")
     how = "split" if len(names) > 1 else ("exact" if names[0] == raw else "alias")

@@ -109,16 +109,14 @@ def make_task(
     is_small = values.isin(list(sizes[sizes < min_class_size].index))
     keep = (known & ~excluded & ~is_small).to_numpy()
     if values[keep].nunique() < 2:
-        raise InputError(
-            f"{name}: obs[{label!r}] has {values[keep].nunique()} classes of at least {min_class_size} samples"
-            f" (class sizes: {', '.join(f'{k} {v}' for k, v in sizes.items()) or 'none'}); expected at least two."
-        )
+        known_sizes = ", ".join(f"{k} {v}" for k, v in sizes.items()) or "none"
+        large = f"{values[keep].nunique()} classes of at least {min_class_size} samples (class sizes: {known_sizes})"
+        raise InputError(f"{name}: obs[{label!r}] has {large}; expected at least two.")
     single = sizes[(sizes == 1) & (sizes >= min_class_size)].index
     if len(single):
-        raise InputError(
-            f"{name}: obs[{label!r}] has one sample in {len(single)} classes (first: {single[0]!r}); expected at least"
-            " two, because a single one cannot be both in training and in test (raise min_class_size)."
-        )
+        why = "because a single one cannot be both in training and in test (raise min_class_size)"
+        lone = f"obs[{label!r}] has one sample in {len(single)} classes (first: {single[0]!r})"
+        raise InputError(f"{name}: {lone}; expected at least two, {why}.")
     dropped = {"label unknown": int((~known).sum()), "excluded label": int(excluded.sum())}
     dropped[f"class below {min_class_size} samples"] = int(is_small.sum())
     target, dtype = values.astype(str), adata.obs[label].dtype
@@ -151,8 +149,8 @@ def _task_of(adata: ad.AnnData, target: pd.Series, keep: np.ndarray, features: s
     if features not in choice:
         raise InputError(f"unknown feature set {features!r}: expected one of {', '.join(choice)}.")
     if not choice[features].any():
-        found = f"none of the {adata.n_vars} features is a {features}"
-        raise InputError(f"{atlas_name(adata)}: {found}; expected at least one.")
+        lacking = f"none of the {adata.n_vars} features is a {features}"
+        raise InputError(f"{atlas_name(adata)}: {lacking}; expected at least one.")
     X, studies = counts_frame(adata[keep, choice[features]]), adata.obs["dataset_id"][keep].astype(str)
     return Task(str(target.name), X, target[keep], studies, dropped, features, donors(adata)[keep])
 
@@ -163,8 +161,8 @@ def _numbers(adata: ad.AnnData, column: str, expected: str) -> pd.Series:
     values = pd.to_numeric(adata.obs[column], errors="coerce").astype(float)
     text = adata.obs[column].notna() & values.isna()
     if text.any():
-        found = adata.obs[column][text].iloc[0]
-        raise InputError(f"{atlas_name(adata)}: obs[{column!r}] holds {found!r}; expected {expected}.")
+        first = adata.obs[column][text].iloc[0]
+        raise InputError(f"{atlas_name(adata)}: obs[{column!r}] holds {first!r}; expected {expected}.")
     return values
 
 
@@ -250,10 +248,8 @@ def add_age_intervals(adata: ad.AnnData, column: str = "age_years") -> ad.AnnDat
     years = _numbers(adata, column, "ages in years")
     wrong = years.notna() & ~years.between(0, OLDEST)
     if wrong.any():
-        raise InputError(
-            f"{atlas_name(adata)}: obs[{column!r}] is {years[wrong].iloc[0]:g} for sample {wrong.idxmax()!r};"
-            f" expected 0 to {OLDEST} years."
-        )
+        first = f"obs[{column!r}] is {years[wrong].iloc[0]:g} for sample {wrong.idxmax()!r}"
+        raise InputError(f"{atlas_name(adata)}: {first}; expected 0 to {OLDEST} years.")
     out = adata.copy()
     for n, cuts in AGE_CUTS.items():
         edges = [0, *cuts, OLDEST]
@@ -405,8 +401,8 @@ def with_every_class(adata: ad.AnnData, label: str, *, min_per_class: int, datas
             raise InputError(_too_small(name, label, dataset, sizes.loc[dataset], min_per_class))
     kept = wanted or list(sizes.index[sizes.min(axis=1) >= min_per_class])
     if not kept or sizes.shape[1] < 2:
-        found = f"no data set has at least {min_per_class} samples of every {label}"
-        raise InputError(f"{name}: {found}; expected at least one.")
+        lacking = f"no data set has at least {min_per_class} samples of every {label}"
+        raise InputError(f"{name}: {lacking}; expected at least one.")
     chosen = adata.obs["dataset_id"].astype(str).isin(kept) & adata.obs[label].notna()
     return samples_of(adata, chosen.to_numpy())
 

@@ -52,8 +52,8 @@ def annotate_labels(obs: pd.DataFrame, source: str, label_column: str, *, strict
     if unknown and strict:
         close = difflib.get_close_matches(unknown[0], known.index, n=1)
         first = f"{unknown[0]!r}{f', close to {close[0]!r}' if close else ''}"
-        found = f"{len(unknown)} labels of obs[{label_column!r}] are not in the table of tissues (first: {first})"
-        raise InputError(f"{source}: {found}; expected one of {len(known)} known labels.")
+        strange = f"{len(unknown)} labels of obs[{label_column!r}] are not in the table of tissues (first: {first})"
+        raise InputError(f"{source}: {strange}; expected one of {len(known)} known labels.")
     meaning = known[ANNOTATED].reindex(labels.where(labels.isna(), labels.astype(str))).set_axis(obs.index)
     if not meaning["is_cell_line"].isna().any():
         meaning = meaning.astype(dict.fromkeys(FLAGS, bool))

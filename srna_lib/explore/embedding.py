@@ -16,14 +16,6 @@ from srna_lib.errors import InputError
 from srna_lib.explore.tables import is_counts
 from srna_lib.models import LogCPM
 
-SHARES = {
-    "neighbour_class": ("same class", "of the k nearest samples"),
-    "neighbour_study": ("same study", "of the k nearest samples"),
-    "neighbour_class_not_study": ("same class and another study", "of the k nearest samples"),
-    "neighbour_class_across_studies": ("same class", "of the k nearest among other studies"),
-    "neighbour_study_within_class": ("same study", "of the k nearest within the own class"),
-}
-
 
 def principal_components(X: pd.DataFrame, n: int = 50, *, transformer: Any = None, seed: int = 0) -> pd.DataFrame:
     """Principal components ``PC1`` ... of log2(CPM + 1), of values that are no counts, or of what `transformer` makes.
@@ -156,20 +148,20 @@ def neighbour_share(
         raise InputError(f"neighbour_share: {sizes}; expected as many of each, at least two, and k of at least 1.")
     distance = pairwise_distances(values)
     others, same_y, same_s = ~np.eye(len(y), dtype=bool), y[:, None] == y, s[:, None] == s
-    questions = {
-        "neighbour_class": (same_y, others),
-        "neighbour_study": (same_s, others),
-        "neighbour_class_not_study": (same_y & ~same_s, others),
-        "neighbour_class_across_studies": (same_y, ~same_s),
-        "neighbour_study_within_class": (same_s, same_y & others),
-    }
+    questions = [
+        ("neighbour_class", "same class", same_y, "samples", others),
+        ("neighbour_study", "same study", same_s, "samples", others),
+        ("neighbour_class_not_study", "same class and another study", same_y & ~same_s, "samples", others),
+        ("neighbour_class_across_studies", "same class", same_y, "among other studies", ~same_s),
+        ("neighbour_study_within_class", "same study", same_s, "within the own class", same_y & others),
+    ]
     rows = []
-    for name, (hit, candidate) in questions.items():
+    for name, share, hit, where, candidate in questions:
         n_candidates, n_hits = candidate.sum(axis=1), (hit & candidate).sum(axis=1)
         ok = n_candidates > 0
         if name == "neighbour_study_within_class":
             ok &= n_hits < n_candidates  # where a class has one study only, nothing else could be found
-        row: dict[str, Any] = {"metric": name, "share": SHARES[name][0], "candidates": SHARES[name][1], "k": k}
+        row: dict[str, Any] = {"metric": name, "share": share, "candidates": f"of the k nearest {where}", "k": k}
         row |= dict.fromkeys(("observed", "ci_low", "ci_high", "chance", "ceiling"), np.nan)
         if ok.any():
             nearest = np.argsort(np.where(candidate, distance, np.inf)[ok], axis=1, kind="stable")[:, :k]

@@ -253,9 +253,7 @@ def shared_studies(adata: ad.AnnData) -> pd.DataFrame:
 
 def _column(adata: ad.AnnData, name: str) -> pd.Series:
     """A column of ``obs``, or a refusal that lists what there is."""
-    if name not in adata.obs:
-        columns = ", ".join(map(str, adata.obs.columns))
-        raise InputError(f"the field obs[{name!r}] is missing (found: {columns}); expected a column of labels.")
+    check_column(adata, name)
     return adata.obs[name].astype(object)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.model_selection import GroupKFold
+from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d, has_fit_parameter, validate_data
 
 from srna_lib.data import CONTEXT
@@ -65,12 +66,12 @@ class IntervalRegressor(RegressorMixin, BaseEstimator):
         X, y = _checked(self, X, y, fitting=True)
         donors = np.arange(len(y)) if groups is None else pd.factorize(np.asarray(groups))[0]
         if donors.max() + 1 < self.n_splits:
-            found = f"the training set has {donors.max() + 1} (n_samples={len(y)})"
-            raise InputError(f"prediction intervals need at least {self.n_splits} donors, one per inner fold; {found}.")
+            known = f"the training set has {donors.max() + 1} (n_samples={len(y)})"
+            raise InputError(f"prediction intervals need at least {self.n_splits} donors, one per inner fold; {known}.")
         self.residuals_ = np.empty(len(y))
         for train, test in GroupKFold(self.n_splits, shuffle=True, random_state=0).split(y, y, donors):
-            inner = self._fitted(_rows(X, train), y[train], donors[train])
-            self.residuals_[test] = y[test] - inner.predict(_rows(X, test))
+            inner = self._fitted(_safe_indexing(X, train), y[train], donors[train])
+            self.residuals_[test] = y[test] - inner.predict(_safe_indexing(X, test))
         self.estimator_ = self._fitted(X, y, donors)
         cohorts, errors = self._cohorts(X), np.abs(self.residuals_)
         self.widths_: dict[str | None, dict[float, float]] = {None: self._quantiles(errors)}
@@ -119,7 +120,3 @@ def _checked(model: Any, X: Any, y: Any = None, fitting: bool = False) -> Any:
         return validate_data(model, X, y, y_numeric=True) if fitting else validate_data(model, X, reset=False)
     validate_data(model, X, reset=fitting, skip_check_array=True)
     return (X, check_array(column_or_1d(y), ensure_2d=False, dtype=float)) if fitting else X
-
-
-def _rows(X: Any, positions: np.ndarray) -> Any:
-    return X.iloc[positions] if isinstance(X, pd.DataFrame) else X[positions]

@@ -178,14 +178,11 @@ class PartialPoolingClassifier(ClassifierMixin, _PartialPooling):
         Makes the kernel Gaussian, ``exp(-gamma |x - x'|^2)`` on profiles of mean squared norm 1. Default: linear.
     by : str, default "dataset_id"
         Covariate that names the cohort.
-    ordinal : bool, default False
-        Classes are ordered (in sorted order): fit one threshold between each pair of neighbours, and keep the
-        cumulative probabilities in order (Frank and Hall 2001).
 
     Attributes
     ----------
     coef_ : array, shape (n_targets, n_srnas)
-        Shared weights (linear kernel only): a row per class (of two classes the second) or, ordinal, per threshold.
+        Shared weights (linear kernel only): a row per class (of two classes the second).
     scores_ : array, shape (n_samples, n_targets)
         Leave-one-donor-out scores of the training samples, on which probabilities are calibrated.
 
@@ -194,18 +191,7 @@ class PartialPoolingClassifier(ClassifierMixin, _PartialPooling):
     Evgeniou and Pontil 2004, Regularized multi-task learning; Daume 2007, Frustratingly easy domain adaptation.
     """
 
-    def __init__(
-        self,
-        shared: float = 1.0,
-        own: float = 0.15,
-        alpha: float = 0.3,
-        relevance: float = 0.5,
-        gamma: float | None = None,
-        by: str = "dataset_id",
-        ordinal: bool = False,
-    ) -> None:
-        super().__init__(shared, own, alpha, relevance, gamma, by)
-        self.ordinal = ordinal
+    ordinal = False
 
     def fit(self, X: pd.DataFrame, y: Any, groups: Any = None) -> Self:
         """Fit weights, then calibrate on scores of donors (`groups`, shape (n_samples,)) that were left out."""
@@ -247,6 +233,16 @@ class PartialPoolingClassifier(ClassifierMixin, _PartialPooling):
         if self.thresholds_:
             return [np.column_stack(pair) for pair in zip(scores.T, odds.T, strict=True)]
         return [np.hstack([scores, odds])]
+
+
+class OrdinalPoolingClassifier(PartialPoolingClassifier):
+    """The same for classes that are ordered (in sorted order, or as ordered categories).
+
+    One threshold is fitted between each pair of neighbours (a row of ``coef_`` each), and the cumulative probabilities
+    are kept in order (Frank and Hall 2001).
+    """
+
+    ordinal = True
 
 
 class PartialPoolingRegressor(RegressorMixin, _PartialPooling):

@@ -22,7 +22,7 @@ from srna_lib.data import CONTEXT, NORMALISED
 from srna_lib.errors import InputError, unknown
 from srna_lib.models.intervals import IntervalRegressor
 from srna_lib.models.network import DenseNetClassifier
-from srna_lib.models.pooled import PartialPoolingClassifier, PartialPoolingRegressor
+from srna_lib.models.pooled import OrdinalPoolingClassifier, PartialPoolingClassifier, PartialPoolingRegressor
 from srna_lib.models.preprocess import (
     LogCPM,
     ReadsPerMillion,
@@ -250,8 +250,8 @@ def _class_steps(name: str, seed: int) -> list[tuple[str, Any]]:
     if name in CONDITIONED:
         shared, own = _POOLING.get(name, _POOLING["partial_pooling"])
         kernel: dict[str, Any] = {"gamma": 0.05, "alpha": 0.05} if name == "pooled_kernel" else {}
-        pooled = PartialPoolingClassifier(shared, own, ordinal=name == "ordinal", **kernel)
-        return [("profile", _pooled_profile()), ("classifier", pooled)]
+        kind = OrdinalPoolingClassifier if name == "ordinal" else PartialPoolingClassifier
+        return [("profile", _pooled_profile()), ("classifier", kind(shared, own, **kernel))]
     if name == "metadata":
         return [("scale", StandardScaler()), ("classifier", LogisticRegression(C=0.1, max_iter=1000))]
     return [("log_cpm", LogCPM()), ("classifier", DummyClassifier(strategy="most_frequent"))]
