@@ -129,7 +129,7 @@ def test_error_bars_are_never_negative_and_missing_where_unknown():
     (trace,) = base.dots(table, "value", "row").data
     assert trace.error_x.array[0] == 0 and np.isclose(trace.error_x.arrayminus[0], 0.4)
     assert np.isnan(trace.error_x.array[1])
-    assert trace.customdata[0][0] == "<b>0.800</b> [0.400, 0.700]" and trace.customdata[1][0] == "<b>0.600</b>"
+    assert [text for (text,) in trace.customdata] == ["a<br><b>0.800</b> [0.400, 0.700]", "b<br><b>0.600</b>"]
 
 
 def test_a_band_goes_there_and_back_and_skips_what_is_missing():

@@ -167,7 +167,7 @@ def test_gains_across_zero_are_undecided():
     assert drawn == {"above zero": [SAFE_BOLD], "below zero": [SAFE], undecided: ["Age", "tissue"]}
     assert rows(fig) == [SAFE_BOLD, SAFE, "Age", "tissue"]
     assert fig.data[2].marker.symbol == "circle-open" and [s.x0 for s in fig.layout.shapes] == [0]
-    assert fig.data[0].customdata[0][0] == "<b>+0.100</b> [+0.050, +0.150]"
+    assert fig.data[0].customdata[0][0] == f"{SAFE_BOLD}<br><b>+0.100</b> [+0.050, +0.150]"
     assert "[" not in fig.data[2].customdata[1][0]
 
 
@@ -227,4 +227,3 @@ def test_samples_outside_their_interval_are_set_apart():
     assert (np.asarray(band.y[:42]) > np.asarray(band.y[42:])[::-1]).all()
     assert [band.x[0], band.x[41]] == [AGES["y_pred"].min(), AGES["y_pred"].max()]
     assert list(traces["predicted = true"].x) == list(traces["predicted = true"].y)
-    assert len(plots.predicted_against_true(AGES, None).data) == 2

@@ -11,7 +11,7 @@ import plotly.express as px
 import plotly.graph_objects as go
 
 from srna_lib.plots import base
-from srna_lib.plots.base import PALETTE, Table, as_table, decorate, dots, draw, facts, heatmap, mark, safe, styles
+from srna_lib.plots.base import BLUE, GREY, PALETTE, Table, as_table, decorate, dots, draw, heatmap, mark, safe, styles
 
 MAX_LEGEND = 24
 
@@ -25,16 +25,12 @@ def study_class_heatmap(table: pd.DataFrame, *, title: str = "", caption: str = 
     table = as_table(table.reset_index(names="study"), ["study"]).set_index("study")
     first, several = table.to_numpy().argmax(axis=1), (table > 0).sum(axis=1).to_numpy() > 1
     table = table.iloc[np.lexsort((-table.max(axis=1).to_numpy(), first, several))].T
-    counts = table.to_numpy(dtype=float)
-    logs = np.log10(counts, out=np.full_like(counts, np.nan), where=counts > 0)
-    z = pd.DataFrame(logs, [f"{c} ({n})" for c, n in table.sum(axis=1).items()], table.columns)
-    top = max(1.0, float(np.nanmax(logs)))
+    z = table.set_axis([f"{c} ({n})" for c, n in table.sum(axis=1).items()])
+    limits = 0, max(1.0, float(np.log10(table.max(axis=None))))
     axes = f"{len(several)} studies (hover for the accession)", "class (samples)"
     shades = ["#8FBBDD", "#3B7FB8", "#08306B"]  # a lone sample shows in a thin column
     hover = "study %{x}<br>%{y}<br>%{customdata:d} samples"
-    fig = heatmap(z, hover=hover, axes=axes, value="samples", data=counts, scale=shades, limits=(0, top))
-    ticks = [v for v in (1, 3, 10, 30, 100, 300, 1000) if np.log10(v) <= top]
-    fig.update_layout(coloraxis_colorbar={"tickvals": np.log10(ticks), "ticktext": list(map(str, ticks))})
+    fig = heatmap(z, hover=hover, axes=axes, value="samples", data=table, scale=shades, limits=limits, log=True)
     fig.update_traces(xgap=1 if len(several) <= 80 else 0)
     fig.update_xaxes(showticklabels=False, ticks="")
     edge, n = int((~several).sum()), len(several)
@@ -57,14 +53,12 @@ def people(table: pd.DataFrame, *, title: str = "", caption: str = "") -> go.Fig
     if not table[["sex_known", "age_known"]].any(axis=None):
         return base.unrecorded(title)
     table["row"] = [f"{g} ({n})" for g, n in zip(table["group"], table["n_samples"], strict=True)]
-    look = {"female": (PALETTE[0], "circle"), "male": (PALETTE[1], "circle"), "age known": ("#333333", "diamond")}
+    look = {"female": (BLUE, "circle"), "male": (PALETTE[1], "circle")}
     titles = {"share": "share of the samples (%)", "row": "class (samples)"}
     sexes = table.melt("row", ["female", "male"], "what", "share")
-    ages = table[["row"]].assign(what="age known", share=table["age_known"])
-    hover = "{row}<br>{what}: {share:.0%}"
-    fig = draw(px.bar, sexes, "share", "row", "what", hover=hover, titles=titles, look=look)
-    diamonds = draw(px.scatter, ages, "share", "row", "what", hover=hover, look=look)
-    fig.add_traces(diamonds.update_traces(marker={"size": 10, "line": {"width": 1, "color": "white"}}).data)
+    fig = draw(px.bar, sexes, "share", "row", "what", hover="{row}<br>{what}: {share:.0%}", titles=titles, look=look)
+    marker = {"size": 10, "symbol": "diamond", "color": "#333333", "line": {"width": 1, "color": "white"}}
+    base.overlay(fig, table, "age_known", "row", "age known", marker, hover="{row}<br>age known: {age_known:.0%}")
     fig.update_xaxes(tickformat=".0%", range=[-0.02, 1.04])
     return decorate(fig, title, caption, height=max(200, 26 * len(table) + 60), above="legend")
 
@@ -86,7 +80,7 @@ def depth(table: pd.DataFrame, *, title: str = "", caption: str = "") -> go.Figu
     hover = "{sample}<br>study {dataset_id}<br>{reads:.0f} reads"
     fig = draw(px.box, table, "reads", "row", hover=hover, titles=titles, points="all")
     fig.update_traces(pointpos=0, jitter=0.7, whiskerwidth=0, fillcolor="rgba(255,255,255,0.6)", hoveron="points")
-    marker = {"size": 3.5, "opacity": 0.55, "color": PALETTE[0]}
+    marker = {"size": 3.5, "opacity": 0.55, "color": BLUE}
     fig.update_traces(line={"color": "#333333", "width": 1.2}, marker=marker)
     fig.update_xaxes(type="log", dtick=1, exponentformat="power")
     return decorate(fig, title, caption, height=max(240, 34 * len(medians) + 60))
@@ -115,7 +109,7 @@ def filter_curve(table: Table, thresholds: Sequence[float], *, title: str = "", 
     table = table.melt(["max_zero_share", "n_features"], ["reads", "sRNAs"], "kind", "kept")
     hover = "zeros in at most {max_zero_share:.0%}<br>{kept:.1%} of {kind} stay<br>{n_features} sRNAs"
     titles = {"max_zero_share": "highest share of zeros that an sRNA may have (%)", "kept": "share that stays (%)"}
-    look = {"reads": (PALETTE[0], "circle"), "sRNAs": (PALETTE[1], "diamond")}
+    look = {"reads": (BLUE, "circle"), "sRNAs": (PALETTE[1], "diamond")}
     options: dict[str, Any] = {"titles": titles | {"kind": "share of"}, "look": look, "markers": True}
     fig = draw(px.line, table, "max_zero_share", "kept", "kind", hover=hover, **options)
     fig.update_xaxes(tickformat=".0%").update_yaxes(tickformat=".0%", range=[-0.02, 1.05])
@@ -150,7 +144,7 @@ def embedding_pair(
     for column, other in ((left, right), (right, left)):
         values = table[column].astype(object).where(table[column].notna(), "unknown").astype(str)
         sizes = values.value_counts()
-        shown = table.assign(told=facts(table, [column, other]), group=[f"{v} ({sizes[v]})" for v in values])
+        shown = table.assign(told=base.facts(table, [column, other]), group=[f"{v} ({sizes[v]})" for v in values])
         shown = shown.iloc[np.argsort(-values.map(sizes), kind="stable")]  # small groups stay on top
         look = {f"{v} ({sizes[v]})": style for v, style in styles(values).items()}
         one = draw(px.scatter, shown, "x", "y", "group", hover="<b>{sample}</b>{told}", look=look, titles=titles)
@@ -173,12 +167,10 @@ def neighbours(table: pd.DataFrame, *, title: str = "", caption: str = "") -> go
     table["row"] = table["share"].astype(str) + "\n" + table["candidates"].astype(str)
     table = table.rename(columns={"ceiling": "highest possible"})
     long = table.melt(["row", "ci_low", "ci_high"], ["chance", "highest possible", "observed"], "kind")
-    ends = ["ci_low", "ci_high"]
-    long[ends] = long[ends].where(long["kind"] == "observed")
-    look = {"chance": (base.GREY, "circle-open"), "highest possible": (base.GREY, "line-ns")}
-    look["observed"] = (PALETTE[0], "circle")
+    long[["ci_low", "ci_high"]] = long[["ci_low", "ci_high"]].where(long["kind"] == "observed")
+    look = {"chance": (GREY, "circle-open"), "highest possible": (GREY, "line-ns"), "observed": (BLUE, "circle")}
     titles = {"value": "share of the neighbours (%)", "row": "what the neighbours share"}
-    hover = "{kind}: <b>{number}</b>{rest}"
+    hover = "{row}<br>{kind}: <b>{number}</b>{rest}"
     fig = dots(long, "value", "row", "kind", hover=hover, style=".1%", look=look, titles=titles)
     fig.update_xaxes(tickformat=".0%", range=[-0.02, 1.02]).update_layout(scattermode="overlay")
     return decorate(fig, title, caption, height=62 * len(table) + 60, above="legend")

@@ -34,7 +34,7 @@ PALETTE: tuple[str, ...] = (
 SYMBOLS = ("circle", "diamond", "square", "triangle-up", "x", "cross", "triangle-down", "star")
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 SEQUENTIAL, DIVERGING = "Blues", "RdBu_r"  # red speaks for, blue against; told apart with common colour blindness
-GREY = "#8A8A8A"
+BLUE, VERMILION, GREY = PALETTE[0], PALETTE[5], "#8A8A8A"
 REFERENCE = {"color": "#666666", "dash": "dash", "width": 1.5}
 LEGEND = {"orientation": "h", "x": 1, "xanchor": "right", "y": 1, "yanchor": "bottom", "title": {"text": ""}}
 WRAP = 120
@@ -204,20 +204,28 @@ def measured(table: pd.DataFrame, value: str, style: str = ".3f") -> pd.DataFram
 
 def dots(
     table: pd.DataFrame, x: str, y: str, color: str | None = None, *, upright: bool = False, style: str = ".3f",
-    hover: str = "<b>{number}</b>{rest}", **options: Any
+    hover: str = "", **options: Any
 ) -> go.Figure:  # fmt: skip
     """Dots with their interval ``ci_low`` to ``ci_high`` along x (y where `upright`), side by side for each colour."""
-    along, other, value, mode = ("y", "x", y, "v") if upright else ("x", "y", x, "h")
+    along, other, value, name, mode = ("y", "x", y, x, "v") if upright else ("x", "y", x, y, "h")
     table = measured(table, value, style)
+    hover = hover or f"{{{name}}}<br><b>{{number}}</b>{{rest}}"
     options |= {f"error_{along}": "over", f"error_{along}_minus": "under", "orientation": mode}
     fig = draw(px.scatter, table, x, y, color, hover=hover, **options)
-    fig.for_each_trace(lambda t: t.update(offsetgroup=t.name, hovertemplate=f"%{{{other}}}<br>{t.hovertemplate}"))
-    fig.for_each_trace(lambda t: t.update(marker_line={"color": t.marker.color, "width": 2}))
+    fig.for_each_trace(lambda t: t.update(offsetgroup=t.name, marker_line={"color": t.marker.color, "width": 2}))
     ends = table[[value, "ci_low", "ci_high"]].astype(float)
-    low, high, rows = ends.min().min(), ends.max().max(), table[x if upright else y].nunique()
+    low, high, rows = ends.min().min(), ends.max().max(), table[name].nunique()
     margin = 0.08 * (high - low) or 0.05
     fig.update_layout({f"{along}axis.range": [low - margin, high + margin], f"{other}axis.range": [-0.5, rows - 0.5]})
     return fig.update_layout(scattermode="group", scattergap=0.35)
+
+
+def overlay(
+    fig: go.Figure, table: pd.DataFrame, x: str, y: str, name: str, marker: dict, *, hover: str, labels: Labels = None
+) -> go.Figure:
+    """Add dots of another table, which have a name and a marker of their own in the legend."""
+    added = draw(px.scatter, table, x, y, hover=hover, labels=labels)
+    return fig.add_traces(added.update_traces(name=name, showlegend=True, marker=marker).data)
 
 
 def lines(table: pd.DataFrame, x: str, y: str, color: str, *, labels: Labels = None, **options: Any) -> go.Figure:
@@ -226,15 +234,15 @@ def lines(table: pd.DataFrame, x: str, y: str, color: str, *, labels: Labels = N
     fig = draw(px.line, table, x, y, color, labels=labels, **dashes, **options)
     if "ci_low" not in table:
         return fig
-    bands = [band(part, x, styles(table[color])[str(n)][0]) for n, part in table.groupby(color, sort=False)]
+    bands = [band(rows, x, styles(table[color])[str(name)][0]) for name, rows in table.groupby(color, sort=False)]
     for area, curve in zip(bands, fig.data, strict=True):
         area.update(legendgroup=curve.legendgroup, showlegend=False)
     return fig.add_traces(bands)
 
 
-def band(part: pd.DataFrame, x: str, shade: str) -> go.Scatter:
+def band(table: pd.DataFrame, x: str, shade: str) -> go.Scatter:
     """Area between the columns ``ci_low`` and ``ci_high``, without the rows where one is missing."""
-    known = part.dropna(subset=["ci_low", "ci_high"]).astype({x: float, "ci_low": float, "ci_high": float})
+    known = table.dropna(subset=["ci_low", "ci_high"]).astype({x: float, "ci_low": float, "ci_high": float})
     red, green, blue = (int(shade[i : i + 2], 16) for i in (1, 3, 5))
     area = go.Scatter(x=[*known[x], *known[x][::-1]], y=[*known["ci_high"], *known["ci_low"][::-1]], mode="lines")
     area.update(fill="toself", fillcolor=f"rgba({red},{green},{blue},0.18)", line_width=0)
@@ -258,15 +266,23 @@ def mark(fig: go.Figure, at: float, text: str = "") -> go.Figure:
 def heatmap(
     z: pd.DataFrame, *, hover: str, axes: tuple[str, str], value: str = "", data: Any = None, text: Any = None,
     scale: Any = SEQUENTIAL, limits: tuple[float | None, float | None] = (None, None), shorten: bool = False,
+    log: bool = False,
 ) -> go.Figure:  # fmt: skip
     """Heatmap of a table: `axes` names what runs to the right and downwards, `hover` is a template of plotly.
 
     `data` and `text` are of the shape of `z`; `shorten` prints short names of sRNAs below it (hover has the whole).
+    `log`: the colour goes by log10 of values above 0 (as do `limits`), and its bar shows the values.
     """
     columns, rows = ([safe(v) for v in names] for names in (z.columns, z.index))
     names = {"x": safe(axes[0]), "y": safe(axes[1]), "color": safe(value)}
     look = {"color_continuous_scale": scale, "zmin": limits[0], "zmax": limits[1]}
-    fig = px.imshow(z.to_numpy(dtype=float), x=columns, y=rows, aspect="auto", labels=names, **look)
+    values = np.log10(z.where(z > 0)) if log else z
+    fig = px.imshow(values.to_numpy(dtype=float), x=columns, y=rows, aspect="auto", labels=names, **look)
+    if log and values.notna().any(axis=None):
+        low, high = (own if at is None else at for at, own in zip(limits, np.nanquantile(values, [0, 1]), strict=True))
+        shown = np.array([m * 10.0**e for e in range(-4, 5) for m in (1, 2, 5)])
+        shown = shown[(np.log10(shown) >= low - 1e-3) & (np.log10(shown) <= high + 1e-3)]
+        fig.update_layout(coloraxis_colorbar={"tickvals": np.log10(shown), "ticktext": [f"{v:g}" for v in shown]})
     fig.update_traces(xgap=1, ygap=1, hoverongaps=False, customdata=data, hovertemplate=f"{hover}<extra></extra>")
     if text is not None:
         fig.update_traces(text=text, texttemplate="%{text}")

@@ -15,20 +15,7 @@ from scipy.cluster.hierarchy import dendrogram, linkage
 from srna_lib.errors import InputError
 from srna_lib.explain import HeldOut
 from srna_lib.plots import base
-from srna_lib.plots.base import (
-    PALETTE,
-    Labels,
-    Table,
-    answers,
-    as_table,
-    decorate,
-    dots,
-    draw,
-    heatmap,
-    mark,
-    safe,
-    short,
-)
+from srna_lib.plots.base import PALETTE, Table, answers, as_table, decorate, dots, draw, heatmap, mark, safe, short
 
 
 def class_heatmaps(
@@ -135,7 +122,7 @@ def clustered(
 
 @answers
 def marker_ranks(
-    table: Table, color: str = "reference", *, title: str = "", caption: str = "", labels: Labels = None
+    table: Table, color: str = "reference", *, title: str = "", caption: str = "", labels: base.Labels = None
 ) -> go.Figure:
     """Draw the rank of known markers in their class, one colour per reference (or per seed, or method).
 
@@ -148,8 +135,8 @@ def marker_ranks(
     hover = "{class} · {srna}<br>rank {rank:.1f}"
     fig = draw(px.scatter, table, "rank", "row", color, hover=hover, titles=titles, labels=labels, log_x=True)
     fig.update_traces(marker={"size": 10, "opacity": 0.85})
-    for row, part in table.dropna(subset="rank").groupby("row", sort=False):
-        ends = go.Scatter(x=[part["rank"].min(), part["rank"].max()], y=[safe(row)] * 2, mode="lines", zorder=-1)
+    for row, ranks in table.dropna(subset="rank").groupby("row", sort=False)["rank"]:
+        ends = go.Scatter(x=[ranks.min(), ranks.max()], y=[safe(row)] * 2, mode="lines", zorder=-1)
         fig.add_trace(ends.update(line={"color": "#CCCCCC", "width": 3}, hoverinfo="skip", showlegend=False))
     for at in (5, 20):
         mark(fig, at)
@@ -158,33 +145,22 @@ def marker_ranks(
 
 
 @answers
-def marker_zeros(
-    table: Table, limit: float = 0.3, *, title: str = "", caption: str = "", filter_name: str = "filter"
-) -> go.Figure:
-    """Draw in how many samples known markers are absent; a filter on zeros drops what is right of its line.
+def marker_zeros(table: Table, limit: float = 0.3, *, title: str = "", caption: str = "") -> go.Figure:
+    """Draw in how many samples known markers are absent; a filter on zeros drops what is right of its line, `limit`.
 
-    Parameters
-    ----------
-    table : DataFrame
-        ``class, srna``, ``zero_share`` and ``zero_share_class``: the share (0 to 1) of all samples, and of the samples
-        of its class, without a read of it.
-    limit : float, default 0.3
-        Largest share that the filter lets through (the paper's 30 %).
-    title, caption : str
-        Plain text.
-    filter_name : str, default "filter"
-        Printed at the line.
+    `table` holds ``class, srna``, ``zero_share`` and ``zero_share_class``: the share (0 to 1) of all samples, and of
+    the samples of its class, without a read of it.
     """
     table = as_table(table, ["class", "srna", "zero_share", "zero_share_class"])
     table["row"] = table["class"].astype(str) + " · " + table["srna"].str.removeprefix("hsa-")
     kinds = {"zero_share": "all samples", "zero_share_class": "samples of its class"}
     long = table.rename(columns=kinds).melt("row", list(kinds.values()), "kind", "share")
-    look = dict(zip(kinds.values(), ((PALETTE[5], "circle"), (PALETTE[0], "diamond")), strict=True))
+    look = dict(zip(kinds.values(), ((base.VERMILION, "circle"), (base.BLUE, "diamond")), strict=True))
     titles = {"share": "samples without a read of the marker (%)", "row": "class · marker", "kind": "share among"}
     hover = "{row}<br>absent in {share:.1%}"
     fig = draw(px.scatter, long, "share", "row", "kind", hover=hover, look=look, titles=titles)
     fig.add_vrect(x0=limit, x1=1.03, fillcolor="#F3E3DA", line_width=0, layer="below")
-    mark(fig, limit, filter_name).update_xaxes(tickformat=".0%", range=[-0.03, 1.03])
+    mark(fig, limit, "filter").update_xaxes(tickformat=".0%", range=[-0.03, 1.03])
     return decorate(fig, title, caption, height=22 * len(table) + 90, above="text")
 
 
@@ -249,7 +225,6 @@ def class_rankings(table: Table, n: int = 8, *, title: str = "", caption: str = 
     facets: dict[str, Any] = {"facet_col": "class", "facet_col_wrap": min(3, n_classes)}
     facets |= room if n_classes > 1 else {}
     fig = dots(table, "score", "row", hover=hover, titles=titles, **facets)
-    fig.update_traces(hovertemplate="%{customdata[0]}<extra></extra>")
     names = {"tickvals": [safe(r) for r in table["row"]], "ticktext": [short(s, 18) for s in table["srna"]]}
     own = {"matches": None, "showticklabels": True, "range": None}
     fig.update_xaxes(rangemode="tozero", **own)
@@ -293,9 +268,8 @@ def truth_bars(
     bars = table.drop_duplicates("row")
     fig = draw(px.bar, bars, "mean", "row", hover="{row}<br>mean {mean:.3f}", titles=titles)
     fig.update_traces(marker_color=PALETTE[4])
-    runs = draw(px.scatter, table[several], "precision", "row", hover="{precision:.3f}", opacity=0.7)
-    runs.update_traces(name="single run", showlegend=True, marker={"size": 7, "color": PALETTE[8]})
-    fig.add_traces(runs.data)
+    marker = {"size": 7, "color": PALETTE[8], "opacity": 0.7}
+    base.overlay(fig, table[several], "precision", "row", "single run", marker, hover="{precision:.3f}")
     mark(fig, chance, f"chance {chance:.2f}").update_xaxes(range=[0, 1.04], tickformat=".1f")
     return decorate(fig, title, caption, height=38 * len(bars) + 90, above="legend")
 
@@ -315,8 +289,7 @@ def gap_curves(table: Table, panel: str = "method", *, title: str = "", caption:
     titles = {"share_masked": "sRNAs masked (%)", "gap": "probability of the true class that is lost (%)"}
     table = table.assign(masked=table["order"].map(names))
     hover = "masked {share_masked:.0%}<br>lost {gap:.1%}"
-    axes = "share_masked", "gap", "masked"
-    fig = base.lines(table, *axes, facet_col=panel, hover=hover, titles=titles, look=look)
+    fig = base.lines(table, "share_masked", "gap", "masked", facet_col=panel, hover=hover, titles=titles, look=look)
     fig.update_xaxes(tickformat=".0%", range=[0, 1], tickvals=[0, 0.5, 1])
     fig.update_yaxes(tickformat=".0%", range=[-0.02, 1.02])
     return decorate(fig, title, caption, height=340, above="text")
@@ -344,24 +317,25 @@ def sample_heatmap(samples: Sequence[Explained], n: int = 20, *, title: str = ""
     The `n` sRNAs of a panel are those that tell the classes apart most (largest range of contributions over classes),
     in order of their contribution to the class with the highest sum. Hover gives counts and reads per million.
     """
-    figures, limits = _cells(samples, n)
+    figures = _cells(samples, n)
     fig = base.panels(figures, [s.title for s in samples])
-    fig.update_coloraxes(cmin=-max(limits), cmax=max(limits))
+    limit = max(one.layout.coloraxis.cmax for one in figures)
+    fig.update_coloraxes(cmin=-limit, cmax=limit)
     return decorate(fig, title, caption, height=max(280, 26 * len(samples[0].contributions) + 150), above="text")
 
 
 def sample_browser(samples: Sequence[Explained], n: int = 30, *, title: str = "", caption: str = "") -> go.Figure:
     """Draw one sample at a time as in `sample_heatmap`, with a menu that lists them all."""
-    figures, limits = _cells(samples, n)
+    figures = _cells(samples, n)
     fig = figures[0]
     fig.add_traces([one.data[0] for one in figures[1:]])
     for i, trace in enumerate(fig.data):
         trace.visible = i == 0
     buttons = []
-    for i, (sample, one, limit) in enumerate(zip(samples, figures, limits, strict=True)):
-        ticks = {f"xaxis.{k}": list(one.layout.xaxis[k]) for k in ("tickvals", "ticktext")}
-        shown = {"visible": [j == i for j in range(len(samples))]}
-        args = [shown, {"coloraxis.cmin": -limit, "coloraxis.cmax": limit} | ticks]
+    for i, (sample, one) in enumerate(zip(samples, figures, strict=True)):
+        own = {f"xaxis.{k}": list(one.layout.xaxis[k]) for k in ("tickvals", "ticktext")}
+        own |= {f"coloraxis.{k}": one.layout.coloraxis[k] for k in ("cmin", "cmax")}
+        args = [{"visible": [j == i for j in range(len(samples))]}, own]
         buttons.append({"label": safe(sample.title), "method": "update", "args": args})
     menu = {"buttons": buttons, "x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom", "bgcolor": "white"}
     fig.update_layout(updatemenus=[menu])
@@ -369,11 +343,11 @@ def sample_browser(samples: Sequence[Explained], n: int = 30, *, title: str = ""
     return fig.update_layout(margin_t=fig.layout.margin.t + 14, height=fig.layout.height + 14)
 
 
-def _cells(samples: Sequence[Explained], n: int) -> tuple[list[go.Figure], list[float]]:
-    """Heatmap of each sample's contributions, and the largest of them."""
+def _cells(samples: Sequence[Explained], n: int) -> list[go.Figure]:
+    """Heatmap of each sample's contributions, its colours up to the largest of them."""
     if not samples or any(s.contributions.empty for s in samples):
         raise InputError("heatmap of samples: expected at least one sample with contributions.")
-    figures, limits = [], []
+    figures = []
     for sample in samples:
         table = sample.contributions
         spread = (table.max() - table.min()).sort_values(ascending=False, kind="stable").index[:n]
@@ -381,12 +355,12 @@ def _cells(samples: Sequence[Explained], n: int) -> tuple[list[go.Figure], list[
         table = table[winner.sort_values(ascending=False, kind="stable").index]
         counts = sample.counts.reindex(table.columns).fillna(0).to_numpy(dtype=float)
         reads = np.stack([counts, 1e6 * counts / (float(sample.counts.sum()) or 1.0)], axis=1)
-        limits.append(float(table.abs().max().max()) or 1.0)
+        limit = float(table.abs().max(axis=None)) or 1.0
         hover = "<b>%{x}</b><br>%{y}: %{z:+.3f}<br>%{customdata[0]:.0f} counts, %{customdata[1]:.1f} RPM"
         data, axes, value = [reads.tolist()] * len(table), ("sRNA", "class"), "contribution\nto the logit"
         one = heatmap(table, hover=hover, axes=axes, value=value, data=data, scale=base.DIVERGING, shorten=True)
-        figures.append(one.update_layout(coloraxis={"cmin": -limits[-1], "cmax": limits[-1]}))
-    return figures, limits
+        figures.append(one.update_layout(coloraxis={"cmin": -limit, "cmax": limit}))
+    return figures
 
 
 def waterfall(table: Table, axis: str = "logit", *, title: str = "", caption: str = "") -> go.Figure:
@@ -402,7 +376,7 @@ def waterfall(table: Table, axis: str = "logit", *, title: str = "", caption: st
     x, measure = np.where(ends, table["total"], table["value"]), np.where(ends, "absolute", "relative")
     bars = go.Waterfall(x=x, y=rows, measure=measure, orientation="h", text=text, textposition="outside")
     bars.update(customdata=[safe(v) for v in table["label"]], hovertemplate="%{customdata}<br>%{text}<extra></extra>")
-    for kind, shade in {"increasing": PALETTE[5], "decreasing": PALETTE[0], "totals": base.GREY}.items():
+    for kind, shade in {"increasing": base.VERMILION, "decreasing": base.BLUE, "totals": base.GREY}.items():
         bars[kind].marker.color = shade
     bars.update(cliponaxis=False, connector={"line": {"color": "#BBBBBB", "width": 1}})
     low, high = min(table["total"].min(), 0), max(table["total"].max(), 0)
@@ -429,10 +403,9 @@ def weights(table: Table, *, top: int = 25, classes: tuple[str, str], title: str
     colours = [PALETTE[i] for i in (5, 1, 3, 2)]
     places = sorted(set(table["where"]) - {"autosome", unknown})
     look = {p: (colours[i % 4], base.SYMBOLS[i % len(base.SYMBOLS)]) for i, p in enumerate(places)}
-    look |= {"autosome": (PALETTE[0], base.SYMBOLS[-1]), unknown: (PALETTE[11], base.SYMBOLS[-2])}
+    look |= {"autosome": (base.BLUE, base.SYMBOLS[-1]), unknown: (PALETTE[11], base.SYMBOLS[-2])}
     titles = {"weight": f"weight per standard deviation (left: {classes[0]}, right: {classes[1]})", "srna": "sRNA"}
     hover = "<b>{srna}</b>, rank {rank}<br>weight {number}{rest} over folds<br>{chrom}"
     fig = dots(table, "weight", "srna", "where", look=look, titles=titles, style="+.3f", hover=hover)
-    fig.update_traces(hovertemplate="%{customdata[0]}<extra></extra>", showlegend=True)
-    mark(fig, 0).update_layout(scattermode="overlay")
+    mark(fig.update_traces(showlegend=True), 0).update_layout(scattermode="overlay")
     return decorate(fig, title, caption, height=22 * len(table) + 60, above="legend")

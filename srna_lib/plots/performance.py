@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 
 from srna_lib.errors import InputError
 from srna_lib.plots import base
-from srna_lib.plots.base import Labels, Table, answers, as_table, decorate, dots, draw, heatmap, is_share, lines, mark
+from srna_lib.plots.base import BLUE, GREY, VERMILION, Labels, Table, answers, as_table, decorate, dots, draw, mark
 
 
 @answers
@@ -53,7 +53,7 @@ def metrics(
     if absent:
         raise InputError(f"records: the metric {', '.join(absent)} is missing (found: {', '.join(whole)}).")
     table = table[table["metric"].isin(wanted)].sort_values("metric", key=lambda m: m.map(wanted.index), kind="stable")
-    share, one = is_share(table["value"]), len(wanted) == 1
+    share, one = base.is_share(table["value"]), len(wanted) == 1
     what = (labels or {}).get(wanted[0], wanted[0]) if one else "value"
     titles = {"value": f"{what} (%)" if share else what}
     facet: dict[str, Any] = {} if one else {"facet_col": "metric", "facet_col_wrap": 4}
@@ -95,7 +95,7 @@ def confusion(table: pd.DataFrame, *, title: str = "", caption: str = "") -> go.
     hover = "true %{y}<br>predicted %{x}<br>%{customdata:d} samples (%{z:.1%} of the true class)"
     text = np.where(z >= 0.005, np.char.mod("%.0f", 100 * z.to_numpy(dtype=float)), "")
     names: dict[str, Any] = {"axes": ("predicted class", "true class (number of samples)"), "hover": hover}
-    fig = heatmap(z, value="share of\ntrue class (%)", data=table.to_numpy(), text=text, limits=(0, 1), **names)
+    fig = base.heatmap(z, value="share of\ntrue class (%)", data=table.to_numpy(), text=text, limits=(0, 1), **names)
     fig.update_layout(coloraxis_colorbar_tickformat=".0%")
     return decorate(fig, title, caption, height=max(320, 34 * len(table) + 90))
 
@@ -120,9 +120,9 @@ def per_study(
     fig = draw(px.scatter, table, value, "row", by, hover=hover, titles=titles, labels=labels, **size)
     fig.update_traces(marker_opacity=0.55, showlegend=False)
     means, places = table.groupby(by, sort=False)[value].mean(), list(range(len(rows)))
-    bar = {"marker": {"symbol": "line-ns", "size": 44, "line": {"width": 3, "color": "#111111"}}, "mode": "markers"}
-    bar |= {"name": "mean of studies", "hovertemplate": "mean of studies %{x:.1%}<extra></extra>"}
-    fig.add_scatter(x=means, y=places, **bar)
+    marker = {"symbol": "line-ns", "size": 44, "line": {"width": 3, "color": "#111111"}}
+    means = pd.DataFrame({"mean": means, "row": places})
+    base.overlay(fig, means, "mean", "row", "mean of studies", marker, hover="mean of studies {mean:.1%}")
     fig.update_xaxes(tickformat=".0%", range=[-0.04, 1.04])
     ticks = {"tickvals": places, "ticktext": [base.printed(r, labels) for r in rows]}
     fig.update_yaxes(range=[len(rows) - 0.5, -0.5], showgrid=False, **ticks)
@@ -137,7 +137,7 @@ def paper_comparison(table: Table, *, title: str = "", caption: str = "", labels
     """
     table = as_table(table, ["quantity", "source", "value"])
     table = table.assign(**{c: table.get(c, np.nan) for c in ("ci_low", "ci_high")})
-    share = is_share(table["value"])
+    share = base.is_share(table["value"])
     titles = {"value": "value (%)" if share else "value"}
     fig = dots(table, "value", "quantity", "source", labels=labels, titles=titles)
     fig.data[0].marker.symbol += "-open"
@@ -182,14 +182,14 @@ def coverage_curve(
         hover = "{coverage:.0%} of the samples, confidence {confidence:.2f} or more<br>correct: <b>{number}</b>{rest}"
     titles = {"coverage": "share of the samples that is kept, the most confident first (%)"}
     titles["accuracy"] = "accuracy among them (%)"
-    fig = lines(table, "coverage", "accuracy", color, hover=hover, titles=titles, labels=labels)
+    fig = base.lines(table, "coverage", "accuracy", color, hover=hover, titles=titles, labels=labels)
     fig.update_xaxes(tickformat=".0%", range=[0, 1.01]).update_yaxes(tickformat=".0%")
     return decorate(fig, title, caption, height=400, above="legend")
 
 
 @answers
 def predicted_against_true(
-    table: Table, level: str | None = "0.9", *, unit: str = "years", title: str = "", caption: str = ""
+    table: Table, level: str = "0.9", *, unit: str = "years", title: str = "", caption: str = ""
 ) -> go.Figure:
     """Draw true values over predicted ones, with the prediction interval as a band.
 
@@ -200,33 +200,31 @@ def predicted_against_true(
     ----------
     table : DataFrame, one row per sample
         Out-of-fold predictions of one model: ``sample_id, dataset_id, y_true, y_pred, low_<level>, high_<level>``.
-    level : str or None, default "0.9"
-        Nominal coverage, as written in the columns; None for no interval.
+    level : str, default "0.9"
+        Nominal coverage, as written in the columns.
     unit : str, default "years"
         Unit of the target.
     title, caption : str
         Plain text.
     """
-    bounds = [] if level is None else [f"low_{level}", f"high_{level}"]
-    table = as_table(table, ["sample_id", "dataset_id", "y_true", "y_pred", *bounds]).sort_values("y_pred")
-    table = table.astype(dict.fromkeys(["y_true", "y_pred", *bounds], float)).assign(state="samples", told="")
-    if bounds:
-        low, high = (table[b] for b in bounds)
-        table["state"] = np.where(table["y_true"].between(low, high), "inside their interval", "outside")
-        table["told"] = [f" [{a:.4g}, {b:.4g}]" for a, b in zip(low, high, strict=True)]
+    columns = ["sample_id", "dataset_id", "y_true", "y_pred", f"low_{level}", f"high_{level}"]
+    table = as_table(table, columns)[columns].set_axis([*columns[:4], "ci_low", "ci_high"], axis=1)
+    table = table.astype(dict.fromkeys(["y_true", "y_pred", "ci_low", "ci_high"], float)).sort_values("y_pred")
+    inside = table["y_true"].between(table["ci_low"], table["ci_high"])
+    table["state"] = np.where(inside, "inside their interval", "outside")
+    # the median interval of bins of equally many samples
+    bins = table[["y_pred", "ci_low", "ci_high"]].groupby(np.arange(len(table)) * 40 // len(table)).median()
+    area = base.band(pd.concat([table.head(1), bins, table.tail(1)]), "y_pred", base.PALETTE[7])
     sizes = table["state"].value_counts()
     table["state"] = [f"{s} ({sizes[s]})" for s in table["state"]]
     table = table.sort_values("state", kind="stable")
-    look = {s: (base.PALETTE[5 if s.startswith("outside") else 0], "circle") for s in table["state"]}
-    hover = "<b>{sample_id}</b><br>{dataset_id}<br>true {y_true:.4g}, predicted {y_pred:.4g}{told}"
+    look = {s: (VERMILION if s.startswith("outside") else BLUE, "circle") for s in table["state"]}
+    hover = "<b>{sample_id}</b><br>{dataset_id}<br>true {y_true:.4g}, predicted {y_pred:.4g}"
+    hover += " [{ci_low:.4g}, {ci_high:.4g}]"
     titles = {"y_pred": f"predicted ({unit})", "y_true": f"true ({unit})"}
     fig = draw(px.scatter, table, "y_pred", "y_true", "state", hover=hover, titles=titles, look=look)
     fig.update_traces(marker={"size": 8 if len(table) < 500 else 4, "opacity": 0.6})
-    if bounds:  # the median interval of bins of equally many samples
-        each = table.sort_values("y_pred")[["y_pred", *bounds]].set_axis(["x", "ci_low", "ci_high"], axis=1)
-        bins = each.groupby(np.arange(len(each)) * 40 // len(each)).median()
-        area = base.band(pd.concat([each.head(1), bins, each.tail(1)]), "x", base.PALETTE[7])
-        fig.add_trace(area.update(name=f"{float(level or 0):.0%} interval (median)", showlegend=True))
+    fig.add_trace(area.update(name=f"{float(level):.0%} interval (median)", showlegend=True))
     ends = table[["y_true", "y_pred"]].to_numpy()
     base.reference(fig, [ends.min(), ends.max()], "predicted = true")
     return decorate(fig, title, caption, height=460, above="legend")
@@ -289,8 +287,7 @@ def gains(
     ends = table[["ci_low", "ci_high"]].astype(float)
     undecided = "undecided: the interval holds zero"
     table["state"] = np.select([ends["ci_low"] > 0, ends["ci_high"] < 0], ["above zero", "below zero"], undecided)
-    shades = (base.PALETTE[0], "circle"), (base.PALETTE[5], "diamond"), (base.GREY, "circle-open")
-    look = dict(zip(("above zero", "below zero", undecided), shades, strict=True))
+    look = {"above zero": (BLUE, "circle"), "below zero": (VERMILION, "diamond"), undecided: (GREY, "circle-open")}
     fig = dots(table, "difference", row, "state", style="+.3f", titles={"difference": what}, labels=labels, look=look)
     mark(fig, 0).update_layout(scattermode="overlay")
     return decorate(fig, title, caption, height=44 * table[row].nunique() + 70, above="legend")
@@ -329,9 +326,8 @@ def null_distribution(
     true["p"] = [((v >= observed[n]).sum() + 1) / (len(v) + 1) for n, v in zip(names, null, strict=True)]
     titles = {"value": (labels or {}).get(what, what)}
     fig = draw(px.strip, table, "value", row, hover="permuted: {value:.3f}", titles=titles, labels=labels)
-    fig.update_traces(name="permuted labels", showlegend=True, marker={"size": 6, "color": base.GREY, "opacity": 0.6})
+    fig.update_traces(name="permuted labels", showlegend=True, marker={"size": 6, "color": GREY, "opacity": 0.6})
     hover = "true labels: <b>{value:.3f}</b><br>p = {p:.3g} ({n} permutations)"
-    diamonds = draw(px.scatter, true, "value", row, hover=hover, labels=labels).data[0]
-    look = {"size": 15, "symbol": "diamond", "color": base.PALETTE[5], "line": {"width": 1, "color": "white"}}
-    fig.add_trace(diamonds.update(name="true labels", showlegend=True, marker=look))
+    marker = {"size": 15, "symbol": "diamond", "color": VERMILION, "line": {"width": 1, "color": "white"}}
+    base.overlay(fig, true, "value", row, "true labels", marker, hover=hover, labels=labels)
     return decorate(fig, title, caption, height=64 * len(names) + 70, above="legend")

@@ -32,19 +32,18 @@ def flip_matrix(table: Table, *, classes: Sequence[str] | None = None, title: st
     table = as_table(table, ["own", "other", "mean", "mean_low", "mean_high", "median", "censored", "n_samples"])
     minority = (table["censored"] > 0.5).map({True: "({:.3g})", False: "{:.3g}"})
     text = ["×" if np.isnan(v) else m.format(v) for v, m in zip(table["mean"], minority, strict=True)]
-    shade = np.log10(table["mean"])  # a log scale shows 5 to 10 beside 200 to 400
-    table = table.assign(text=text, shade=shade, told=[_told(r) for r in table.to_dict("records")])
+    table = table.assign(text=text, told=[_told(r) for r in table.to_dict("records")])
     columns = sorted({*table["own"], *table["other"]}) if classes is None else list(classes)
     rows = [c for c in columns if c in set(table["own"])]
     wide = table.pivot(index="own", columns="other").sort_index(axis=1)
-    z, text, data = (wide[c].reindex(index=rows, columns=columns) for c in ("shade", "text", "told"))
+    z, text, data = (wide[c].reindex(index=rows, columns=columns) for c in ("mean", "text", "told"))
     sizes = table.groupby("own")["n_samples"].max()
     z = z.set_axis([f"{c} ({sizes[c]})" for c in rows])
     axes = "other class", "own class (samples correct from the start)"
     texts = {"text": text.fillna("").to_numpy(), "data": data.fillna("").to_numpy()}
     hover = "from %{y}<br>to %{x}<br>%{customdata}"
-    fig = heatmap(z, hover=hover, axes=axes, value="mean steps", scale="Blues_r", **texts)
-    fig.update_layout(coloraxis_colorbar=_log_ticks(shade))
+    # a log scale shows 5 to 10 beside 200 to 400
+    fig = heatmap(z, hover=hover, axes=axes, value="mean steps", scale="Blues_r", log=True, **texts)
     return decorate(fig, title, caption, height=max(320, 34 * len(rows) + 90))
 
 
@@ -58,13 +57,6 @@ def _told(cell: Mapping) -> str:
     if pd.notna(cell.get("share", np.nan)):
         text += f"{cell['share']:.0%} of the expressed sRNAs, {cell['reads']:.0%} of the reads<br>"
     return f"{text}{cell['n_samples']:.0f} samples"
-
-
-def _log_ticks(values: pd.Series) -> dict:
-    """Colour bar of logarithms with plain numbers: 1, 2, 5, 10 ... within the range."""
-    ticks = np.array([m * 10.0**e for e in range(-4, 5) for m in (1, 2, 5)])
-    ticks = ticks[(np.log10(ticks) >= values.min() - 1e-3) & (np.log10(ticks) <= values.max() + 1e-3)]
-    return {"tickvals": np.log10(ticks), "ticktext": [f"{t:g}" for t in ticks]} if len(ticks) else {}
 
 
 def flip_curves(
@@ -91,10 +83,10 @@ def flip_curves(
         best = curve.filter(regex="^p_").max().nlargest(5).index
         changed = np.flatnonzero(curve["predicted"] != curve["predicted"].iloc[0])
         flips.append(curve.iloc[changed[0]] if len(changed) else None)
-        part = curve.iloc[: max(2 * changed[0], changed[0] + 8)] if len(changed) else curve
-        masked = [f"step {s}: {n}" if n else "nothing masked" for s, n in zip(part["step"], part["srna"], strict=True)]
-        part = part.assign(masked=masked, panel=name.replace(": ", ":\n", 1) if long else name)
-        shown.append(part.melt(["step", "masked", "panel"], list(best), "class", "p"))
+        path = curve.iloc[: max(2 * changed[0], changed[0] + 8)] if len(changed) else curve
+        masked = [f"step {s}: {n}" if n else "nothing masked" for s, n in zip(path["step"], path["srna"], strict=True)]
+        path = path.assign(masked=masked, panel=name.replace(": ", ":\n", 1) if long else name)
+        shown.append(path.melt(["step", "masked", "panel"], list(best), "class", "p"))
     table = pd.concat(shown, ignore_index=True)
     table["class"] = table["class"].str.removeprefix("p_")
     titles = {"step": "sRNAs masked", "p": "probability"}
@@ -133,7 +125,7 @@ def steps_by_class(table: Table, *, title: str = "", caption: str = "") -> go.Fi
     order = table.groupby("y_pred")["steps"].median().sort_values(ascending=False).index
     table = table.sort_values("y_pred", key=lambda c: c.map(order.get_loc), kind="stable")
     table["prediction"] = np.where(table["wrong"], "wrong", "correct")
-    look = {"correct": (base.PALETTE[0], "circle"), "wrong": (base.PALETTE[5], "circle")}
+    look = {"correct": (base.BLUE, "circle"), "wrong": (base.VERMILION, "circle")}
     titles = {"steps": "steps to flip (log scale)", "y_pred": "predicted class"}
     hover = "{sample_id}<br>{steps:.0f} steps"
     fig = draw(px.box, table, "steps", "y_pred", "prediction", hover=hover, look=look, titles=titles)

@@ -47,9 +47,7 @@ def convert(
         str | None,
         typer.Option("--dataset-id", metavar="NAME", help="Study of all samples.", show_default="as the metadata say"),
     ] = None,
-    allow_normalised: Annotated[
-        bool, typer.Option("--allow-normalised", help="Carry values that are no counts.")
-    ] = False,
+    allow_normalised: Annotated[bool, typer.Option("--allow-normalised", help="Carry normalised values.")] = False,
     round_expected: Annotated[bool, typer.Option("--round", help="Round expected counts to whole ones.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing ATLAS.h5ad.")] = False,
 ) -> None:
@@ -232,12 +230,11 @@ def run(
 
     Without NOTEBOOK, those that need a label which the data set does not have are left out, and the report says why.
     """
-    extra = _pairs(parameter or [])
     from srna_lib.report.run import run_notebooks
 
     settings: dict[str, Any] = {"dataset": dataset, "profile": profile, "out": out, "jobs": jobs, "seed": seed}
-    settings |= {"force": force, "notebooks_dir": notebooks_dir}
-    report = run_notebooks(notebooks or [], parameters=extra, say=typer.echo, **settings)
+    settings |= {"force": force, "notebooks_dir": notebooks_dir, "parameters": _pairs(parameter or [])}
+    report = run_notebooks(notebooks or [], say=typer.echo, **settings)
     typer.echo(f"report: {report.index}")
     raise typer.Exit(report.exit_code)
 
