@@ -20,7 +20,7 @@ from scipy.sparse.csgraph import connected_components
 from srna_lib.errors import ReadError
 from srna_lib.io.tables import MAX_CELLS, MAX_COLUMNS, annotate, check_names, share_of_srnas
 from srna_lib.io.tools import Parsed
-from srna_lib.io.unpack import MAX_BYTES, short
+from srna_lib.io.unpack import MAX_BYTES, expect, refusing, short
 
 MAX_OBJECTS = 100_000
 MAX_DEPTH = 40
@@ -34,16 +34,12 @@ def parse_h5ad(data: bytes, name: str) -> Parsed:
 
     Links, data in other files, objects and pickles are refused before anything is read. ``info`` is ``uns["srna"]``.
     """
-    try:
-        # one handle for the look and for the reading, so that nothing can be exchanged in between
-        with h5py.File(io.BytesIO(data), "r") as file:
-            _inspect(file, name)
-            return _read(file, name)
-    except ReadError:
-        raise
-    except Exception as error:  # h5py and anndata raise whatever a damaged file leads to
-        what = f"{type(error).__name__}: {short(str(error))}"
-        raise ReadError(f"{name}: damaged or unknown .h5ad content ({what}); expected anndata 0.8 or later.") from error
+    # h5py and anndata raise whatever a damaged file leads to; one handle for the look and for the reading, so that
+    # nothing can be exchanged in between
+    unknown = refusing(f"{name}: damaged or unknown .h5ad content", "anndata 0.8 or later", Exception)
+    with unknown, h5py.File(io.BytesIO(data), "r") as file:
+        _inspect(file, name)
+        return _read(file, name)
 
 
 def _inspect(file: h5py.File, name: str) -> None:
@@ -65,10 +61,8 @@ def _inspect(file: h5py.File, name: str) -> None:
                 raise ReadError(f"{name}: its arrays unfold to more than {MAX_BYTES} bytes; expected a smaller file.")
         elif isinstance(node, h5py.Group):
             for key in node:
-                link = node.get(key, getlink=True)
-                where = f"{path}/{short(key, 40)}"
-                if not isinstance(link, h5py.HardLink):
-                    raise ReadError(f"{name}: {where} is a {type(link).__name__}; expected a file without links.")
+                where, kind = f"{path}/{short(key, 40)}", type(node.get(key, getlink=True)).__name__
+                expect(kind == "HardLink", f"{name}: {where} is a {kind}; expected a file without links")
                 waiting.append((where, node[key], depth + 1))
         else:
             raise ReadError(f"{name}: {path} is a stored type; expected groups and arrays only.")
@@ -81,18 +75,15 @@ def _check_dataset(node: h5py.Dataset, path: str, name: str) -> int:
     _check_type(node.id, path, name)
     is_text = h5py.check_string_dtype(node.dtype) is not None
     size = math.prod(node.shape or ()) * max(node.dtype.itemsize, TEXT_BYTES if is_text else 1)
-    if size > MAX_BYTES:
-        raise ReadError(f"{name}: {path} unfolds to {size} bytes; expected at most {MAX_BYTES}.")
+    expect(size <= MAX_BYTES, f"{name}: {path} unfolds to {size} bytes; expected at most {MAX_BYTES}")
     if size:
         wanted = math.prod(-(-n // c) for n, c in zip(node.shape, node.chunks, strict=True)) if node.chunks else 1
         stored = node.id.get_num_chunks() if node.chunks else int(node.id.get_storage_size() > 0)
-        if stored != wanted:
-            raise ReadError(f"{name}: {path} has {stored} of {wanted} stored pieces; expected a whole file.")
+        expect(stored == wanted, f"{name}: {path} has {stored} of {wanted} stored pieces; expected a whole file")
     if size and node.dtype.kind in "SOu":
         raw = node[()] if node.ndim == 0 else node[: 2**16] if node.dtype == np.uint8 and node.ndim == 1 else b""
         start = raw.tobytes() if isinstance(raw, np.ndarray) else raw if isinstance(raw, bytes) else b""
-        if PICKLE.match(start):
-            raise ReadError(f"{name}: {path} holds a pickled Python object; expected numbers and text only.")
+        expect(not PICKLE.match(start), f"{name}: {path} holds a pickled Python object; expected numbers and text only")
     return size
 
 
@@ -165,49 +156,38 @@ def _matrix(node: h5py.Group | h5py.Dataset, shape: tuple[int, int], what: str) 
     """Dense values of an array or sparse group, after the full check of the format that scipy leaves out."""
     kind = node.attrs.get("encoding-type")
     if kind == "array" and isinstance(node, h5py.Dataset):
-        _expect(node.shape == shape, f"{what} is {node.shape} where obs and var have {shape}; expected them alike")
-        _expect(node.dtype.kind in "biuf", f"{what} holds text; expected numbers")
+        expect(node.shape == shape, f"{what} is {node.shape} where obs and var have {shape}; expected them alike")
+        expect(node.dtype.kind in "biuf", f"{what} holds text; expected numbers")
         return node[()].astype(np.float64)
-    _expect(
-        kind in ("csr_matrix", "csc_matrix") and isinstance(node, h5py.Group),
-        f"{what} has the damaged or unknown encoding {short(str(kind), 30)!r}; expected an array, CSR or CSC",
-    )
+    known = kind in ("csr_matrix", "csc_matrix") and isinstance(node, h5py.Group)
+    encoding = f"the damaged or unknown encoding {short(str(kind), 30)!r}"
+    expect(known, f"{what} has {encoding}; expected an array, CSR or CSC")
     stated = tuple(int(n) for n in node.attrs["shape"])
-    _expect(stated == shape, f"{what} is {stated} where obs and var have {shape}; expected them alike")
+    expect(stated == shape, f"{what} is {stated} where obs and var have {shape}; expected them alike")
     arrays = data, indices, indptr = node["data"], node["indices"], node["indptr"]
     major, minor = shape if kind == "csr_matrix" else shape[::-1]
     whole = all(a.ndim == 1 for a in arrays) and data.shape == indices.shape and indptr.shape == (major + 1,)
-    _expect(whole, f"{what} has data, indices and indptr of lengths that do not fit; expected a sparse matrix")
+    expect(whole, f"{what} has data, indices and indptr of lengths that do not fit; expected a sparse matrix")
     kinds = data.dtype.kind in "biuf" and indices.dtype.kind in "iu" and indptr.dtype.kind in "iu"
-    _expect(kinds, f"{what} has data or indices of the wrong type; expected numbers and whole numbers")
+    expect(kinds, f"{what} has data or indices of the wrong type; expected numbers and whole numbers")
     values, places, starts = data[()].astype(np.float64), indices[()].astype(np.int64), indptr[()].astype(np.int64)
     steps = np.diff(starts)
     ends = starts[0] == 0 and starts[-1] == len(values) and (steps >= 0).all()
-    _expect(ends, f"{what} has an indptr that does not rise from 0 to {len(values)}; expected a sparse matrix")
+    expect(ends, f"{what} has an indptr that does not rise from 0 to {len(values)}; expected a sparse matrix")
     inside = ((places >= 0) & (places < minor)).all()
-    _expect(inside, f"{what} has indices outside 0 to {minor - 1}; expected a sparse matrix")
-    rows = np.repeat(np.arange(major), steps)
-    _check_order(rows, places, minor, what)
-    make = sp.csr_matrix if kind == "csr_matrix" else sp.csc_matrix
-    return make((values, places, starts), shape=shape).toarray()
-
-
-def _check_order(rows: np.ndarray, places: np.ndarray, minor: int, what: str) -> None:
-    """Refuse repeated cells, and an order that differs between rows: a damaged indptr moves reads to a neighbour so."""
-    within = rows[1:] == rows[:-1]
-    before, after = places[:-1][within], places[1:][within]
-    if (before < after).all():
-        return
-    cells = rows * minor + places
-    _expect(len(np.unique(cells)) == len(cells), f"{what} gives a cell twice; expected each once")
-    follows = sp.coo_matrix((np.ones(len(before), dtype=bool), (before, after)), shape=(minor, minor)).tocsr()
-    n, _ = connected_components(follows, connection="strong")
-    _expect(n == minor, f"{what} has its indices in an order that differs between rows; expected sorted indices")
-
-
-def _expect(holds: bool, otherwise: str) -> None:
-    if not holds:
-        raise ReadError(f"{otherwise}.")
+    expect(inside, f"{what} has indices outside 0 to {minor - 1}; expected a sparse matrix")
+    matrix = (sp.csr_matrix if kind == "csr_matrix" else sp.csc_matrix)((values, places, starts), shape=shape)
+    if not matrix.has_canonical_format:
+        rows = np.repeat(np.arange(major), steps)
+        twice = len(np.unique(rows * minor + places)) < len(places)
+        expect(not twice, f"{what} gives a cell twice; expected each once")
+        # an order that differs between rows is refused, too: a damaged indptr moves reads to a neighbour so
+        within = rows[1:] == rows[:-1]
+        follows = sp.coo_matrix((within, (places[:-1], places[1:])), shape=(minor, minor)).tocsr()
+        follows.eliminate_zeros()
+        n, _ = connected_components(follows, connection="strong")
+        expect(n == minor, f"{what} has its indices in an order that differs between rows; expected sorted indices")
+    return matrix.toarray()
 
 
 def _whole(values: np.ndarray) -> bool:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +15,9 @@ from srna_lib.data import BIOTYPES, check_atlas, match_names
 from srna_lib.errors import InputError, ReadError
 from srna_lib.io.h5ad import parse_h5ad
 from srna_lib.io.sample_metadata import find, match, names_in, normalise, read_metadata
-from srna_lib.io.tables import Table, check_names, decode, judge, parse, share_of_srnas
+from srna_lib.io.tables import Table, decode, judge, parse, share_of_srnas
 from srna_lib.io.tools import LAYOUTS, Parsed, detect_layout, first_file, geo_series_matrix, join, mtx, parse_as
-from srna_lib.io.unpack import Source, load, short, stem
+from srna_lib.io.unpack import Source, expect, load, refusing, short, stem
 
 FORMATS = {
     **{name: layout.says for name, layout in LAYOUTS.items()},
@@ -68,8 +67,7 @@ def _parse(path: Path, format: str | None, samples: set[str]) -> tuple[str, Pars
     if name in ("mtx", "geo_series_matrix"):
         parsed, source = mtx(path) if name == "mtx" else geo_series_matrix(path)
     elif name == "h5ad":
-        if source.kind != "hdf5":
-            raise ReadError(f"{path}: this is no HDF5 file; expected an .h5ad file.")
+        expect(source.kind == "hdf5", f"{path}: this is no HDF5 file; expected an .h5ad file")
         parsed = parse_h5ad(source.data, str(path))
     else:
         parsed = parse_as(name, table or parse(source), samples)
@@ -119,7 +117,6 @@ def read(
         told = None if beside is None else read_metadata(beside)
         name, parsed, sources = _parse(path, format, set() if told is None else names_in(told))
         notes = parsed.notes
-        check_names(list(parsed.counts.index), "sample", str(path))
         quantity, counts = _quantity(path, parsed, allow_normalised, round_expected)
         obs = normalise(parsed.obs.reindex(counts.index), notes)
         if told is not None and beside is not None:
@@ -131,9 +128,8 @@ def read(
             else:
                 notes.append(f"{beside.name} lies beside but lists none of the samples: left aside")
         _study(path, obs, dataset_id, notes)
-        return _atlas(
-            path, parsed, counts, obs, {**_info(path, name, parsed.info, sources, notes), "quantity": quantity}
-        )
+        info = _info(path, name, parsed.info, sources, notes)
+        return _atlas(path, parsed, counts, obs, {**info, "quantity": quantity})
 
 
 def read_h5ad(path: str | Path) -> ad.AnnData:
@@ -163,18 +159,9 @@ def read_h5ad(path: str | Path) -> ad.AnnData:
         return _atlas(path, parsed, parsed.counts, normalise(parsed.obs, parsed.notes), {"quantity": "counts", **info})
 
 
-@contextmanager
-def _one_sentence(path: Path) -> Iterator[None]:
+def _one_sentence(path: Path) -> AbstractContextManager[None]:
     """Turn whatever a stranger's file leads to into one sentence."""
-    try:
-        yield
-    except ReadError:
-        raise
-    except InputError as error:
-        raise ReadError(str(error)) from error
-    except Exception as error:
-        what = f"{type(error).__name__}: {short(str(error))}"
-        raise ReadError(f"{short(str(path), 200)}: cannot be read ({what}); expected a table of counts.") from error
+    return refusing(f"{short(str(path), 200)}: cannot be read", "a table of counts", Exception)
 
 
 def _atlas(path: Path, parsed: Parsed, counts: pd.DataFrame, obs: pd.DataFrame, info: dict[str, Any]) -> ad.AnnData:
@@ -195,8 +182,7 @@ def _quantity(path: Path, parsed: Parsed, allow: bool, rounding: bool) -> tuple[
     kind, seen = ("normalised", parsed.normalised) if parsed.normalised and verdict.kind != "broken" else verdict
     if kind != "broken" and not counts.to_numpy().any():
         kind, seen = "broken", "every value is 0"
-    if kind == "broken":
-        raise ReadError(f"{path}: {seen}; expected raw read counts, whole numbers from 0.")
+    expect(kind != "broken", f"{path}: {seen}; expected raw read counts, whole numbers from 0")
     if kind == "counts":
         return kind, counts
     if kind == "expected" and rounding:
@@ -213,8 +199,7 @@ def _quantity(path: Path, parsed: Parsed, allow: bool, rounding: bool) -> tuple[
 def _study(path: Path, obs: pd.DataFrame, dataset_id: str | None, notes: list[str]) -> None:
     """Fill ``dataset_id``: given, told by the metadata, or the file's name, which is said."""
     if dataset_id is not None:
-        if not dataset_id.strip():
-            raise ReadError(f"{path}: the given dataset_id is empty; expected the name of a study.")
+        expect(dataset_id.strip(), f"{path}: the given dataset_id is empty; expected the name of a study")
         if "dataset_id" in obs and obs["dataset_id"].nunique() > 1:
             notes.append(f"{obs['dataset_id'].nunique()} studies of the metadata replaced by the given one")
         obs["dataset_id"] = dataset_id.strip()
@@ -229,7 +214,8 @@ def _study(path: Path, obs: pd.DataFrame, dataset_id: str | None, notes: list[st
 
 def _info(path: Path, name: str, stated: dict[str, Any], sources: list[Source], notes: list[str]) -> dict[str, Any]:
     """``uns["srna"]``: what the file states of itself, filled up, and where it was read."""
-    beside = [n for n in notes if n.startswith("metadata ")]
+    beside = next((n for n in notes if n.startswith("metadata ")), "none")
+    files = [(short(Path(s.name).name, 200), s.sha256) for s in sources]
     return {
         "title": short(stem(path), 200),
         "citation": "not stated",
@@ -237,10 +223,8 @@ def _info(path: Path, name: str, stated: dict[str, Any], sources: list[Source], 
         **stated,
         "simulated": bool(stated.get("simulated", False)),
         "name": short(stem(path), 200),
-        "sources": pd.DataFrame(
-            [(short(Path(s.name).name, 200), s.sha256) for s in sources], columns=["url", "sha256"]
-        ),
-        "reading": {"file": short(path.name, 200), "format": name, "metadata": beside[0] if beside else "none"},
+        "sources": pd.DataFrame(files, columns=["url", "sha256"]),
+        "reading": {"file": short(path.name, 200), "format": name, "metadata": beside},
     }
 
 
@@ -261,12 +245,16 @@ def describe(adata: ad.AnnData) -> str:
     depth = np.asarray(adata.X.sum(axis=1)).ravel()
     sizes = adata.var["biotype"].value_counts()
     biotypes = ", ".join(f"{b} {sizes[b]}" for b in BIOTYPES if b in sizes)
+    known = f"{share_of_srnas(list(adata.var_names)):.1%} look like sRNAs"
+    if len(mirnas := adata.var_names[(adata.var["biotype"] == "miRNA").to_numpy()]):
+        current = (match_names(mirnas)["how"] != "unknown").mean()
+        known += f"; {current:.1%} of the miRNAs have a current name in human miRBase"
     told = [f"{c} ({int(adata.obs[c].notna().sum())})" for c in adata.obs if c != "dataset_id"]
     lines = {
         "format": f"{info['reading']['format']} ({FORMATS[info['reading']['format']]})",
         "samples": f"{adata.n_obs} in {adata.obs['dataset_id'].nunique()} studies",
         "sRNAs": f"{adata.n_vars} ({biotypes})",
-        "known names": _known(adata),
+        "known names": known,
         "metadata": f"{info['reading']['metadata']}; columns {', '.join(told) or 'none'}",
         "quantity": info["quantity"],
         "depth": f"median {np.median(depth):,.0f}, from {depth.min():,.0f} to {depth.max():,.0f} per sample",
@@ -275,13 +263,3 @@ def describe(adata: ad.AnnData) -> str:
         lines["no reads"] = f"{int((depth == 0).sum())} samples"
     text = [f"{key + ':':<13}{value}" for key, value in lines.items()]
     return "\n".join([*text, *(f"  - {note}" for note in str(info["reading"]["notes"]).splitlines())])
-
-
-def _known(adata: ad.AnnData) -> str:
-    """How many names look like sRNAs, and how many of the miRNAs have a current name in human miRBase."""
-    text = f"{share_of_srnas(list(adata.var_names)):.1%} look like sRNAs"
-    mirnas = adata.var_names[(adata.var["biotype"] == "miRNA").to_numpy()]
-    if not len(mirnas):
-        return text
-    known = match_names(mirnas)["how"] != "unknown"
-    return f"{text}; {known.mean():.1%} of the miRNAs have a current name in human miRBase"

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from srna_lib.errors import ReadError
-from srna_lib.io.unpack import MAX_BYTES, Source, short
+from srna_lib.io.unpack import MAX_BYTES, Source, expect, refusing, short
 
 MAX_COLUMNS = 200_000  # the largest catalogue, all sRNAs of the SEA export as columns, has about 40,000
 MAX_CELLS = 250_000_000  # 2 GB as float64
@@ -38,12 +38,6 @@ class Table:
     def labels(self, column: int) -> list[str]:
         """Cells of a column as names, "" where one is missing."""
         return ["" if pd.isna(v) else str(v).strip() for v in self.frame[column]]
-
-    def rows(self, keep: np.ndarray) -> Table:
-        """Some of the rows."""
-        if not keep.any():
-            raise ReadError(f"{self.name}: no row is left to read; expected rows of counts.")
-        return replace(self, frame=self.frame[keep].reset_index(drop=True))
 
 
 def decode(source: Source) -> tuple[str, list[str]]:
@@ -80,8 +74,7 @@ def parse(source: Source) -> Table:
     """One table from a text or parquet file."""
     if source.kind == "parquet":
         return parse_parquet(source)
-    if source.kind != "text":
-        raise ReadError(f"{source.name}: this is an {source.kind.upper()} file; expected a text table.")
+    expect(source.kind == "text", f"{source.name}: this is an {source.kind.upper()} file; expected a text table")
     text, notes = decode(source)
     table = parse_text(text, source.name)
     return replace(table, notes=(*source.notes, *notes, *table.notes))
@@ -93,33 +86,27 @@ def parse_text(text: str, name: str) -> Table:
     forced = re.fullmatch(r'"?sep=(.)"?', lines[0]) if lines else None
     if forced:
         lines = lines[1:]
-    if not lines:
-        raise ReadError(f"{name}: there is no line of text in it; expected a table of counts.")
+    expect(lines, f"{name}: there is no line of text in it; expected a table of counts")
     notes: list[str] = []
     delimiter = forced.group(1) if forced else _delimiter(lines, name)
     if delimiter == " ":
         lines = [re.sub(r'("[^"]*")|[ \t]+', lambda m: m.group(1) or "\t", line.strip()) for line in lines]
         delimiter = "\t"
     lines = _uncomment(lines, delimiter, notes)
-    try:
+    with refusing(f"{name}: the quotes do not match", "pairs", csv.Error):
         if any('"' in line for line in lines):
             header, *rows = csv.reader(io.StringIO("\n".join(lines)), delimiter=delimiter, strict=True)
             widths = np.array([len(row) for row in rows], dtype=int)
         else:
             header, widths = lines[0].split(delimiter), np.array([line.count(delimiter) + 1 for line in lines[1:]])
-        trailing = delimiter != "\t" and all(line.rstrip().endswith(delimiter) for line in lines[1:])
-        width, header = _square(header, widths, trailing, name)
+    trailing = delimiter != "\t" and all(line.rstrip().endswith(delimiter) for line in lines[1:])
+    width, header = _square(header, widths, trailing, name)
+    with refusing(f"{name}: no table", "equal rows", ValueError, OverflowError):
         frame = pd.read_csv(
             io.StringIO("\n".join(lines)), sep=delimiter, header=None, skiprows=1, names=range(width), dtype={0: str},
             na_values=list(MISSING), keep_default_na=False, index_col=False, float_precision="round_trip",
             low_memory=False,
         )  # fmt: skip
-    except csv.Error as error:
-        raise ReadError(f"{name}: the quotes do not match ({short(str(error))}); expected pairs.") from error
-    except (ValueError, OverflowError) as error:
-        if isinstance(error, ReadError):
-            raise
-        raise ReadError(f"{name}: no table ({short(str(error))}); expected equal rows.") from error
     frame[0] = frame[0].str.strip()
     return _drop_empty(Table(name, [h.strip() for h in header], frame, delimiter, tuple(notes)))
 
@@ -152,15 +139,13 @@ def _uncomment(lines: list[str], delimiter: str, notes: list[str]) -> list[str]:
 
 def _square(header: list[str], widths: np.ndarray, trailing: bool, name: str) -> tuple[int, list[str]]:
     """Reconcile the header with the rows: R leaves out the first name, some tools end lines with a delimiter."""
-    if len(widths) == 0:
-        raise ReadError(f"{name}: there is a header of {len(header)} columns and no row; expected rows of counts.")
+    expect(len(widths), f"{name}: there is a header of {len(header)} columns and no row; expected rows of counts")
     width = int(np.bincount(widths).argmax())
     ragged = np.flatnonzero(widths != width)
     if len(ragged):
         at = int(ragged[0])
         raise ReadError(f"{name}: row {at + 1} has {widths[at]} cells where most have {width}; expected as many.")
-    if width < 2:
-        raise ReadError(f"{name}: one column only, no tab, comma or space; expected names and counts.")
+    expect(width > 1, f"{name}: one column only, no tab, comma or space; expected names and counts")
     if width > MAX_COLUMNS or width * len(widths) > MAX_CELLS:
         raise ReadError(f"{name}: {len(widths)} rows x {width} columns; expected at most {MAX_COLUMNS} columns.")
     if len(header) == width - 1:
@@ -191,24 +176,17 @@ def parse_parquet(source: Source) -> Table:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    try:
+    kinds = (pa.ArrowException, OSError, ValueError, NotImplementedError)
+    with refusing(f"{source.name}: damaged parquet data", "all", *kinds):
         file = pq.ParquetFile(pa.BufferReader(source.data))
         rows, width = file.metadata.num_rows, file.metadata.num_columns
         size = sum(file.metadata.row_group(i).total_byte_size for i in range(file.metadata.num_row_groups))
         if width > MAX_COLUMNS or rows * width > MAX_CELLS or size > MAX_BYTES:
-            found, most = (
-                f"{rows} rows x {width} columns, unfolds to {size} bytes",
-                f"{MAX_COLUMNS} columns, {MAX_CELLS}",
-            )
-            raise ReadError(f"{source.name}: {found}; expected at most {most} cells, {MAX_BYTES} bytes.")
+            most = f"{MAX_COLUMNS} columns, {MAX_CELLS} cells, {MAX_BYTES} bytes"
+            raise ReadError(f"{source.name}: {rows} x {width} cells, unfolds to {size} bytes; expected at most {most}.")
         # the pandas metadata of a stranger's file is not followed: it only renames columns
         frame = file.read().to_pandas(ignore_metadata=True)
-    except (pa.ArrowException, OSError, ValueError, NotImplementedError) as error:
-        if isinstance(error, ReadError):
-            raise
-        raise ReadError(f"{source.name}: damaged parquet data ({short(str(error))}); expected all.") from error
-    if width < 2 or frame.empty:
-        raise ReadError(f"{source.name}: {rows} rows x {width} columns; expected names and counts.")
+    expect(width > 1 and not frame.empty, f"{source.name}: {rows} rows x {width} columns; expected names and counts")
     columns = ["" if str(c).startswith("__index_level_") else str(c) for c in frame.columns]
     text = [i for i, dtype in enumerate(frame.dtypes) if not pd.api.types.is_numeric_dtype(dtype)]
     first = columns.index("") if "" in columns else next(iter(text), 0)  # pandas writes its index last

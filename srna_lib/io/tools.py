@@ -26,7 +26,7 @@ from srna_lib.io.tables import (
     parse_text,
     share_of_srnas,
 )
-from srna_lib.io.unpack import COMPRESSED, Source, load, short, stem
+from srna_lib.io.unpack import COMPRESSED, Source, expect, load, refusing, short, stem
 
 NUMBER = re.compile(r"[+-]?[\d][\d.,' ]*(?:[eE][+-]?\d+)?|[+-]?inf(?:inity)?", re.IGNORECASE)
 SAMPLE_COLUMNS = ("sample_id", "sample", "sample_name", "sampleid", "name", "id", "run", "srr", "gsm", "geo_accession",
@@ -68,7 +68,7 @@ class Parsed:
     info: dict[str, Any] = field(default_factory=dict)
 
 
-def count_table(table: Table, samples: set[str], what: str = "sRNA") -> Parsed:
+def count_table(table: Table, samples: set[str]) -> Parsed:
     """Plain table, either way round: sRNAs are on the axis that looks more like it, else known sample names decide."""
     name, first, lowered = table.name, table.columns[0], {c.lower() for c in table.columns}
     for columns, kind in ((DIFFERENTIAL, "a table of differential expression"), (ONE_SAMPLE, "one sample of exceRpt")):
@@ -89,16 +89,16 @@ def count_table(table: Table, samples: set[str], what: str = "sRNA") -> Parsed:
         down, across = float(len(samples & set(header))), float(len(samples & set(index)))
     if down == across:
         firsts = f"rows (first {short(index[0], 30)!r}) nor columns (first {short(header[0], 30)!r})"
-        raise ReadError(f"{name}: neither {firsts} name {what}s; expected hsa-miR-21-5p, or metadata with the samples.")
+        raise ReadError(f"{name}: neither {firsts} name sRNAs; expected hsa-miR-21-5p, or metadata with the samples.")
     if down > across:
-        notes.append(f"{what}s in rows, samples in columns")
-        return _features_in_rows(table, index, names_at, others, notes, what)
-    notes.append(f"samples in rows, {what}s in columns")
+        notes.append("sRNAs in rows, samples in columns")
+        return _features_in_rows(table, index, names_at, others, notes)
+    notes.append("samples in rows, sRNAs in columns")
     frame, rest = _split(table, others, index, OBS_NAMES)
     if rest:
         notes.append(f"sample columns beside the counts: {', '.join(short(table.columns[i], 20) for i in rest[:8])}")
     obs = pd.DataFrame({table.columns[i]: table.frame[i].to_numpy() for i in rest}, index=index)
-    return _parsed(frame.set_axis([table.columns[i] for i in frame], axis=1).T, name, notes, what, obs=obs)
+    return _parsed(frame.set_axis([table.columns[i] for i in frame], axis=1).T, name, notes, obs=obs)
 
 
 def _names_column(table: Table, notes: list[str]) -> tuple[int, list[int]]:
@@ -168,14 +168,11 @@ def _split(table: Table, others: list[int], labels: list[str], apart: set[str]) 
             data[i] = values
         elif table.columns[i].lower() not in apart and table.frame[i].isna().all():
             data[i] = np.full(len(labels), np.nan)
-    if not data:
-        raise ReadError(f"{table.name}: no column holds numbers; expected columns of counts beside the names.")
+    expect(data, f"{table.name}: no column holds numbers; expected columns of counts beside the names")
     return pd.DataFrame(data, index=labels), [i for i in others if i not in data]
 
 
-def _features_in_rows(
-    table: Table, index: list[str], names_at: int, others: list[int], notes: list[str], what: str
-) -> Parsed:
+def _features_in_rows(table: Table, index: list[str], names_at: int, others: list[int], notes: list[str]) -> Parsed:
     before = [i for i in others if i < names_at]  # what stands before the names says where they lie, as in BED files
     frame, rest = _split(table, [i for i in others if i > names_at], index, NO_SAMPLE)
     rest = [*before, *rest]
@@ -191,7 +188,7 @@ def _features_in_rows(
         notes.append(f"{len(rest)} annotation columns left aside ({listed})")
     frame = frame.set_axis([table.columns[i] for i in frame], axis=1)
     loci = table.frame[[i for i in rest if i in before or table.columns[i].lower() in LOCUS]]
-    return _parsed(frame, table.name, notes, what, loci=loci, normalised=normalised)
+    return _parsed(frame, table.name, notes, loci=loci, normalised=normalised)
 
 
 def _normal_tissue(column: str, values: pd.Series, columns: list[str]) -> bool:
@@ -271,8 +268,7 @@ def mtx(path: Path) -> tuple[Parsed, Source]:
     files = [path if path.is_file() else first_file(folder, ("matrix.mtx",))]
     files += [first_file(folder, names) for names in MTX_NAMES]
     for file, wanted in zip(files, ("matrix.mtx", "features.tsv", "barcodes.tsv"), strict=True):
-        if file is None:
-            raise ReadError(f"{folder}: the folder has no {wanted} beside it; expected matrix, features and barcodes.")
+        expect(file, f"{folder}: the folder has no {wanted} beside it; expected matrix, features and barcodes")
     matrix, features, barcodes = (load(file) for file in files if file)
     rows, columns = _name_list(features), _name_list(barcodes)
     frame = pd.DataFrame(_matrix_market(matrix.data, matrix.name, (len(rows), len(columns))), rows, columns)
@@ -293,10 +289,8 @@ def _matrix_market(data: bytes, name: str, shape: tuple[int, int]) -> np.ndarray
     head = data[:200].split(b"\n")[0].decode("latin-1").lower().split()
     if head[:3] != ["%%matrixmarket", "matrix", "coordinate"] or head[3:] not in MTX_KINDS:
         raise ReadError(f"{name}: unknown first line; expected %%MatrixMarket matrix coordinate integer general.")
-    try:
+    with refusing(f"{name}: damaged matrix", "numbers only", ValueError):
         cells = pd.read_csv(io.BytesIO(data), sep=r"\s+", comment="%", header=None).to_numpy(np.float64)
-    except ValueError as error:
-        raise ReadError(f"{name}: damaged matrix ({short(str(error))}); expected numbers only.") from error
     if cells.shape[1] != 3 or (cells[:, :2] % 1).any():
         raise ReadError(f"{name}: damaged matrix; expected the sizes, then row, column and count of each entry.")
     (n_rows, n_columns, n_entries), entries = cells[0].tolist(), cells[1:]
@@ -321,26 +315,19 @@ def geo_samples(text: str, name: str) -> tuple[pd.DataFrame, dict[str, str]]:
     ``characteristics_ch1`` repeats and holds ``tag: value``; a sample may lack a tag that others have, so tags are
     read cell by cell.
     """
-    series: dict[str, str] = {}
-    columns: dict[str, list[str]] = {}
-    tags: list[dict[str, str]] = []
-    try:
-        for row in csv.reader((li for li in text.split("\n") if li.startswith("!")), delimiter="\t"):
-            key, values = row[0], [v.strip() for v in row[1:]]
-            if key == "!Series_supplementary_file":
-                series["supplementary_file"] = " ".join([series.get("supplementary_file", ""), *values])
-            elif key.startswith("!Series_") and values:
-                series.setdefault(key.removeprefix("!Series_"), values[0])
-            elif key.startswith("!Sample_characteristics"):
-                tags = tags or [{} for _ in values]
-                for told, value in zip(tags, values, strict=False):
-                    tag, _, content = value.partition(":")
-                    if content.strip():
-                        told.setdefault(tag.strip(), content.strip())
-            elif key.startswith("!Sample_"):
-                columns.setdefault(key.removeprefix("!Sample_"), values)
-    except csv.Error as error:
-        raise ReadError(f"{name}: the !Sample_ lines cannot be parted ({short(str(error))}); expected tabs.") from error
+    with refusing(f"{name}: the !Sample_ lines cannot be parted", "tabs", csv.Error):
+        lines = list(csv.reader((li for li in text.split("\n") if li.startswith("!")), delimiter="\t"))
+    rows = [(key, [v.strip() for v in values]) for key, *values in lines]
+    # of lines with one key the first counts
+    series = {k.removeprefix("!Series_"): v[0] for k, v in reversed(rows) if k.startswith("!Series_") and v}
+    columns = {k.removeprefix("!Sample_"): v for k, v in reversed(rows) if k.startswith("!Sample_")}
+    series["supplementary_file"] = " ".join(" ".join(v) for k, v in rows if k == "!Series_supplementary_file")
+    described = [values for key, values in rows if key.startswith("!Sample_characteristics")]
+    tags: list[dict[str, str]] = [{} for _ in described[0]] if described else []
+    for told, value in (cell for values in described for cell in zip(tags, values, strict=False)):
+        tag, _, content = value.partition(":")
+        if content.strip():
+            told.setdefault(tag.strip(), content.strip())
     accessions = columns.pop("geo_accession", [])
     if not accessions or len(set(accessions)) != len(accessions):
         raise ReadError(f"{name}: no line !Sample_geo_accession with one GSM per sample; expected a GEO series matrix.")
@@ -395,13 +382,11 @@ def _supplementary(path: Path, accession: str, series: dict[str, str]) -> Path:
     """Count table beside a series matrix: one that it lists, else one that is called so."""
     listed = [url.rsplit("/", 1)[-1] for url in series.get("supplementary_file", "").split()]
     tables = [n for n in listed if n and not n.lower().endswith((".tar", ".tgz", "none"))]
-    for name in sorted(tables, key=lambda n: COUNT_WORD.search(n) is None):
-        if beside := first_file(path.parent, (name, name.removesuffix(".gz"))):
-            return beside
-    for beside in sorted(path.parent.glob(f"{accession}[_.]*")):
-        name = beside.name
-        if COUNT_WORD.search(name) and "series_matrix" not in name and not name.endswith(".tar") and beside.is_file():
-            return beside
+    tables.sort(key=lambda n: COUNT_WORD.search(n) is None)
+    names = sorted(p.name for p in path.parent.glob(f"{accession}[_.]*") if COUNT_WORD.search(p.name))
+    tables += [n for n in names if "series_matrix" not in n and not n.endswith(".tar")]
+    if beside := first_file(path.parent, tuple(form for n in tables for form in (n, n.removesuffix(".gz")))):
+        return beside
     wanted = ", ".join(short(n, 40) for n in listed[:3]) or f"{accession}_counts.txt.gz"
     raise ReadError(
         f"{path}: its table is empty, as usual for sequencing, and no supplementary count table lies beside it;"
@@ -514,17 +499,12 @@ def join(parts: list[Parsed], name: str) -> Parsed:
 
 def _matrix(table: Table, places: list[int], names_at: int = 0) -> pd.DataFrame:
     """Columns that must be numbers, under the names of their rows."""
-    if not places:
-        raise ReadError(f"{table.name}: there is no column of a sample; expected one for each.")
-    index = table.labels(names_at)
-    columns: list[np.ndarray] = []
-    for i in places:
-        values = numbers(table, i, index)
-        if values is None or np.isnan(values).any():
-            column = short(table.columns[i], 40)
-            raise ReadError(f"{table.name}: {column!r} holds text or empty cells; expected counts.")
-        columns.append(values)
-    return pd.DataFrame(np.column_stack(columns), index=index, columns=[table.columns[i] for i in places])
+    expect(places, f"{table.name}: there is no column of a sample; expected one for each")
+    frame, rest = _split(table, places, table.labels(names_at), set())
+    for i in [*rest, *frame.columns[frame.isna().any()]][:1]:
+        column = short(table.columns[i], 40)
+        raise ReadError(f"{table.name}: {column!r} holds text or empty cells; expected counts.")
+    return frame.set_axis([table.columns[i] for i in places], axis=1)
 
 
 class Layout(NamedTuple):

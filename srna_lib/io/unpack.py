@@ -11,11 +11,13 @@ import re
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from srna_lib.errors import ReadError
+from srna_lib.errors import InputError, ReadError
 
 MAX_BYTES = 2**30  # decompressed; 4000 samples x 40,000 sRNAs as text are about 0.4 GiB
 MAX_RATIO = 500  # beyond FREE_BYTES; gzip shrinks zeros 1000-fold, a table with one read in 1000 cells 300-fold
@@ -31,16 +33,16 @@ MAGIC = {
     "zip": rb"PK(?:\x03\x04|\x05\x06)",
 }
 DAMAGE = (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, NotImplementedError, RuntimeError)
-# what starts so holds no counts; text is compared in lower case, after blanks
+# what starts so holds no counts; compared in lower case, after blanks
 FOREIGN = {
-    "a PDF document": (b"%pdf",), "an old Excel or Word file": (b"\xd0\xcf\x11\xe0",), "a PNG image": (b"\x89png",),
-    "an R data file (.rda)": (b"rdx2\n", b"rdx3\n"), "an R object file (.rds)": (b"x\n\0\0\0",),
-    "a numpy array (.npy)": (b"\x93numpy",), "a SQLite database": (b"sqlite format 3",), "a BAM alignment": (b"bam\1",),
-    "a SAM alignment": (b"@hd\t",), "a 7-Zip archive": (b"7z\xbc\xaf",), "a RAR archive": (b"rar!",),
-    "an RTF document": (b"{\\rtf",), "a JPEG image": (b"\xff\xd8\xff",), "JSON": (b"{", b"["),
-    "a Python pickle, which is never opened": (b"\x80\2", b"\x80\3", b"\x80\4", b"\x80\5"),
-    "a web page or XML": (b"<!doctype", b"<html", b"<head", b"<?xml", b"<table", b"<body"),
-    "a FASTA file of sequences": (b">",),
+    "a tar archive": rb"[\s\S]{257}ustar", "a FASTQ file of reads": rb"@.*\n.*\n\+", "a SAM alignment": rb"@hd\t",
+    "a PDF document": rb"%pdf", "an old Excel or Word file": rb"\xd0\xcf\x11\xe0", "a PNG image": rb"\x89png",
+    "an R data file (.rda)": rb"rdx[23]\n", "an R object file (.rds)": rb"x\n\x00\x00\x00",
+    "a numpy array (.npy)": rb"\x93numpy", "a SQLite database": rb"sqlite format 3", "a BAM alignment": rb"bam\x01",
+    "a 7-Zip archive": rb"7z\xbc\xaf", "a RAR archive": rb"rar!", "an RTF document": rb"\{\\rtf",
+    "a JPEG image": rb"\xff\xd8\xff", "a Python pickle, which is never opened": rb"\x80[\x02-\x05]",
+    "a web page or XML": rb"<!doctype|<html|<head|<\?xml|<table|<body",
+    "a FASTA file of sequences": rb">", "JSON": rb"[{[]",
 }  # fmt: skip
 
 
@@ -53,6 +55,23 @@ class Source:
     sha256: str  # of the file on disk
     kind: str  # text, hdf5 or parquet
     notes: tuple[str, ...] = ()
+
+
+def expect(holds: object, otherwise: str) -> None:
+    """Refuse a file that does not hold what it should, in one sentence (without its full stop)."""
+    if not holds:
+        raise ReadError(f"{otherwise}.")
+
+
+@contextmanager
+def refusing(what: str, expected: str, *kinds: type[Exception]) -> Iterator[None]:
+    """Turn errors of some kinds into one sentence; one that is a sentence for the user already stays as it is."""
+    try:
+        yield
+    except kinds as error:
+        why = f"{type(error).__name__}: {short(str(error))}"
+        says = str(error) if isinstance(error, InputError) else f"{what} ({why}); expected {expected}."
+        raise ReadError(says) from error
 
 
 def stem(path: Path) -> str:
@@ -69,42 +88,32 @@ def load(path: Path) -> Source:
     sha256 = hashlib.sha256(data).hexdigest()
     notes: list[str] = []
     while packing := next((p for p, magic in MAGIC.items() if re.match(magic, data)), None):
-        if len(notes) == LAYERS:
-            raise ReadError(f"{path}: compressed more than {LAYERS} times over; expected a compressed table.")
+        expect(len(notes) < LAYERS, f"{path}: compressed more than {LAYERS} times over; expected a compressed table")
         data = _unpack(data, packing, name)
         notes.append(f"decompressed ({packing})")
-    if not data:
-        raise ReadError(f"{path}: there is nothing in it once decompressed; expected a table of counts.")
+    expect(data, f"{path}: there is nothing in it once decompressed; expected a table of counts")
     return Source(name, data, sha256, _kind(data, name), tuple(notes))
 
 
 def _bytes(path: Path) -> bytes:
     if not path.is_file():
         what = (
-            "a folder" if path.is_dir() else "a device or pipe" if path.exists() else "nothing: there is no such file"
+            "a folder" if path.is_dir() else "a device or pipe" if path.exists() else "nothing: no such file is there"
         )
         raise ReadError(f"{path}: this is {what}; expected an ordinary file with a table of counts.")
     size = path.stat().st_size
-    if size == 0:
-        raise ReadError(f"{path}: the file is empty (0 bytes); expected a table of counts.")
-    if size > MAX_BYTES:
-        raise ReadError(f"{path}: the file has {size} bytes; expected at most {MAX_BYTES}.")
-    try:
+    expect(size, f"{path}: the file is empty (0 bytes); expected a table of counts")
+    expect(size <= MAX_BYTES, f"{path}: the file has {size} bytes; expected at most {MAX_BYTES}")
+    with refusing(f"{path}: cannot be opened", "a readable file", OSError):
         return path.read_bytes()
-    except OSError as error:
-        raise ReadError(f"{path}: cannot be opened ({error.strerror or error}); expected a readable file.") from error
 
 
 def _unpack(data: bytes, packing: str, name: str) -> bytes:
-    streams: dict[str, Callable[[], Iterator[bytes]]] = {
-        "gz": lambda: _pieces(gzip.GzipFile(fileobj=io.BytesIO(data))),
-        "bz2": lambda: _pieces(bz2.BZ2File(io.BytesIO(data))),
-        "xz": lambda: _xz(data),
-        "zip": lambda: _zip(data, name),
-    }
+    openers: dict[str, Callable[..., Any]] = {"gz": gzip.open, "bz2": bz2.open, "zip": partial(_only_member, name)}
     out = io.BytesIO()
-    try:
-        for piece in streams[packing]():
+    with refusing(f"{name}: damaged or truncated {packing} data", "all", *DAMAGE):
+        unpacked = _xz(data) if packing == "xz" else iter(partial(openers[packing](io.BytesIO(data)).read, CHUNK), b"")
+        for piece in unpacked:
             out.write(piece)
             size = out.tell()
             if size > MAX_BYTES or (size > FREE_BYTES and size > MAX_RATIO * len(data)):
@@ -112,14 +121,7 @@ def _unpack(data: bytes, packing: str, name: str) -> bytes:
                     f"{name}: {len(data)} compressed bytes grow beyond {size} (a decompression bomb, or not a table);"
                     f" expected at most {MAX_BYTES} bytes and {MAX_RATIO} times the compressed size."
                 )
-    except DAMAGE as error:
-        raise ReadError(f"{name}: damaged or truncated {packing} data ({short(str(error))}); expected all.") from error
     return out.getvalue()
-
-
-def _pieces(handle: Any) -> Iterator[bytes]:
-    while piece := handle.read(CHUNK):
-        yield piece
 
 
 def _xz(data: bytes) -> Iterator[bytes]:
@@ -134,22 +136,21 @@ def _xz(data: bytes) -> Iterator[bytes]:
         data = stream.unused_data.lstrip(b"\x00")  # xz pads with zeros
 
 
-def _zip(data: bytes, name: str) -> Iterator[bytes]:
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        for member in archive.infolist():
-            written = member.orig_filename.replace("\\", "/")  # zipfile tidies what filename says
-            if written.startswith("/") or ".." in written.split("/") or written[1:2] == ":":
-                raise ReadError(f"{name}: the zip holds {short(written)!r}, a path outside; expected one plain file.")
-        names = [n for n in archive.namelist() if not n.startswith("__MACOSX/") and not n.endswith(("/", ".DS_Store"))]
-        if {"[Content_Types].xml", "mimetype"} & set(names):
-            raise ReadError(f"{name}: this is an Excel or office document; expected a table saved as CSV.")
-        if len(names) != 1:
-            listed = ", ".join(short(n, 30) for n in names[:4]) or "none"
-            raise ReadError(f"{name}: the zip holds {len(names)} files ({listed}); expected exactly one.")
-        if archive.getinfo(names[0]).flag_bits & 1:
-            raise ReadError(f"{name}: the zip is encrypted; expected one file without a password.")
-        with archive.open(names[0]) as handle:
-            yield from _pieces(handle)
+def _only_member(name: str, data: io.BytesIO) -> IO[bytes]:
+    archive = zipfile.ZipFile(data)
+    for member in archive.infolist():
+        written = member.orig_filename.replace("\\", "/")  # zipfile tidies what filename says
+        if written.startswith("/") or ".." in written.split("/") or written[1:2] == ":":
+            raise ReadError(f"{name}: the zip holds {short(written)!r}, a path outside; expected one plain file.")
+    names = [n for n in archive.namelist() if not n.startswith("__MACOSX/") and not n.endswith(("/", ".DS_Store"))]
+    if {"[Content_Types].xml", "mimetype"} & set(names):
+        raise ReadError(f"{name}: this is an Excel or office document; expected a table saved as CSV.")
+    if len(names) != 1:
+        listed = ", ".join(short(n, 30) for n in names[:4]) or "none"
+        raise ReadError(f"{name}: the zip holds {len(names)} files ({listed}); expected exactly one.")
+    if archive.getinfo(names[0]).flag_bits & 1:
+        raise ReadError(f"{name}: the zip is encrypted; expected one file without a password.")
+    return archive.open(names[0])
 
 
 def _kind(data: bytes, name: str) -> str:
@@ -159,14 +160,8 @@ def _kind(data: bytes, name: str) -> str:
     if data.startswith(b"PAR1"):
         return "parquet"
     start = data[:4096].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
-    what = next((what for what, magics in FOREIGN.items() if start.startswith(magics)), "")
-    if data[257:262] == b"ustar":
-        what = "a tar archive"
-    lines = start.split(b"\n", 3)
-    if start[:1] == b"@" and len(lines) > 2 and lines[2][:1] == b"+":
-        what = "a FASTQ file of reads"
-    if what:
-        raise ReadError(f"{name}: this is {what}; expected a table of counts (CSV, TSV, parquet or .h5ad).")
+    what = next((what for what, pattern in FOREIGN.items() if re.match(pattern, start)), "")
+    expect(not what, f"{name}: this is {what}; expected a table of counts (CSV, TSV, parquet or .h5ad)")
     return "text"
 
 
