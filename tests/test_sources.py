@@ -10,7 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import rdata
+import xarray
 
+from srna_lib.datasets import public
 from srna_lib.datasets.public import coded, plain, read_experiment, read_rda, read_table
 from srna_lib.errors import InputError
 
@@ -85,50 +87,29 @@ def test_plain():
     assert text.dtype == object and text[0] == "a" and all(isinstance(v, float) for v in text[1:])
 
 
-# an S4 object as rdata's parser leaves it: slots are attributes, a pair list of tag -> value
+# an S4 object as rdata leaves it: slots are attributes
 
 
-def node(kind, value=None, attributes=None, tag=None, reference=None):
-    info = SimpleNamespace(type=SimpleNamespace(name=kind))
-    return SimpleNamespace(info=info, value=value, attributes=attributes, tag=tag, referenced_object=reference)
-
-
-def text(*values):
-    return node("STR", [SimpleNamespace(value=None if v is None else v.encode("latin-1")) for v in values])
-
-
-def pairs(symbols=None, /, **items):
-    """Pair list; tags that `symbols` knows already are references to it, as in a file."""
-    rest = node("NILVALUE")
-    for name, value in reversed(items.items()):
-        symbol = node("SYM", SimpleNamespace(value=name.encode()))
-        tag = node("REF", reference=symbol) if name == symbols else symbol
-        rest = node("LIST", (value, rest), tag=tag)
-    return rest
-
-
-def experiment(*, dim=(2, 3), columns=("id", "n", "flag")):
-    names = node("VEC", [text("r1", "r2"), text("s1", "s2", "s3")])
-    matrix = node("INT", np.arange(6, dtype=np.int32), pairs(dim=node("INT", np.array(dim)), dimnames=names))
-    data = node("S4", None, pairs("listData", listData=node("VEC", [matrix], pairs(names=text("counts")))))
-    values = [text("a", None, "\xe9"), node("REAL", np.array([1.0, 2, 3])), node("LGL", np.array([True, False, True]))]
-    described = node("S4", None, pairs(nrows=node("INT"), listData=node("VEC", values, pairs(names=text(*columns)))))
-    whole = node("S4", None, pairs(assays=node("S4", None, pairs(data=data)), colData=described))
-    return SimpleNamespace(object=pairs(x=whole))
+def experiment(*, samples=("s1", "s2", "s3"), n=(1.0, 2.0, 3.0)):
+    names = {"rows": ["r1", "r2"], **({"columns": list(samples)} if samples else {})}
+    matrix = xarray.DataArray(np.arange(6).reshape(3, 2).T, names, ["rows", "columns"])
+    columns = {np.str_("id"): np.array(["a", None, "\xe9"], dtype=object), np.str_("n"): np.array(n)}
+    assays = SimpleNamespace(data=SimpleNamespace(listData={np.str_("counts"): matrix}))
+    return {"x": SimpleNamespace(assays=assays, colData=SimpleNamespace(listData=columns))}
 
 
 def test_experiment(monkeypatch):
-    monkeypatch.setattr(rdata.parser, "parse_file", lambda path: experiment())
+    monkeypatch.setattr(public, "read_rda", lambda path: experiment())
     counts, samples = read_experiment("x.rda")
     assert counts.to_dict("split") == {
         "index": ["s1", "s2", "s3"], "columns": ["r1", "r2"], "data": [[0, 1], [2, 3], [4, 5]],
     }  # fmt: skip
-    assert samples["n"].tolist() == [1, 2, 3] and samples["flag"].tolist() == [True, False, True]
+    assert samples["n"].tolist() == [1, 2, 3] and [type(c) for c in samples] == [str, str]
     assert samples["id"].fillna("-").tolist() == ["a", "-", "é"]
 
 
-@pytest.mark.parametrize("change", [{"dim": (3, 3)}, {"columns": ("id", "n")}])
+@pytest.mark.parametrize("change", [{"samples": None}, {"n": (1.0, 2.0)}])
 def test_experiment_that_does_not_fit(monkeypatch, change):
-    monkeypatch.setattr(rdata.parser, "parse_file", lambda path: experiment(**change))
+    monkeypatch.setattr(public, "read_rda", lambda path: experiment(**change))
     with pytest.raises(InputError, match=r"x\.rda: the object in it cannot be walked"):
         read_experiment("x.rda")

@@ -62,11 +62,10 @@ def fetch_file(name: str, file: dict[str, Any]) -> Path:
         else:
             pooch.HTTPDownloader(progressbar=False, timeout=30)(url, output, manager)
 
-    manager = pooch.create(target.parent, base_url="", registry={target.name: file["sha256"]}, urls={target.name: url})
     pooch.get_logger().setLevel("WARNING")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        return Path(manager.fetch(target.name, downloader=bring))
+        return Path(pooch.retrieve(url, file["sha256"], target.name, target.parent, downloader=bring))
     except requests.RequestException as error:  # an OSError, too
         mirror = os.environ.get("SRNA_DATA_MIRROR")
         where = f"the mirror {mirror!r} does not hold it and " if mirror else ""
@@ -138,16 +137,14 @@ def _write(atlas: ad.AnnData, folder: Path, variant: str, key: str) -> Path:
 
 def _read(path: Path, info: dict[str, Any]) -> ad.AnnData:
     atlas = ad.read_h5ad(path)
-    for frame in (atlas.obs, atlas.var):
-        for column in frame.select_dtypes("category"):
-            values = frame[column].astype(object)
-            frame[column] = values.where(values.notna(), np.nan)
     added = {k: v.item() if isinstance(v, np.generic) else v for k, v in atlas.uns["srna"].items() if k not in info}
-    for value in added.values():
-        if isinstance(value, pd.DataFrame):
-            value.index = pd.RangeIndex(len(value))
-            for column in value.select_dtypes("category"):
-                value[column] = value[column].astype(object)
+    tables = [value for value in added.values() if isinstance(value, pd.DataFrame)]
+    for table in tables:
+        table.index = pd.RangeIndex(len(table))
+    for table in (atlas.obs, atlas.var, *tables):
+        for column in table.select_dtypes("category"):
+            values = table[column].astype(object)
+            table[column] = values.where(values.notna(), np.nan)
     atlas.uns["srna"] = {**info, **added}
     return check_atlas(atlas)
 

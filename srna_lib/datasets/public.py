@@ -22,6 +22,7 @@ import pandas as pd
 from srna_lib.data import ANNOTATED, annotate, annotate_labels, counts_frame, harmonise, make_atlas
 from srna_lib.errors import InputError
 
+Tables = dict[str, pd.DataFrame]  # by collection
 RDA = ("R data file", "an R data file (.rda)")
 UNREADABLE = (ValueError, LookupError, EOFError, OSError, NotImplementedError, lzma.LZMAError, zlib.error)
 
@@ -55,50 +56,19 @@ def read_rda(path: Path | str) -> dict[str, Any]:
 
 
 def read_experiment(path: Path | str) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """First assay (samples x features) and ``colData`` of an R data file that holds one ``SummarizedExperiment``.
-
-    The S4 object is walked as it lies in the file (its slots are attributes), because a class without R has no
-    constructor here.
-    """
-    import rdata
-
-    with readable(path, *RDA):
-        tree = rdata.parser.parse_file(path)
+    """First assay (samples x features) and ``colData`` of an R data file that holds one ``SummarizedExperiment``."""
+    objects = read_rda(path)
     try:
-        (experiment,) = _pairs(tree.object).values()
-        slots = _pairs(experiment.attributes)
-        assays = _pairs(_pairs(slots["assays"].attributes)["data"].attributes)["listData"]
-        matrix = assays.value[0]
-        described = _pairs(matrix.attributes)
-        features, samples = (_strings(names) for names in described["dimnames"].value)
-        values = np.asarray(matrix.value).reshape(tuple(described["dim"].value), order="F")
-        columns = _pairs(slots["colData"].attributes)["listData"]
-        names = _strings(_pairs(columns.attributes)["names"])
-        table = {name: _vector(column) for name, column in zip(names, columns.value, strict=True)}
-        return pd.DataFrame(values.T, index=samples, columns=features), pd.DataFrame(table)
-    except (AttributeError, KeyError, TypeError, ValueError, IndexError) as error:
+        (experiment,) = objects.values()
+        matrix = next(iter(experiment.assays.data.listData.values()))
+        features, samples = (list(matrix.indexes[axis]) for axis in matrix.dims)
+        described = {str(name): values for name, values in experiment.colData.listData.items()}
+        return pd.DataFrame(matrix.to_numpy().T, index=samples, columns=features), pd.DataFrame(described)
+    except (AttributeError, KeyError, TypeError, ValueError, StopIteration) as error:
         raise InputError(
             f"{path}: the object in it cannot be walked ({error!r}); expected one SummarizedExperiment with an assay,"
             " its dimnames and colData."
         ) from error
-
-
-def _pairs(node: Any) -> dict[str, Any]:
-    """Tag -> value of an R pair list."""
-    pairs = {}
-    while node is not None and node.info.type.name == "LIST":
-        tag = node.tag if node.tag.referenced_object is None else node.tag.referenced_object
-        pairs[tag.value.value.decode("latin-1")] = node.value[0]
-        node = node.value[1]
-    return pairs
-
-
-def _strings(node: Any) -> list[Any]:
-    return [np.nan if text.value is None else text.value.decode("latin-1") for text in node.value]
-
-
-def _vector(node: Any) -> Any:
-    return _strings(node) if node.info.type.name == "STR" else np.asarray(node.value)
 
 
 def read_table(path: Path | str, columns: tuple[str, ...] = (), **options: Any) -> pd.DataFrame:
@@ -336,27 +306,32 @@ def read_open_atlas(
         reports.append(report.assign(collection=name))
     labels = {"mirome": "cell_type", "micrornaome": "cell_tissue", "tissue_atlas2": "label"}
     obs = pd.concat([_described(parts[name].obs, name, label, studies) for name, label in labels.items()])
-    names = cells.var_names
-    reported = pd.DataFrame({name: names.isin(part.var_names) for name, part in parts.items()}, index=names)
-    everywhere = reported.all(axis=1)
-    features = names[everywhere] if common_features else names
-    # zero where a collection does not report a feature
-    counts = pd.concat([counts_frame(p).reindex(columns=features, fill_value=0.0) for p in parts.values()])
+    tables = {name: counts_frame(part) for name, part in parts.items()}
+    counts, common, measured = stacked(tables, "collection", common_features)
     totals = np.concatenate([counts_frame(p).sum(axis=1) for p in (cells, mixed, organs)])
     obs["reads_unmapped_share"] = 1 - counts.sum(axis=1).to_numpy() / np.where(totals > 0, totals, 1)
     obs.loc[totals == 0, "reads_unmapped_share"] = 0.0
-    var = annotate(mature(features).assign(common=everywhere[features]))
+    var = annotate(mature(counts.columns).assign(common=common))
     info = {**info, "overlap": overlap, "studies": studies, "harmonised": pd.concat(reports, ignore_index=True)}
-    return make_atlas(counts, obs, var, info={**info, **measured(reported, "collection", common_features)})
+    return make_atlas(counts, obs, var, info={**info, **measured})
 
 
-def measured(reported: pd.DataFrame, by: str, common_features: bool) -> dict[str, Any]:
-    """What ``uns["srna"]`` says of features (rows) that not every collection (columns) reports."""
+def stacked(tables: Tables, by: str, common_features: bool) -> tuple[pd.DataFrame, pd.Series, dict[str, Any]]:
+    """Counts of several collections in one table, whether all report a feature, and what ``uns["srna"]`` says of it.
+
+    Unless only `common_features` are wanted, a feature that a collection does not report is zero there.
+    """
+    union = pd.Index(dict.fromkeys(name for table in tables.values() for name in table.columns))
+    reported = pd.DataFrame({name: union.isin(table.columns) for name, table in tables.items()}, index=union)
+    common = reported.all(axis=1)
+    measured: dict[str, Any] = {"common_features": common_features}
     if common_features:
-        return {"common_features": True}
-    row, column = np.nonzero(~reported.T.to_numpy())
-    unseen = pd.DataFrame({by: reported.columns[row], "srna": reported.index[column]})
-    return {"common_features": False, "not_measured": unseen}
+        reported = reported[common]
+    else:
+        row, column = np.nonzero(~reported.T.to_numpy())
+        measured["not_measured"] = pd.DataFrame({by: reported.columns[row], "srna": union[column]})
+    counts = pd.concat([table.reindex(columns=reported.index, fill_value=0.0) for table in tables.values()])
+    return counts, common[reported.index], measured
 
 
 def shared_samples(kept: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from srna_lib.data import make_atlas
-from srna_lib.datasets.public import RDA, coded, measured, read_table, readable, require, rows_of
+from srna_lib.datasets.public import RDA, coded, read_table, readable, require, rows_of, stacked
 from srna_lib.errors import InputError
 
 # GDC's code table of sample types: https://gdc.cancer.gov/resources-tcga-users/tcga-code-tables/sample-type-codes
@@ -62,14 +62,9 @@ def read_tcga(*paths: Path | str, info: dict[str, Any], common_features: bool = 
         tables[cohort], platform = _counts(counted[cohort])
         metadata.append(_aliquots(tables[cohort].index, cohort, platform, _patients(clinical[cohort])))
     obs = pd.concat(metadata)
-    union = pd.Index(dict.fromkeys(name for table in tables.values() for name in table.columns))
-    reported = pd.DataFrame({cohort: union.isin(t.columns) for cohort, t in tables.items()}, index=union)
-    everywhere = reported.all(axis=1)
-    features = reported.index[everywhere] if common_features else reported.index
-    blocks = [tables.pop(cohort).reindex(columns=features, fill_value=0).to_numpy() for cohort in list(tables)]
-    counts = pd.DataFrame(np.vstack(blocks), index=obs.index, columns=features)
-    var = pd.DataFrame({"biotype": "miRNA", "level": "stem-loop", "common": everywhere[features]}, index=features)
-    return make_atlas(counts, obs, var, info={**info, **measured(reported, "cohort", common_features)})
+    counts, common, measured = stacked(tables, "cohort", common_features)
+    var = pd.DataFrame({"biotype": "miRNA", "level": "stem-loop", "common": common})
+    return make_atlas(counts.set_axis(obs.index), obs, var, info={**info, **measured})
 
 
 def read_tcga_trf(
@@ -121,13 +116,13 @@ def _counts(path: Path) -> tuple[pd.DataFrame, pd.Series]:
     frame = _read_frame(path)
     require(frame, ("machine", "miRNA_ID"), f"{path}: the frame lacks")
     frame = frame[(frame["miRNA_ID"] == "read_count").to_numpy()]
-    platform = frame["machine"].astype(object)
+    counts = frame.drop(columns=["machine", "miRNA_ID"])
     try:
         # text of the three kinds of row shares a column, so numbers come as categories of text
-        counts = frame.drop(columns=["machine", "miRNA_ID"]).apply(lambda c: pd.to_numeric(c.astype(object)))
+        values = counts.to_numpy(dtype=object).astype(np.float64)
     except ValueError as error:
         raise InputError(f"{path}: the read_count rows hold text ({error}); expected numbers only.") from error
-    return counts.astype(np.float64), platform
+    return pd.DataFrame(values, counts.index, counts.columns), frame["machine"].astype(object)
 
 
 def _patients(path: Path) -> pd.DataFrame:
