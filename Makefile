@@ -8,6 +8,8 @@ PYTHON ?= python3
 DATASET ?= demo
 PROFILE ?= $(if $(filter demo,$(DATASET)),demo,full)
 JOBS ?= 2
+# One thread a process: the tests fill the cores by themselves.
+TEST = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n $(TEST_JOBS) --dist loadscope --no-loadscope-reorder
 TEST_JOBS ?= $(shell $(PYTHON) -c 'import os; print(os.cpu_count())')
 OUT ?= reports/$(DATASET)
 BIN = .venv/bin
@@ -18,10 +20,10 @@ reports: .venv/.ready
 	$(BIN)/srna run --dataset $(DATASET) --profile $(PROFILE) --jobs $(JOBS) --out $(OUT)
 
 test: lint
-	$(BIN)/python -m pytest -n $(TEST_JOBS) --dist loadscope --no-loadscope-reorder
+	$(TEST)
 
 test-fast: .venv/.ready
-	$(BIN)/python -m pytest -n $(TEST_JOBS) --dist loadscope --no-loadscope-reorder -m "not slow"
+	$(TEST) -m "not slow"
 
 lint: .venv/.ready
 	$(BIN)/ruff check .

@@ -135,6 +135,14 @@ def toy_mirror(empty_cache, tmp_path, monkeypatch) -> Path:
     return copy
 
 
+LONGEST = ("test_notebooks", "test_commands", "test_cohorts", "test_simulate", "test_stability", "test_docs")
+
+
+def pytest_collection_modifyitems(items):
+    """Begin with the longest modules, so that no worker is left alone with one of them at the end."""
+    items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
+
+
 def pytest_terminal_summary(terminalreporter):
     """Say it once more at the very end when real data were left out: a green run without them proves less."""
     skipped = [r for r in terminalreporter.stats.get("skipped", []) if "REAL DATA NOT TESTED" in str(r.longrepr)]

@@ -79,11 +79,9 @@ def test_there_are_commands():
 
 
 @pytest.mark.parametrize("command", commands("make"))
-def test_targets_of_make_exist(command, request):
+def test_targets_of_make_exist(command):
     targets = set(re.findall(r"(?m)^([\w-]+):", (ROOT / "Makefile").read_text(encoding="utf-8")))
     lacking = [word for word in shlex.split(command)[1:] if "=" not in word and word not in targets]
-    if lacking == ["test-fast"]:
-        request.applymarker(pytest.mark.xfail(strict=True, reason="documented before it is there"))
     assert not lacking
 
 
@@ -104,17 +102,13 @@ def dataset_of(given: dict[str, str], named: str) -> str:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("notebooks", "named", "given"), [r for r in RUNS if r[1] != OWN], ids=str)
-def test_runs(notebooks, named, given, tmp_path, request):
-    if notebooks != ("02",):
-        # seen to run in the first form of these notebooks; take this mark away once they are seen to run in the new one
-        request.applymarker(
-            pytest.mark.xfail(reason="NOT YET SEEN TO RUN since the notebook was rewritten", strict=False)
-        )
+def test_runs(notebooks, named, given, in_process, tmp_path, request):
     dataset = dataset_of(given, named)
     if datasets.entry(dataset)["files"]:
         request.getfixturevalue("mirror")
     options = [word for name, value in given.items() for word in ("-p", f"{name}={value}")]
-    result = invoke("run", *notebooks, "--dataset", dataset, "--profile", "smoke", "--out", tmp_path / "out", *options)
+    options += ["--profile", "smoke", "--jobs", 1, "--out", tmp_path / "out"]
+    result = invoke("run", *notebooks, "--dataset", dataset, *options)
     assert result.exit_code == 0, result.output
 
 
@@ -161,7 +155,6 @@ def problems_of(path: Path) -> list[str]:
     return check_pages.check_page(browser, path)[1]
 
 
-@pytest.mark.xfail(reason="NOT YET SEEN TO RUN to its end: take this mark away once it is", strict=False)
 def test_the_listener_hears_a_page_that_takes_names_for_markup(tmp_path, listener):
     (tmp_path / "page.html").write_text("<!DOCTYPE html><title>x</title>" + "".join(payloads(listener)))
     problems_of(tmp_path / "page.html")
@@ -194,12 +187,12 @@ def own_atlas(tmp_path_factory, listener):
     return folder / OWN
 
 
-@pytest.mark.xfail(reason="NOT YET SEEN TO RUN to its end: take this mark away once it is", strict=False)
 @pytest.mark.slow
 @pytest.mark.parametrize("given", [given for _, dataset, given in RUNS if dataset == OWN], ids=str)
-def test_own_data_with_hostile_names(own_atlas, listener, given, tmp_path):
+def test_own_data_with_hostile_names(own_atlas, listener, given, in_process, tmp_path):
     options = [word for name, value in given.items() for word in ("-p", f"{name}={value}")]
-    result = invoke("run", "--dataset", own_atlas, "--profile", "smoke", "--out", tmp_path / "out", *options)
+    options += ["--profile", "smoke", "--jobs", 1, "--out", tmp_path / "out"]
+    result = invoke("run", "--dataset", own_atlas, *options)
     pages = sorted((tmp_path / "out").glob("*.html"))
     assert len(pages) >= 4, result.output
     problems = {page.name: problems_of(page) for page in pages}

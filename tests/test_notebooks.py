@@ -189,8 +189,8 @@ def test_pages_render_in_a_browser(demo_report):
     assert run.returncode == 0, run.stdout + run.stderr
 
 
-def test_every_notebook_runs_on_real_data(mirror, tmp_path):
-    report = report_run.run_notebooks(dataset="mirome", profile="smoke", out=tmp_path / "mirome")
+def test_every_notebook_runs_on_real_data(mirror, in_process, tmp_path):
+    report = report_run.run_notebooks(dataset="mirome", profile="smoke", out=tmp_path / "mirome", jobs=1)
     fitting = applicable("mirome")
     assert {"01_data_exploration", "02_tissue"} <= set(fitting)
     assert [(o.notebook, o.status) for o in report.outcomes] == [
@@ -205,8 +205,8 @@ OF_PEOPLE = [s for s in STEMS if s not in applicable("mirome")]  # what cells of
 
 
 @pytest.mark.skipif(not OF_PEOPLE, reason="no notebook asks for sex or age")
-def test_notebooks_of_sex_and_age_run_on_real_data(mirror, tmp_path):
-    report = report_run.run_notebooks(OF_PEOPLE, dataset="tcga", profile="smoke", out=tmp_path / "tcga")
+def test_notebooks_of_sex_and_age_run_on_real_data(mirror, in_process, tmp_path):
+    report = report_run.run_notebooks(OF_PEOPLE, dataset="tcga", profile="smoke", out=tmp_path / "tcga", jobs=1)
     assert [(o.notebook, o.status) for o in report.outcomes] == [(s, "ok") for s in OF_PEOPLE]
     for stem in OF_PEOPLE:
         check_results(tmp_path / "tcga", stem)

@@ -325,17 +325,19 @@ def test_wrong_questions_get_one_sentence(small_counts):
         steps_to_flip(constant, X.iloc[:, :4])
 
 
-@pytest.mark.parametrize(("name", "masking"), [("dl_paper", "zero"), ("dl_paper", "renormalised"), ("dl_log", "zero")])
-def test_equal_to_the_plain_loop_on_real_samples(mirome, name, masking):
-    """50 real samples, the paper's layers (few epochs); every sample towards every other class, up to 40 steps."""
+@pytest.mark.parametrize(
+    ("name", "masking", "n"), [("dl_paper", "zero", 50), ("dl_paper", "renormalised", 6), ("dl_log", "zero", 50)]
+)
+def test_equal_to_the_plain_loop_on_real_samples(mirome, name, masking, n):
+    """Real samples, the paper's layers (few epochs); every sample towards every other class, up to 40 steps."""
     from srna_lib.data.task import make_task
 
     task = make_task(mirome)
     rows = np.random.default_rng(0).permutation(len(task.y))
     model = recipe(name, classifier__epochs=3, classifier__batch_size=128)
     model.fit(task.X.iloc[rows[:600]], task.y.iloc[rows[:600]])
-    inputs = mask_input(model, task.X.iloc[rows[600:650]], masking=masking)
+    inputs = mask_input(model, task.X.iloc[rows[600 : 600 + n]], masking=masking)
     order = deeplift_order(model[-1], inputs.blank)
     found = first_flips(inputs, model[-1], order, max_steps=40)
     assert_equal(found, plain_loop(model, inputs, order, max_steps=40), model.classes_)
-    assert (found["stability"] > 0).sum() > 50
+    assert (found["stability"] > 0).sum() > n
