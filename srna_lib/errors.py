@@ -21,6 +21,12 @@ class ReadError(InputError):
 def unknown(kind: str, name: str, known: Iterable[str]) -> InputError:
     """Error for an unknown name: what was found, what is known, and a close match."""
     names = list(known)
-    close = difflib.get_close_matches(name, names, n=1)
+    close = difflib.get_close_matches(str(name), names, n=1)
     hint = f"; did you mean {close[0]!r}?" if close else "."
     return InputError(f"unknown {kind} {name!r}: expected one of {', '.join(names) or '(none)'}{hint}")
+
+
+def one_of(kind: str, name: str, known: Iterable[str]) -> None:
+    """Refuse a name that is not known."""
+    if name not in (names := list(known)):
+        raise unknown(kind, name, names)

@@ -154,13 +154,13 @@ def test_a_class_that_the_other_folds_lack():
 def test_tables_that_would_leak_are_refused():
     t = honest(n=300)
     for scheme in ("random_5fold", "random_patients"):
-        with pytest.raises(InputError, match=f"scheme '{scheme}', whose folds share studies and patients"):
+        with pytest.raises(InputError, match=f"folds of scheme '{scheme}' share studies and patients"):
             calibrate(t.assign(scheme=scheme))
     with pytest.raises(InputError, match="has one fold"):
         calibrate(t.assign(fold="0"))
     with pytest.raises(InputError, match=r"dataset_id 'S0\d' is in \d folds"):
         calibrate(t.drop(columns="donor_id"))
-    with pytest.raises(InputError, match="method='platt': expected one of isotonic, sigmoid, temperature"):
+    with pytest.raises(InputError, match="unknown method 'platt': expected one of isotonic, sigmoid, temperature"):
         calibrate(t, "platt")
     split = t.copy()
     split.loc[0, "donor_id"] = split.loc[split["fold"] != split.loc[0, "fold"], "donor_id"].iloc[0]

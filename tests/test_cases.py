@@ -93,7 +93,7 @@ def test_steps_lead_from_the_references_difference_to_the_samples(found):
     assert steps["total"].iloc[-1] == pytest.approx(case.logits[0, 2] - case.logits[0, 0], abs=1e-3)
     back = steps_between(case, "a", "c", n=5)
     np.testing.assert_allclose(back["value"], -steps["value"], atol=1e-4)
-    with pytest.raises(InputError, match="expected one sample and two of the classes a, b, c"):
+    with pytest.raises(InputError, match="expected one sample and two classes of a, b, c"):
         steps_between(case, "c", "z")
 
 

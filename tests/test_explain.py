@@ -213,5 +213,5 @@ def test_expression_scaled_lies_between_zero_and_one():
 
 def test_expression_names_what_is_absent():
     X, y = counts()
-    with pytest.raises(InputError, match=r"1 of 2 sRNAs are not in the counts .*'nix'"):
+    with pytest.raises(InputError, match=r"1 of 2 sRNAs have no counts .*'nix'"):
         expression(X, y, ["s0", "nix"])

@@ -164,7 +164,7 @@ def test_level_decides_what_the_spelling_leaves_open():
     assert list(lower["target"]) == ["hsa-miR-21-5p", "hsa-miR-375-3p"]
     mixed = match_names(["hsa-miR-21-5p", "hsa-mir-375"])
     assert list(mixed["target"]) == ["hsa-miR-21-5p", "hsa-mir-375"]
-    with pytest.raises(InputError, match=r"unknown level 'arm'.*auto, mature, stem-loop"):
+    with pytest.raises(InputError, match=r"unknown level of miRNA names 'arm'.*auto, mature, stem-loop"):
         match_names(["hsa-miR-21"], level="arm")
 
 

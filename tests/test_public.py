@@ -270,8 +270,8 @@ def test_lgrc_small(lungs, info):
     ("old", "new", "sentence"),
     [
         ("LT000002RU", "LT000003RU", r"counts\.txt: 1 samples have no counts \(first: 'LT000003RU'\)"),
-        ("\t0\t2\t50", "\t3\t2\t50", r"people\.txt: Disease holds the code 3; expected one of 0, 1, 2"),
-        ("\t0\t2\t50", "\t0\t0\t50", r"people\.txt: Gender holds the code 0; expected one of 1, 2"),
+        ("\t0\t2\t50", "\t3\t2\t50", r"people\.txt: Disease holds 3; expected one of 0, 1, 2"),
+        ("\t0\t2\t50", "\t0\t0\t50", r"people\.txt: Gender holds 0; expected one of 1, 2"),
         ("Gender", "Sex", r"people\.txt: the table lacks the columns Gender"),
     ],
 )

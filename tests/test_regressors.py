@@ -109,7 +109,7 @@ def test_recipe_can_be_cloned():
 
 
 def test_unknown_recipe_or_parameter():
-    with pytest.raises(InputError, match="unknown recipe 'lasso' for a quantity: expected one of ridge, forest"):
+    with pytest.raises(InputError, match="unknown recipe of a quantity 'lasso': expected one of ridge, forest"):
         quantity_recipe("lasso")
     with pytest.raises(InputError, match=r"recipe 'ridge'.*colour"):
         quantity_recipe("ridge", regressor__colour="red")

@@ -60,7 +60,7 @@ def test_blocks_do_not_change_what_is_drawn_in_number_and_order():
 
 
 def test_what_cannot_be_drawn_is_said():
-    with pytest.raises(InputError, match="unit='fold': expected one of dataset_id, donor_id, sample_id"):
+    with pytest.raises(InputError, match="unknown unit 'fold': expected one of dataset_id, donor_id, sample_id"):
         unit_codes(binary(), "fold")
     with pytest.raises(InputError, match="column 'donor_id' is missing; expected it to draw patients"):
         unit_codes(binary().drop(columns="donor_id"), "donor_id")

@@ -77,7 +77,7 @@ def test_frame_where_an_experiment_is_expected(tmp_path):
 def test_coded():
     values = pd.Series([1.0, 2.0, np.nan], name="sex")
     assert coded(values, {1: "male", 2: "female"}, "x").fillna("-").tolist() == ["male", "female", "-"]
-    with pytest.raises(InputError, match=r"^x: sex holds the code 2\.0; expected one of 1\.$"):
+    with pytest.raises(InputError, match=r"^x: sex holds 2\.0; expected one of 1\.$"):
         coded(values, {1: "male"}, "x")
 
 

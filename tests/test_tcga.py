@@ -132,7 +132,7 @@ def test_repeated_barcode_gets_its_own_name(cohort, info, monkeypatch):
 def test_cohort_without_clinical_data(cohort, info):
     counted, clinical = cohort("ACC", [(barcode("AA-0001", "01"), {"m-1": 5})], PEOPLE)
     for paths in ([counted], [clinical], []):
-        with pytest.raises(InputError, match=r"tcga: counts and clinical data are not of the same cohorts \(first:"):
+        with pytest.raises(InputError, match=r"tcga: counts and clinical data differ in cohorts \(first:"):
             read_tcga(*paths, info=info)
 
 
@@ -155,7 +155,7 @@ def test_no_r_file(cohort, info, content):
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"patient.gender": ["x", "male", "male"]}, r"sex holds the code 'x'; expected one of male, female"),
+        ({"patient.gender": ["x", "male", "male"]}, r"sex holds 'x'; expected one of male, female"),
         ({"patient.bcr_patient_barcode": ["tcga-aa-0001"] * 3}, r"a patient stands there twice"),
     ],
 )

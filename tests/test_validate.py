@@ -268,7 +268,7 @@ def test_patient_folds_alarm_when_the_splitter_fails(monkeypatch):
 def test_too_few_patients():
     task = patients()
     few = replace(task, donors=pd.Series(["p1", "p2", "p3", "p4"] * 30, index=task.y.index))
-    with pytest.raises(InputError, match="4 patients cannot make 5 folds; expected at least one patient per fold"):
+    with pytest.raises(InputError, match="4 patients cannot make 5 folds; expected at least one patient a fold"):
         make_splits(few, "patient_kfold")
 
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from srna_lib.errors import InputError
+from srna_lib.errors import one_of
 
 
 @cache
@@ -150,8 +150,7 @@ def match_names(names: Iterable[str], *, level: str = "auto") -> pd.DataFrame:
 
 
 def _matches(names: list[str], level: str) -> list[Match]:
-    if level not in NAME_LEVELS:
-        raise InputError(f"unknown level {level!r} of miRNA names: expected one of {', '.join(NAME_LEVELS)}.")
+    one_of("level of miRNA names", level, NAME_LEVELS)
     spelt = [_spelling(n) for n in names]
     arms = [s for s in spelt if re.search(r"[-_][53]p", s, re.IGNORECASE)]
     if level == "auto":

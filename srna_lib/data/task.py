@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from srna_lib.data.atlas import atlas_name, check_column, counts_frame, samples_of
-from srna_lib.errors import InputError
+from srna_lib.errors import InputError, one_of
 
 CONTEXT = "context:"  # columns of a task's X that start so hold covariates of a sample; they are no sRNAs
 NORMALISED = "normalised:"  # columns that start so hold log-scale values, not counts
@@ -146,8 +146,7 @@ def _task_of(adata: ad.AnnData, target: pd.Series, keep: np.ndarray, features: s
     if "biotype" in adata.var:
         contaminant = (adata.var["biotype"] == "contaminant").to_numpy()
     choice = {"sRNA": ~contaminant, "contaminant": contaminant, "both": np.ones(adata.n_vars, dtype=bool)}
-    if features not in choice:
-        raise InputError(f"unknown feature set {features!r}: expected one of {', '.join(choice)}.")
+    one_of("feature set", features, choice)
     if not choice[features].any():
         lacking = f"none of the {adata.n_vars} features is a {features}"
         raise InputError(f"{atlas_name(adata)}: {lacking}; expected at least one.")
@@ -385,21 +384,16 @@ def cohort_table(adata: ad.AnnData, label: str, *, min_per_class: int) -> pd.Dat
     return table.loc[order.index].rename_axis(index="data set", columns=None).reset_index()
 
 
-def with_every_class(adata: ad.AnnData, label: str, *, min_per_class: int, datasets: Iterable[str] = ()) -> ad.AnnData:
+def with_every_class(adata: ad.AnnData, label: str, *, min_per_class: int) -> ad.AnnData:
     """Keep the data sets in which every class of a label can be learned, with at least `min_per_class` samples of each.
 
-    In a data set of one sex, sex is known from the data set: a model that sees such sets learns tissues, not sex. Data
-    sets that are asked for by name are refused where they do not qualify; so is an atlas without any that does.
+    In a data set of one sex, sex is known from the data set: a model that sees such sets learns tissues, not sex. An
+    atlas without any that qualifies is refused.
     """
-    name, wanted = atlas_name(adata), list(datasets)
+    name = atlas_name(adata)
     check_column(adata, label)
     sizes = _class_sizes(adata, label)
-    for dataset in wanted:
-        if dataset not in sizes.index:
-            raise InputError(f"{name}: no data set {dataset!r}; expected one of {', '.join(sizes.index)}.")
-        if sizes.loc[dataset].min() < min_per_class:
-            raise InputError(_too_small(name, label, dataset, sizes.loc[dataset], min_per_class))
-    kept = wanted or list(sizes.index[sizes.min(axis=1) >= min_per_class])
+    kept = list(sizes.index[sizes.min(axis=1) >= min_per_class])
     if not kept or sizes.shape[1] < 2:
         lacking = f"no data set has at least {min_per_class} samples of every {label}"
         raise InputError(f"{name}: {lacking}; expected at least one.")

@@ -9,7 +9,7 @@ from importlib import resources
 import numpy as np
 import pandas as pd
 
-from srna_lib.errors import InputError
+from srna_lib.errors import InputError, one_of
 
 RENAMED = {"ontology_id": "tissue_ontology_term_id", "reason": "label_reason"}
 FLAGS = ["in_vitro_derived", "is_cell_line"]
@@ -40,9 +40,7 @@ def annotate_labels(obs: pd.DataFrame, source: str, label_column: str, *, strict
     them. The flags are bool where all labels are known.
     """
     table = tissue_table()
-    sources = sorted(table["source"].unique())
-    if source not in sources:
-        raise InputError(f"unknown source of labels {source!r}: expected one of {', '.join(sources)}.")
+    one_of("source of labels", source, sorted(table["source"].unique()))
     if label_column not in obs:
         present = ", ".join(map(str, obs.columns))
         raise InputError(f"{source}: obs[{label_column!r}] is missing (found: {present}); expected a column of labels.")

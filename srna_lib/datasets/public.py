@@ -83,9 +83,7 @@ def coded(values: pd.Series, codes: dict[Any, str], path: Path | str) -> pd.Seri
     """Translate the codes of a source into words; missing stays NaN, an unknown code is refused."""
     unknown = sorted(set(values.dropna()) - set(codes), key=str)
     if unknown:
-        raise InputError(
-            f"{path}: {values.name} holds the code {unknown[0]!r}; expected one of {', '.join(map(str, codes))}."
-        )
+        raise InputError(f"{path}: {values.name} holds {unknown[0]!r}; expected one of {', '.join(map(str, codes))}.")
     return values.map(codes).astype(object)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import inspect
 import json
@@ -16,7 +15,7 @@ import pandas as pd
 
 from srna_lib.datasets import public, tcga
 from srna_lib.datasets.files import RAW, cache_dir, cached, cached_file, digest, fetch_file, mirrored_file, stored
-from srna_lib.errors import InputError
+from srna_lib.errors import InputError, one_of
 from srna_lib.io import read_h5ad
 
 # called with the files in registry order and info=...; further keywords are options of `load`
@@ -65,10 +64,7 @@ def entry(name: str) -> dict[str, Any]:
         own = read_h5ad(name)
         return {**own.uns["srna"], "columns": [str(c) for c in own.obs if own.obs[c].nunique() > 1], "files": []}
     known = registered()
-    if name not in known:
-        close = difflib.get_close_matches(name, known, n=1)
-        hint = f"; did you mean {close[0]!r}?" if close else "."
-        raise InputError(f"unknown data set {name!r}: expected one of {', '.join(known)}{hint}")
+    one_of("data set", name, known)
     return known[name]
 
 

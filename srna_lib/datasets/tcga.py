@@ -54,9 +54,7 @@ def read_tcga(*paths: Path | str, info: dict[str, Any], common_features: bool = 
     counted, clinical = _by_cohort(paths, ".miRNASeq.rda"), _by_cohort(paths, ".clinical.rda")
     if not counted or set(counted) != set(clinical):
         odd = sorted(set(counted) ^ set(clinical)) or ["none found"]
-        raise InputError(
-            f"tcga: counts and clinical data are not of the same cohorts (first: {odd[0]}); expected both for each."
-        )
+        raise InputError(f"tcga: counts and clinical data differ in cohorts (first: {odd[0]}); expected both for each.")
     tables, metadata = {}, []
     for cohort in sorted(counted):
         tables[cohort], platform = _counts(counted[cohort])

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 import pandas as pd
 
-from srna_lib.errors import InputError
+from srna_lib.errors import InputError, one_of
 
 
 class Key(NamedTuple):
@@ -88,8 +88,7 @@ def unit_codes(predictions: pd.DataFrame, unit: str) -> tuple[np.ndarray, np.nda
     Returns the unit of each row, and the stratum of each unit. Rows whose unit is unknown are units of their own; a
     donor of several studies is one unit, drawn within the first of them.
     """
-    if unit not in UNITS:
-        raise InputError(f"unit={unit!r}: expected one of {', '.join(UNITS)}.")
+    one_of("unit", unit, UNITS)
     if unit not in predictions:
         raise InputError(f"out-of-fold table: the column {unit!r} is missing; expected it to draw {UNITS[unit]}.")
     names = predictions[unit].astype(object)

@@ -15,7 +15,7 @@ from scipy.special import log_softmax, softmax
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
-from srna_lib.errors import InputError
+from srna_lib.errors import InputError, one_of
 from srna_lib.evaluate.bootstrap import bootstrap, study_interval
 from srna_lib.evaluate.metrics import IDENTITY, check_table, each_model, probabilities
 
@@ -118,8 +118,7 @@ def calibrate(predictions: pd.DataFrame, method: str = "isotonic") -> pd.DataFra
     >>> srna.calibrate(table, "temperature")["model"].unique().tolist()
     ['logistic + temperature']
     """
-    if method not in METHODS:
-        raise InputError(f"method={method!r}: expected one of {', '.join(METHODS)}.")
+    one_of("method", method, METHODS)
     parts, rows = [], predictions.reset_index(drop=True)
     for _, run in rows.groupby(list(IDENTITY), sort=False):
         check_table(run, ["fold", "y_pred"])
@@ -140,19 +139,14 @@ def _check_folds(run: pd.DataFrame) -> None:
     """Refuse folds that share donors or studies."""
     scheme = str(run["scheme"].iloc[0])
     if scheme.startswith("random"):
-        raise InputError(
-            f"calibration: the table is of scheme {scheme!r}, whose folds share studies and patients; expected grouped"
-            " folds."
-        )
+        raise InputError(f"calibration: folds of scheme {scheme!r} share studies and patients; expected grouped folds.")
     if run["fold"].nunique() < 2:
         raise InputError("calibration: the table has one fold; expected at least two, to fit on the others.")
     column = "donor_id" if "donor_id" in run else "dataset_id"
     folds = run.groupby(column)["fold"].nunique()
     if (folds > 1).any():
-        raise InputError(
-            f"calibration: {column} {folds.idxmax()!r} is in {folds.max()} folds; expected each in one, so that no"
-            " map is fitted on the group that it is applied to (of repeated folds, take one repeat)."
-        )
+        several = f"{column} {folds.idxmax()!r} is in {folds.max()} folds"
+        raise InputError(f"calibration: {several}; expected each in one (of repeated folds, take one repeat).")
 
 
 def _stated(predictions: pd.DataFrame, of: str | None) -> tuple[np.ndarray, np.ndarray]:

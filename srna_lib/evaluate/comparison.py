@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from srna_lib.errors import InputError
+from srna_lib.errors import InputError, one_of
 from srna_lib.evaluate.bootstrap import UNITS, Key, bootstrap, study_interval, unit_codes
 from srna_lib.evaluate.metrics import IDENTITY, prepare, same_rows
 
@@ -88,8 +88,7 @@ def compare(
     ['above']
     """
     for name, value, known in (("test", test, TESTS), ("correction", correction, CORRECTIONS), ("by", by, IDENTITY)):
-        if value not in known:
-            raise InputError(f"{name}={value!r}: expected one of {', '.join(known)}.")
+        one_of(name, value, known)
     metrics = [metric] if isinstance(metric, str) else list(metric)
     units = [unit] if isinstance(unit, str) else list(unit)
     keys = ["task", "scheme", *(["model"] if by == "features" else [])]

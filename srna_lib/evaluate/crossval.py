@@ -24,7 +24,7 @@ from sklearn.utils.validation import has_fit_parameter
 from tqdm import tqdm
 
 from srna_lib.data import NORMALISED, Task, make_task, metadata_only, with_context
-from srna_lib.errors import InputError
+from srna_lib.errors import InputError, one_of
 from srna_lib.evaluate.splits import ALIASES, Split, make_splits
 from srna_lib.models import CONDITIONED, quantity_recipe, recipe
 
@@ -92,8 +92,7 @@ PROFILES = {
 
 def get_profile(name: str) -> Profile:
     """The profile of a name: ``smoke``, ``demo`` or ``full``."""
-    if name not in PROFILES:
-        raise InputError(f"unknown profile {name!r}: expected one of {', '.join(PROFILES)}.")
+    one_of("profile", name, PROFILES)
     return PROFILES[name]
 
 

@@ -199,9 +199,7 @@ def check_columns(table: pd.DataFrame, columns: Iterable[str]) -> None:
     """Refuse a table without rows or without these columns."""
     lacking = [c for c in columns if c not in table]
     if lacking:
-        raise InputError(
-            f"out-of-fold table: the column {lacking[0]!r} is missing (found: {', '.join(map(str, table))})."
-        )
+        raise InputError(f"out-of-fold table: no column {lacking[0]!r} (found: {', '.join(map(str, table))}).")
     if table.empty:
         raise InputError("out-of-fold table: it has no rows; expected one per predicted sample.")
 
@@ -212,10 +210,8 @@ def check_table(predictions: pd.DataFrame, columns: Iterable[str] = ()) -> None:
     for column in IDENTITY:
         values = predictions[column].unique()
         if len(values) > 1:
-            raise InputError(
-                f"out-of-fold table: column {column!r} holds {len(values)} values (first: {values[0]}, {values[1]});"
-                " expected one, so choose its rows first."
-            )
+            shown = f"holds {len(values)} values (first: {values[0]}, {values[1]})"
+            raise InputError(f"out-of-fold table: column {column!r} {shown}; expected one, so choose its rows first.")
 
 
 def probabilities(predictions: pd.DataFrame) -> tuple[list[str], np.ndarray]:

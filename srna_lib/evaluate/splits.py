@@ -10,7 +10,7 @@ import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from srna_lib.data import Task
-from srna_lib.errors import InputError
+from srna_lib.errors import InputError, one_of
 
 SCHEMES = {
     "random_5fold": "random folds over samples (optimistic: a study's samples are on both sides)",
@@ -79,8 +79,7 @@ def make_splits(
     4
     """
     scheme = ALIASES.get(scheme, scheme)
-    if scheme not in SCHEMES:
-        raise InputError(f"unknown scheme {scheme!r}: expected one of {', '.join([*ALIASES, *SCHEMES])}.")
+    one_of("scheme", scheme, [*ALIASES, *SCHEMES])
     if task.y.dtype.kind == "f" and task.y.nunique() < 2:
         raise InputError(f"task {task.name!r}: all samples are {task.y.iloc[0]:g}; expected values that differ.")
     groups = task.groups.to_numpy()
@@ -140,11 +139,8 @@ def _by_donor(y: np.ndarray, groups: np.ndarray, people: np.ndarray, k: int, see
 
 def _check_number(task: Task, values: np.ndarray, k: int, many: str, folds: str, one: str) -> None:
     """Refuse more folds than groups."""
-    if len(set(values)) < k:
-        raise InputError(
-            f"task {task.name!r}: {len(set(values))} {many} cannot make {k} {folds};"
-            f" expected at least one {one} per fold."
-        )
+    if (n := len(set(values))) < k:
+        raise InputError(f"task {task.name!r}: {n} {many} cannot make {k} {folds}; expected at least one {one} a fold.")
 
 
 def _check_homes(task: Task, people: np.ndarray) -> None:

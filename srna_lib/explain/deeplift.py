@@ -17,7 +17,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
-from srna_lib.errors import InputError
+from srna_lib.errors import InputError, one_of
 from srna_lib.models import DenseNetClassifier, LogCPM
 
 RULES = ("rescale", "revealcancel")
@@ -276,8 +276,7 @@ def _make_reference(opened: _Opened, X: Any, reference: Any) -> tuple[str, np.nd
                 raise InputError(f"reference has the shape {shape}; expected {n_features} features.")
         rows = _transform(opened, reference)
         return "one given sample" if len(rows) == 1 else f"average over {len(rows)} given samples", rows
-    if reference not in REFERENCES:
-        raise InputError(f"unknown reference {reference!r}: expected one of {', '.join(REFERENCES)}, or samples.")
+    one_of("reference", reference, REFERENCES)
     rows = np.zeros((1, len(opened.features)), dtype=np.float32)
     if reference == "zero_counts":
         if not steps:
@@ -295,8 +294,7 @@ class _Run:
     """One call; parameters as in `contributions`."""
 
     def __init__(self, model: Any, X: Any, reference: Any, rule: str, outputs: Any, batch_size: int):
-        if rule not in RULES:
-            raise InputError(f"unknown rule {rule!r}: expected one of {', '.join(RULES)}.")
+        one_of("rule", rule, RULES)
         if not isinstance(batch_size, int | np.integer) or batch_size < 1:
             raise InputError(f"batch_size is {batch_size!r}; expected a whole number, at least 1.")
         self.X, self.rule, self.batch_size = X, rule, int(batch_size)

@@ -13,7 +13,7 @@ from scipy.stats import false_discovery_control, hypergeom
 
 from srna_lib.data import annotate, hairpins, join_names, match_names
 from srna_lib.datasets import fetch, read_table
-from srna_lib.errors import InputError
+from srna_lib.errors import InputError, one_of
 from srna_lib.explain.rankings import TOP, top_features
 
 COLLECTIONS = ("family", "cluster", "tissue", "disease")
@@ -60,8 +60,7 @@ def load_sets(var: pd.DataFrame, collections: Iterable[str] = COLLECTIONS) -> pd
     """
     chosen = list(collections)
     for name in chosen:
-        if name not in COLLECTIONS:
-            raise InputError(f"unknown collection of sets {name!r}: expected one of {', '.join(COLLECTIONS)}.")
+        one_of("collection of sets", name, COLLECTIONS)
     files = fetch("annotation") if set(chosen) - set(OF_ATLAS) else []
     described = annotate(var) if set(chosen) & set(OF_ATLAS) else var
     tables = [pd.DataFrame(columns=[*COLUMNS, "feature"])]

@@ -135,10 +135,8 @@ def forest_permutation(model: Pipeline, X: pd.DataFrame, y: Iterable[str], *, se
     """
     forest = model[-1]
     if not isinstance(forest, RandomForestClassifier) or not forest.bootstrap:
-        raise InputError(
-            f"permutation importance: the model is a {type(forest).__name__}; expected a RandomForestClassifier that"
-            " draws its samples (bootstrap)."
-        )
+        kind = type(forest).__name__
+        raise InputError(f"permutation importance: found a {kind}; expected a RandomForestClassifier with bootstrap.")
     values = np.asarray(model[:-1].transform(X), dtype=np.float32)
     target = np.searchsorted(forest.classes_, np.asarray(list(y), dtype=forest.classes_.dtype))
     rng = np.random.default_rng(seed)

@@ -193,9 +193,7 @@ def expression(
     names = list(X.columns if srnas is None else srnas)
     absent = [name for name in names if name not in X.columns]
     if absent:
-        raise InputError(
-            f"expression: {len(absent)} of {len(names)} sRNAs are not in the counts (first: {absent[0]!r})."
-        )
+        raise InputError(f"expression: {len(absent)} of {len(names)} sRNAs have no counts (first: {absent[0]!r}).")
     level = pd.DataFrame(LogCPM().fit_transform(X), index=X.index, columns=X.columns)[names]
     if scale:
         low, span = level.min(), level.max() - level.min()

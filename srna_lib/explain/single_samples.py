@@ -126,10 +126,8 @@ def steps_between(explained: Contributions, first: str, second: str, *, n: int =
     """
     known = list(explained.classes)
     if len(explained.values) != 1 or first not in known or second not in known:
-        raise InputError(
-            f"steps between {first!r} and {second!r}: expected one sample and two of the classes"
-            f" {', '.join(map(str, known))}."
-        )
+        classes = ", ".join(map(str, known))
+        raise InputError(f"steps between {first!r} and {second!r}: expected one sample and two classes of {classes}.")
     a, b = known.index(first), known.index(second)
     difference = pd.Series(explained.values[0, a] - explained.values[0, b], index=list(explained.features))
     return breakdown(difference, float(explained.reference_logits[0, a] - explained.reference_logits[0, b]), n=n)

@@ -388,10 +388,8 @@ def _supplementary(path: Path, accession: str, series: dict[str, str]) -> Path:
     if beside := first_file(path.parent, tuple(form for n in tables for form in (n, n.removesuffix(".gz")))):
         return beside
     wanted = ", ".join(short(n, 40) for n in listed[:3]) or f"{accession}_counts.txt.gz"
-    raise ReadError(
-        f"{path}: its table is empty, as usual for sequencing, and no supplementary count table lies beside it;"
-        f" expected that file ({wanted}), unpacked where it is a .tar, in the same folder."
-    )
+    empty = "its table is empty, as usual for sequencing"
+    raise ReadError(f"{path}: {empty}; expected the supplementary counts ({wanted}, of a .tar unpacked) beside it.")
 
 
 CONTAMINANTS = re.compile(r"contaminant|pathogen|infection", re.IGNORECASE)

@@ -97,9 +97,7 @@ def load(path: Path) -> Source:
 
 def _bytes(path: Path) -> bytes:
     if not path.is_file():
-        what = (
-            "a folder" if path.is_dir() else "a device or pipe" if path.exists() else "nothing: no such file is there"
-        )
+        what = "a folder" if path.is_dir() else "a device or pipe" if path.exists() else "no file: it does not exist"
         raise ReadError(f"{path}: this is {what}; expected an ordinary file with a table of counts.")
     size = path.stat().st_size
     expect(size, f"{path}: the file is empty (0 bytes); expected a table of counts")
@@ -117,10 +115,8 @@ def _unpack(data: bytes, packing: str, name: str) -> bytes:
             out.write(piece)
             size = out.tell()
             if size > MAX_BYTES or (size > FREE_BYTES and size > MAX_RATIO * len(data)):
-                raise ReadError(
-                    f"{name}: {len(data)} compressed bytes grow beyond {size} (a decompression bomb, or not a table);"
-                    f" expected at most {MAX_BYTES} bytes and {MAX_RATIO} times the compressed size."
-                )
+                grown = f"{len(data)} compressed bytes grow beyond {size} (a decompression bomb?)"
+                raise ReadError(f"{name}: {grown}; expected at most {MAX_BYTES} and {MAX_RATIO} times as many.")
     return out.getvalue()
 
 

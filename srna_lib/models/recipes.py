@@ -19,7 +19,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from srna_lib.data import CONTEXT, NORMALISED
-from srna_lib.errors import InputError, unknown
+from srna_lib.errors import InputError, one_of
 from srna_lib.models.intervals import IntervalRegressor
 from srna_lib.models.network import DenseNetClassifier
 from srna_lib.models.pooled import OrdinalPoolingClassifier, PartialPoolingClassifier, PartialPoolingRegressor
@@ -175,8 +175,7 @@ def recipe(name: str, *, seed: int = 0, joined: bool = False, **parameters: Any)
     >>> list(recipe("logistic").named_steps)
     ['log_cpm', 'zeros', 'scale', 'classifier']
     """
-    if name not in RECIPES:
-        raise unknown("recipe", name, RECIPES)
+    one_of("recipe", name, RECIPES)
     return _pipeline(name, _class_steps(name, seed), joined, parameters)
 
 
@@ -205,8 +204,7 @@ def quantity_recipe(name: str, *, seed: int = 0, joined: bool = False, **paramet
     >>> quantity_recipe("ridge")["regressor"].levels
     (0.5, 0.8, 0.9)
     """
-    if name not in QUANTITY_RECIPES:
-        raise InputError(f"unknown recipe {name!r} for a quantity: expected one of {', '.join(QUANTITY_RECIPES)}.")
+    one_of("recipe of a quantity", name, QUANTITY_RECIPES)
     *steps, model = _quantity_steps(name, seed)
     return _pipeline(name, [*steps, ("regressor", IntervalRegressor(model))], joined, parameters)
 

@@ -32,7 +32,7 @@ import srna_lib
 from srna_lib import datasets
 from srna_lib.data import MADE_FROM
 from srna_lib.datasets import fetch, is_file
-from srna_lib.errors import InputError, unknown
+from srna_lib.errors import InputError, one_of, unknown
 from srna_lib.report.page import describe_error, index_page, notebook_page, notebook_title
 from srna_lib.report.results import write_file
 
@@ -380,10 +380,8 @@ def run_notebooks(
         Arguments that do not exist or do not apply, data that cannot be had, a folder that cannot be written.
     """
     own = is_file(dataset)
-    if not own and dataset not in datasets.names():
-        raise unknown("data set", dataset, datasets.names())
-    if profile not in PROFILES:
-        raise unknown("profile", profile, PROFILES)
+    one_of("data set", dataset, [dataset] if own else datasets.names())
+    one_of("profile", profile, PROFILES)
     paths, source = find_notebooks(notebooks, notebooks_dir)
     folder = Path(os.path.abspath(out if out is not None else Path("reports") / Path(dataset).stem))
     about = datasets.entry(dataset)

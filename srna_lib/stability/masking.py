@@ -12,7 +12,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
-from srna_lib.errors import InputError
+from srna_lib.errors import InputError, one_of
 from srna_lib.models import DenseNetClassifier, LogCPM, Presence, ReadsPerMillion
 
 MASKINGS = {
@@ -62,8 +62,7 @@ def network_of(model: Any) -> DenseNetClassifier:
 
 def mask_input(model: Pipeline, X: pd.DataFrame, *, masking: str = "zero", background: Any = None) -> MaskedInput:
     """Prepare the masking of sRNAs; parameters as in `flips.steps_to_flip`."""
-    if masking not in MASKINGS:
-        raise InputError(f"unknown masking {masking!r}: expected one of {', '.join(MASKINGS)}.")
+    one_of("masking", masking, MASKINGS)
     if masking == "mean" and background is None:
         raise InputError("masking 'mean': the training samples are missing; expected them as `background`.")
     if not len(X):

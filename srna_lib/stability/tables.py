@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from srna_lib.errors import InputError
+from srna_lib.errors import InputError, one_of
 from srna_lib.evaluate import study_interval, study_weights, weighted_mean, weighted_median
 
 KINDS = {
@@ -72,15 +72,15 @@ def class_table(
     return pd.DataFrame(rows, columns=columns)
 
 
-def class_order(table: pd.DataFrame, obs: pd.DataFrame, label: str, parent: str = "tissue_top") -> list[str]:
-    """Order the classes of `class_table` by most frequent `parent`, else by which flip into each other soonest."""
+def class_order(table: pd.DataFrame, obs: pd.DataFrame, label: str) -> list[str]:
+    """Order the classes of `class_table` by most frequent ``tissue_top``, else by soonest flips into each other."""
     from scipy.cluster.hierarchy import leaves_list, linkage, optimal_leaf_ordering
     from scipy.spatial.distance import squareform
 
     classes = sorted(set(table["own"]) | set(table["other"]))
-    if parent in obs and label != parent:
-        known = obs[[label, parent]].dropna().astype(str)
-        parents = known.groupby(label)[parent].agg(lambda names: names.mode().iloc[0]).to_dict()
+    if "tissue_top" in obs and label != "tissue_top":
+        known = obs[[label, "tissue_top"]].dropna().astype(str)
+        parents = known.groupby(label)["tissue_top"].agg(lambda names: names.mode().iloc[0]).to_dict()
         if parents and len({parents.get(c, c) for c in classes}) < len(classes):
             return sorted(classes, key=lambda c: (parents.get(c, "~"), c))
     if len(classes) < 3:
@@ -194,8 +194,7 @@ def flip_records(tables: Mapping[str, pd.DataFrame], *, task: str, **head: Any) 
 
 def _correct(flips: pd.DataFrame, kind: str) -> pd.DataFrame:
     """The rows of samples that were predicted correctly before anything was masked."""
-    if kind not in KINDS:
-        raise InputError(f"unknown kind of steps {kind!r}: expected one of {', '.join(KINDS)}.")
+    one_of("kind of steps", kind, KINDS)
     correct = flips[flips["y_true"] == flips["y_pred"]]
     if correct.empty:
         raise InputError(f"none of {flips['sample_id'].nunique()} samples is predicted correctly; expected some.")
