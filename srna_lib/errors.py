@@ -15,7 +15,7 @@ class InputError(ValueError):
 
 
 class ReadError(InputError):
-    """A user's file cannot be read as counts: the only error that `srna_lib.readers` lets out."""
+    """A user's file cannot be read as counts: the only error that `srna_lib.io` lets out."""
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> InputError:
