@@ -137,7 +137,7 @@ REFUSED: dict[str, tuple[str | bytes, str]] = {
     "damaged HDF5": (b"\x89HDF\r\n\x1a\n" + b"\0" * 100, "h5ad"),
     "series matrix of sequencing, alone": (
         '!Series_geo_accession\t"GSE1"\n!Sample_title\t"a"\n!Sample_geo_accession\t"GSM1"\n'
-        '!series_matrix_table_begin\n"ID_REF"\t"GSM1"\n!series_matrix_table_end\n', "its table is empty.* expected the supplementary counts"),
+        '!series_matrix_table_begin\n"ID_REF"\t"GSM1"\n!series_matrix_table_end\n', "its table is empty"),
     "series matrix without samples": ('!Series_title\t"x"\n', "no line !Sample_geo_accession"),
     "lonely matrix": ("%%MatrixMarket matrix coordinate integer general\n1 1 1\n1 1 5\n", "has no features.tsv"),
     "miRDeep2 without samples, empty": ("#miRNA\tread_count\tprecursor\ttotal\n", "no row"),

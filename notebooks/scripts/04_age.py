@@ -132,7 +132,7 @@ score = partial(score, metrics=[*evaluate.RANKING_METRICS, "accuracy", "balanced
 # %%
 tasks = data.feature_tasks(atlas, "age_2")
 if plan.joined:  # further features of the same samples
-    shown = data.with_label(srna.load(plan.joined), "age_2")
+    shown = data.with_label(data.without_absent(srna.load(plan.joined)), "age_2")
     shown = data.subsample(shown, "age_2", per_study={"smoke": 20}.get(profile), seed=seed)
     tasks = data.feature_tasks(whole, "age_2", shown)
 
