@@ -135,11 +135,15 @@ def toy_mirror(empty_cache, tmp_path, monkeypatch) -> Path:
     return copy
 
 
+SLOW = {"mirror", "demo_report", "in_process", "answers", "run"}  # fixtures of what takes more than seconds
 LONGEST = ("test_notebooks", "test_commands", "test_cohorts", "test_simulate", "test_stability", "test_docs")
 
 
 def pytest_collection_modifyitems(items):
-    """Begin with the longest modules, so that no worker is left alone with one of them at the end."""
+    """Mark what is slow by its fixtures, and begin with the longest modules: no worker is left alone with one."""
+    for item in items:
+        if SLOW & set(item.fixturenames):
+            item.add_marker(pytest.mark.slow)
     items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
 
 

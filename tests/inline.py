@@ -1,7 +1,7 @@
 """Notebooks executed in the test's own process: the same cells, parameters and outputs without a kernel's start.
 
 What a kernel costs (imports, programs compiled anew) is paid once by a test process instead of once by a notebook. The
-kernel itself is tested by `test_reports`, and by `test_notebooks` for every notebook on simulated data.
+kernel itself is tested by `test_reports` and by one notebook of `test_notebooks`; `make reports` runs them all in it.
 """
 
 from __future__ import annotations

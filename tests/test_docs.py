@@ -25,6 +25,7 @@ def test_tables_are_those_of_the_results():
     assert run.returncode == 0, run.stdout + run.stderr
 
 
+@pytest.mark.slow
 def test_the_readmes_python_runs(tmp_path):
     """All of it in one go, as somebody would paste it."""
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)

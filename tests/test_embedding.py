@@ -182,6 +182,7 @@ def test_principal_components_of_few_samples_and_other_features(counts):
 
 
 @pytest.mark.parametrize("method", ["opentsne", "umap"])
+@pytest.mark.slow
 def test_embed_is_reproducible_and_keeps_groups_together(counts, method):
     pcs, groups = embedding.principal_components(counts, 5), np.repeat(list("xyz"), 12)
     first = embedding.embed(pcs, method, seed=3, n_iter=250)

@@ -11,6 +11,8 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "srna_lib"
 WITH_EXAMPLES = [p for p in sorted(PACKAGE.rglob("*.py")) if ">>> " in p.read_text(encoding="utf-8")]
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("path", WITH_EXAMPLES, ids=lambda p: p.relative_to(PACKAGE).as_posix())
 def test_examples(path, monkeypatch, tmp_path):

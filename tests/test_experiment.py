@@ -193,7 +193,7 @@ def test_a_quantity_has_recipes_of_its_own(persons):
     assert error[["ridge", "forest", "partial_pooling"]].max() < 0.5 * error[["metadata", "mean"]].min()
     assert {"low_0.9", "high_0.9"} <= set(table.columns)
     forest = build_recipe(age, "forest", seed=0, profile=PROFILES["smoke"])
-    assert forest["regressor"].estimator.n_estimators == 30
+    assert forest["regressor"].estimator.n_estimators == 10
     with pytest.raises(InputError, match="unknown recipe of a quantity 'logistic'"):
         build_recipe(age, "logistic", seed=0, profile=TINY)
 

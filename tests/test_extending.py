@@ -15,6 +15,8 @@ from srna_lib.io import tools
 from srna_lib.plots.base import decorate, dots
 from srna_lib.report.run import run_notebooks
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def task() -> Task:

@@ -19,6 +19,8 @@ from srna_lib.models.recipes import QUANTITY_RECIPES, RECIPES, recipe
 
 SPLITS = [Split(str(i), np.array([0, 1]), np.array([i + 2])) for i in range(3)]
 
+pytestmark = pytest.mark.slow
+
 
 def work(factor: int, split: Split) -> pd.DataFrame:
     return pd.DataFrame({"value": factor * split.test})

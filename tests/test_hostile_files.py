@@ -36,6 +36,8 @@ for path in sys.argv[1:]:
         print(json.dumps(adata.X.toarray().tolist()), flush=True)
 """
 
+pytestmark = pytest.mark.slow
+
 
 def atlas(form: type = sp.csr_matrix) -> ad.AnnData:
     values = np.random.default_rng(3).negative_binomial(0.6, 0.01, (len(SAMPLES), len(SRNAS))).astype(float)

@@ -39,6 +39,7 @@ def with_cohorts(X):
     return X.assign(**{f"context:dataset_id=C{i}": (cohort == i).astype(float) for i in range(3)})
 
 
+@pytest.mark.slow
 @parametrize_with_checks(
     [TwoStageForest(n_select_trees=5, n_trees=5, n_features_kept=5, balanced=b, random_state=0) for b in (True, False)]
 )

@@ -14,7 +14,7 @@ from srna_lib.evaluate.metrics import check_table, probabilities, same_rows
 def test_a_good_table_passes_and_its_faults_are_named():
     t = binary()
     check_table(t, ["p_male"])
-    with pytest.raises(InputError, match="column 'low_90' is missing"):
+    with pytest.raises(InputError, match="no column 'low_90'"):
         check_table(t, ["low_90"])
     with pytest.raises(InputError, match="no rows"):
         check_table(t.iloc[:0])

@@ -247,7 +247,7 @@ def test_the_browser_check_notices_what_is_wrong(tmp_path):
     assert "0 copies of plotly.js" in done.stdout
 
 
-def test_resume_skips_what_is_done_and_redoes_what_changed(tmp_path, monkeypatch):
+def test_resume_skips_what_is_done_and_redoes_what_changed(in_process, tmp_path, monkeypatch):
     source, out, library = tmp_path / "nbs", tmp_path / "out", tmp_path / "module.py"
     library.write_text("one")
     monkeypatch.setattr(report_run, "library_files", lambda: [library])
@@ -286,7 +286,7 @@ def test_digest_counts_source_and_parameters_but_neither_outputs_nor_place(tmp_p
     assert report_run.digest_of(path, {"seed": 0, "out": "/a"}) != first
 
 
-def test_a_failing_rerun_does_not_show_the_results_of_the_run_before(tmp_path):
+def test_a_failing_rerun_does_not_show_the_results_of_the_run_before(in_process, tmp_path):
     source, out = tmp_path / "nbs", tmp_path / "out"
     save(source, "01_good", code(PARAMETERS, "parameters"), code(FIGURE), code(CARD))
     report_run.run_notebooks(out=out, notebooks_dir=source, say=str)
@@ -396,7 +396,7 @@ def unfetched(monkeypatch):
 
 
 @pytest.fixture
-def three(tmp_path):
+def three(in_process, tmp_path):
     """Notebooks of which two do not run on every data set."""
     source = tmp_path / "nbs"
     save(source, "02_tissue", code(PARAMETERS, "parameters"))

@@ -26,6 +26,8 @@ from srna_lib.models.recipes import recipe
 ROOT = Path(__file__).resolve().parent.parent
 PERSONAL = ("sex", "age_2")  # what is predicted about a person, as in the paper
 
+pytestmark = pytest.mark.slow
+
 
 @functools.cache
 def with_intervals(seed: int) -> ad.AnnData:

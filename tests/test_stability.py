@@ -219,6 +219,7 @@ def test_a_renormalised_library_is_what_the_pipeline_makes_of_counts_set_to_zero
     np.testing.assert_allclose(again, model[:-1].transform(counts), rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_blocks_and_processes_change_nothing(small_counts, monkeypatch):
     X, y = small_counts
     model = pipeline("rpm", X, y)

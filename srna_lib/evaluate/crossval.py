@@ -62,17 +62,17 @@ class Profile:
 _SMALL_NETWORK = {"classifier__epochs": 8, "classifier__hidden": (64, 32), "classifier__dropout": (0.2, 0.2)}
 PROFILES = {
     "smoke": Profile(
-        n_splits=3,
-        max_datasets_out=4,
+        n_splits=2,
+        max_datasets_out=3,
         per_study=4,
         n_boot=200,
         changes={
             "dl_paper": _SMALL_NETWORK,
             "dl_log": _SMALL_NETWORK,
-            "rf_paper": {"classifier__n_trees": 30, "classifier__n_select_trees": 10},
-            "rf_plain": {"classifier__n_estimators": 30},
+            "rf_paper": {"classifier__n_trees": 10, "classifier__n_select_trees": 5},
+            "rf_plain": {"classifier__n_estimators": 10},
             "logistic": {"classifier__tol": 0.1},
-            "quantity forest": {"regressor__estimator__n_estimators": 30},
+            "quantity forest": {"regressor__estimator__n_estimators": 10},
         },
     ),
     "demo": Profile(

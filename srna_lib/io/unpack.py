@@ -97,7 +97,7 @@ def load(path: Path) -> Source:
 
 def _bytes(path: Path) -> bytes:
     if not path.is_file():
-        what = "a folder" if path.is_dir() else "a device or pipe" if path.exists() else "no file: it does not exist"
+        what = "a folder" if path.is_dir() else "a device or pipe" if path.exists() else "nothing (no such file)"
         raise ReadError(f"{path}: this is {what}; expected an ordinary file with a table of counts.")
     size = path.stat().st_size
     expect(size, f"{path}: the file is empty (0 bytes); expected a table of counts")
