@@ -31,7 +31,7 @@ profile: str = "demo"  # smoke (few samples and small models, for tests), demo, 
 out: str = "../reports/demo"  # folder that results are written to
 seed: int = 0  # of every random choice
 n_jobs: int = 2  # folds at a time
-label: str = "sex"  # column that is predicted
+donor_label: str = "sex"  # column that is predicted: something about the donors
 models: str = "dl_paper,rf_paper,rf_plain,logistic,dl_log,tissue_input,per_tissue,partial_pooling,pooled_kernel"  # all
 left_out_models: str = "logistic,tissue_input,pooled_kernel"  # tried on a cohort or a collection never seen
 external: str = "auto"  # second collection; auto: lgrc for tcga and the other way round; none
@@ -56,7 +56,7 @@ size = {"smoke": replace(size, per_study=6, n_splits=2)}.get(profile, size)
 
 # %%
 whole, info = open_dataset(dataset, profile=profile, seed=seed)
-plan = data.design(whole, label)
+plan = data.design(whole, donor_label)
 plan = replace(plan, min_per_class=min_per_class or plan.min_per_class)
 
 # %% [markdown]
@@ -68,18 +68,18 @@ plan = replace(plan, min_per_class=min_per_class or plan.min_per_class)
 
 # %%
 shown = data.select(whole, plan.where)
-cohorts = data.cohort_table(shown, label, min_per_class=plan.min_per_class)
+cohorts = data.cohort_table(shown, donor_label, min_per_class=plan.min_per_class)
 cohorts.style.hide().format({"share": "{:.0%}"})
 
 # %%
 say(f"{(cohorts['use'] == 'used').sum()} of {len(cohorts)} data sets are eligible. Of another one the library says:")
-say(data.refusal(shown, label, min_per_class=plan.min_per_class))
+say(data.refusal(shown, donor_label, min_per_class=plan.min_per_class))
 
 # %%
-atlas = data.choose_cohorts(whole, label, min_per_class=plan.min_per_class, where=plan.where)
+atlas = data.choose_cohorts(whole, donor_label, min_per_class=plan.min_per_class, where=plan.where)
 shown = {"smoke": max(6, 60 // (cohorts["use"] == "used").sum())}.get(profile)  # samples of a class and data set
-atlas = data.subsample(atlas, label, per_study=shown, seed=seed)
-main = srna.make_task(atlas, label)
+atlas = data.subsample(atlas, donor_label, per_study=shown, seed=seed)
+main = srna.make_task(atlas, donor_label)
 
 # %%
 say(f"""
@@ -118,11 +118,11 @@ score = partial(srna.score, dataset=info["name"], n_boot=size.n_boot, seed=seed)
 score = partial(score, metrics=[*evaluate.RANKING_METRICS, "accuracy", "balanced_accuracy"])
 
 # %%
-tasks = data.feature_tasks(atlas, label)
+tasks = data.feature_tasks(atlas, donor_label)
 if plan.joined:  # further features of the same samples
     shown = data.without_absent(srna.load(plan.joined))
-    shown = data.subsample(shown, label, per_study={"smoke": 30}.get(profile), seed=seed)
-    tasks = data.feature_tasks(whole, label, shown)
+    shown = data.subsample(shown, donor_label, per_study={"smoke": 30}.get(profile), seed=seed)
+    tasks = data.feature_tasks(whole, donor_label, shown)
 
 # %%
 shown = [m for m in ("dl_paper", "rf_paper", "logistic") if m in models] or models[:1]
@@ -160,7 +160,7 @@ shown.rename("mean AUROC over models and splits").to_frame().round(3)
 roles = dict(zip(tasks, {3: ["sRNA", "contaminant", "both"]}.get(len(tasks), ["sRNA"]), strict=False))
 shown = records[0].query("metric == 'accuracy'")
 shown = shown.assign(source=shown["scheme"].map(labels), features=shown["features"].map(roles))
-shown = evaluate.beside_paper(label, shown, "{model}, {features}").sort_values("quantity")
+shown = evaluate.beside_paper(donor_label, shown, "{model}, {features}").sort_values("quantity")
 
 # %%
 caption = "ours in the place of the paper's feature sets: " + ", ".join(f"{roles[m]} = {m}" for m in roles)
@@ -194,7 +194,7 @@ caption = srna.pl.caption(len(main.y), main.groups.nunique(), evaluate.SCHEMES[p
 headline = srna.pl.metrics(
     scores[(scores["model"] != "dummy") & scores["value"].notna()],
     metric=list(dict.fromkeys(["auc", judged, "balanced_accuracy"])),
-    title=f"{label.capitalize()} from small RNAs, {info['title']}",
+    title=f"{donor_label.capitalize()} from small RNAs, {info['title']}",
     caption=f"{caption}; 95 % intervals over {evaluate.UNITS[plan.unit]}",
     labels=labels,
 ).update_yaxes(tickformat=".2f", title_text="")
@@ -269,7 +269,7 @@ srna.pl.gains(gain, row="row", what="gain in AUROC", title=shown, caption=captio
 
 # %%
 say(f"The least certain of them: {evaluate.sentence(gain.loc[gain['ci_low'].fillna(-1).idxmin()].replace(labels))}")
-say(f"**Verdict: {label} is {verdict}** (predictable only where every one of these intervals lies above zero).")
+say(f"**Verdict: {donor_label} is {verdict}** (predictable only where every one of these intervals lies above zero).")
 
 # %% [markdown]
 # ## Which model, and does it matter?
@@ -375,12 +375,12 @@ external = {"auto": plan.external, "none": ""}.get(external, external)
 predict = partial(evaluate.run_external, context=plan.context[:1], profile=size, seed=seed)
 ext, shown, alike = pred[:0], scores[:0], []
 if external:
-    other = data.choose_cohorts(srna.load(external), label)
-    other = data.subsample(other, label, per_study={"smoke": 40}.get(profile), seed=seed)
-    alike = plan.alike or data.design(other, label).alike
+    other = data.choose_cohorts(srna.load(external), donor_label)
+    other = data.subsample(other, donor_label, per_study={"smoke": 40}.get(profile), seed=seed)
+    alike = plan.alike or data.design(other, donor_label).alike
     other, shown = evaluate.stack(atlas, other)
     external = evaluate.both_ways(other, info["name"], external, alike)
-    ext = predict(other, label, left_out_models, external, n_jobs=n_jobs, cache=f"{out}/cache")
+    ext = predict(other, donor_label, left_out_models, external, n_jobs=n_jobs, cache=f"{out}/cache")
 srna.explore.readable(shown)
 
 # %%
@@ -408,7 +408,7 @@ weights = weights(context=plan.context)
 
 # %%
 if info.get("truth") is not None:  # of a simulation
-    shown = info["truth"].query("task == @label")
+    shown = info["truth"].query("task == @donor_label")
     weights["simulated ground truth"] = weights["srna"].isin(shown["srna"])
 srna.explore.readable(weights.head(10).round(3))
 
@@ -433,10 +433,10 @@ chance (hypergeometric p = {shown["p_value"]:.2g}; clustered miRNAs make it look
 
 # %%
 say(f"""
-**Take-home.** {label.capitalize()} is **{verdict}** from small RNAs in this collection. `{best}` reaches a pooled AUROC
-of {evaluate.find(scores, best, "auc")["value"]:.3f}; {evaluate.find(scores, "metadata", "auc")["value"]:.3f} is there
-without a single sRNA, so their gain is {gain["difference"].iloc[0]:+.3f}. **Ask of every number what the study alone
-would score, and look within studies before you believe the rest.**
+**Take-home.** {donor_label.capitalize()} is **{verdict}** from small RNAs in this collection. `{best}` reaches a pooled
+AUROC of {evaluate.find(scores, best, "auc")["value"]:.3f}; {evaluate.find(scores, "metadata", "auc")["value"]:.3f} is
+there without a single sRNA, so their gain is {gain["difference"].iloc[0]:+.3f}. **Ask of every number what the study
+alone would score, and look within studies before you believe the rest.**
 """)
 
 # %%
@@ -459,13 +459,13 @@ assert not pred.duplicated(["model", "sample_id"]).any(), "every sample is predi
 shown = scores[scores["metric"] == "accuracy"].dropna(subset="ci_low")
 assert shown["value"].between(shown["ci_low"] - 1e-9, shown["ci_high"] + 1e-9).all()
 shown = records[0].query("metric == 'auc'").groupby("features")["value"].mean()
-if profile != "smoke" and (dataset, label) == ("demo", "sex"):
+if profile != "smoke" and (dataset, donor_label) == ("demo", "sex"):
     assert shown.idxmax() == "both" and abs(shuffled["auc_within"] - 0.5) < 0.03
 
 # %%
 numbers = {
     "samples, people, data sets": f"{len(main.y)}, {main.donors.nunique()}, {main.groups.nunique()}",
-    "verdict": f"{label}: {verdict}",
+    "verdict": f"{donor_label}: {verdict}",
     f"best recipe, {labels[judged]}": f"{best} {evaluate.find(scores, best, judged)['value']:.3f}",
     "its AUROC, pooled": f"{evaluate.find(scores, best, 'auc')['value']:.3f}",
     "without a single sRNA": f"{evaluate.find(scores, 'metadata', 'auc')['value']:.3f}",
@@ -480,7 +480,7 @@ close(
     records=records,
     numbers=numbers,
     figure=headline,
-    parameters={"profile": profile, "seed": seed, "label": label, "min_per_class": plan.min_per_class},
+    parameters={"profile": profile, "seed": seed, "donor_label": donor_label, "min_per_class": plan.min_per_class},
     predictions=everything,
 )
 
@@ -530,7 +530,7 @@ say(f"Pooled {roc_auc_score(main.y == main.classes[-1], shown):.3f}; within data
 # %% [markdown]
 # ## What to try next
 #
-# * Another label of donors with two classes, in an atlas of your own: set `label` to its column.
+# * Another label of donors with two classes, in an atlas of your own: set `donor_label` to its column.
 # * One model only: `srna run 03 -p models=logistic` takes a fraction of the time.
 # * A stricter table: `-p min_per_class=100` keeps the cohorts that can judge themselves best.
 # * Notebook 04 asks the same questions about age.
