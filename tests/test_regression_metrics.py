@@ -60,9 +60,9 @@ def test_weights_are_repeated_rows():
 
 def test_true_intervals_cover_what_they_say():
     rows = coverage_table(ages(n=3000), unit="donor_id", n_boot=300)
-    assert list(rows["stated"]) == [0.5, 0.9]
-    assert (rows["measured"] - rows["stated"]).abs().max() < 0.02
-    assert ((rows["ci_low"] < rows["stated"]) & (rows["stated"] < rows["ci_high"])).all()
+    assert list(rows["nominal"]) == [0.5, 0.9]
+    assert (rows["empirical"] - rows["nominal"]).abs().max() < 0.02
+    assert ((rows["ci_low"] < rows["nominal"]) & (rows["nominal"] < rows["ci_high"])).all()
     assert rows["mean_width"].tolist() == pytest.approx([2 * 5 * 0.6745, 2 * 5 * 1.6449])
     assert rows["median_width"].tolist() == pytest.approx(rows["mean_width"].tolist())
 
@@ -70,7 +70,7 @@ def test_true_intervals_cover_what_they_say():
 def test_narrow_intervals_are_found_out():
     t = ages(n=2000)
     t["low_0.9"], t["high_0.9"] = t["y_pred"] - 1, t["y_pred"] + 1
-    row = coverage_table(t, unit="donor_id").set_index("stated").loc[0.9]
+    row = coverage_table(t, unit="donor_id").set_index("nominal").loc[0.9]
     assert row["ci_high"] < 0.3
 
 

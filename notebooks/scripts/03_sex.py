@@ -313,7 +313,7 @@ records += [score(after, unit=plan.unit), score(shown, metrics=evaluate.SELECTIV
 
 # %%
 shown = evaluate.reliability_table(shown, of=main.classes[-1], unit=plan.unit, n_boot=200)
-srna.pl.reliability(shown, title=f"Stated probability of {main.classes[-1]} ({method})", caption=caption)
+srna.pl.reliability(shown, title=f"Predicted probability of {main.classes[-1]} ({method})", caption=caption)
 
 # %%
 shown = evaluate.coverage_curve(after, unit=plan.unit, n_boot=200)
@@ -539,8 +539,8 @@ say(f"Pooled {roc_auc_score(main.y == main.classes[-1], shown):.3f}; within data
 #
 # * **AUROC**: area under the receiver operating characteristic: the chance that a sample of one class
 #   gets a higher score than one of the other. **Pooled** over all pairs of samples, or **within** data sets.
-# * **Brier score**: mean squared error of the stated probabilities; a quarter is chance level.
-# * **calibration**: a map from stated to observed probabilities.
+# * **Brier score**: mean squared error of the predicted probabilities; a quarter is chance level.
+# * **calibration**: a map from predicted to observed probabilities.
 # * **chance level**: what a model without any information scores; one half for the AUROC.
 # * **covariates**: what is known of a sample beside its sRNAs: study, tissue, platform, depth.
 # * **donor**: the person that a sample is from; all samples of a donor stay on one side of a split.

@@ -280,17 +280,17 @@ srna.pl.predicted_against_true(clock, title=shown, caption=caption)
 # %%
 shown = evaluate.coverage_table(ages, unit=plan.unit, seed=seed, n_boot=size.n_boot)
 srna.pl.reliability(
-    shown.rename(columns={"stated": "predicted", "measured": "observed"}).assign(of="the true age being inside"),
+    shown.rename(columns={"nominal": "predicted", "empirical": "observed"}).assign(of="the true age being inside"),
     title="Intervals: nominal and empirical coverage",
     caption=caption,
 )
 
 # %%
-srna.explore.readable(shown[["model", "stated", "measured", "ci_low", "ci_high", "mean_width"]].round(3))
+srna.explore.readable(shown[["model", "nominal", "empirical", "ci_low", "ci_high", "mean_width"]].round(3))
 
 # %%
-shown = shown.loc[(shown["measured"] - shown["stated"]).abs().idxmax()]
-say(f"Farthest from its nominal coverage, {shown['stated']:.0%}, is {shown['model']}: {shown['measured']:.1%}.")
+shown = shown.loc[(shown["empirical"] - shown["nominal"]).abs().idxmax()]
+say(f"Farthest from its nominal coverage, {shown['nominal']:.0%}, is {shown['model']}: {shown['empirical']:.1%}.")
 
 # %%
 shown = year_scores[year_scores["model"].isin([winner["age_years"]["model"], "metadata"])]
@@ -474,7 +474,7 @@ evaluate.scores_table(score(shown, metrics=["brier", "accuracy", "accuracy_at:0.
 # %%
 shown = evaluate.reliability_table(shown, unit=plan.unit, n_boot=200)
 shown["curve"] = shown["task"].map(labels) + ", " + shown["model"]
-srna.pl.reliability(shown, "curve", title="Stated probability of the predicted interval", caption=caption)
+srna.pl.reliability(shown, "curve", title="Predicted probability of the predicted interval", caption=caption)
 
 # %%
 shown = evaluate.coverage_curve(after, unit=plan.unit, n_boot=200).replace({"task": labels})
@@ -664,14 +664,14 @@ shown.corr("spearman").round(3)
 # * **abstention**: giving no answer where a score is low.
 # * **AUROC**: area under the receiver operating characteristic: the chance that a sample of one class
 #   gets a higher score than one of the other. **Pooled** over all pairs of samples, or **within** data sets.
-# * **calibration**: a map from stated to observed probabilities.
+# * **calibration**: a map from predicted to observed probabilities.
 # * **chance level**: what a model without any information scores; one half for the AUROC.
 # * **donor**: the person that a sample is from; all samples of a donor stay on one side of a split.
 # * **MAE**: mean absolute error, in years. **R2**: share of the variance explained; zero for naming the mean of those
 #   who are predicted, and below zero for worse.
 # * **nominal, empirical coverage**: the share of true ages that an interval is meant to hold, and the share it holds.
 # * **one dataset out**: each data set in turn is predicted by a model that never saw it (leave-one-study-out).
-# * **prediction interval**: a range that is meant to hold the true age of a new donor with a stated probability.
+# * **prediction interval**: a range that is meant to hold the true age of a new donor with a nominal probability.
 #
 # ## References
 #

@@ -463,10 +463,10 @@ def coverage_table(
 ) -> pd.DataFrame:
     """Nominal against empirical coverage of prediction intervals, a row per model and nominal level.
 
-    Options as in `score`. Columns ``task, model, features, scheme, stated, measured, ci_low, ci_high, mean_width,
+    Options as in `score`. Columns ``task, model, features, scheme, nominal, empirical, ci_low, ci_high, mean_width,
     median_width, n_samples``.
     """
-    columns = [*IDENTITY, "stated", "measured", "ci_low", "ci_high", "mean_width", "median_width", "n_samples"]
+    columns = [*IDENTITY, "nominal", "empirical", "ci_low", "ci_high", "mean_width", "median_width", "n_samples"]
     tables = []
     for run in each_model(predictions):
         levels = interval_levels(run)
@@ -474,8 +474,8 @@ def coverage_table(
             raise InputError("out-of-fold table: no columns low_<level>, high_<level>; expected prediction intervals.")
         metrics = [f"{kind}:{text}" for text in levels for kind in ("coverage", "width")]
         scores = score(run, metrics=metrics, seed=seed, n_boot=n_boot, unit=unit).set_index("metric")
-        table = scores.loc[metrics[::2]].rename(columns={"value": "measured"})
-        table["stated"] = [float(text) for text in levels]
+        table = scores.loc[metrics[::2]].rename(columns={"value": "empirical"})
+        table["nominal"] = [float(text) for text in levels]
         table["mean_width"] = scores.loc[metrics[1::2], "value"].to_numpy()
         table["median_width"] = [(run[f"high_{text}"] - run[f"low_{text}"]).median() for text in levels]
         tables.append(table[columns])

@@ -150,18 +150,18 @@ def paper_comparison(table: Table, *, title: str = "", caption: str = "", labels
 def reliability(
     table: Table, color: str = "model", *, title: str = "", caption: str = "", labels: Labels = None
 ) -> go.Figure:
-    """Draw stated probability against observed frequency; on the dashed line both are the same.
+    """Draw predicted probability against observed frequency; on the dashed line both are the same.
 
     `table` is as from `srna_lib.evaluate.reliability_table`, of several models one below the other.
     """
     table = as_table(table, [color, "predicted", "observed", "ci_low", "ci_high", "n_samples", "of"])
     table = base.measured(table, "observed", ".1%")
     event = " or ".join((labels or {}).get(v, v) for v in dict.fromkeys(table["of"]))
-    titles = {"predicted": f"stated probability of {event} (%)", "observed": "how often it was so (%)"}
-    hover = "stated {predicted:.1%}, observed <b>{number}</b>{rest}"
+    titles = {"predicted": f"predicted probability of {event} (%)", "observed": "observed frequency (%)"}
+    hover = "predicted {predicted:.1%}, observed <b>{number}</b>{rest}"
     error: dict[str, Any] = {"error_y": "over", "error_y_minus": "under", "markers": True}
     fig = draw(px.line, table, "predicted", "observed", color, hover=hover, titles=titles, labels=labels, **error)
-    base.reference(fig, [0, 1], "stated = observed")
+    base.reference(fig, [0, 1], "predicted = observed")
     fig.update_xaxes(tickformat=".0%", range=[-0.03, 1.03]).update_yaxes(tickformat=".0%", range=[-0.03, 1.03])
     return decorate(fig, title, caption, height=460, above="legend")
 
