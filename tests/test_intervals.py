@@ -34,6 +34,14 @@ class Zero(RegressorMixin, BaseEstimator):
         return np.zeros(len(X))
 
 
+@pytest.mark.parametrize("kind", [np.asarray, lambda X: pd.DataFrame(X, columns=[f"f{i}" for i in range(X.shape[1])])])
+def test_other_features_than_those_of_the_fit_are_refused_though_the_regressor_would_not(kind):
+    X = np.arange(60.0).reshape(20, 3)
+    fitted = IntervalRegressor(Zero()).fit(kind(X), np.arange(20.0))
+    with pytest.raises(ValueError, match="feature"):
+        fitted.predict(kind(X[:, :2]))
+
+
 @pytest.mark.parametrize(("level", "rank"), [(0.5, 5), (0.8, 8), (0.9, 9), (0.85, 9), (0.95, 9), (0.1, 1)])
 def test_quantile_is_the_conformal_one(level, rank):
     """Of 9 residuals the ceil(10 level)-th smallest: a tenth value is below it with probability level."""

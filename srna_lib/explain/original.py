@@ -104,7 +104,7 @@ def _contributions(task: dict[str, Any], deeplift: Any) -> dict[str, Any]:
             ("Dense", {"activation": "linear", "weights": [kernel, bias]}),
             ("Activation", {"activation": "relu"}),
         ]
-    layers[-1] = ("Activation", {"activation": "softmax" if len(biases[-1]) > 1 else "sigmoid"})  # explained: before it
+    layers[-1] = ("Activation", {"activation": "softmax"})  # explained is what comes before it
     config = [{"class_name": kind, "config": c | {"name": f"layer_{i}"}} for i, (kind, c) in enumerate(layers)]
     rules = deeplift.layers.NonlinearMxtsMode
     mode = {"rescale": rules.Rescale, "revealcancel": rules.RevealCancel}[str(task["rule"])]
