@@ -102,6 +102,18 @@ def test_two_labels_are_compared_on_the_same_samples_and_folds(task):
     assert set(second["y_true"]) == {"brain", "solid"}
 
 
+def test_labels_that_can_leave_out_different_studies_are_compared_on_those_that_both_can(task):
+    """A study with a class of its own by the second name cannot be left out there, so the two draws would differ."""
+    obs = pd.DataFrame({"dataset_id": task.groups, "tissue_group": task.y}, index=task.y.index)
+    alone = sorted(obs["dataset_id"].unique())[:3]
+    obs["lineage"] = obs["tissue_group"].mask(obs["dataset_id"].isin(alone), "own " + obs["dataset_id"]).astype(object)
+    atlas = make_atlas(task.X, obs, info={"name": "toy"})
+    options = {"min_class_size": 2, "profile": Profile(max_datasets_out=1), "progress": False}
+    for seed in range(5):
+        table = compare_labels(atlas, ("tissue_group", "lineage"), ["dummy"], seed=seed, **options)
+        assert table["dataset_id"].nunique() == 1 and not set(table["dataset_id"]) & set(alone)
+
+
 def test_classes_made_too_small_by_the_other_label_are_left_out(task):
     obs = pd.DataFrame({"dataset_id": task.groups, "tissue_group": task.y}, index=task.y.index)
     obs["lineage"] = obs["tissue_group"].where(obs["tissue_group"] != "liver", None).astype(object)

@@ -282,9 +282,10 @@ def compare_labels(
             break
         shared = kept
     size, scheme = options.get("profile") or Profile(), "one_dataset_out"
-    left_out = [make_splits(t, scheme, most=size.max_datasets_out, seed=options.get("seed", 0)) for t in tasks]
-    folds = {s.fold for s in left_out[1]}
-    splits = [s for s in left_out[0] if s.fold in folds]
+    both = {s.fold for s in make_splits(tasks[1], scheme)}
+    splits = [s for s in make_splits(tasks[0], scheme) if s.fold in both]
+    chosen = np.random.default_rng(options.get("seed", 0)).permutation(len(splits))[: size.max_datasets_out]
+    splits = [splits[i] for i in sorted(chosen)]
     return pd.concat([cross_validate(t, recipes, splits, scheme=scheme, **options) for t in tasks], ignore_index=True)
 
 
