@@ -6,7 +6,9 @@ import json
 import os
 import subprocess
 import sys
+import time
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -128,3 +130,38 @@ def test_a_damaged_fold_is_done_again(tmp_path, damage):
         pd.testing.assert_frame_equal(map_folds(partial(work, 10), SPLITS[:1], **options)[0], whole)
         assert [p.read_bytes() for p in tmp_path.glob("*.parquet")] == [content]
     pd.testing.assert_frame_equal(map_folds(refuse, SPLITS[:1], **options)[0], whole)
+
+
+def report_and_wait(folder: Path, split: Split) -> pd.DataFrame:
+    (folder / f"{os.getpid()}.worker").touch()
+    time.sleep(60)
+    return pd.DataFrame()
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="NOT TESTED: processes are looked up in /proc")
+def test_workers_of_a_killed_run_end_with_it(tmp_path):
+    code = (
+        "import sys; sys.path.insert(0, 'tests')\n"
+        "from functools import partial; from pathlib import Path\n"
+        "from test_fold_cache import SPLITS, map_folds, report_and_wait\n"
+        f"map_folds(partial(report_and_wait, Path({str(tmp_path)!r})), SPLITS, key='k', n_jobs=2, progress=False)"
+    )
+    run = subprocess.Popen([sys.executable, "-c", code], cwd=Path(__file__).parent.parent)
+    wait_for(lambda: len(list(tmp_path.glob("*.worker"))) == 2, 60)
+    run.kill()
+    run.wait()
+    workers = [int(path.stem) for path in tmp_path.glob("*.worker")]
+    assert wait_for(lambda: not any(map(is_running, workers)), 10), "a worker outlives its run"
+
+
+def is_running(pid: int) -> bool:
+    """Whether a process is there and not only waiting to be collected."""
+    state = Path(f"/proc/{pid}/stat")
+    return state.exists() and state.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+def wait_for(holds, seconds: float) -> bool:
+    end = time.monotonic() + seconds
+    while not holds() and time.monotonic() < end:
+        time.sleep(0.2)
+    return holds()

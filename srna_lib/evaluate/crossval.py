@@ -7,10 +7,14 @@ import importlib.metadata
 import inspect
 import os
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache as once
 from functools import partial
 from io import BytesIO
+from multiprocessing import current_process
 from pathlib import Path
 from typing import Any
 
@@ -271,9 +275,7 @@ def compare_labels(
         As from `cross_validate`; ``task`` names the label.
     """
     if labels[0] == labels[1]:  # the atlas names its samples in one way only
-        return pd.DataFrame(
-            columns=["sample_id", "dataset_id", "task", "model", "features", "scheme", "fold", "y_true"]
-        )
+        return pd.DataFrame(columns="sample_id dataset_id task model features scheme fold y_true".split())
     shared = adata.obs_names
     while True:  # a sample that leaves one labelling may make a class of the other too small
         tasks = [make_task(adata[shared], label, min_class_size=min_class_size) for label in labels]
@@ -348,8 +350,22 @@ def map_folds(
     return [done[i].assign(fold=split.fold) for i, split in enumerate(splits)]
 
 
+@once
+def _end_with_parent() -> None:
+    """End a worker within seconds of the run that started it, however that ended."""
+
+    def watch(parent: int) -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    if "Loky" in type(current_process()).__name__:
+        threading.Thread(target=watch, args=(os.getppid(),), daemon=True).start()
+
+
 def _do_fold(work: Callable[[Split], pd.DataFrame], split: Split, stem: Path | None) -> pd.DataFrame:
     """Do the work for one fold, and write the table whole or not at all; its name ends in the checksum of its bytes."""
+    _end_with_parent()
     table = work(split)
     if stem is not None:
         stem.parent.mkdir(parents=True, exist_ok=True)
