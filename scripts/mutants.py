@@ -142,7 +142,7 @@ def tests_of(module: str) -> list[str]:
     direct, other = [], []
     for path in sorted((ROOT / "tests").glob("test_*.py")):
         text = path.read_text(encoding="utf-8")
-        if path.stem in ("test_notebooks", "test_docs", "test_package", "test_environment"):
+        if path.stem in ("test_notebooks", "test_docs", "test_package", "test_environment", "test_commands"):
             continue
         if f"srna_lib.{package}.{name} " in text or f"from srna_lib.{package} import {name}" in text:
             direct.append(f"tests/{path.name}")
@@ -157,7 +157,7 @@ def caught(mutant: Mutant, timeout: float) -> tuple[bool, str]:
         copy = Path(folder)
         for name in ("srna_lib", "tests", "scripts", "notebooks", "docs"):
             shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
-        for name in ("pyproject.toml", "README.md", "environment.yml", "requirements.lock"):
+        for name in ("pyproject.toml", "README.md", "environment.yml", "requirements.lock", "Makefile"):
             shutil.copy(ROOT / name, copy / name)
         (copy / "srna_lib" / mutant.module).write_text(mutant.source, encoding="utf-8")
         command = [sys.executable, "-m", "pytest", "-x", "-q", "--no-header", "-p", "no:cacheprovider", "--durations=0"]

@@ -34,6 +34,7 @@ def test_folds_that_agree_exactly():
     assert corrected_t_test(np.zeros(5), 4, 1)["p_value"] == 1
     assert corrected_t_test(np.full(5, 0.1), 4, 1)["p_value"] == pytest.approx(0, abs=1e-12)
     assert all(np.isnan(v) for v in corrected_t_test(np.array([1.0]), 4, 1).values())
+    assert all(np.isfinite(v) for v in corrected_t_test(np.array([1.0, 2.0]), 4, 1).values())
 
 
 def test_p_values_of_draws():
