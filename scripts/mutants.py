@@ -155,7 +155,7 @@ def caught(mutant: Mutant, timeout: float) -> tuple[bool, str]:
     """Whether a test fails on the mutant, and which one (or why none did)."""
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder)
-        for name in ("srna_lib", "tests", "scripts", "notebooks", "docs"):
+        for name in ("srna_lib", "tests", "scripts", "notebooks", "docs", "data"):
             shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
         for name in ("pyproject.toml", "README.md", "environment.yml", "requirements.lock", "Makefile"):
             shutil.copy(ROOT / name, copy / name)
