@@ -155,9 +155,10 @@ def caught(mutant: Mutant, timeout: float) -> tuple[bool, str]:
     """Whether a test fails on the mutant, and which one (or why none did)."""
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder)
-        for name in ("srna_lib", "tests", "scripts", "notebooks", "docs", "data"):
+        for name in ("srna_lib", "tests", "scripts", "notebooks", "docs"):
             shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
-        for name in ("pyproject.toml", "README.md", "environment.yml", "requirements.lock", "Makefile"):
+        (copy / "data").mkdir()
+        for name in ("pyproject.toml", "README.md", "environment.yml", "requirements.lock", "Makefile", "data/README.md"):
             shutil.copy(ROOT / name, copy / name)
         (copy / "srna_lib" / mutant.module).write_text(mutant.source, encoding="utf-8")
         command = [sys.executable, "-m", "pytest", "-x", "-q", "--no-header", "-p", "no:cacheprovider", "--durations=0"]
