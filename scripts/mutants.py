@@ -158,7 +158,8 @@ def caught(mutant: Mutant, timeout: float) -> tuple[bool, str]:
         for name in ("srna_lib", "tests", "scripts", "notebooks", "docs"):
             shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
         (copy / "data").mkdir()
-        for name in ("pyproject.toml", "README.md", "environment.yml", "requirements.lock", "Makefile", "data/README.md"):
+        pages = ("README.md", "data/README.md", "environment.yml", "Makefile")
+        for name in ("pyproject.toml", "requirements.lock", *pages):
             shutil.copy(ROOT / name, copy / name)
         (copy / "srna_lib" / mutant.module).write_text(mutant.source, encoding="utf-8")
         command = [sys.executable, "-m", "pytest", "-x", "-q", "--no-header", "-p", "no:cacheprovider", "--durations=0"]
