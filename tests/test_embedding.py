@@ -199,7 +199,7 @@ def test_embed_lowers_the_perplexity_for_few_samples(counts):
 
 
 def test_embed_refuses_what_it_does_not_know(counts):
-    with pytest.raises(InputError, match="'phate': expected 'opentsne' or 'umap'"):
+    with pytest.raises(InputError, match="'phate': expected one of opentsne, umap"):
         embedding.embed(counts, "phate")
     with pytest.raises(InputError, match="at least 5 samples, found 3"):
         embedding.embed(counts.iloc[:3])

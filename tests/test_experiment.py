@@ -114,6 +114,14 @@ def test_labels_that_can_leave_out_different_studies_are_compared_on_those_that_
         assert table["dataset_id"].nunique() == 1 and not set(table["dataset_id"]) & set(alone)
 
 
+def test_labels_without_a_study_that_both_can_leave_out_leave_nothing_to_compare(task):
+    obs = pd.DataFrame({"dataset_id": task.groups, "tissue_group": task.y}, index=task.y.index)
+    obs["lineage"] = ("own " + obs["dataset_id"]).astype(object)  # every class in one study
+    atlas = make_atlas(task.X, obs, info={"name": "toy"})
+    table = compare_labels(atlas, ("tissue_group", "lineage"), ["dummy"], min_class_size=2, progress=False)
+    assert table.empty and mended_labels(table).empty
+
+
 def test_classes_made_too_small_by_the_other_label_are_left_out(task):
     obs = pd.DataFrame({"dataset_id": task.groups, "tissue_group": task.y}, index=task.y.index)
     obs["lineage"] = obs["tissue_group"].where(obs["tissue_group"] != "liver", None).astype(object)

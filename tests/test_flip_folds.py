@@ -135,5 +135,5 @@ def test_some_splits_is_a_seeded_choice(task):
 
 
 def test_unknown_orders_are_named(task, splits):
-    with pytest.raises(InputError, match="unknown order 'best': expected some of deeplift, forest, random"):
+    with pytest.raises(InputError, match="unknown order 'best': expected one of deeplift, forest, random"):
         run(task, splits, orders=["best"])

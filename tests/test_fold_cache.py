@@ -147,7 +147,7 @@ def test_workers_of_a_killed_run_end_with_it(tmp_path):
         f"map_folds(partial(report_and_wait, Path({str(tmp_path)!r})), SPLITS, key='k', n_jobs=2, progress=False)"
     )
     run = subprocess.Popen([sys.executable, "-c", code], cwd=Path(__file__).parent.parent)
-    wait_for(lambda: len(list(tmp_path.glob("*.worker"))) == 2, 60)
+    assert wait_for(lambda: len(list(tmp_path.glob("*.worker"))) == 2, 60), "two workers did not start"
     run.kill()
     run.wait()
     workers = [int(path.stem) for path in tmp_path.glob("*.worker")]

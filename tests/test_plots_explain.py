@@ -129,7 +129,7 @@ def test_marker_zeros_marks_what_the_filter_takes():
 def test_gap_curves_have_a_panel_per_method_and_a_line_per_order():
     fig = plots.gap_curves(GAPS)
     assert len(drawn(fig, go.Scatter)) == 6
-    with pytest.raises(InputError, match="unknown order 'PGX'"):
+    with pytest.raises(InputError, match="unknown order of gap curves 'PGX'"):
         plots.gap_curves(GAPS.replace("PGU", "PGX"))
 
 

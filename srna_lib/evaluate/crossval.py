@@ -272,10 +272,11 @@ def compare_labels(
     Returns
     -------
     DataFrame
-        As from `cross_validate`; ``task`` names the label.
+        As from `cross_validate`; ``task`` names the label. Empty where both are one, or no study can be left out.
     """
+    nothing = pd.DataFrame(columns="sample_id dataset_id task model features scheme fold y_true".split())
     if labels[0] == labels[1]:  # the atlas names its samples in one way only
-        return pd.DataFrame(columns="sample_id dataset_id task model features scheme fold y_true".split())
+        return nothing
     shared = adata.obs_names
     while True:  # a sample that leaves one labelling may make a class of the other too small
         tasks = [make_task(adata[shared], label, min_class_size=min_class_size) for label in labels]
@@ -288,6 +289,8 @@ def compare_labels(
     splits = [s for s in make_splits(tasks[0], scheme) if s.fold in both]
     chosen = np.random.default_rng(options.get("seed", 0)).permutation(len(splits))[: size.max_datasets_out]
     splits = [splits[i] for i in sorted(chosen)]
+    if not splits:  # no study can be left out under both
+        return nothing
     return pd.concat([cross_validate(t, recipes, splits, scheme=scheme, **options) for t in tasks], ignore_index=True)
 
 
@@ -335,9 +338,8 @@ def map_folds(
 ) -> list[pd.DataFrame]:
     """Do a piece of work for every fold, in order; a fold in the cache is found again under the same key and split.
 
-    Each table gets a column ``fold``.
-
-    `work` is a ``functools.partial`` of a module's function, so that it travels to other processes.
+    `work` is a ``functools.partial`` of a module's function, so that it travels to other processes. Each table gets a
+    column ``fold``.
     """
     stems = [None if cache is None else Path(cache) / joblib.hash((key, s.train, s.test)) for s in splits]
     done = {i: table for i, stem in enumerate(stems) if stem is not None and (table := _kept(stem)) is not None}

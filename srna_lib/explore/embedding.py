@@ -12,7 +12,7 @@ from sklearn.decomposition import PCA
 from sklearn.metrics import pairwise_distances, silhouette_samples
 from sklearn.preprocessing import FunctionTransformer
 
-from srna_lib.errors import InputError
+from srna_lib.errors import InputError, one_of
 from srna_lib.explore.tables import is_counts
 from srna_lib.models import LogCPM
 
@@ -68,8 +68,7 @@ def embed(points: pd.DataFrame, method: str = "opentsne", *, seed: int = 0, n_it
     (30, 2)
     """
     n = len(points)
-    if method not in ("opentsne", "umap"):
-        raise InputError(f"unknown embedding {method!r}: expected 'opentsne' or 'umap'.")
+    one_of("embedding", method, ("opentsne", "umap"))
     if n < 5:
         raise InputError(f"an embedding needs at least 5 samples, found {n}.")
     values = points.to_numpy(dtype=np.float64)

@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 from scipy.cluster.hierarchy import dendrogram, linkage
 
-from srna_lib.errors import InputError
+from srna_lib.errors import InputError, one_of
 from srna_lib.explain import HeldOut
 from srna_lib.plots import base
 from srna_lib.plots.base import PALETTE, Table, answers, as_table, decorate, dots, draw, heatmap, mark, safe, short
@@ -282,9 +282,8 @@ def gap_curves(table: Table, panel: str = "method", *, title: str = "", caption:
     """
     table = as_table(table, ["order", "share_masked", "gap", panel])
     names = {"PGI": "important first (PGI)", "random": "random order", "PGU": "unimportant first (PGU)"}
-    unknown = sorted(set(table["order"]) - set(names))
-    if unknown:
-        raise InputError(f"gap curves: unknown order {unknown[0]!r}; expected one of {', '.join(names)}.")
+    for order in table["order"].unique():
+        one_of("order of gap curves", order, names)
     look = {name: (PALETTE[i], "circle") for name, i in zip(names.values(), (5, 6, 0), strict=True)}
     titles = {"share_masked": "sRNAs masked (%)", "gap": "probability of the true class that is lost (%)"}
     table = table.assign(masked=table["order"].map(names))

@@ -17,7 +17,7 @@ import pandas as pd
 from sklearn.pipeline import Pipeline
 
 from srna_lib.data import Task, make_task, with_label
-from srna_lib.errors import InputError
+from srna_lib.errors import InputError, one_of
 from srna_lib.evaluate import Split, fit_fold, make_splits, map_folds, task_key
 from srna_lib.models import recipe
 from srna_lib.stability.masking import MaskedInput, mask_input, network_of
@@ -326,9 +326,8 @@ def cross_flips(
         Unknown order.
     """
     orders = tuple(orders)
-    unknown = [o for o in orders if o not in ORDERS]
-    if unknown or not orders:
-        raise InputError(f"unknown order {unknown[0] if unknown else ''!r}: expected some of {', '.join(ORDERS)}.")
+    for kind in orders or [""]:
+        one_of("order", kind, ORDERS)
     forest = recipe("rf_paper", seed=seed) if forest is None else forest
     settings = (orders, masking, recompute_every, controls, seed)
     trees = sorted((k, repr(v)) for k, v in forest.get_params().items()) if "forest" in orders else ""
