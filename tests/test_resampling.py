@@ -6,9 +6,18 @@ import numpy as np
 import pandas as pd
 import pytest
 from oof import binary
+from scipy import stats
 
 from srna_lib.errors import InputError
-from srna_lib.evaluate.bootstrap import _CELLS, bootstrap, draw_weights, study_interval, study_weights, unit_codes
+from srna_lib.evaluate.bootstrap import (
+    _CELLS,
+    bootstrap,
+    draw_weights,
+    study_interval,
+    study_weights,
+    t_interval,
+    unit_codes,
+)
 
 
 def weights(table, unit, n_boot=50, seed=0):
@@ -69,8 +78,8 @@ def test_what_cannot_be_drawn_is_said():
 def test_bootstrap_of_a_mean_has_the_standard_error_of_a_mean():
     t = binary(n=900, n_studies=1 + 1)
     x = np.random.default_rng(0).normal(size=900)
-    values, draws = bootstrap(lambda w: {"mean": w @ x / w.sum(axis=1)}, t, unit="sample_id", n_boot=2000, seed=0)
-    assert values["mean"] == pytest.approx(x.mean())
+    values, draws, df = bootstrap(lambda w: {"mean": w @ x / w.sum(axis=1)}, t, unit="sample_id", n_boot=2000, seed=0)
+    assert values["mean"] == pytest.approx(x.mean()) and df["mean"] == np.inf
     assert draws["mean"].std() == pytest.approx(x.std() / 30, rel=0.07)
     low, high = study_interval(draws["mean"])
     assert low < x.mean() < high
@@ -86,3 +95,52 @@ def test_interval_leaves_out_what_is_undefined():
 def test_studies_are_drawn_alike_wherever_they_are_drawn():
     t = binary()
     np.testing.assert_array_equal(study_weights(t["dataset_id"], 40, seed=3)[1:], weights(t, "dataset_id", 40, seed=3))
+
+
+def studies(effects, sizes) -> tuple[pd.DataFrame, np.ndarray]:
+    """Samples of studies of some sizes, and the value of each: its study's effect."""
+    which = np.repeat(np.arange(len(sizes)), sizes)
+    table = pd.DataFrame({"sample_id": np.arange(len(which)).astype(str), "dataset_id": [f"S{i:03d}" for i in which]})
+    return table, np.asarray(effects)[which]
+
+
+def mean_of(x):
+    return lambda w: {"mean": w @ x / w.sum(axis=1)}
+
+
+def test_the_effective_number_of_studies_is_that_of_their_influences():
+    equal = studies([-1, 1] * 10, [5] * 20)
+    assert bootstrap(mean_of(equal[1]), equal[0], unit="dataset_id", n_boot=2, seed=0).df["mean"] == pytest.approx(19)
+    table, x = studies([0.0] * 20 + [9.0], [3] * 20 + [60])  # one large study decides, the others say the same
+    influence = np.bincount(np.repeat(np.arange(21), [3] * 20 + [60]), x - x.mean()) ** 2
+    df = bootstrap(mean_of(x), table, unit="dataset_id", n_boot=2, seed=0).df["mean"]
+    assert influence.sum() ** 2 / (influence**2).sum() < 2 and df == 1
+    constant = studies([1.0] * 4, [2] * 4)
+    assert bootstrap(mean_of(constant[1]), constant[0], unit="dataset_id", n_boot=2, seed=0).df["mean"] == np.inf
+
+
+def test_the_interval_is_that_of_a_t_test():
+    draws = np.random.default_rng(0).normal(2, 0.5, 5000)
+    low, high, p_value = t_interval(2.0, np.r_[draws, np.nan], 7, level=0.9)
+    half = stats.t.ppf(0.95, 7) * draws.std()
+    assert (low, high) == pytest.approx((2 - half, 2 + half), abs=1e-3)
+    assert p_value == pytest.approx(2 * stats.t.sf(2 / draws.std(), 7), rel=0.01)
+    biased = t_interval(1.0, draws, 7, level=0.9)  # replicates that lie off the value widen its interval
+    assert biased[1] - 1 == pytest.approx(stats.t.ppf(0.95, 7) * np.hypot(draws.std(), draws.mean() - 1))
+    at_the_edge = t_interval(2.0, draws, 7, level=1 - p_value)
+    assert at_the_edge[0] == pytest.approx(0, abs=1e-9)  # the interval of this level just reaches zero
+    assert np.isnan(t_interval(1.0, np.array([np.nan, 2.0]), 7)).all() and np.isnan(t_interval(np.nan, draws, 7)).all()
+    assert t_interval(0.0, np.zeros(9), np.inf)[2] == 1 and t_interval(0.1, np.full(9, 0.1), np.inf)[2] == 0
+
+
+def test_intervals_hold_the_truth_where_few_studies_decide():
+    """Studies as uneven as real ones: percentiles of the same replicates miss the truth too often."""
+    rng, kept, percentile = np.random.default_rng(0), [], []
+    sizes = np.r_[120, 60, 40, np.full(20, 6)]
+    for _ in range(400):
+        table, x = studies(rng.normal(size=len(sizes)), sizes)
+        values, draws, df = bootstrap(mean_of(x), table, unit="dataset_id", n_boot=200, seed=int(rng.integers(1e9)))
+        low, high, _ = t_interval(values["mean"], draws["mean"], df["mean"])
+        kept.append(low <= 0 <= high)
+        percentile.append(np.prod(study_interval(draws["mean"])) <= 0)
+    assert np.mean(kept) >= 0.93 > 0.9 > np.mean(percentile)

@@ -96,3 +96,16 @@ def test_accuracy_of_kept_by_hand():
     weights, shares = np.array([[1.0, 1, 1, 1], [2, 0, 1, 1], [0, 4, 0, 0]]), np.array([0.25, 0.5, 1])
     expected = [[1, 1.5 / 2, 2 / 4], [1, 1, 3 / 4], [0, 0, 0]]
     np.testing.assert_allclose(accuracy_of_kept(scores, right, weights, shares), expected)
+
+
+def test_the_calibration_error_is_the_distance_of_confidence_from_accuracy():
+    t = distinct(4000)
+    assert figures(t, metrics="calibration_error")["calibration_error"]["value"] < 0.03  # right as often as it says
+    sure = t.assign(p_male=np.where(t["p_male"] > 0.5, 0.99, 0.01), p_female=np.where(t["p_male"] > 0.5, 0.01, 0.99))
+    accuracy = (t["y_true"] == t["y_pred"]).mean()
+    found = figures(sure, metrics="calibration_error")["calibration_error"]
+    assert found["value"] == pytest.approx(0.99 - accuracy) and found["ci_low"] < found["value"] < found["ci_high"]
+    # two bins whose errors have opposite signs do not cancel
+    p = np.r_[np.full(50, 0.6), np.full(50, 0.9)]
+    t = table(np.r_[np.ones(40), np.zeros(10), np.ones(40), np.zeros(10)] > 0, p, np.arange(100), np.arange(100) % 5)
+    assert figures(t, metrics="calibration_error")["calibration_error"]["value"] == pytest.approx((0.2 + 0.1) / 2)

@@ -16,7 +16,9 @@ from srna_lib.evaluate.comparison import (
 from srna_lib.evaluate.controls import (
     both_ways,
     judge,
+    merging_effect,
     null_scores,
+    run_batches,
     run_external,
     run_null,
     sentence,
@@ -35,6 +37,7 @@ from srna_lib.evaluate.crossval import (
     task_key,
 )
 from srna_lib.evaluate.metrics import (
+    CALIBRATION,
     FIGURES,
     METRICS,
     ORDINAL_METRICS,
@@ -43,6 +46,7 @@ from srna_lib.evaluate.metrics import (
     SELECTIVE_METRICS,
     accuracy_of_kept,
     confusion,
+    coverage_by_study,
     coverage_curve,
     coverage_table,
     per_dataset,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from srna_lib.evaluate.bootstrap import bootstrap, mean_of_defined, study_interval
+from srna_lib.evaluate.bootstrap import bootstrap, mean_of_defined, t_interval
 from srna_lib.evaluate.metrics import check_table, numbers
 
 MIN_FOR_SLOPE = 10
@@ -110,10 +110,10 @@ def acceleration_contrast(
         over_all = mean_of_defined(np.stack([*differences.values()]), np.stack(shares), axis=0)
         return differences | {"all strata": over_all}
 
-    values, draws = bootstrap(measure, used, unit="donor_id", n_boot=n_boot, seed=seed)
+    values, draws, df = bootstrap(measure, used, unit="donor_id", n_boot=n_boot, seed=seed)
     rows = []
     for name, difference in values.items():
-        low, high = study_interval(draws[name])
+        low, high, _ = t_interval(difference, draws[name], df[name])
         n = int(sum(m.sum() for m in members.values()) if name == "all strata" else members[name].sum())
         rows.append({"stratum": name, "difference": difference, "ci_low": low, "ci_high": high, "n_samples": n})
     return pd.DataFrame(rows)

@@ -1,4 +1,9 @@
-"""The one bootstrap: whole studies, or donors or samples within their studies, resampled in blocks of replicates."""
+"""The one bootstrap: whole studies, or donors or samples within their studies, resampled in blocks of replicates.
+
+A few large studies, or small classes of one or two studies, decide many metrics, so there are fewer independent pieces
+of evidence than studies. Percentiles of replicates know nothing of that and are too narrow; the standard error of the
+replicates with the t quantile of the *effective* number of studies is not (``docs/intervals.md``).
+"""
 
 from __future__ import annotations
 
@@ -7,6 +12,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from srna_lib.errors import InputError, one_of
 
@@ -27,6 +33,7 @@ UNITS = {
     "donor_id": "patients, within their studies",
     "sample_id": "samples, within their studies",
 }
+_STEP = 1e-3  # how far a unit's weight is moved to see what hangs on it
 _CELLS = 1 << 20  # weights in memory at a time: 8 MiB, which stays in the cache of most processors
 
 
@@ -110,14 +117,44 @@ def draw_weights(predictions: pd.DataFrame, unit: str, n_boot: int, seed: int) -
         yield draw_counts(strata, min(block, n_boot - first), rng)[:, codes].astype(float)
 
 
-def bootstrap(
-    measure: Measure, predictions: pd.DataFrame, *, unit: str, n_boot: int, seed: int
-) -> tuple[dict[Any, float], Values]:
-    """Measure a table as it is, and in each replicate: key -> value, and key -> array of shape (n_boot,).
+class Estimates(NamedTuple):
+    """Answer of `bootstrap`, each by key."""
+
+    values: dict[Any, float]
+    draws: Values  # shape (n_boot,)
+    df: dict[Any, float]  # effective number of studies less one; infinite where donors or samples are resampled
+
+
+def bootstrap(measure: Measure, predictions: pd.DataFrame, *, unit: str, n_boot: int, seed: int) -> Estimates:
+    """Measure a table as it is, and in each replicate.
 
     `measure` takes weights of shape (n_replicates, n_rows) and gives key -> values of shape (n_replicates,).
     """
     values = {name: float(v[0]) for name, v in measure(np.ones((1, len(predictions)))).items()}
     blocks = [measure(weights) for weights in draw_weights(predictions, unit, n_boot, seed)]
     draws = {name: np.concatenate([b[name] for b in blocks]) if blocks else np.empty(0) for name in values}
-    return values, draws
+    df = dict.fromkeys(values, np.inf)
+    if unit == "dataset_id" and n_boot:
+        units = unit_codes(predictions, unit)[0]
+        moved = measure(1 - _STEP * (np.arange(units.max() + 1)[:, None] == units))
+        df = {name: max(_effective_number(moved[name] - value) - 1, 1.0) for name, value in values.items()}
+    return Estimates(values, draws, df)
+
+
+def _effective_number(influence: np.ndarray) -> float:
+    """How many equal influences would be as many (Satterthwaite, of a sum of squares): n if equal, 1 if one decides."""
+    squares = influence[np.isfinite(influence)] ** 2
+    return float(squares.sum() ** 2 / (squares**2).sum()) if (squares > 1e-20).any() else np.inf
+
+
+def t_interval(value: float, draws: np.ndarray, df: float, level: float = 0.95) -> tuple[float, float, float]:
+    """Ends of the interval ``value -+ t(df) * error``, and the p-value of zero; NaN where the value is undefined.
+
+    The error is the root mean square distance of the replicates from the value: their spread and their bias.
+    """
+    draws = draws[np.isfinite(draws)]
+    if len(draws) < 2 or not np.isfinite(value):
+        return np.nan, np.nan, np.nan
+    error = float(np.sqrt(np.mean((draws - value) ** 2)))
+    half = stats.t.ppf((1 + level) / 2, df) * error
+    return value - half, value + half, float(2 * stats.t.sf(abs(value) / max(error, 1e-12), df))

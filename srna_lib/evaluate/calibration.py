@@ -16,15 +16,14 @@ from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
 from srna_lib.errors import InputError, one_of
-from srna_lib.evaluate.bootstrap import bootstrap, study_interval
-from srna_lib.evaluate.metrics import IDENTITY, check_table, each_model, probabilities
+from srna_lib.evaluate.bootstrap import bootstrap, t_interval
+from srna_lib.evaluate.metrics import IDENTITY, check_table, each_model, equal_bins, probabilities
 
 METHODS = {
     "isotonic": "any rising curve (needs about a thousand samples)",
     "sigmoid": "a slope and an intercept on the log odds (Platt)",
     "temperature": "one number that sharpens or softens all classes (Guo et al. 2017)",
 }
-N_BINS = 10
 _CLIP = 1e-4  # forests say 0 and 1; their log odds must stay finite, and one such sample must not decide the slope
 
 
@@ -59,7 +58,7 @@ def reliability_table(
     tables = []
     for run in each_model(predictions):
         stated, happened = _stated(run, of)
-        bins = _bins(stated)
+        bins = equal_bins(stated)
         hot = np.eye(bins.max() + 1)[bins]
 
         def measure(weights: np.ndarray, hot: np.ndarray = hot, happened: np.ndarray = happened) -> dict:
@@ -67,8 +66,8 @@ def reliability_table(
                 share = ((weights * happened) @ hot) / (weights @ hot)
             return dict(enumerate(share.T))
 
-        draws = bootstrap(measure, run, unit=unit, n_boot=n_boot, seed=seed)[1]
-        ends = np.array([study_interval(draws[i]) for i in range(bins.max() + 1)])
+        values, draws, df = bootstrap(measure, run, unit=unit, n_boot=n_boot, seed=seed)
+        ends = np.clip([t_interval(values[i], draws[i], df[i])[:2] for i in range(bins.max() + 1)], 0, 1)
         each = pd.DataFrame({"bin": bins, "stated": stated, "happened": happened}).groupby("bin")
         table = each.agg(
             n_samples=("stated", "size"),
@@ -159,12 +158,6 @@ def _stated(predictions: pd.DataFrame, of: str | None) -> tuple[np.ndarray, np.n
     at = pd.Index(classes).get_indexer(called if of is None else [of] * len(p))
     truth = predictions["y_true"].astype(str)
     return p[np.arange(len(p)), at], (truth == (called if of is None else of)).to_numpy(dtype=float)
-
-
-def _bins(values: np.ndarray) -> np.ndarray:
-    """Bin of each value, of about equal size; equal values are in one bin, and no bin is empty."""
-    edges = np.unique(np.quantile(values, np.linspace(0, 1, N_BINS + 1)[1:-1]))
-    return np.unique(np.searchsorted(edges, values, side="left"), return_inverse=True)[1]
 
 
 def _fit(method: str, p: np.ndarray, true: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:

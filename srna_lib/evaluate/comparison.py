@@ -12,7 +12,7 @@ import pandas as pd
 from scipy import stats
 
 from srna_lib.errors import InputError, one_of
-from srna_lib.evaluate.bootstrap import UNITS, Key, bootstrap, study_interval, unit_codes
+from srna_lib.evaluate.bootstrap import UNITS, Key, bootstrap, t_interval, unit_codes
 from srna_lib.evaluate.metrics import IDENTITY, prepare, same_rows
 
 TESTS = {
@@ -76,8 +76,8 @@ def compare(
 
     Notes
     -----
-    The p-value of the bootstrap is twice the smaller tail beyond zero, counted with one draw more (Davison and Hinkley
-    1997, section 4.2). The t-test is that of Nadeau and Bengio (2003), doi:10.1023/A:1024068626366.
+    Interval and p-value of the bootstrap are those of its standard error and t of the effective number of studies, as
+    in `score`. The t-test is that of Nadeau and Bengio (2003), doi:10.1023/A:1024068626366.
 
     Examples
     --------
@@ -129,11 +129,12 @@ def _by_group(
         values = {(m, name): side[Key(m)] for name, side in sides.items() for m in metrics}
         return values | {(m, "difference"): values[m, "value_first"] - values[m, "value_second"] for m in metrics}
 
-    values, draws = bootstrap(measure, a, unit=unit, n_boot=n_boot, seed=seed)
+    values, draws, df = bootstrap(measure, a, unit=unit, n_boot=n_boot, seed=seed)
     about, rows = {"test": TESTS["bootstrap"], "n_units": len(unit_codes(a, unit)[1]), "unit": unit}, []
     for m in metrics:
-        low, high = study_interval(draws[m, "difference"], LEVEL)
-        row = {"metric": m, "ci_low": low, "ci_high": high, "p_value": bootstrap_p_value(draws[m, "difference"])}
+        key = (m, "difference")
+        low, high, p_value = t_interval(values[key], draws[key], df[key], LEVEL)
+        row = {"metric": m, "ci_low": low, "ci_high": high, "p_value": p_value}
         rows.append(about | row | {name: values[m, name] for name in ("value_first", "value_second", "difference")})
     return rows
 
@@ -179,15 +180,6 @@ def corrected_t_test(
     low, high = stats.t.interval(LEVEL, n - 1, loc=mean, scale=error)
     p_value = float(2 * stats.t.sf(abs(mean) / error, n - 1))
     return {"difference": mean, "ci_low": float(low), "ci_high": float(high), "p_value": p_value}
-
-
-def bootstrap_p_value(draws: np.ndarray) -> float:
-    """Two-sided p-value of "no difference": the smallest level at which the percentile interval leaves zero out."""
-    draws = draws[~np.isnan(draws)]
-    if not len(draws):
-        return float("nan")
-    tail = min((draws <= 0).sum(), (draws >= 0).sum())
-    return float(min(1.0, 2 * (tail + 1) / (len(draws) + 1)))
 
 
 def holm(p_values: Iterable[float]) -> np.ndarray:

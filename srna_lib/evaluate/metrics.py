@@ -17,7 +17,7 @@ import pandas as pd
 from scipy.stats import rankdata
 
 from srna_lib.errors import InputError
-from srna_lib.evaluate.bootstrap import Key, Measure, Values, bootstrap, mean_of_defined, study_interval, unit_codes
+from srna_lib.evaluate.bootstrap import Key, Measure, Values, bootstrap, mean_of_defined, t_interval, unit_codes
 
 IDENTITY = ("task", "model", "features", "scheme")
 COLUMNS = ["task", "dataset", "model", "features", "scheme", "metric", "class", "study", "value", "ci_low", "ci_high"]
@@ -25,9 +25,10 @@ COLUMNS += ["n_samples", "n_datasets", "seed", "unit"]
 
 METRICS = ("accuracy", "balanced_accuracy", "accuracy_per_dataset")
 PER_CLASS = ("precision", "recall")
+CALIBRATION = ("calibration_error", "log_loss", "brier")
 RANKING_METRICS = ("auc", "auc_within", "brier", "log_loss")
 ORDINAL_METRICS = ("interval_distance", "quadratic_kappa")
-SELECTIVE_METRICS = ("accuracy_at:0.25", "accuracy_at:0.5", "accuracy_at:0.75", "coverage_area")
+SELECTIVE_METRICS = ("accuracy_at:0.25", "accuracy_at:0.5", "accuracy_at:0.75", "coverage_area", "calibration_error")
 QUANTITY_METRICS = ("mae", "rmse", "r2", "pearson", "spearman", "mae_within", "r2_within", "spearman_within")
 FIGURES = {
     "accuracy": "accuracy",
@@ -36,6 +37,7 @@ FIGURES = {
     "auc_within": "AUROC, mean within data sets",
     "brier": "Brier score",
     "log_loss": "log loss",
+    "calibration_error": "expected calibration error",
     "interval_distance": "distance in intervals",
     "quadratic_kappa": "kappa, quadratic weights",
     "mae": "mean absolute error",
@@ -48,7 +50,9 @@ FIGURES = {
 
 
 MIN_PER_CLASS, MIN_PER_STUDY = 5, 10  # samples of both classes, and of a quantity, that a study needs to count within
+SHARES = ("accuracy", "balanced", "precision", "recall", "auc", "brier", "coverage", "calibration")  # from 0 to 1
 GRID = np.arange(1, 101) / 100
+N_BINS = 10  # of confidence
 _CURVE = [f"accuracy_at:{share:g}" for share in GRID]
 
 
@@ -77,7 +81,8 @@ def score(
         (mean over studies of the AUROC of each alone); ``brier`` (squared error of the probabilities, summed over
         classes and halved for two, so .25 is chance level); ``log_loss``; ``interval_distance`` and ``quadratic_kappa``
         of ordered classes (mean distance in classes; Cohen's kappa with quadratic weights); ``accuracy_at:<share>`` of
-        the surest samples and ``coverage_area``, its mean over all shares. Of a quantity: ``mae, rmse, r2, pearson,
+        the surest samples and ``coverage_area``, its mean over all shares; ``calibration_error`` (expected calibration
+        error of the predicted class, in ten bins of equally many samples). Of a quantity: ``mae, rmse, r2, pearson,
         spearman``, ``mae_within, r2_within, spearman_within`` (mean over studies), and per nominal level of the
         prediction intervals ``coverage:<level>, width:<level>, coverage_within:<level>``. Default: all but those of
         single classes and of the surest samples; those of ordered classes where ``y_true`` is ordered.
@@ -106,7 +111,9 @@ def score(
 
     Notes
     -----
-    A study counts within with five samples of both classes; of a quantity, with ten samples that differ. AUROC: Hanley
+    Intervals are value -+ t * root mean square distance of the replicates from it, t of one degree of freedom less than
+    there are effective studies (normal where donors or samples are resampled), cut to 0 and 1 where a metric is. A
+    study counts within with five samples of both classes; of a quantity, with ten samples that differ. AUROC: Hanley
     and McNeil 1982, doi:10.1148/radiology.143.1.7063747. Kappa: Cohen 1968, doi:10.1037/h0026256. Area under the
     coverage curve: 1 - the risk-coverage area of Geifman and El-Yaniv 2017, arXiv:1705.08500. In a replicate,
     Spearman's correlation keeps the ranks of the whole table, weighted, instead of ranking anew.
@@ -126,14 +133,16 @@ def score(
     rows = []
     for one, run in itertools.product(units, each_model(table)):
         shown = default_metrics(run) if wanted is None else wanted
-        values, draws = bootstrap(prepare(run, shown, one), run, unit=one, n_boot=n_boot, seed=seed)
+        values, draws, df = bootstrap(prepare(run, shown, one), run, unit=one, n_boot=n_boot, seed=seed)
         counting = {key.study for key in values}
         for key in sorted(values, key=lambda k: k.study is not None):
             if key.metric not in shown or (key.study is not None and not (per_study and one == units[0])):
                 continue
             alone = one == "dataset_id" and (key.study is not None or run["dataset_id"].nunique() < 2)
             known = np.isfinite(values[key]) and not alone
-            low, high = study_interval(draws[key]) if known else (np.nan, np.nan)
+            low, high = t_interval(values[key], draws[key], df[key])[:2] if known else (np.nan, np.nan)
+            if key.metric.startswith(SHARES):
+                low, high = np.clip([low, high], 0, 1)
             row = {"value": values[key], "ci_low": low, "ci_high": high, "seed": seed, "unit": one}
             rows.append(_about(run, key, counting) | row)
     return pd.DataFrame(rows).assign(dataset=dataset).reindex(columns=COLUMNS)
@@ -184,7 +193,7 @@ def prepare(table: pd.DataFrame, metrics: Iterable[str], unit: str = "dataset_id
             RANKING_METRICS: _ranking,
             (*METRICS, *PER_CLASS): _classes,
             ORDINAL_METRICS: _ordinal,
-            (*_CURVE, "coverage_area"): _selective,
+            (*_CURVE, *SELECTIVE_METRICS): _selective,
         }
         known = [*RANKING_METRICS, *METRICS, *PER_CLASS, *ORDINAL_METRICS, *SELECTIVE_METRICS]
         measures = [make(table, unit) for names, make in engines.items() if wanted & set(names)]
@@ -278,6 +287,12 @@ def _classes(table: pd.DataFrame, unit: str) -> Measure:
     np.add.at(counts, (units, at.get_indexer(true), at.get_indexer(predicted)), 1)
     own = np.diagonal(counts, axis1=1, axis2=2).sum(axis=1) / counts.sum(axis=(1, 2))
     occurring = [c for c in classes if (true == c).any()]
+    of_class = counts.sum(axis=2)  # units x classes
+    with np.errstate(invalid="ignore"):
+        observed = np.diagonal(counts.sum(axis=0)) / of_class.sum(axis=0)
+    # n studies of a class drawn from n vary too little by (n - 1) / n, which counts where n is two or three
+    n = (of_class > 0).sum(axis=0) if unit == "dataset_id" else np.full(k, np.inf)
+    stretch = np.sqrt(1 / (1 - 1 / np.maximum(n, 2)))
 
     def measure(weights: np.ndarray) -> Values:
         drawn = weights.take(first, axis=1)
@@ -285,6 +300,7 @@ def _classes(table: pd.DataFrame, unit: str) -> Measure:
         right = np.diagonal(total, axis1=1, axis2=2)
         with np.errstate(invalid="ignore", divide="ignore"):
             recall, precision = right / total.sum(axis=2), right / total.sum(axis=1)
+        recall = observed + stretch * (recall - observed)
         values = {
             Key("accuracy"): right.sum(axis=1) / total.sum(axis=(1, 2)),
             Key("balanced_accuracy"): np.nanmean(recall, axis=1),
@@ -482,6 +498,21 @@ def coverage_table(
     return pd.concat(tables, ignore_index=True)
 
 
+def coverage_by_study(predictions: pd.DataFrame, level: str = "0.9") -> pd.DataFrame:
+    """Empirical coverage of the intervals of one level, pooled and in the worst, the median and the best study.
+
+    ``model, scheme, empirical, lowest, median, highest, n_datasets``.
+    """
+    rows = []
+    for run in each_model(predictions):
+        low, high = (numbers(run, f"{end}_{level}") for end in ("low", "high"))
+        inside = pd.Series((run["y_true"] >= low) & (run["y_true"] <= high))
+        each = inside.groupby(run["dataset_id"]).mean()
+        row = {"empirical": inside.mean(), "lowest": each.min(), "median": each.median(), "highest": each.max()}
+        rows.append({"model": run["model"].iloc[0], "scheme": run["scheme"].iloc[0], **row, "n_datasets": len(each)})
+    return pd.DataFrame(rows)
+
+
 def numbers(predictions: pd.DataFrame, column: str) -> np.ndarray:
     """A column as finite numbers."""
     values = pd.to_numeric(predictions[column], errors="coerce").to_numpy(dtype=float)
@@ -529,6 +560,12 @@ def accuracy_of_kept(score: np.ndarray, right: np.ndarray, weights: np.ndarray, 
     return curve
 
 
+def equal_bins(values: np.ndarray) -> np.ndarray:
+    """Bin of each value, of about equal size; equal values are in one bin, and no bin is empty."""
+    edges = np.unique(np.quantile(values, np.linspace(0, 1, N_BINS + 1)[1:-1]))
+    return np.unique(np.searchsorted(edges, values, side="left"), return_inverse=True)[1]
+
+
 def _confidence(table: pd.DataFrame) -> np.ndarray:
     """Probability of the predicted class."""
     classes, p = probabilities(table)
@@ -536,12 +573,14 @@ def _confidence(table: pd.DataFrame) -> np.ndarray:
 
 
 def _selective(table: pd.DataFrame, unit: str) -> Measure:
-    """Accuracy of the surest shares, and its mean over all shares."""
+    """Accuracy of the surest shares, its mean over all shares, and how far confidence lies from accuracy."""
     confidence = _confidence(table)
     right = (table["y_pred"].astype(str) == table["y_true"].astype(str)).to_numpy(dtype=float)
+    excess = (confidence - right)[:, None] * np.eye(N_BINS)[equal_bins(confidence)]
 
     def measure(weights: np.ndarray) -> Values:
         curve = accuracy_of_kept(confidence, right, weights, GRID)
-        return {Key(n): v for n, v in zip(_CURVE, curve.T, strict=True)} | {Key("coverage_area"): curve.mean(axis=1)}
+        values = {Key(n): v for n, v in zip(_CURVE, curve.T, strict=True)} | {Key("coverage_area"): curve.mean(axis=1)}
+        return values | {Key("calibration_error"): np.abs(weights @ excess).sum(axis=1) / weights.sum(axis=1)}
 
     return measure
