@@ -10,9 +10,10 @@ import pytest
 from test_validate import make, patients
 
 from srna_lib.data.atlas import make_atlas
+from srna_lib.data.task import Task
 from srna_lib.errors import InputError
-from srna_lib.evaluate import crossval
-from srna_lib.evaluate.controls import null_scores, run_null
+from srna_lib.evaluate import controls, crossval
+from srna_lib.evaluate.controls import merging_effect, null_scores, run_null
 from srna_lib.evaluate.crossval import (
     PROFILES,
     Profile,
@@ -23,7 +24,7 @@ from srna_lib.evaluate.crossval import (
     get_profile,
     mended_labels,
 )
-from srna_lib.evaluate.metrics import score
+from srna_lib.evaluate.metrics import coverage_by_study, score
 from srna_lib.models.recipes import CONDITIONED, quantity_recipe, recipe
 
 TINY = Profile(n_splits=3, repeats=2, n_boot=50, changes=PROFILES["smoke"].changes)
@@ -252,3 +253,65 @@ def test_constant_targets_and_classes_too_small_are_refused_in_a_sentence(person
         cross_validate(replace(task, y=pd.Series(5.0, index=task.y.index)), "mean", "random")
     with pytest.raises(InputError, match="no class has 500 samples"):
         cross_validate(task, "dummy", "random", n_splits=500)
+
+
+def two_namings(mixed: float, n=240, seed=0):
+    """Classes a to d by their first name; by the second a, b are A and c, d are C, but some of b belong to C."""
+    rng = np.random.default_rng(seed)
+    true = np.array(list("abcd"))[np.arange(n) % 4]
+    predicted = np.where(
+        rng.random(n) < 0.6, true, np.array([{"a": "b", "b": "a", "c": "d", "d": "c"}[t] for t in true])
+    )
+    moved = (true == "b") & (rng.random(n) < mixed)
+    second = np.where(moved | np.isin(true, ["c", "d"]), "C", "A")
+    told = np.where(moved, "C", np.where(np.isin(predicted, ["c", "d"]), "C", "A"))
+    head = {"sample_id": [f"s{i}" for i in range(n)], "dataset_id": [f"S{i % 12}" for i in range(n)], "model": "m"}
+    head |= {"features": "sRNA", "scheme": "one_dataset_out", "fold": [f"S{i % 12}" for i in range(n)]}
+    tables = []
+    for task, y, guess in (("first", true, predicted), ("second", second, told)):
+        t = pd.DataFrame(head | {"task": task, "y_true": y, "y_pred": guess})
+        tables.append(t.join(pd.DataFrame({f"p_{c}": np.where(guess == c, 0.7, 0.1) for c in sorted(set(y))})))
+    return pd.concat(tables, ignore_index=True)
+
+
+def test_what_merging_alone_gains_is_told_from_what_other_names_gain():
+    table = two_namings(mixed=0.0)
+    value = merging_effect(table, draws=50, n_boot=50).set_index(["task", "metric"])["value"].unstack()
+    assert list(value.index.sort_values()) == ["first", "first merged", "first merged at random to 2", "second"]
+    assert value.loc["first merged", "accuracy"] == value.loc["second", "accuracy"] == 1  # merging explains it all
+    assert value.loc["first", "accuracy"] == pytest.approx(0.6, abs=0.1)
+    # of three ways to make two classes of two, one merges what is confused
+    assert value.loc["first", "accuracy"] < value.loc["first merged at random to 2", "accuracy"] < 1
+    mixed = merging_effect(two_namings(mixed=0.4), draws=50, n_boot=50).set_index(["task", "metric"])["value"].unstack()
+    assert mixed.loc["first merged", "accuracy"] == 1 and mixed.loc["second", "accuracy"] == 1
+    assert merging_effect(table[:0]).empty
+
+
+def test_merged_probabilities_are_sums():
+    table = two_namings(mixed=0.0).query("task == 'first'").dropna(axis=1)
+    merged = controls._merged(table, pd.Series({"a": "x", "d": "x"}))
+    np.testing.assert_allclose(merged["p_x"], table["p_a"] + table["p_d"])
+    assert set(merged["y_true"]) == {"x", "b", "c"} and list(merged["p_b"]) == list(table["p_b"])
+    best = merged[["p_b", "p_c", "p_x"]].idxmax(axis=1).str.removeprefix("p_")
+    assert (merged["y_pred"] == best).all()
+
+
+def test_intervals_of_studies_never_seen_rest_on_studies_left_out():
+    """Each study has a level of its own: residuals of other donors of known studies know nothing of it."""
+    rng = np.random.default_rng(0)
+    study = np.repeat(np.arange(16), 15)
+    signal = rng.normal(size=240)
+    counts = pd.DataFrame(
+        rng.poisson(np.exp(5 + 0.4 * np.c_[signal, rng.normal(size=(240, 5)), rng.normal(size=(16, 4))[study]])),
+        index=[f"s{i:03d}" for i in range(240)],
+        columns=[f"hsa-miR-{i}" for i in range(10)],
+    ).astype(float)
+    y = pd.Series(50 + 5 * signal + 15 * rng.normal(size=16)[study], index=counts.index, name="age_years")
+    groups = pd.Series([f"S{i:02d}" for i in study], index=counts.index)
+    task = Task("age_years", counts, y, groups, {}, donors=pd.Series(counts.index, index=counts.index))
+    unseen = cross_validate(task, "ridge", "one_dataset_out", progress=False)
+    known = cross_validate(task, "ridge", "donor", progress=False)
+    covered = coverage_by_study(pd.concat([unseen, known])).set_index("scheme")["empirical"]
+    assert covered["one_dataset_out"] >= 0.82 and covered["patient_kfold"] >= 0.82
+    width = {s: (t["high_0.9"] - t["low_0.9"]).mean() for s, t in (("unseen", unseen), ("known", known))}
+    assert width["unseen"] > 1.15 * width["known"]

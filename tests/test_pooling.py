@@ -217,10 +217,36 @@ def test_cohort_level_is_no_signal():
     np.testing.assert_allclose(p, q, atol=2e-3)
 
 
-def test_a_cohort_unseen_in_training_is_centred_on_itself():
+def test_a_cohort_unseen_in_training_is_centred_on_the_known_ones_whoever_comes_along():
     X, name, y = two_classes()
     train, test = name != "C03", name == "C03"
     model = PartialPoolingClassifier().fit(X[train], y[train])
+    values, unseen = profiles(X[test]), [np.array(["dataset_id=C03"] * test.sum(), dtype=object)] * 2
+    known = np.mean([profiles(X[name == c]).mean(axis=0) for c in ("C00", "C01", "C02")], axis=0)
+    np.testing.assert_allclose(model._centre(values, *unseen), values - known)
+    alone = np.vstack([model.predict_proba(X[test].iloc[[i]]) for i in range(5)])
+    np.testing.assert_allclose(model.predict_proba(X[test])[:5], alone, atol=1e-5)
+
+
+def test_the_centre_is_one_of_two():
+    X, _, y = two_classes()
+    with pytest.raises(InputError, match="unknown centre of unseen cohorts 'batches': expected one of training, batch"):
+        PartialPoolingClassifier(centre="batches").fit(X, y)
+
+
+def test_too_few_samples_have_no_centre_of_their_own():
+    X, name, y = two_classes()
+    train, few = name != "C03", X[name == "C03"].iloc[:4]
+    batch = PartialPoolingClassifier(centre="batch").fit(X[train], y[train])
+    with pytest.warns(UserWarning, match="dataset_id=C03: 4 samples are too few for a centre of their own"):
+        found = batch.predict_proba(few)
+    np.testing.assert_allclose(found, PartialPoolingClassifier().fit(X[train], y[train]).predict_proba(few), atol=1e-6)
+
+
+def test_a_cohort_unseen_in_training_can_be_centred_on_itself():
+    X, name, y = two_classes()
+    train, test = name != "C03", name == "C03"
+    model = PartialPoolingClassifier(centre="batch").fit(X[train], y[train])
     p = model.predict_proba(X[test])
     srnas = X.columns[~X.columns.str.startswith("context:")]
     shifted = X[test].copy()

@@ -1,4 +1,4 @@
-"""From one collection to another: the same features, nothing fitted on the predicted side."""
+"""From one collection to another, and into other company: the same features, nothing fitted on the predicted side."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ import pytest
 from people import people_atlas
 from sklearn.metrics import roc_auc_score
 
+from srna_lib.data.task import make_task
 from srna_lib.errors import InputError
-from srna_lib.evaluate.controls import both_ways, run_external, stack
-from srna_lib.evaluate.crossval import get_profile
+from srna_lib.evaluate.controls import BATCHES, both_ways, run_batches, run_external, stack
+from srna_lib.evaluate.crossval import cross_validate, get_profile
+from srna_lib.evaluate.metrics import score
+from srna_lib.evaluate.splits import make_splits
 
 SIZES = {"LUAD": (20, 20), "LUSC": (16, 24), "KIRC": (15, 15)}
 SMOKE = get_profile("smoke")
@@ -107,3 +110,52 @@ def test_real_collections_share_most_reads(real):
     both, report = stack(tcga[:50].copy(), lgrc[:50].copy())
     assert list(report["level"]) == ["stem-loop", "mature"]
     assert both.n_vars > 500 and (report["reads_kept"] > 0.9).all()
+
+
+@pytest.fixture(scope="module")
+def company(loops):
+    """Each cohort left out and predicted in several companies, by both centres and a model without any."""
+    task = make_task(loops, "sex")
+    splits = make_splits(task, "one_dataset_out")
+    options = {"context": ("dataset_id",), "profile": SMOKE, "progress": False}
+    return task, run_batches(task, loops, ["tissue_input", "logistic"], splits, **options)
+
+
+def test_every_sample_is_predicted_once_in_every_company(company):
+    task, table = company
+    assert set(table["model"]) == {"tissue_input, centre: training", "tissue_input, centre: batch", "logistic"}
+    assert set(table["scheme"]) == set(BATCHES)
+    for _, run in table.groupby(["model", "scheme"]):
+        about = run.set_index("sample_id").loc[task.y.index]
+        assert (about["y_true"] == task.y).all() and (about["dataset_id"] == task.groups).all()
+        assert (about["donor_id"] == task.donors).all() and (about["fold"] == task.groups).all()
+
+
+def test_only_the_centre_of_the_batch_listens_to_the_company(company):
+    _, table = company
+    p = table.pivot(index=["model", "sample_id"], columns="scheme", values="p_male")
+    for model in ("tissue_input, centre: training", "logistic"):
+        own = p.loc[model]
+        np.testing.assert_allclose(own, own[["whole"] * 4].to_numpy(), atol=1e-5)
+    batch = p.loc["tissue_input, centre: batch"]
+    assert (batch["whole"] - batch["classes apart"]).abs().max() > 0.1
+    training = p.loc["tissue_input, centre: training"]
+    np.testing.assert_allclose(batch["one at a time"], training["whole"], atol=1e-5)  # no centre of its own
+
+
+def test_a_batch_of_one_sex_is_centred_to_nothing(company):
+    """What tells the sexes apart is taken off with the mean, where women and men come apart."""
+    _, table = company
+    area = score(table, metrics="auc_within", n_boot=0).set_index(["model", "scheme"])["value"]
+    batch = area["tissue_input, centre: batch"]
+    assert batch["classes apart"] < batch["whole"] - 0.1
+
+
+def test_predictions_in_company_are_those_of_cross_validation(loops):
+    task = make_task(loops, "sex")
+    splits = make_splits(task, "one_dataset_out")
+    options = {"atlas": loops, "context": ("dataset_id",), "profile": SMOKE, "progress": False}
+    usual = cross_validate(task, "tissue_input", splits, **options).set_index("sample_id")
+    table = run_batches(task, options.pop("atlas"), ["tissue_input"], splits, **options)
+    one = table.query("scheme == 'whole' and model.str.endswith('training')").set_index("sample_id")
+    np.testing.assert_allclose(one["p_male"], usual.loc[one.index, "p_male"], atol=1e-6)

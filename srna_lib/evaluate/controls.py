@@ -1,24 +1,30 @@
-"""Null models, models without a single sRNA, and external validation in another atlas."""
+"""Controls: shuffled labels, no sRNAs, merged classes, other company in a batch, another atlas."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import anndata as ad
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
+from scipy.stats import norm
+from sklearn.pipeline import Pipeline
 
 from srna_lib.data import Task, check_atlas, harmonise, make_task, match_names, permute, shared_names, to_stem_loop
 from srna_lib.errors import InputError
 from srna_lib.evaluate.bootstrap import UNITS
 from srna_lib.evaluate.comparison import compare
-from srna_lib.evaluate.crossval import cross_validate
-from srna_lib.evaluate.metrics import COLUMNS, FIGURES, score
+from srna_lib.evaluate.crossval import Profile, build_recipe, cross_validate, fit_fold, map_folds, seen_by, task_key
+from srna_lib.evaluate.metrics import COLUMNS, FIGURES, METRICS, probabilities, score
 from srna_lib.evaluate.splits import Split
+from srna_lib.models import CONDITIONED
 
 PREDICTABLE, NOT_PREDICTABLE = "predictable", "not predictable here"
+SIZES = {"d": (0.2, 0.5, 0.8), "f": (0.1, 0.25, 0.4)}  # from where an effect is small, medium, large (Cohen 1988)
 
 
 def run_null(
@@ -81,6 +87,12 @@ class Judgement(NamedTuple):
     verdict: str
     scores: pd.DataFrame
 
+    @property
+    def words(self) -> str:
+        """The verdict, and the size of the effect of the least certain gain where there is one."""
+        weakest = self.gains.loc[self.gains["ci_low"].fillna(-np.inf).idxmin()]
+        return self.verdict + f", with a {weakest['size']} effect" * (self.verdict == PREDICTABLE)
+
 
 def judge(
     predictions: pd.DataFrame,
@@ -109,7 +121,7 @@ def judge(
     -------
     gains : DataFrame, one row per unit and metric
         As from `compare`, first minus second; ``verdict`` is `PREDICTABLE` where the interval lies above zero, else
-        `NOT_PREDICTABLE`; ``row`` names the row in a figure.
+        `NOT_PREDICTABLE`; ``effect`` and ``size`` are Cohen's (`effect_size`); ``row`` names the row in a figure.
     verdict : str
         `PREDICTABLE` if every one of them is.
     scores : DataFrame
@@ -119,6 +131,8 @@ def judge(
     pair = [(model, metadata["model"].iloc[0])]
     gains = compare(both, pair, metric=metrics, unit=unit, correction="none", seed=seed, n_boot=n_boot)
     gains["verdict"] = np.where(gains["ci_low"] > 0, PREDICTABLE, NOT_PREDICTABLE)
+    effects = [effect_size(*row) for row in gains[["metric", "value_first", "value_second"]].to_numpy()]
+    gains[["effect", "size"]] = pd.DataFrame(effects, gains.index, dtype=object)
     resampled = gains["unit"].map(lambda name: UNITS[name].split(",")[0])
     gains["row"] = gains["metric"].map(lambda m: FIGURES.get(m, m)) + "; " + resampled + " drawn"
     verdict = PREDICTABLE if (gains["verdict"] == PREDICTABLE).all() else NOT_PREDICTABLE
@@ -134,6 +148,21 @@ def judge(
     return Judgement(gains, verdict, pd.concat([scores, weakest], ignore_index=True))
 
 
+def effect_size(metric: str, first: float, second: float) -> tuple[str, str]:
+    """Cohen's effect size of a gain, as text, and its size in words.
+
+    Of AUROCs the difference in d, the distance between two normal distributions of scores that an AUROC stands for,
+    ``sqrt(2) z(AUROC)``; of R2 ``f = sqrt(gain / (1 - R2))``.
+    """
+    if metric.startswith("auc"):
+        z = norm.ppf(np.clip([first, second], 1e-6, 1 - 1e-6))
+        kind, effect = "d", float(np.sqrt(2) * (z[0] - z[1]))
+    else:
+        kind, effect = "f", float(np.sqrt(max(first - second, 0) / max(1 - first, 1e-6)))
+    words = ("negligible", "small", "medium", "large")
+    return f"{kind} = {effect:.2f}", words[int(np.searchsorted(SIZES[kind], effect, side="right"))]
+
+
 def sentence(row: pd.Series) -> str:
     """Say a row of the gains of `judge` in words, as markdown."""
     resampled = "patients" if row["unit"] == "donor_id" else "studies"
@@ -144,7 +173,123 @@ def sentence(row: pd.Series) -> str:
     if np.isnan(row["ci_low"]):
         return f"{text} (no interval: too few {resampled})."
     what = "above zero" if row["verdict"] == PREDICTABLE else "which does not lie above zero"
-    return f"{text} [{row['ci_low']:+.3f}, {row['ci_high']:+.3f}] over {resampled}, {what}."
+    interval = f"[{row['ci_low']:+.3f}, {row['ci_high']:+.3f}] over {resampled}, {what}"
+    return f"{text} {interval}: a {row['size']} effect ({row['effect']})."
+
+
+def merging_effect(table: pd.DataFrame, *, draws: int = 200, seed: int = 0, **options: Any) -> pd.DataFrame:
+    """How much of what a second naming gains comes from having fewer classes, and how much from other ones.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From `compare_labels`; of its models the first is looked at.
+    draws : int, default 200
+        Random merges of the first naming's classes, to as many as the second leaves of them.
+    seed, **options
+        As in `score`.
+
+    Returns
+    -------
+    DataFrame
+        As from `score`; ``task`` is the first label, ``merged at random`` (mean over draws; its interval holds 95 % of
+        them), ``merged`` (each class into that of the second label which most of its samples have), and the second.
+        Merged are predictions: probabilities of merged classes are summed, no model is trained again.
+    """
+    if table.empty:
+        return score(table)
+    one = table[table["model"] == table["model"].iloc[0]]
+    first, second = (rows for _, rows in one.groupby("task", sort=False))
+    other = first["sample_id"].map(second.set_index("sample_id")["y_true"])
+    along = pd.crosstab(first["y_true"], other).idxmax(axis=1)
+    k, rng, chance = along.nunique(), np.random.default_rng(seed), []
+    for _ in range(draws):
+        parts = np.r_[np.arange(k), rng.integers(k, size=len(along) - k)].astype(str)
+        shuffled = _merged(first, pd.Series(rng.permutation(parts), along.index))
+        chance.append(score(shuffled, metrics=METRICS, n_boot=0))
+    spread = pd.concat(chance).groupby("metric", sort=False)["value"]
+    whole = [score(t, metrics=METRICS, seed=seed, **options) for t in (first, _merged(first, along), second)]
+    drawn = whole[1].set_index("metric", drop=False)
+    drawn = drawn.assign(value=spread.mean(), ci_low=spread.quantile(0.025), ci_high=spread.quantile(0.975))
+    names = (f"{first['task'].iloc[0]} merged at random to {k}", f"{first['task'].iloc[0]} merged")
+    parts = [whole[0], drawn.assign(task=names[0]), whole[1].assign(task=names[1]), whole[2]]
+    return pd.concat(parts, ignore_index=True)
+
+
+def _merged(table: pd.DataFrame, into: pd.Series) -> pd.DataFrame:
+    """An out-of-fold table whose classes are merged: class -> new class; a class that is not named stays."""
+    classes, p = probabilities(table)
+    new = pd.Series(classes, classes).replace(into.to_dict())
+    summed = pd.DataFrame(p, table.index, new.to_numpy()).T.groupby(level=0).sum().T
+    head = table[[c for c in table if not str(c).startswith("p_")]]
+    head = head.assign(y_true=head["y_true"].replace(into.to_dict()), y_pred=summed.idxmax(axis=1))
+    return pd.concat([head, summed.add_prefix("p_")], axis=1)
+
+
+BATCHES = {"whole": 0, "in fives": 5, "one at a time": 1, "classes apart": -1}  # samples that come together
+
+
+def run_batches(
+    task: Task,
+    atlas: ad.AnnData,
+    recipes: Iterable[str],
+    splits: list[Split],
+    *,
+    context: tuple[str, ...],
+    profile: Profile | None = None,
+    seed: int = 0,
+    **run: Any,
+) -> pd.DataFrame:
+    """Predict the test samples of each split together and apart, to see what a prediction owes to its company.
+
+    Parameters
+    ----------
+    task, atlas, context, profile, seed
+        As in `cross_validate`.
+    recipes : iterable of str
+        Names of recipes; those that centre cohorts are run with both of their `models.CENTRES`.
+    splits : list of Split
+        That leave out whole cohorts, where the centre matters.
+    **run
+        ``n_jobs``, ``cache``, ``progress``, as in `cross_validate`.
+
+    Returns
+    -------
+    DataFrame
+        As from `cross_validate`; ``scheme`` is one of `BATCHES`: the test samples as a ``whole``, ``in fives`` at
+        random, ``one at a time``, or those of each class apart. ``model`` names the centre.
+    """
+    tables = []
+    for name in recipes:
+        seen = seen_by(name, task, atlas, context)
+        model = build_recipe(task, name, seed=seed, profile=profile or Profile(), by=context[0])
+        for centre in ("training", "batch") if name in CONDITIONED else ("",):
+            one = model.set_params(classifier__centre=centre) if centre else model
+            work = partial(_in_batches, seen, one, seed)
+            key = task_key(seen, one, [__name__], seed)
+            title = f"{name}, centre: {centre}" if centre else name
+            folds = map_folds(work, splits, key=key, label=f"{title}, batches", **run)
+            tables.append(pd.concat(folds).assign(task=task.name, model=title, features=task.features))
+    return pd.concat(tables, ignore_index=True)
+
+
+def _in_batches(task: Task, model: Pipeline, seed: int, split: Split) -> pd.DataFrame:
+    """Predictions of one split's test samples in all `BATCHES`."""
+    fitted, X, y = fit_fold(task, model, split.train), task.X.iloc[split.test], task.y.iloc[split.test]
+    about = {"sample_id": X.index, "dataset_id": task.groups.iloc[split.test].to_numpy(), "y_true": y.array}
+    about = pd.DataFrame(about)
+    about["donor_id"] = about["sample_id"] if task.donors is None else task.donors.iloc[split.test].to_numpy()
+    shuffled, tables = np.random.default_rng(seed).permutation(len(X)), []
+    for kind, size in BATCHES.items():
+        together = shuffled // size if size > 0 else shuffled * 0 if size == 0 else pd.factorize(y)[0]
+        batches = [np.flatnonzero(together == i) for i in np.unique(together)]
+        with warnings.catch_warnings():  # that few samples have no centre is the question here
+            warnings.filterwarnings("ignore", message=".*too few for a centre of their own", category=UserWarning)
+            p = np.concatenate([fitted.predict_proba(X.iloc[rows]) for rows in batches])
+        rows = np.concatenate(batches)
+        table = about.iloc[rows].reset_index(drop=True).assign(scheme=kind, y_pred=fitted.classes_[p.argmax(axis=1)])
+        tables.append(table.join(pd.DataFrame(p, columns=[f"p_{c}" for c in fitted.classes_])))
+    return pd.concat(tables, ignore_index=True)
 
 
 def stack(first: ad.AnnData, second: ad.AnnData) -> tuple[ad.AnnData, pd.DataFrame]:

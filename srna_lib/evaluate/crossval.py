@@ -32,6 +32,7 @@ from srna_lib.errors import InputError, one_of
 from srna_lib.evaluate.splits import ALIASES, Split, make_splits
 from srna_lib.models import CONDITIONED, quantity_recipe, recipe
 
+ENOUGH_STUDIES = 5  # for residuals of studies left out
 PACKAGES = ("numpy", "scikit-learn", "keras", "jax", "imbalanced-learn")
 
 
@@ -179,7 +180,7 @@ def cross_validate(
         raise InputError("cross-validation: no recipe was named; expected at least one.")
     tables = []
     for name in names:
-        seen = _seen_by(name, task, atlas, context)
+        seen = seen_by(name, task, atlas, context)
         given = recipes.get(name) if isinstance(recipes, Mapping) else None
         model = given or build_recipe(task, name, seed=seed, profile=size, by=context[0])
         folds = map_folds(
@@ -208,7 +209,7 @@ def build_recipe(task: Task, name: str, *, seed: int, profile: Profile, by: str 
     return (quantity_recipe if quantity else recipe)(name, seed=seed, joined=joined, **changes)
 
 
-def _seen_by(name: str, task: Task, atlas: ad.AnnData | None, context: tuple[str, ...]) -> Task:
+def seen_by(name: str, task: Task, atlas: ad.AnnData | None, context: tuple[str, ...]) -> Task:
     """The task as a recipe sees it: with covariates, without a single sRNA, or as it is."""
     if name not in (*CONDITIONED, "metadata"):
         return task
@@ -217,17 +218,22 @@ def _seen_by(name: str, task: Task, atlas: ad.AnnData | None, context: tuple[str
     return metadata_only(task, atlas) if name == "metadata" else with_context(task, atlas, context)
 
 
-def fit_fold(task: Task, model: Pipeline, train: np.ndarray) -> Pipeline:
-    """A fresh copy of a model, fitted on some samples; one that takes ``groups`` is given the donors."""
-    extra = {}
-    if task.donors is not None and has_fit_parameter(model[-1], "groups"):
-        extra[f"{model.steps[-1][0]}__groups"] = task.donors.to_numpy()[train]
+def fit_fold(task: Task, model: Pipeline, train: np.ndarray, groups: pd.Series | None = None) -> Pipeline:
+    """A fresh copy of a model, fitted on some samples; one that takes ``groups`` is given these, or the donors."""
+    extra, groups = {}, task.donors if groups is None else groups
+    if groups is not None and has_fit_parameter(model[-1], "groups"):
+        extra[f"{model.steps[-1][0]}__groups"] = groups.to_numpy()[train]
     return clone(model).fit(task.X.iloc[train], task.y.iloc[train], **extra)
 
 
 def _predict_fold(task: Task, model: Pipeline, split: Split) -> pd.DataFrame:
-    """Out-of-fold predictions of one fold."""
-    fitted, X = fit_fold(task, model, split.train), task.X.iloc[split.test]
+    """Out-of-fold predictions of one fold.
+
+    Intervals of a quantity rest on residuals of donors left out; for studies that training does not know, of studies.
+    """
+    known = set(task.groups.iloc[split.train])
+    new = task.y.dtype.kind == "f" and len(known) >= ENOUGH_STUDIES and known.isdisjoint(task.groups.iloc[split.test])
+    fitted, X = fit_fold(task, model, split.train, task.groups if new else None), task.X.iloc[split.test]
     table = pd.DataFrame(
         {
             "sample_id": X.index,

@@ -7,6 +7,7 @@ A sample of cohort ``c`` with centred, scaled profile ``x`` gets the score ``a_c
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, Self
 
 import numpy as np
@@ -18,10 +19,14 @@ from sklearn.model_selection import GroupKFold
 from sklearn.utils.validation import check_is_fitted
 
 from srna_lib.data import CONTEXT
-from srna_lib.errors import InputError
+from srna_lib.errors import InputError, one_of
 from srna_lib.models.preprocess import MIN_GROUP, association, at_least_two
 
 FOLDS = 5  # inner folds for the scores of donors left out
+CENTRES = {
+    "training": "the mean of the training cohorts, so that a prediction does not depend on who else is predicted",
+    "batch": "the mean of its own samples: their neighbours decide, so take it for a whole cohort of mixed composition",
+}
 
 
 def cohort_means(targets: np.ndarray, cohorts: np.ndarray) -> dict[Any, np.ndarray]:
@@ -67,17 +72,20 @@ class _PartialPooling(BaseEstimator):
         relevance: float = 0.5,
         gamma: float | None = None,
         by: str = "dataset_id",
+        centre: str = "training",
     ) -> None:
         self.shared, self.own, self.alpha = shared, own, alpha
-        self.relevance, self.gamma, self.by = relevance, gamma, by
+        self.relevance, self.gamma, self.by, self.centre = relevance, gamma, by, centre
 
     def _fit(self, X: pd.DataFrame, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Fit to targets, shape (n, t); return centred profiles and the targets less their base."""
         if not (self.shared or self.own):
             raise InputError("shared=0 and own=0 leave no weight to fit; expected at least one of them above 0.")
+        one_of("centre of unseen cohorts", self.centre, CENTRES)
         values, contexts, cohorts = self._split(X)
         self.feature_names_in_, self.n_features_in_ = np.asarray(X.columns, dtype=object), X.shape[1]
         self.centres_, self.cohort_centres_ = _large_means(values, contexts), _large_means(values, cohorts)
+        self.centre_ = np.mean([*self.cohort_centres_.values()] or values, axis=0)
         self.target_mean_, self.cohort_targets_ = targets.mean(axis=0), cohort_means(targets, cohorts)
         centred, residual = self._centre(values, contexts, cohorts), targets - self._base(cohorts)
         self._solve(centred, residual, cohorts)
@@ -138,13 +146,24 @@ class _PartialPooling(BaseEstimator):
         return values, _pattern_names(X.loc[:, covariate]), _pattern_names(X.loc[:, cohort])
 
     def _centre(self, values: np.ndarray, contexts: np.ndarray, cohorts: np.ndarray) -> np.ndarray:
-        """Subtract the training mean of each sample's covariates; an unseen cohort is centred on itself."""
+        """Subtract the training mean of each sample's covariates, or of its cohort; for an unseen one see `CENTRES`."""
         out = np.empty_like(values)
         for name in np.unique(contexts):
             here = contexts == name
             mean = self.centres_.get(name, self.cohort_centres_.get(cohorts[here][0]))
-            out[here] = values[here] - (values[here].mean(axis=0) if mean is None else mean)
+            if mean is None:
+                mean = self._unseen_centre(values[here], name)
+            out[here] = values[here] - mean
         return out
+
+    def _unseen_centre(self, values: np.ndarray, name: str) -> np.ndarray:
+        """Centre of a cohort that training does not know."""
+        if self.centre == "batch" and len(values) >= MIN_GROUP:
+            return values.mean(axis=0)
+        if self.centre == "batch":
+            few = f"{name}: {len(values)} samples are too few for a centre of their own (expected {MIN_GROUP})"
+            warnings.warn(f"{few}, so they are centred on the mean of the training cohorts.", stacklevel=2)
+        return self.centre_
 
     def _base(self, cohorts: np.ndarray) -> np.ndarray:
         """Mean targets of each sample's cohort; of all where the cohort is unseen."""
@@ -178,6 +197,9 @@ class PartialPoolingClassifier(ClassifierMixin, _PartialPooling):
         Makes the kernel Gaussian, ``exp(-gamma |x - x'|^2)`` on profiles of mean squared norm 1. Default: linear.
     by : str, default "dataset_id"
         Covariate that names the cohort.
+    centre : {"training", "batch"}, default "training"
+        What a cohort that training does not know is centred on (`CENTRES`): ``"batch"`` scores better where a whole
+        cohort comes at once, and worse than chance level can where it holds one class only.
 
     Attributes
     ----------
