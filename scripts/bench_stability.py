@@ -34,7 +34,7 @@ from srna_lib.stability.orders import Order, deeplift_order
 def plain_loop(network: Any, inputs: MaskedInput, order: Order) -> tuple[pd.DataFrame, int]:
     """One forward pass per step with the bare network: steps, and how many passes it took."""
     own = network.logits(inputs.values).argmax(axis=1)
-    scores = order.start(inputs.values, own, np.arange(len(own)))
+    scores = order.start(inputs, own, np.arange(len(own)))
     rows, passes = [], 0
     for i, mine in enumerate(own):
         for other in range(len(network.classes_)):

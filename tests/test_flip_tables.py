@@ -91,6 +91,8 @@ def test_orders_are_compared_on_paths_that_flip_in_both():
     assert table.loc["random", "censored"] == pytest.approx(2 / 6)
     filled = (2 + 3 + 8 + 10 + 6 + 1) / (8 + 12 + 32 + 10 + 10 + 4)
     assert table.loc["deeplift", "ratio_all"] == pytest.approx(filled)
+    turned = tables.order_table(both, "stability", base="deeplift", n_boot=100).set_index("order")
+    assert turned.loc["random", "ratio"] == 4 and turned.loc["deeplift", "ratio_all"] == 1
 
 
 def test_share_left_falls_and_keeps_what_never_flips():

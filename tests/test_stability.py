@@ -17,7 +17,7 @@ from srna_lib.models.recipes import recipe
 from srna_lib.stability import flips
 from srna_lib.stability.flips import first_flips, flip_curves, steps_to_flip
 from srna_lib.stability.masking import MASKINGS, MaskedInput, mask_input
-from srna_lib.stability.orders import deeplift_order, fixed_order, random_order
+from srna_lib.stability.orders import deeplift_order, plain_order, random_order
 
 
 def network(*weights, classes=None) -> DenseNetClassifier:
@@ -48,7 +48,7 @@ def plain_loop(model, inputs, order, max_steps=None, recompute_every=None) -> pd
     rows = []
     for i, x in enumerate(inputs.values):
         mine = int(net.logits(x[None])[0].argmax())
-        scores = order.start(x[None], np.array([mine]), np.array([i]))[0]
+        scores = order.start(inputs.take([i]), np.array([mine]), np.array([i]))[0]
         for other in range(len(net.classes_)):
             if other == mine:
                 continue
@@ -165,7 +165,7 @@ def test_equal_to_the_plain_loop_on_random_networks(masking, kind, monkeypatch):
         order = {
             "deeplift": lambda net=net, inputs=inputs: deeplift_order(net, inputs.blank),
             "random": lambda seed=seed: random_order(4, seed=seed),
-            "fixed": lambda rng=rng: fixed_order(rng.integers(0, 4, 12), 4),
+            "fixed": lambda score=rng.integers(0, 4, 12): plain_order(lambda _: score, 4),  # noqa: B008
         }[kind]()
         options = {"max_steps": 6 if seed % 2 else None}
         if kind == "deeplift" and seed % 4 == 0:
@@ -268,7 +268,8 @@ def test_the_verb_is_first_flips_of_the_pipeline(small_counts):
     importance = pd.Series(np.arange(len(X.columns))[::-1], index=X.columns)
     for order, rule in (
         ("deeplift", deeplift_order(model[-1], inputs.blank)),
-        (importance, fixed_order(importance[inputs.features], 3)),
+        (importance, plain_order(lambda _: importance[inputs.features].to_numpy(), 3)),
+        ("reads", plain_order(lambda here: here.reads, 3)),
     ):
         found = steps_to_flip(model, X, order=order, masking="mean", background=X, max_steps=4)
         expected = first_flips(inputs, model[-1], rule, max_steps=4)
@@ -317,7 +318,7 @@ def test_orders_that_ignore_the_state_cannot_be_recomputed():
 def test_wrong_questions_get_one_sentence(small_counts):
     X, y = small_counts
     model = pipeline("rpm", X, y)
-    with pytest.raises(InputError, match="unknown order 'best': expected deeplift, random or an importance"):
+    with pytest.raises(InputError, match="unknown order 'best': expected deeplift, input, reads, random or an"):
         steps_to_flip(model, X, order="best")
     with pytest.raises(InputError, match="there is no sample; expected at least one"):
         steps_to_flip(model, X.iloc[:0])

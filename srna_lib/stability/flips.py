@@ -16,16 +16,19 @@ import numpy as np
 import pandas as pd
 from sklearn.pipeline import Pipeline
 
-from srna_lib.data import Task, make_task, with_label
+from srna_lib.data import Task, eligible, make_task, with_label
 from srna_lib.errors import InputError, one_of
 from srna_lib.evaluate import Split, fit_fold, make_splits, map_folds, task_key
 from srna_lib.models import recipe
 from srna_lib.stability.masking import MaskedInput, mask_input, network_of
-from srna_lib.stability.orders import Order, deeplift_order, fixed_order, random_order
+from srna_lib.stability.orders import Order, deeplift_order, plain_order, random_order
 
 ORDERS = {
     "deeplift": "D2, contribution to the own class minus contribution to the other",
     "forest": "importance in the paper's forest, the same order for every sample and class",
+    "forest_x_input": "that importance times the sample's input (distance from masked), for every class the same",
+    "input": "the sample's largest input first, for every class the same",
+    "reads": "the sample's most abundant sRNA first, for every class the same",
     "random": "random for every sample and class",
 }
 SAMPLES = 64  # samples whose scores are held at a time: SAMPLES * n_classes * n_features numbers, a few times
@@ -52,7 +55,8 @@ def steps_to_flip(
         Raw counts, with the columns that `net` was fitted on.
     order : str or Series, default "deeplift"
         What is masked first: ``"deeplift"`` (the paper's; contribution to the predicted class minus contribution to
-        the other), ``"random"`` (what any order must beat), or an importance by name of sRNA, the same for all samples.
+        the other), ``"input"`` (largest distance of the model input from masked), ``"reads"`` (most abundant),
+        ``"random"`` (what any order must beat), or an importance by name of sRNA, the same for all samples.
     masking : str, default "zero"
         ``"zero"`` (the paper's) takes the reads of an sRNA away and leaves the others' reads per million;
         ``"renormalised"`` lets these rise, as in a library without those reads; ``"mean"`` puts the mean of
@@ -109,15 +113,23 @@ def steps_to_flip(
     return flips[[*names, "expressed"]]
 
 
-def make_order(order: str | pd.Series, network: Any, inputs: MaskedInput, seed: int = 0) -> Order:
-    """The order that `steps_to_flip` was asked for, for one fitted network."""
+def make_order(
+    order: str | pd.Series, network: Any, inputs: MaskedInput, seed: int = 0, importance: pd.Series | None = None
+) -> Order:
+    """The order that `steps_to_flip` was asked for, for one fitted network; those of the forest need its importance."""
     if isinstance(order, pd.Series):
-        return fixed_order(order.reindex(inputs.features).fillna(0.0).to_numpy(), len(network.classes_))
+        order, importance = "forest", order
     if order == "random":
         return random_order(len(network.classes_), seed=seed)
     if order == "deeplift":
         return deeplift_order(network, inputs.blank)
-    raise InputError(f"unknown order {order!r}: expected deeplift, random or an importance by name of sRNA.")
+    by = {"input": lambda here: np.abs(here.values - here.blank), "reads": lambda here: here.reads}
+    if importance is not None:
+        weight = importance.reindex(inputs.features).fillna(0.0).to_numpy()
+        by |= {"forest": lambda here: weight, "forest_x_input": lambda here: weight * np.abs(here.values - here.blank)}
+    if order not in by:
+        raise InputError(f"unknown order {order!r}: expected deeplift, {', '.join(by)}, random or an importance.")
+    return plain_order(by[order], len(network.classes_))
 
 
 def first_flips(
@@ -190,7 +202,7 @@ class _Paths:
         self.precise = [(kernel.astype(np.float64), bias.astype(np.float64)) for kernel, bias in self.layers]
         self.own = self.decide_precisely(inputs.values)
         self.row, self.other = np.nonzero(np.arange(len(network.classes_)) != self.own[:, None])
-        scores = order.start(inputs.values, self.own, samples)[self.row, self.other]
+        scores = order.start(inputs, self.own, samples)[self.row, self.other]
         self.sequence = _falling(scores, inputs.active[self.row])
         (kernel, bias), self.change = self.layers[0], inputs.blank - inputs.values
         self.sums = (-self.change @ kernel + (inputs.blank @ kernel + bias))[self.row]  # of the first layer, so far
@@ -262,19 +274,19 @@ def _blocks(positions: np.ndarray, size: int) -> Iterator[np.ndarray]:
 
 def flip_curves(
     net: Pipeline, X: pd.DataFrame, firm: pd.DataFrame, *, order: str | pd.Series = "deeplift",
-    masking: str = "zero", background: pd.DataFrame | None = None, seed: int = 0,
+    masking: str = "zero", background: pd.DataFrame | None = None, seed: int = 0, importance: pd.Series | None = None,
 ) -> dict[str, pd.DataFrame]:  # fmt: skip
     """Probability of every class along the path of each sample in `firm` (from `firmness`) to its class ``other``.
 
-    Other parameters as in `steps_to_flip`. Per sample, named with its predicted and true class, one row per step from
-    0: ``step, srna`` (masked at it; missing at step 0), ``reads`` (share of the library masked so far), ``predicted,
-    p_<class>...``.
+    Other parameters as in `steps_to_flip`; `importance` (by name of sRNA) for the forest's orders. Per sample, named
+    with its predicted and true class, one row per step from 0: ``step, srna`` (masked at it; missing at step 0),
+    ``reads`` (share of the library masked so far), ``predicted, p_<class>...``.
     """
     network, curves = network_of(net), {}
     for row in firm.itertuples():
         inputs = mask_input(net, X.loc[[row.sample_id]], masking=masking, background=background)
         own, place = network.logits(inputs.values).argmax(axis=1), np.array([X.index.get_loc(row.sample_id)])
-        scores = make_order(order, network, inputs, seed).start(inputs.values, own, place)
+        scores = make_order(order, network, inputs, seed, importance).start(inputs, own, place)
         sequence = _falling(scores[:, list(network.classes_).index(row.other)], inputs.active)
         steps = np.arange(inputs.active.sum() + 1)
         p = network.predict_proba(inputs.after(np.zeros(len(steps), int), np.argsort(sequence) < steps[:, None]))
@@ -330,7 +342,8 @@ def cross_flips(
         one_of("order", kind, ORDERS)
     forest = recipe("rf_paper", seed=seed) if forest is None else forest
     settings = (orders, masking, recompute_every, controls, seed)
-    trees = sorted((k, repr(v)) for k, v in forest.get_params().items()) if "forest" in orders else ""
+    grown = any(kind.startswith("forest") for kind in orders)
+    trees = sorted((k, repr(v)) for k, v in forest.get_params().items()) if grown else ""
     key = task_key(task, model, ["srna_lib.explain.deeplift", "srna_lib.stability."], settings, trees)
     walk = partial(_fold, task, model, forest, settings)
     out = pd.concat(map_folds(walk, splits, key=key, label=f"{name}, {scheme}, flips", **run), ignore_index=True)
@@ -350,7 +363,11 @@ def donor_flips(atlas: ad.AnnData, walk: Callable[..., pd.DataFrame], *, n_split
     tables = []
     for label, column in {"sex": "sex", "age_2": "age_years"}.items():
         if column in atlas.obs and atlas.obs[column].notna().any():
-            task = make_task(with_label(atlas, label), label, min_class_size=5, features="both")
+            try:
+                known = eligible(with_label(atlas, label), label)
+                task = make_task(known, label, min_class_size=5, features="both")
+            except InputError:  # in no data set can it be learned
+                continue
             tables.append(walk(task=task, splits=make_splits(task, "random_5fold", n_splits=n_splits, seed=seed)))
     nothing = pd.DataFrame(columns=["sample_id", "dataset_id", "task", "order", "own", "other", "y_true", "y_pred"])
     return pd.concat(tables, ignore_index=True) if tables else nothing
@@ -363,11 +380,11 @@ def _fold(task: Task, model: Pipeline, forest: Pipeline, settings: tuple, split:
     fitted = fit_fold(task, model, split.train)
     network, inputs = fitted[-1], mask_input(fitted, X, masking=masking, background=task.X.iloc[split.train])
     chosen = np.sort(np.random.default_rng((seed, int(split.test[0]))).permutation(len(X))[:controls])
-    tables = []
+    grown, tables = any(name.startswith("forest") for name in orders), []
+    importance = forest_importance(task, split, forest) if grown else None
     for name in orders:
         rows = np.arange(len(X)) if name == orders[0] else chosen
-        importance = forest_importance(task, split, forest) if name == "forest" else name
-        order = make_order(importance, network, inputs, seed)
+        order = make_order(name, network, inputs, seed, importance)
         every = recompute_every if order.again else None
         flips = first_flips(inputs.take(rows), network, order, samples=split.test[rows], recompute_every=every)
         tables.append(flips.assign(order=name))

@@ -93,27 +93,31 @@ def class_order(table: pd.DataFrame, obs: pd.DataFrame, label: str) -> list[str]
     return [classes[i] for i in leaves_list(optimal_leaf_ordering(linkage(condensed, "average"), condensed))]
 
 
-def order_table(flips: pd.DataFrame, kind: str = "stability", *, n_boot: int = 1000, seed: int = 0) -> pd.DataFrame:
+def order_table(
+    flips: pd.DataFrame, kind: str = "stability", *, base: str = "random", n_boot: int = 1000, seed: int = 0
+) -> pd.DataFrame:
     """Compare orders on the same paths, those of samples that walked in all of them.
 
     Parameters
     ----------
     flips : DataFrame
-        From `cross_flips`, with the order ``"random"`` among others.
+        From `cross_flips`, with the order `base` among others.
     kind, n_boot, seed
         As in `class_table`.
+    base : str, default "random"
+        Order whose steps the others are divided by.
 
     Returns
     -------
     DataFrame, one row per order
         ``order, n_paths, mean`` (with ``_low, _high``; of flips that came), ``median, censored``; ``ratio`` (with
-        interval): steps divided by those of the random order, summed over the paths that flip in both; ``paired``
+        interval): steps divided by those of the order `base`, summed over the paths that flip in both; ``paired``
         (number of these) and ``ratio_all``: the same over all paths, a missing flip counted as the steps that were
         looked at, which favours whoever fails more. ``n_samples, n_datasets`` of `flips`.
     """
     correct = _correct(_in_all_orders(flips), kind).set_index(["sample_id", "fold", "other"]).sort_index()
-    random = correct[correct["order"] == "random"]
-    base, base_all = random[kind].to_numpy(float), random[kind].fillna(random["looked"]).sum()
+    against = correct[correct["order"] == base]
+    steps_base, all_base = against[kind].to_numpy(float), against[kind].fillna(against["looked"]).sum()
     rows = []
     for name in dict.fromkeys(flips["order"]):
         table = correct[correct["order"] == name]
@@ -121,11 +125,11 @@ def order_table(flips: pd.DataFrame, kind: str = "stability", *, n_boot: int = 1
         row: dict[str, Any] = {"order": name, "n_paths": len(table)}
         row |= with_interval("mean", weighted_mean(steps, weights))
         row |= {"median": float(weighted_median(steps, weights[:1])[0]), "censored": np.isnan(steps).mean()}
-        both = ~np.isnan(steps) & ~np.isnan(base)
+        both = ~np.isnan(steps) & ~np.isnan(steps_base)
         with np.errstate(invalid="ignore", divide="ignore"):
-            ratio = (weights[:, both] @ steps[both]) / (weights[:, both] @ base[both])
+            ratio = (weights[:, both] @ steps[both]) / (weights[:, both] @ steps_base[both])
         row |= {"paired": int(both.sum()), **with_interval("ratio", ratio)}
-        row |= {"ratio_all": table[kind].fillna(table["looked"]).sum() / base_all}
+        row |= {"ratio_all": table[kind].fillna(table["looked"]).sum() / all_base}
         rows.append(row | sizes(flips))
     return pd.DataFrame(rows)
 
@@ -164,6 +168,7 @@ RECORDS = {  # table -> column -> metric
     "similarity": {"mean": "similarity:{}", "median": "similarity_median:{}", "censored": "similarity_censored:{}"},
     "stability": {"mean": "stability:{}", "median": "stability_median:{}", "censored": "stability_censored:{}"},
     "orders": {"mean": "steps:{}", "ratio": "steps_of_random:{}"},
+    "simple": {"ratio": "steps_of_best_simple:{}"},
     "scores": {"auroc": "auroc_wrong:{}"},
     "changes": {"changed": "changed:{}"},
     "combination": {
