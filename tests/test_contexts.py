@@ -16,11 +16,13 @@ from srna_lib.data.atlas import counts_frame, make_atlas
 from srna_lib.data.task import (
     Task,
     add_age_intervals,
+    eligible,
     make_quantity_task,
     make_task,
     metadata_only,
     permute,
     refusal,
+    shuffle_studies,
     with_context,
     with_every_class,
 )
@@ -263,3 +265,26 @@ def test_labels_made_from_age_are_made_when_asked_for():
     assert "age_3" not in adata.obs
     assert data_task.with_label(made, "age_3") is made
     assert set(data_task.MADE_FROM) == {"age_2", "age_3", "age_4"}
+
+
+def test_for_labels_of_people_only_data_sets_that_do_not_give_them_away_are_eligible():
+    atlas = atlas_of(sex=np.where(np.arange(60) % 3 == 0, "male", np.where(np.arange(60) % 2, "female", "male")))
+    atlas.obs["tissue"] = np.where(np.arange(60) % 4 < 2, "lung", "liver")
+    assert eligible(atlas, "tissue") is atlas
+    assert set(eligible(atlas, "sex").obs["dataset_id"]) == {"D1", "D2"}  # D0 holds men only
+    atlas.obs["age_years"] = np.where(atlas.obs["dataset_id"] == "D1", 30.0, 40.0 + np.arange(60))
+    aged = add_age_intervals(atlas)
+    for label in ("age_2", "age_4"):
+        assert set(eligible(aged, label).obs["dataset_id"]) == {"D0", "D2"}  # D1 holds the young only
+    with pytest.raises(InputError, match="no data set has at least 3 samples of every sex"):
+        eligible(atlas[atlas.obs["dataset_id"] == "D0"], "sex")
+
+
+def test_labels_are_dealt_to_whole_studies():
+    labels = [f"c{i // 12}" for i in range(60)]
+    task = make_task(atlas_of(cls=labels, dataset_id=[f"S{i // 4:02d}" for i in range(60)]), "cls", min_class_size=2)
+    shuffled = [shuffle_studies(task, seed=s).y for s in (0, 0, 1)]
+    assert shuffled[0].equals(shuffled[1]) and not shuffled[0].equals(shuffled[2])
+    assert (shuffled[0].groupby(task.groups).nunique() == 1).all()
+    assert shuffled[0].value_counts().to_dict() == task.y.value_counts().to_dict()  # studies of one size
+    assert (shuffled[0] != task.y).mean() > 0.5 and shuffled[0].index.equals(task.y.index)

@@ -12,8 +12,11 @@ from scipy.stats import false_discovery_control, fisher_exact
 from srna_lib.data.atlas import counts_frame
 from srna_lib.errors import InputError
 from srna_lib.explain.enrichment import (
+    COLLECTIONS,
     FIELDS,
     as_sets,
+    collections,
+    empirical_fdr,
     load_sets,
     measured,
     over_representation,
@@ -201,3 +204,34 @@ def test_tissue_sets_name_the_classes_of_cells(mirome, monkeypatch, mirror, tmp_
     q = table.set_index(["class", "set"])["q"]
     assert q["Immune", "lymph_node"] < 1e-3 and q["Brain", "brain"] < 0.01 and q["Epithelial", "lung"] < 1e-3
     assert q["Stem", "mir-367~mir-302b"] < 1e-3 and q["Immune", "brain"] > 0.5
+
+
+def of_sets(p, collection="family", cls="c"):
+    table = pd.DataFrame({"class": cls, "collection": collection, "set": [f"f{i}" for i in range(len(p))], "p": p})
+    return table.assign(q=false_discovery_control(p))
+
+
+def test_the_empirical_rate_counts_what_shuffled_labels_find():
+    table = of_sets([0.001, 0.01, 0.02, 0.5])
+    nulls = [of_sets([0.015, 0.3, 0.6, 0.9]), of_sets([0.4, 0.6, 0.7, 0.9])]
+    found = empirical_fdr(table, nulls)
+    # with p <= .02 three true tests and half a false one in the mean of two shuffles, with p <= .5 four and 1.5
+    assert found["q_empirical"].tolist() == pytest.approx([0, 0, 0.5 / 3, 1.5 / 4])
+    assert found[["significant", "null", "kept"]].iloc[0].tolist() == [(table["q"] < 0.05).sum(), 0, 2]
+
+
+def test_shuffled_labels_that_find_as_much_leave_nothing():
+    table = of_sets(np.linspace(0.001, 0.9, 40))
+    found = empirical_fdr(table, [table, table])
+    assert (found["q_empirical"] == 1).all() and found["kept"].iloc[0] == 0
+    both = pd.concat([table, of_sets([0.001, 0.2], "cluster")], ignore_index=True)
+    found = empirical_fdr(both, [of_sets(np.linspace(0.1, 0.9, 40)), of_sets([0.5, 0.6], "cluster")])
+    assert found.index.equals(both.index)
+    assert (found["q_empirical"].groupby(found["collection"]).min() == 0).all()  # each by its own null
+    with pytest.raises(InputError, match="empirical null: no shuffle was given"):
+        empirical_fdr(table, [])
+
+
+def test_collections_that_say_something_about_a_label():
+    assert collections("tissue_group") == COLLECTIONS and "tissue" not in collections("sex")
+    assert collections("tissue_group", simulated=True) == collections("age_2", simulated=True) == ("family", "cluster")

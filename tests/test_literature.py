@@ -129,7 +129,6 @@ def test_a_list_of_which_nothing_is_left_says_so(scores):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda s: compare_lists(s, LISTS.iloc[:0]), "the lists have no row"),
         (lambda s: compare_lists(s, LISTS, n=0), "n=0: no list has so few sRNAs; expected at least 1."),
     ],
 )
@@ -137,6 +136,12 @@ def test_bad_input_is_one_sentence(scores, call, message):
     with pytest.raises(InputError) as caught:
         call(scores)
     assert message in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_people_have_no_lists_and_no_lists_give_no_rows(scores):
+    assert len(paper_lists()) == 60 and paper_lists("sex").empty and paper_lists("age_2").empty
+    table = compare_lists(scores, paper_lists("sex"))
+    assert table.empty and {"list", "class", "kept", "hits", "p", "q", "ranks"} <= set(table)
 
 
 def test_own_ranks_are_those_of_the_class_of_the_list_in_every_run(scores):

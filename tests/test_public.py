@@ -154,13 +154,22 @@ def test_folder_instead_of_a_file(tmp_path, info):
 def test_mirome_is_what_its_paper_says(mirome):
     assert check_atlas(mirome) is mirome
     assert mirome.shape == (2077, 2731)
-    assert mirome.obs["dataset_id"].nunique() == 175
+    assert mirome.obs["source_dataset_id"].nunique() == 175 and mirome.obs["dataset_id"].nunique() == 171
     assert mirome.obs["dataset_id"].str.fullmatch(r"[SDE]RP\d+").all()
     assert mirome.obs_names.str.fullmatch(r"[SDE]RS\d+").all()
     assert mirome.var_names.str.startswith("hsa-").all()
     assert mirome.obs["cell_class"].value_counts().to_dict() == CLASSES
     assert (mirome.obs["tissue_group"] == mirome.obs["cell_class"]).all()
     assert mirome.obs[list(public.MIROME_OBS.values())].notna().all(axis=None)
+
+
+def test_studies_of_one_paper_or_with_the_same_libraries_are_one_unit(mirome):
+    """Papers of the source say so; several studies without a paper share its "-"."""
+    obs = mirome.obs[mirome.obs["pmid"] != "-"]
+    assert (obs.groupby("pmid", observed=True)["dataset_id"].nunique() == 1).all()
+    moved = mirome.obs[mirome.obs["dataset_id"] != mirome.obs["source_dataset_id"]]
+    pairs = moved[["source_dataset_id", "dataset_id"]].drop_duplicates().itertuples(index=False, name=None)
+    assert dict(pairs) == public.ONE_UNIT
 
 
 def test_mirome_counts(mirome):

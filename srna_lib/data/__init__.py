@@ -8,10 +8,12 @@ from srna_lib.data.task import (
     CONTEXT,
     MADE_FROM,
     NORMALISED,
+    PEOPLE,
     Task,
     choose_cohorts,
     cohort_table,
     design,
+    eligible,
     feature_tasks,
     make_quantity_task,
     make_task,
@@ -19,10 +21,11 @@ from srna_lib.data.task import (
     permute,
     refusal,
     select,
+    shuffle_studies,
     subsample,
     with_context,
     with_every_class,
     with_label,
     without_absent,
 )
-from srna_lib.data.tissues import ANNOTATED, annotate_labels
+from srna_lib.data.tissues import ANNOTATED, annotate_labels, without_marker_labels

@@ -18,6 +18,7 @@ NORMALISED = "normalised:"  # columns that start so hold log-scale values, not c
 METADATA = ("dataset_id", "tissue", "platform", "library_protocol", "tumour_normal", "sample_type", "sequencing_run")
 AGE_CUTS = {2: (65,), 3: (45, 70), 4: (30, 60, 80)}  # Fiosina, Fiosins, Bonn 2020, Table 3
 MADE_FROM = {f"age_{n}": "age_years" for n in AGE_CUTS}  # label -> column that it is made from
+PEOPLE = ("sex", *MADE_FROM)  # labels of donors, which a data set of one kind of donors gives away
 OLDEST = 110
 ENOUGH_STUDIES = 5
 PAIRED_BY = ["donor_id", "tumour_normal"]
@@ -233,6 +234,13 @@ def permute(task: Task, adata: ad.AnnData, *, within: Iterable[str] = ("dataset_
     return replace(task, y=shuffled.astype(task.y.dtype))
 
 
+def shuffle_studies(task: Task, *, seed: int = 0) -> Task:
+    """Deal each study the commonest label of another one, for all its samples: a null that keeps studies whole."""
+    own = task.y.astype(object).groupby(task.groups).agg(lambda labels: labels.mode().iloc[0])
+    dealt = pd.Series(np.random.default_rng(seed).permutation(own.to_numpy()), own.index)
+    return replace(task, y=task.groups.map(dealt).set_axis(task.y.index).rename(task.y.name).astype(task.y.dtype))
+
+
 def with_label(adata: ad.AnnData, label: str) -> ad.AnnData:
     """The atlas, with age intervals (`add_age_intervals`) where `label` is one of them and not there yet."""
     return add_age_intervals(adata) if label in MADE_FROM and label not in adata.obs else adata
@@ -433,6 +441,13 @@ def choose_cohorts(
     plan = design(adata, label)
     chosen = select(adata, plan.where if where is None else where)
     return with_every_class(chosen, label, min_per_class=min_per_class or plan.min_per_class)
+
+
+def eligible(adata: ad.AnnData, label: str) -> ad.AnnData:
+    """For a label of people the data sets in which it can be learned (`choose_cohorts`; ages by two intervals)."""
+    if label not in PEOPLE:
+        return adata
+    return choose_cohorts(adata, label if label == "sex" else "age_2")
 
 
 def select(adata: ad.AnnData, where: Mapping[str, str]) -> ad.AnnData:

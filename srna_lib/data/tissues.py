@@ -6,6 +6,7 @@ import difflib
 from functools import cache
 from importlib import resources
 
+import anndata as ad
 import numpy as np
 import pandas as pd
 
@@ -14,6 +15,9 @@ from srna_lib.errors import InputError, one_of
 RENAMED = {"ontology_id": "tissue_ontology_term_id", "reason": "label_reason"}
 FLAGS = ["in_vitro_derived", "is_cell_line"]
 ANNOTATED = ["tissue", "tissue_group", "tissue_top", "tissue_ontology_term_id", "lineage", *FLAGS, "label_reason"]
+
+# cell types whose lineage the samples' own marker miRNAs settled: whoever asks what a lineage is worth leaves them out
+BY_MARKERS = ("Embryonic_stem_cell_H7", "Endothelial_progenitor_cell")
 
 
 @cache
@@ -58,6 +62,12 @@ def annotate_labels(obs: pd.DataFrame, source: str, label_column: str, *, strict
     result = obs.assign(**{column: meaning[column] for column in ANNOTATED})
     result.attrs["unknown_labels"] = unknown
     return result
+
+
+def without_marker_labels(adata: ad.AnnData) -> ad.AnnData:
+    """Leave out samples of the cell types `BY_MARKERS`, under the name that the source or a joined atlas gives them."""
+    named = adata.obs.reindex(columns=["cell_type", "source_label"]).isin(BY_MARKERS).any(axis=1)
+    return adata[~named.to_numpy()]
 
 
 def hierarchy() -> pd.DataFrame:

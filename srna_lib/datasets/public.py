@@ -122,9 +122,10 @@ LGRC_OBS = {
 def read_mirome(path: Path | str, info: dict[str, Any]) -> ad.AnnData:
     """Cellular microRNAome: the R data file of Patil et al. 2022 (miRge3 counts), 2077 samples x 2731 miRNAs.
 
-    Samples are named by SRS accession; ``dataset_id`` is the SRP accession, ``tissue_group`` follows the source's class
-    (the rest class ``Other`` stays as it is). The other labels come from the cell type by `annotate_labels`, whose
-    group is ``ontology_group`` here.
+    Samples are named by SRS accession. ``dataset_id`` is the SRP accession, of several studies of one paper or with the
+    same libraries that of the first (`ONE_UNIT`; their own is ``source_dataset_id``); ``tissue_group`` follows the
+    source's class (the rest class ``Other`` stays as it is). The other labels come from the cell type by
+    `annotate_labels`, whose group is ``ontology_group`` here.
     """
     frames = read_rda(path)
     if not {"expression_df", "metadata"} <= frames.keys():
@@ -137,6 +138,7 @@ def read_mirome(path: Path | str, info: dict[str, Any]) -> ad.AnnData:
         raise InputError(f"{path}: metadata has no row for {first}; expected one for each.")
     obs = metadata.set_index("Sample").rename(columns=MIROME_OBS)
     obs = obs[[c for c in MIROME_OBS.values() if c in obs]].apply(plain)
+    obs["source_dataset_id"], obs["dataset_id"] = obs["dataset_id"], obs["dataset_id"].replace(ONE_UNIT)
     labels = annotate_labels(obs, "mirome", "cell_type")
     obs["tissue_group"] = obs["cell_class"]
     labels = labels[ANNOTATED].rename(columns={"tissue_group": "ontology_group"})
@@ -260,6 +262,9 @@ def mature(names: pd.Index) -> pd.DataFrame:
 # study -> study that published the same libraries before, under other runs and samples: no accession says so, but
 # profiles that agree where even replicates never do (tests/test_open_atlas.py looks for them in the data)
 RESUBMITTED = {"SRP041494": "SRP014899"}
+# study -> first study of the same paper (PMID 32459171, 33568691): the same people at work, perhaps the same donors
+ONE_PAPER = {"SRP161180": "SRP112629", "SRP254788": "SRP187437", "SRP254789": "SRP187437"}
+ONE_UNIT = RESUBMITTED | ONE_PAPER
 SEQUENCERS = {"GA": "Genome Analyzer", "GA II": "Genome Analyzer II", "GA IIx": "Genome Analyzer IIx"}
 KEPT = (
     "dataset_id", "collection", "source_dataset_id", "run", "sample_accession", "donor_id", "source_label",
@@ -350,26 +355,28 @@ def shared_samples(kept: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
 
 
 def unified_studies(overlap: pd.DataFrame) -> pd.DataFrame:
-    """Say which studies are one, by the majority of their shared samples and by `RESUBMITTED`.
+    """Say which studies are one, by the majority of their shared samples and by `ONE_UNIT`.
 
-    One row per study that takes another's id: ``source_dataset_id, dataset_id, by`` (``"accession"`` or ``"profile"``),
-    ``shared`` (samples with a shared accession) and ``agree`` (share of them that speak for this id). Of equal votes
-    the first accession wins.
+    One row per study that takes another's id: ``source_dataset_id, dataset_id, by`` (``"accession"``, ``"profile"`` or
+    ``"paper"``), ``shared`` (samples with a shared accession) and ``agree`` (share of them that speak for this id). Of
+    equal votes the first accession wins.
     """
     votes = overlap.groupby(["removed_dataset_id", "dataset_id"]).size().rename("votes").reset_index()
     votes = votes.sort_values(["removed_dataset_id", "votes", "dataset_id"], ascending=[True, False, True])
     best = votes.groupby("removed_dataset_id", as_index=False).first()
     shared = votes.groupby("removed_dataset_id")["votes"].sum().to_numpy()
-    table = best[["removed_dataset_id", "dataset_id"]].replace({"dataset_id": RESUBMITTED})
+    table = best[["removed_dataset_id", "dataset_id"]].replace({"dataset_id": ONE_UNIT})
     table = table.rename(columns={"removed_dataset_id": "source_dataset_id"})
     table = table.assign(by="accession", shared=shared, agree=best["votes"] / shared)
-    again = pd.DataFrame({"source_dataset_id": list(RESUBMITTED), "dataset_id": list(RESUBMITTED.values())})
-    return pd.concat([table, again.assign(by="profile", shared=0, agree=np.nan)], ignore_index=True)
+    again = pd.DataFrame({"source_dataset_id": list(ONE_UNIT), "dataset_id": list(ONE_UNIT.values())})
+    again["by"] = np.where(again["source_dataset_id"].isin(list(RESUBMITTED)), "profile", "paper")
+    return pd.concat([table, again.assign(shared=0, agree=np.nan)], ignore_index=True)
 
 
 def _described(obs: pd.DataFrame, collection: str, label: str, studies: pd.DataFrame) -> pd.DataFrame:
     """Metadata of one collection in the common columns."""
-    out = obs.rename(columns={label: "source_label", "dataset_id": "source_dataset_id"})
+    out = obs.rename(columns={label: "source_label"})
+    out["source_dataset_id"] = out.get("source_dataset_id", out["dataset_id"])
     known = studies.set_index("source_dataset_id")["dataset_id"]
     out["dataset_id"] = out["source_dataset_id"].map(known).fillna(out["source_dataset_id"])
     out["collection"] = collection

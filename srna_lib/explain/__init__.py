@@ -7,7 +7,9 @@ from typing import Any
 from srna_lib.explain.deeplift import Contributions, contributions, model_space, reference_input
 from srna_lib.explain.enrichment import (
     COLLECTIONS,
+    collections,
     compare_lists,
+    empirical_fdr,
     load_sets,
     markers,
     over_representation,

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import false_discovery_control, hypergeom
 
-from srna_lib.data import annotate, hairpins, join_names, match_names
+from srna_lib.data import PEOPLE, annotate, hairpins, join_names, match_names
 from srna_lib.datasets import fetch, read_table
 from srna_lib.errors import InputError, one_of
 from srna_lib.explain.rankings import TOP, top_features
@@ -22,6 +22,11 @@ COLUMNS = ["collection", "set", "title", "per", "member"]
 FIELDS = ["collection", "set", "title", "per", "size", "overlap", "expected", "fold", "p", "q", "members"]
 FIELDS += ["n_top", "n_background"]
 STATUS = ("kept", "filtered away", "not measured")
+
+
+def collections(label: str, *, simulated: bool = False) -> tuple[str, ...]:
+    """Collections that say something about a label: a simulation has no diseases, people are no tissues."""
+    return OF_ATLAS if simulated else tuple(c for c in COLLECTIONS if c != "tissue" or label not in PEOPLE)
 
 
 def overlap_test(overlap: Any, size: Any, n_top: int, n_background: int) -> dict[str, Any]:
@@ -264,6 +269,40 @@ def over_representation_by_class(
     return table[["class", *FIELDS]]
 
 
+def empirical_fdr(table: pd.DataFrame, nulls: Sequence[pd.DataFrame], level: float = 0.05) -> pd.DataFrame:
+    """Hold tests against those of shuffled labels: members of a set rise and fall together, which no p-value knows.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From `over_representation_by_class`.
+    nulls : sequence of DataFrame
+        The same for labels that were shuffled by whole study, the networks trained again.
+    level : float, default 0.05
+        Of q, for the counts.
+
+    Returns
+    -------
+    DataFrame
+        `table` with ``q_empirical``: of the tests of a collection with this p or less, the share that shuffled labels
+        give on average (1 at most, falling with p); and per collection ``significant`` (tests with q below `level`),
+        ``null`` (their mean number under shuffled labels) and ``kept`` (tests with ``q_empirical`` below `level`).
+    """
+    if not nulls:
+        raise InputError("empirical null: no shuffle was given; expected at least one.")
+    parts = [table.assign(q_empirical=[], significant=[], null=[], kept=[])] if table.empty else []
+    for name, own in table.groupby("collection", sort=False):
+        chance = [null[null["collection"] == name] for null in nulls]
+        p, p_null = own["p"].to_numpy(), np.sort(np.concatenate([t["p"] for t in chance]))
+        false = np.searchsorted(p_null, p, side="right") / len(nulls)
+        rate, order = false / np.searchsorted(np.sort(p), p, side="right"), np.argsort(-p, kind="stable")
+        q = np.empty(len(p))
+        q[order] = np.minimum.accumulate(np.minimum(rate[order], 1))
+        counts = {"significant": (own["q"] < level).sum(), "null": np.mean([(t["q"] < level).sum() for t in chance])}
+        parts.append(own.assign(q_empirical=q, **counts, kept=(q < level).sum()))
+    return pd.concat(parts).sort_index()
+
+
 def sex_linked_enrichment(weights: pd.DataFrame, tops: tuple[int, ...] = (10, 25, 50, 100)) -> pd.DataFrame:
     """Whether sex-linked sRNAs are more frequent among the top-ranked than among all.
 
@@ -294,9 +333,9 @@ def sex_linked_enrichment(weights: pd.DataFrame, tops: tuple[int, ...] = (10, 25
 # ---- lists from the literature
 
 
-def paper_lists() -> pd.DataFrame:
-    """Enriched miRNAs per tissue that the reference paper prints (its Table 4): ``list, mirna``."""
-    return _resource("paper_mirnas.tsv")
+def paper_lists(label: str = "tissue_group") -> pd.DataFrame:
+    """Enriched miRNAs per tissue that the reference paper prints (its Table 4): ``list, mirna``; of people none."""
+    return _resource("paper_mirnas.tsv")[: 0 if label in PEOPLE else None]
 
 
 def markers() -> pd.DataFrame:
@@ -382,8 +421,6 @@ def compare_lists(
     """
     if n < 1:
         raise InputError(f"n={n}: no list has so few sRNAs; expected at least 1.")
-    if not len(lists):
-        raise InputError("the lists have no row; expected one per miRNA.")
     rows = []
     places = list_ranks(scores, lists, measured_names=measured_names)
     for (label, name), own in places.groupby(["class", "list"], sort=False):
@@ -395,8 +432,9 @@ def compare_lists(
         row["ranks"] = ", ".join(f"{m} {r:.0f}" for m, r in zip(kept["mirna"], kept["rank"], strict=True))
         row |= {"filtered_away": ";".join(filtered["mirna"]), "not_measured": ";".join(absent["mirna"])}
         rows.append(row | {"n_top": n_top, "n_background": total})
-    table = pd.DataFrame(rows)
-    return table.assign(q=false_discovery_control(table["p"]))
+    columns = ["class", "list", "listed", "kept", "hits", "expected", "fold", "p", "best_rank", "ranks"]
+    table = pd.DataFrame(rows, columns=[*columns, "filtered_away", "not_measured", "n_top", "n_background"])
+    return table.assign(q=false_discovery_control(table["p"].astype(float)) if len(table) else [])
 
 
 def _resource(name: str) -> pd.DataFrame:
