@@ -181,7 +181,8 @@ def test_card_says_whether_data_are_simulated(leave, info, simulated):
 @pytest.mark.parametrize("simulated", [True, np.True_, False, np.False_])
 def test_banner_of_simulated_data(simulated, info, monkeypatch):
     shown = []
-    atlas = ad.AnnData(np.zeros((1, 1)), uns={"srna": {**info, "simulated": simulated}})
+    obs = pd.DataFrame({"dataset_id": ["A"]}, index=["s"])
+    atlas = ad.AnnData(np.zeros((1, 1)), obs, uns={"srna": {**info, "simulated": simulated}})
     monkeypatch.setattr(datasets, "load", lambda name, seed: atlas)
     monkeypatch.setattr(notebook, "BANNER", '<script>alert("x")</script> & more')
     monkeypatch.setattr("IPython.display.display", shown.append)
@@ -192,6 +193,26 @@ def test_banner_of_simulated_data(simulated, info, monkeypatch):
     for html in banners:
         assert "&lt;script&gt;alert(&quot;x&quot;)&lt;/script&gt; &amp; more" in html
         assert html.startswith("<div") and html.endswith("</div>") and html.count("<") == 2
+
+
+@pytest.mark.parametrize(
+    ("n_studies", "profile", "simulated", "lesson"),
+    [
+        (9, "full", False, "Take-home"),
+        (9, "smoke", False, "A smoke run, no finding"),
+        (4, "full", False, "Seen in 4 studies, a hint and no finding"),
+        (1, "demo", False, "Seen in 1 study, a hint and no finding"),
+        (4, "demo", True, "Take-home"),
+    ],
+)
+def test_a_lesson_is_called_what_the_run_can_carry(n_studies, profile, simulated, lesson, info, monkeypatch):
+    obs = pd.DataFrame({"dataset_id": [f"S{i}" for i in range(n_studies)]}, index=[f"s{i}" for i in range(n_studies)])
+    atlas = ad.AnnData(np.zeros((n_studies, 1)), obs, uns={"srna": {**info, "simulated": simulated}})
+    monkeypatch.setattr(datasets, "load", lambda name, seed: atlas)
+    monkeypatch.setattr("IPython.display.display", lambda *_: None)
+    monkeypatch.setattr("srna_lib.plots.setup", lambda: None)
+    assert open_dataset("toy", profile=profile)[1]["lesson"] == lesson
+    assert "lesson" not in atlas.uns["srna"]
 
 
 def test_versions():

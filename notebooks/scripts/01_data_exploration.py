@@ -65,8 +65,8 @@ same = (obs == obs.iloc[nearest].to_numpy()).mean()
 say(f"Of the nearest samples **{same['dataset_id']:.0%} are of the same study**, {same[label]:.0%} of the same class.")
 
 # %% [markdown]
-# Both high, and that is the difficulty: a study works on its own tissue, so two samples that are alike share
-# both, and one number cannot say which of them makes them alike. The rest of this page takes them apart.
+# A study works on its own tissue, so two samples that are alike may share both, and one number cannot say which of them
+# makes them alike. The rest of this page takes them apart.
 #
 # ## What is in it?
 #
@@ -185,7 +185,7 @@ srna.pl.zeros(
 )
 
 # %% [markdown]
-# Most sRNAs are rare. Does a filter that drops so many of them also drop the reads?
+# Does a filter that drops many sRNAs also drop the reads?
 
 # %%
 effect = explore.filter_effect(task.X, sorted({*np.linspace(0, 1, 21).round(2), max_zero_share, loose}), task.y)
@@ -197,13 +197,12 @@ say(f"""
 The filter at {strict.Index:.0%} keeps {strict.n_features} of {task.X.shape[1]} sRNAs, the one at {lenient.Index:.0%}
 keeps {lenient.n_features}.
 
-With them stay {strict.share_reads:.1%} and {lenient.share_reads:.1%} of the reads of a sample: what is dropped is many
-names and few reads.
+With them stay {strict.share_reads:.1%} and {lenient.share_reads:.1%} of the reads of an average sample.
 """)
 
 # %% [markdown]
-# Few reads, but whose? What marks a small class is rare in the whole. These sRNAs are dropped although they are
-# common within some class:
+# And whose reads are dropped? What marks a small class is rare in the whole. These sRNAs go although they are common
+# within some class:
 
 # %%
 markers = explore.lost_markers(task.X, task.y, max_zero_share)
@@ -252,8 +251,8 @@ umap = explore.embed(pcs, "umap", seed=seed)
 srna.pl.embedding_pair(umap.join(described), label, axis="UMAP", title="The same by UMAP", caption=caption)
 
 # %% [markdown]
-# The shapes differ, the islands stay. But a map is not a measurement: the eye is drawn to
-# large studies, and where a study holds one class, its island is also that class's island. So count.
+# Whatever differs between the maps is the method's. And a map is not a measurement: the eye is drawn to large studies,
+# and where a study holds one class, its island is also that class's island. So count.
 #
 # ## Measuring it: who are the nearest neighbours?
 #
@@ -317,14 +316,14 @@ measured.pivot(index=["share", "candidates"], columns="model", values="observed"
 
 # %%
 say(f"""
-**Of the nearest neighbours within a class, {batch.observed:.0%} come from the same study ({batch.chance:.0%} by
-chance); of those in other studies, {tissue.observed:.0%} are of the same class ({tissue.chance:.0%} by chance).**
+**{info["lesson"]}.** Of the nearest neighbours within a class, **{batch.observed:.0%} come from the same study
+({batch.chance:.0%} by chance); of those in other studies, {tissue.observed:.0%} are of the same class
+({tissue.chance:.0%} by chance).**
 """)
 
 # %% [markdown]
-# **The first pair of numbers is the laboratory, the second the tissue, and both are in every profile. A random split
-# puts samples of one study on both sides, where the laboratory helps to answer. Only a split that keeps studies whole
-# asks for the tissue.**
+# **The first pair of numbers is the laboratory, the second the tissue. A random split puts samples of one study on both
+# sides, where the laboratory helps to answer. Only a split that keeps studies whole asks for the tissue.**
 #
 # ## Checks
 #

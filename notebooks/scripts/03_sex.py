@@ -102,7 +102,7 @@ shown = roc_auc_score(shown["y_true"] == main.classes[-1], shown[f"p_{main.class
 say(f"**AUROC {shown:.3f}** over {len(main.y)} samples, each predicted by a model that never saw its donor.")
 
 # %% [markdown]
-# Is that much? Nobody can say yet: some data sets hold more men than others, and a model that recognises the data set
+# Is that much? Nobody can say yet: where some data sets hold more men than others, a model that recognises the data set
 # has a head start without a single sex-linked RNA. Below, that head start is measured and taken off.
 #
 # ## The paper's experiment: six models, and a linear one
@@ -252,7 +252,7 @@ say(f"Mean AUROC with shuffled labels: pooled {shuffled['auc']:.3f}.")
 say(f"Within data sets: **{shuffled['auc_within']:.3f}**, where one half is chance level.")
 
 # %%
-gain, verdict, shown = evaluate.judge(
+answer = evaluate.judge(
     pred[pred["model"] == best],
     pred[pred["model"] == "metadata"],
     dataset=info["name"],
@@ -261,7 +261,8 @@ gain, verdict, shown = evaluate.judge(
     seed=seed,
     n_boot=size.n_boot,
 )
-records.append(shown)
+gain, verdict = answer.gains, answer.verdict
+records.append(answer.scores)
 
 # %%
 shown = f"What {best} knows beyond the metadata"
@@ -270,6 +271,11 @@ srna.pl.gains(gain, row="row", what="gain in AUROC", title=shown, caption=captio
 # %%
 say(f"The least certain of them: {evaluate.sentence(gain.loc[gain['ci_low'].fillna(-1).idxmin()].replace(labels))}")
 say(f"**Verdict: {donor_label} is {verdict}** (predictable only where every one of these intervals lies above zero).")
+
+# %% [markdown]
+# A sign is not a size. The effect in the sentence is Cohen's: the distance between the scores of the two sexes, in
+# standard deviations, that the gain adds. And new people of a known cohort are the easy case: what is left in a cohort
+# that no model has seen stands further down.
 
 # %% [markdown]
 # ## Which model, and does it matter?
@@ -329,8 +335,8 @@ evaluate.scores_table(shown[shown["unit"] == plan.unit], ["brier", "accuracy", "
 # ## A cohort never seen
 #
 # Folds by donor ask about new donors of known cohorts. Leave a whole cohort out (*one dataset out*), and the question
-# is about a tissue that no model was trained on. A recipe that centres within data sets may look at the profiles of
-# the new cohort, but not at one of its labels. **What will be left?**
+# is about a tissue that no model was trained on. Recipes that centre profiles within data sets know no centre for it
+# and take the mean of the known ones. **What will be left?**
 
 # %%
 unseen = pred[:0]
@@ -347,6 +353,43 @@ evaluate.scores_table(shown, ["auc_within", "auc"], labels=labels)
 # %% [markdown]
 # The same samples in both: on the left their cohort was known in training, on the right it was not.
 #
+# A new cohort could also be centred on its own samples, without one label (`centre="batch"`). Then a prediction depends
+# on who else is predicted. Below, each left-out cohort comes as a whole, in fives, one at a time, and with the sexes
+# apart. **Where will centring on the batch help, and where will it do worse than chance level?**
+
+# %%
+shown = [m for m in left_out_models if m in ("logistic", "tissue_input")]
+company = partial(evaluate.run_batches, context=plan.context, profile=size, seed=seed, n_jobs=n_jobs)
+company = partial(company, cache=f"{out}/cache")
+together = pred[:0]
+if main.groups.nunique() > 1 and shown:
+    together = srna.make_splits(main, "one_dataset_out", most=size.max_datasets_out, seed=seed)
+    together = company(main, atlas, shown, together)
+records.append(score(together, n_boot=0))
+evaluate.scores_table(records[-1], ["auc_within"], labels=labels)
+
+# %% [markdown]
+# The hardest company is a cohort of one sex: its mean is that of the sex. The cohorts that were excluded above for
+# that reason are predicted here by models of all others. One AUROC over all of them asks whether women of one cohort
+# are told from men of another.
+
+# %%
+alone = cohorts.loc[cohorts["use"].str.startswith("refused: only"), "data set"]
+both = data.select(whole, plan.where)
+both = both[both.obs_names.isin(atlas.obs_names) | both.obs["dataset_id"].isin(alone).to_numpy()]
+both = data.subsample(both, donor_label, per_study=size.per_study, seed=seed)
+apart = srna.make_task(both, donor_label, min_class_size=1)
+alone = apart.groups.isin(alone).to_numpy()
+
+# %%
+single = pred[:0]
+if apart.y[alone].nunique() > 1 and shown:
+    alone = evaluate.Split("cohorts of one sex", (~alone).nonzero()[0], alone.nonzero()[0])
+    single = company(apart, both, shown, [alone]).query("scheme == 'whole'").assign(scheme="cohorts of one sex")
+records.append(score(single, unit="donor_id"))
+evaluate.scores_table(records[-1], ["auc"], labels=labels)
+
+# %% [markdown]
 # ## Tumour against normal
 #
 # Is the sex of healthy tissue easier to see than that of a tumour, which rewrites its miRNAs and sometimes loses its Y
@@ -433,14 +476,23 @@ chance (hypergeometric p = {shown["p_value"]:.2g}; clustered miRNAs make it look
 
 # %%
 say(f"""
-**Take-home.** {donor_label.capitalize()} is **{verdict}** from small RNAs in this collection. `{best}` reaches a pooled
-AUROC of {evaluate.find(scores, best, "auc")["value"]:.3f}; {evaluate.find(scores, "metadata", "auc")["value"]:.3f} is
-there without a single sRNA, so their gain is {gain["difference"].iloc[0]:+.3f}. **Ask of every number what the study
-alone would score, and look within studies before you believe the rest.**
+**{info["lesson"]}.** From small RNAs in this collection {donor_label} is **{answer.words}**. `{best}` reaches a pooled
+AUROC of {evaluate.find(scores, best, "auc")["value"]:.3f};
+{evaluate.find(scores, "metadata", "auc")["value"]:.3f} is there without a single sRNA, so their gain is
+{gain["difference"].iloc[0]:+.3f}. **Ask of every number what the study alone would score, and look within studies
+before you believe the rest.**
 """)
 
 # %%
-everything = pd.concat([six, pred, null, after, unseen, ext], ignore_index=True)
+shown = pd.concat([scores, *records]).query("metric == 'auc_within' and study.isna()").dropna(subset="value")
+shown = shown.drop_duplicates(["scheme", "model"]).set_index(["scheme", "model"])["value"]
+say(f"""
+Within data sets: known ones {shown.get((plan.scheme, left_out_models[0]), float("nan")):.3f}, never seen
+{shown.get(("one_dataset_out", left_out_models[0]), float("nan")):.3f} (`{left_out_models[0]}`, AUROC).
+""")
+
+# %%
+everything = pd.concat([six, pred, null, after, unseen, together, single, ext], ignore_index=True)
 say(f"Results keep {len(everything)} out-of-fold predictions.")
 
 # %% [markdown]

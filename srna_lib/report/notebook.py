@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import plotly.graph_objects as go
 
+ENOUGH_STUDIES = 5  # for a sentence that is more than a hint
 NAN = r"\bnan\b"
 UNKNOWN = "*Not recorded in this data set, or not part of this run.*"
 BANNER_STYLE = "background:#7a1f00;color:#fff;padding:.7em 1em;font-weight:600;border-radius:4px"
@@ -58,7 +59,8 @@ def open_dataset(name: str, *, profile: str, seed: int = 0, label: str = "") -> 
     -------
     atlas : AnnData, shape (n_samples, n_srnas)
     info : dict
-        Its ``uns["srna"]``.
+        Its ``uns["srna"]``, and ``lesson``, what the page's last sentence may be called: a take-home, or less where the
+        run or the number of studies is too small for a finding.
     """
     from IPython.display import HTML, display
 
@@ -68,7 +70,10 @@ def open_dataset(name: str, *, profile: str, seed: int = 0, label: str = "") -> 
 
     setup()
     atlas = with_label(load(name, seed=seed), label)
-    info = atlas.uns["srna"]
+    info, n_studies = dict(atlas.uns["srna"]), atlas.obs["dataset_id"].nunique()
+    few = f"Seen in {n_studies} {'study' if n_studies == 1 else 'studies'}, a hint and no finding"
+    lesson = few if n_studies < ENOUGH_STUDIES and not info["simulated"] else "Take-home"
+    info["lesson"] = "A smoke run, no finding" if profile == "smoke" else lesson
     if info["simulated"]:
         display(HTML(f'<div class="srna-banner" role="note" style="{BANNER_STYLE}">{html.escape(BANNER)}</div>'))
     say(f"**{html.escape(info['title'])}.** {html.escape(info['citation'])}")
