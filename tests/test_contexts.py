@@ -288,3 +288,12 @@ def test_labels_are_dealt_to_whole_studies():
     assert (shuffled[0].groupby(task.groups).nunique() == 1).all()
     assert shuffled[0].value_counts().to_dict() == task.y.value_counts().to_dict()  # studies of one size
     assert (shuffled[0] != task.y).mean() > 0.5 and shuffled[0].index.equals(task.y.index)
+
+
+def test_mixed_studies_get_the_mixture_of_another_and_donors_keep_one_label():
+    sex = np.where(np.arange(60) % 3 == 0, np.where(np.arange(60) % 2, "female", "male"), "female")
+    atlas = atlas_of(sex=sex, donor_id=[f"D{i % 3}-{i // 6}" for i in range(60)])
+    task = make_task(atlas, "sex", min_class_size=2)
+    dealt = shuffle_studies(task, seed=1).y
+    assert (dealt.groupby(task.donors).nunique() == 1).all() and set(dealt) == {"female", "male"}
+    assert (dealt.groupby(task.groups).nunique() == 2).sum() == 1  # one study of three was mixed, one is

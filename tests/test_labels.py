@@ -160,6 +160,15 @@ def test_subsample_keeps_every_study_and_class(seed):
     assert list(other.obs_names) != list(small.obs_names)
 
 
+def test_subsample_keeps_classes_of_few_studies_large_enough():
+    atlas = atlas_of(["a"] * 30 + ["b"] * 12 + ["c"] * 4, studies=[f"D{i % 10}" for i in range(30)] + ["D0"] * 16)
+    sizes = subsample(atlas, "tissue_group", per_study=1, min_class_size=6, seed=1).obs["tissue_group"].value_counts()
+    assert 10 <= sizes["a"] <= 15 and 6 <= sizes["b"] <= 7 and sizes["c"] == 4
+    assert subsample(atlas, "tissue_group", per_study=1).obs["tissue_group"].value_counts().to_dict() == {
+        "a": 10, "b": 1, "c": 1,
+    }  # fmt: skip
+
+
 def test_subsample_larger_than_the_atlas_is_the_atlas():
     atlas = atlas_of(MIXED)
     assert list(subsample(atlas, "tissue_group", per_study=100).obs_names) == list(atlas.obs_names)

@@ -50,7 +50,7 @@ from srna_lib.report import close, open_dataset, say
 names, size = srna.models.recipe_names(models), evaluate.get_profile(profile)
 atlas, info = open_dataset(dataset, profile=profile, seed=seed, label=label)
 atlas = srna.data.eligible(atlas, label)  # of sex and age only data sets that do not give them away, as in 03
-atlas = srna.data.subsample(atlas, label, per_study=size.per_study, seed=seed)
+atlas = srna.data.subsample(atlas, label, per_study=size.per_study, min_class_size=min_class_size, seed=seed)
 
 # %% [markdown]
 # ## One model, one fold, one number

@@ -56,7 +56,8 @@ size = evaluate.get_profile(profile)
 atlas, info = open_dataset(dataset, profile=profile, seed=seed, label=label)
 atlas = srna.data.eligible(atlas, label)  # of sex and age only data sets that do not give them away, as in 03
 # paths are many: in a demo a dozen samples of a study will do
-atlas = srna.data.subsample(atlas, label, per_study={"demo": 12}.get(profile, size.per_study), seed=seed)
+shown = {"demo": 12}.get(profile, size.per_study)
+atlas = srna.data.subsample(atlas, label, per_study=shown, min_class_size=min_class_size, seed=seed)
 
 # %%
 task = srna.make_task(atlas, label, min_class_size=min_class_size, features=features)

@@ -178,15 +178,21 @@ def donors(adata: ad.AnnData) -> pd.Series:
     return adata.obs["donor_id"].astype(object).where(adata.obs["donor_id"].notna(), own).astype(str)
 
 
-def subsample(adata: ad.AnnData, label: str, *, per_study: int | None, seed: int = 0) -> ad.AnnData:
-    """Keep at most `per_study` (None: all) random samples of every class in every study, in their old order."""
+def subsample(
+    adata: ad.AnnData, label: str, *, per_study: int | None, min_class_size: int = 0, seed: int = 0
+) -> ad.AnnData:
+    """Keep at most `per_study` (None: all) random samples of every class in every study, in their old order.
+
+    More are kept where a class would have fewer than `min_class_size`.
+    """
     check_column(adata, label)
     if per_study is None:
         return adata
     order = np.random.default_rng(seed).permutation(adata.n_obs)
     keys = adata.obs[["dataset_id", label]].astype(str).iloc[order]
-    kept = order[(keys.groupby(["dataset_id", label]).cumcount() < per_study).to_numpy()]
-    return samples_of(adata, np.sort(kept))
+    kept = keys.groupby(["dataset_id", label]).cumcount() < per_study
+    kept |= keys.groupby(label).cumcount() < min_class_size
+    return samples_of(adata, np.sort(order[kept.to_numpy()]))
 
 
 def with_context(task: Task, adata: ad.AnnData, columns: Iterable[str]) -> Task:
@@ -235,10 +241,18 @@ def permute(task: Task, adata: ad.AnnData, *, within: Iterable[str] = ("dataset_
 
 
 def shuffle_studies(task: Task, *, seed: int = 0) -> Task:
-    """Deal each study the commonest label of another one, for all its samples: a null that keeps studies whole."""
-    own = task.y.astype(object).groupby(task.groups).agg(lambda labels: labels.mode().iloc[0])
-    dealt = pd.Series(np.random.default_rng(seed).permutation(own.to_numpy()), own.index)
-    return replace(task, y=task.groups.map(dealt).set_axis(task.y.index).rename(task.y.name).astype(task.y.dtype))
+    """Deal each study the labels of another one, at random among its donors: a null that keeps studies whole.
+
+    Studies of one class stay so; mixed ones get the mixture of another.
+    """
+    rng, who = np.random.default_rng(seed), task.y.index.to_series() if task.donors is None else task.donors
+    labels = {study: y.to_numpy() for study, y in task.y.astype(object).groupby(task.groups)}
+    others = rng.permutation(list(labels))
+    dealt = pd.Series(index=task.y.index, dtype=object, name=task.y.name)
+    for other, (_, members) in zip(others, who.groupby(task.groups), strict=True):
+        names = members.unique()
+        dealt[members.index] = members.map(dict(zip(names, rng.choice(labels[other], len(names)), strict=True)))
+    return replace(task, y=dealt.astype(task.y.dtype))
 
 
 def with_label(adata: ad.AnnData, label: str) -> ad.AnnData:
