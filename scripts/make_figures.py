@@ -16,6 +16,7 @@ from typing import Any
 import pandas as pd
 
 from srna_lib import plots
+from srna_lib.annotate import load_bundle, shipped
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "docs" / "results"
@@ -156,6 +157,20 @@ def firmness_tables() -> tuple[str, str]:
     return "\n".join(orders), "\n".join(scores)
 
 
+def bundle_table() -> str:
+    """Markdown table of the shipped bundles: what they keep in studies never seen."""
+    lines = [
+        "| bundle | studies left out | predicted | correct of these | every sample, correct | 90 % sets hold |",
+        "|---" * 6 + "|",
+    ]
+    for name in shipped():
+        kept = load_bundle(name).about["measured"]
+        shares = ("predicted_share", "accuracy_of_predicted", "accuracy_of_all", "set_coverage_over_studies")
+        cells = " | ".join(f"{kept[share]:.1%}" for share in shares)
+        lines.append(f"| `{name}` | {kept['n_studies']} ({kept['n_samples']} samples) | {cells} |")
+    return "\n".join(lines)
+
+
 def interval(record: dict[str, Any]) -> str:
     """Value with its interval."""
     digits = 1 if record["metric"].startswith("steps:") else 3
@@ -169,7 +184,7 @@ def blocks() -> dict[str, str]:
     made = {"run mirome": run_line("mirome"), "labels mirome": label_table("mirome"), "run tcga": run_line("tcga")}
     for task, (notebook, metrics) in PEOPLE.items():
         made[f"{task} tcga"] = people_table(notebook, task, metrics)
-    made["markers mirome"] = marker_table()
+    made["markers mirome"], made["bundles"] = marker_table(), bundle_table()
     made["steps mirome"], made["wrong calls mirome"] = firmness_tables()
     for scheme in SCHEMES:
         made[f"tissue mirome {scheme}"] = tissue_table("mirome", scheme)

@@ -2,10 +2,12 @@
 
 import typing
 
+import srna_lib.annotate as _annotate
 import srna_lib.explain as _explain
 import srna_lib.plots as pl
 
 from . import data, datasets, evaluate, explore, io, models, plots, report, stability
+from .annotate import train
 from .data import make_task
 from .datasets import load
 from .evaluate import calibrate, compare, cross_validate, make_splits, score
@@ -14,13 +16,15 @@ from .models import RECIPES, recipe
 from .stability import steps_to_flip
 
 if not typing.TYPE_CHECKING:
-    from . import explain
+    from . import annotate, explain
 
-explain: _explain._Verb  # a package that can be called
+annotate: _annotate._Verb  # packages that can be called
+explain: _explain._Verb
 __version__: str
 
 __all__ = [
     "RECIPES",
+    "annotate",
     "calibrate",
     "compare",
     "cross_validate",
@@ -42,4 +46,5 @@ __all__ = [
     "score",
     "stability",
     "steps_to_flip",
+    "train",
 ]

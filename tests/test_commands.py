@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import threading
@@ -19,7 +20,9 @@ import pytest
 from typer.testing import CliRunner
 
 from srna_lib import datasets
+from srna_lib.annotate import bundles
 from srna_lib.io import read_h5ad, write_h5ad
+from srna_lib.models import recipe
 from srna_lib.report import cli
 from srna_lib.report import run as report_run
 
@@ -85,10 +88,13 @@ def test_targets_of_make_exist(command):
     assert not lacking
 
 
-@pytest.mark.parametrize("command", [c for c in commands("srna") if not re.match(r"srna (run|convert) ", c)])
+@pytest.mark.parametrize(
+    "command", [c for c in commands("srna") if not re.match(r"srna (run|convert|train|annotate) ", c)]
+)
 def test_other_commands(command):
     words = shlex.split(command)[1:]
-    result = invoke(*words, *(["--help"] if words in (["run"], ["convert"]) else []))
+    alone = words in (["run"], ["convert"], ["train"], ["annotate"])
+    result = invoke(*words, *(["--help"] if alone else []))
     assert result.exit_code == 0, result.output
 
 
@@ -198,6 +204,22 @@ def test_own_data_with_hostile_names(own_atlas, listener, given, in_process, tmp
     assert listener.paths == []  # nothing ran, loaded or led away
     assert not any(problems.values()), problems
     assert result.exit_code == 0, result.output
+
+
+@pytest.mark.slow
+def test_bundles_of_ones_own_data(own_atlas, tmp_path, monkeypatch):
+    """The README's commands on annotation in order, with a smaller network."""
+    small = {"classifier__hidden": (32,), "classifier__dropout": (0.2,), "classifier__epochs": 4}
+    monkeypatch.setattr(bundles, "build_recipe", lambda task, name, **_: recipe(name, **small))
+    monkeypatch.chdir(tmp_path)
+    for name in ("miR.Counts.csv", "samples.csv", OWN):
+        shutil.copy(own_atlas.parent / name, tmp_path)
+    found = [c for c in commands("srna") if re.match(r"srna (train|annotate) .*--out", c)]
+    assert len(found) == 3
+    for command in found:
+        result = invoke(*shlex.split(command)[1:], *(["--folds", 2] if "train" in command else []))
+        assert result.exit_code == 0, result.output
+    assert len(pd.read_csv(tmp_path / "annotated" / "predictions.csv")) == 2 * read_h5ad(OWN).n_obs
 
 
 def test_help_comes_at_once():

@@ -83,11 +83,12 @@ SPELLINGS = {
     "hsa-mir-103-1-as": "hsa-mir-103b-1",
     "hsa-mir-365-2": "hsa-mir-365b",
     "hsa-mir-1270-2": "hsa-mir-1270",
-    # MirGeneDB without paralogues
+    # MirGeneDB
     "Hsa-Mir-21_5p": "hsa-miR-21-5p",
     "Hsa-Mir-375_3p": "hsa-miR-375-3p",
     "Hsa-Mir-21_3p*": "hsa-miR-21-3p",
     "Hsa-Mir-21_pre": "hsa-mir-21",
+    "Hsa-Mir-10-P1a_5p": "hsa-miR-10a-5p",
     # merged
     "hsa-let-7a-5p/7c-5p": "hsa-let-7a-5p;hsa-let-7c-5p",
     "hsa-miR-10396a-3p/10396b-3p": "hsa-miR-10396a-3p;hsa-miR-10396b-3p",
@@ -108,7 +109,7 @@ UNKNOWN = {
     "mmu-miR-21a-5p/21c": "not human (mmu)",
     "ebv-miR-BART1-5p": "not human (ebv)",
     "cel-let-7-5p": "not human (cel)",
-    "Hsa-Mir-10-P1a_5p": "MirGeneDB",
+    "Hsa-Mir-1-P2_5p": "no arm that miRBase lists",
     "1-Oct": "a date",
     "2023-10-01": "a date",
     "SNORD1": "not the name",

@@ -18,7 +18,19 @@ import srna_lib
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "srna_lib"
-ROOMS = ("data", "io", "datasets", "models", "evaluate", "explore", "explain", "stability", "plots", "report")
+ROOMS = (
+    "data",
+    "io",
+    "datasets",
+    "models",
+    "evaluate",
+    "explore",
+    "explain",
+    "stability",
+    "annotate",
+    "plots",
+    "report",
+)
 MODULES = sorted(".".join(p.relative_to(ROOT).with_suffix("").parts) for p in PACKAGE.rglob("*.py"))
 HEAVY = ("keras", "jax", "plotly", "pandas", "sklearn", "umap", "openTSNE")
 

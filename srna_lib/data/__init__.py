@@ -1,6 +1,6 @@
 """Door of data: the contract, tasks, names of sRNAs and of tissues."""
 
-from srna_lib.data.atlas import BIOTYPES, check_atlas, check_column, counts_frame, make_atlas
+from srna_lib.data.atlas import BIOTYPES, atlas_name, check_atlas, check_column, counts_frame, make_atlas
 from srna_lib.data.features import annotate, harmonise, shared_names, to_stem_loop
 from srna_lib.data.mirna_names import hairpins, join_names, match_names
 from srna_lib.data.task import (
@@ -28,4 +28,4 @@ from srna_lib.data.task import (
     with_label,
     without_absent,
 )
-from srna_lib.data.tissues import ANNOTATED, annotate_labels, without_marker_labels
+from srna_lib.data.tissues import ANNOTATED, annotate_labels, tissue_table, without_marker_labels

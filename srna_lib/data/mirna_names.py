@@ -86,6 +86,14 @@ def index() -> Index:
     return Index(current, {k: dict(v) for k, v in aliases.items()}, accessions, removed)
 
 
+@cache
+def mirgenedb() -> dict[str, tuple[str, str, str]]:
+    """Human genes of MirGeneDB -> miRBase's stem-loop and the accessions of its arms. Shared: not to be changed."""
+    with resources.files("srna_lib").joinpath("resources/mirgenedb.tsv").open(encoding="utf-8") as handle:
+        table = pd.read_csv(handle, sep="\t", comment="#", dtype=str, keep_default_na=False)
+    return {gene: tuple(rest) for gene, *rest in table.itertuples(index=False)}
+
+
 REMOVED = "removed from miRBase before release 21 ({})"
 NAME_LEVELS = ("auto", "mature", "stem-loop")
 _DASHES = dict.fromkeys(map(ord, "‐‑‒–—―−﹣-"), "-")
@@ -102,7 +110,8 @@ _DATE = re.compile(
     r"|nov|dec)-\d{1,4}|\d{4}-\d{2}-\d{2}([ t]00:00:00)?|\d{1,2}/\d{1,2}/\d{2,4})",
     re.IGNORECASE,
 )
-_MIRGENEDB_PARALOGUE = re.compile(r"[A-Z][a-z]{2}-(Mir|Let)-\d+-P\d", re.IGNORECASE)
+_MIRGENEDB = re.compile(r"Hsa[-.](?:Mir|Let)[-.]\d+")
+_COORDINATES = re.compile(r"[\s(|,;]|[_:.-]chr")  # where those of a precursor variant begin
 
 
 class Match(NamedTuple):
@@ -126,7 +135,7 @@ def match_names(names: Iterable[str], *, level: str = "auto") -> pd.DataFrame:
     ----------
     names : iterable of str
         Names in any spelling: ``hsa-miR-21-5p``, ``mir_21_5p``, ``miR-21*``, ``MIMAT0000076``, ``MIR21``,
-        ``hsa-let-7a-5p/7c-5p``, ``Hsa-Mir-21_5p`` (MirGeneDB).
+        ``hsa-let-7a-5p/7c-5p``, ``Hsa-Let-7-P1a_5p`` (MirGeneDB).
     level : str, default "auto"
         What a name means that fits both a stem-loop and a mature miRNA (``hsa-let-7b``): ``"mature"`` or
         ``"stem-loop"``. ``"auto"`` looks at all names together: where any has an arm or the capital R of a mature
@@ -173,6 +182,8 @@ def _spelling(name: str) -> str:
 
 def _match(raw: str, text: str, level: str, case_says: bool) -> Match:
     known = index()
+    if (match := _by_gene(raw)) is not None:
+        return match
     accessions = [prefix.upper() + digits for prefix, digits in _ACCESSION.findall(raw)]
     if accessions:
         return _by_accession(raw, min(accessions, key=lambda a: not a.startswith("MIMAT")))
@@ -213,6 +224,38 @@ def _unknown(reason: str) -> Match:
     return Match((), "unknown", reason=reason)
 
 
+def _by_gene(raw: str) -> Match | None:
+    """Match of a name of MirGeneDB; None where it is none, or one that miRBase writes alike.
+
+    ``Hsa-Let-7-P1a_5p/P2a1_5p`` joins paralogues that share an arm; a star, and coordinates after the name, say nothing
+    more than the arm does.
+    """
+    text = _COORDINATES.split(raw.translate(_DASHES).strip().strip("\"'"), maxsplit=1)[0]
+    start = _MIRGENEDB.match(text)
+    if not start:
+        return None
+    first, *rest = text.replace(".", "-").split("/")
+    family = start[0].replace(".", "-")
+    found: dict[str, str] = {}
+    lost = []
+    for member in [first, *(part if part.startswith("Hsa-") else f"{family}-{part}" for part in rest)]:
+        gene, arm = re.fullmatch(r"(.*?)(?:[_-]([53]p|pre))?[*-]?", member).groups()  # type: ignore[union-attr]
+        row = mirgenedb().get(gene) or mirgenedb().get(f"{gene}-v1")
+        key = "" if row is None else {"5p": row[1], "3p": row[2]}.get(arm, row[0])
+        kind, name = index().accessions.get(key, ("stem-loop" if key in index().current["stem-loop"] else "", key))
+        if kind in ("mature", "stem-loop"):
+            found[name] = kind
+        else:
+            lost.append(member)
+    if not found and not any(gene in mirgenedb() for gene in (first.split("_")[0], re.sub(r"-[53]p\*?$", "", first))):
+        return None
+    if not found or len(set(found.values())) > 1:
+        return _unknown(f"{', '.join(lost) or first}: no arm that miRBase lists")
+    names = tuple(sorted(found, key=natural_key))
+    reason = f"members not known: {', '.join(lost)}" if lost else ""
+    return Match(names, "split" if len(names) > 1 else "alias", found[names[0]], reason)
+
+
 def _by_accession(raw: str, accession: str) -> Match:
     kind, name = index().accessions.get(accession, ("", ""))
     if not kind:
@@ -246,8 +289,6 @@ def _merged(text: str, level: str, case_says: bool, raw: str) -> Match:
 
 
 def _why_not(text: str) -> str:
-    if _MIRGENEDB_PARALOGUE.match(text):
-        return "a MirGeneDB paralogue: miRBase's name cannot be told from it"
     species = _OTHER_SPECIES.match(text)
     if species and species[1].lower() not in ("hsa", "has"):
         return f"not human ({species[1]})"

@@ -2,7 +2,7 @@
 
 from srna_lib.evaluate.age import acceleration_contrast, apparent_acceleration
 from srna_lib.evaluate.bootstrap import UNITS, study_interval, study_weights, weighted_mean, weighted_median
-from srna_lib.evaluate.calibration import calibrate, reliability_table
+from srna_lib.evaluate.calibration import calibrate, fit_temperature, reliability_table, tempered
 from srna_lib.evaluate.comparison import (
     TESTS,
     beside_paper,

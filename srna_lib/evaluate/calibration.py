@@ -7,6 +7,7 @@ study, or a patient, is on both sides, and the map would learn the confidence of
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -163,13 +164,7 @@ def _stated(predictions: pd.DataFrame, of: str | None) -> tuple[np.ndarray, np.n
 def _fit(method: str, p: np.ndarray, true: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
     """Map from probabilities to calibrated ones, both of shape (n_samples, n_classes)."""
     if method == "temperature":
-        logits = np.log(np.clip(p, _CLIP, None))
-
-        def loss(log_t: float) -> float:
-            return -float(log_softmax(logits / np.exp(log_t), axis=1)[np.arange(len(true)), true].mean())
-
-        temperature = np.exp(minimize_scalar(loss, bounds=(-4, 4), method="bounded").x)
-        return lambda q: softmax(np.log(np.clip(q, _CLIP, None)) / temperature, axis=1)
+        return partial(tempered, temperature=fit_temperature(p, true))
     one = _isotonic if method == "isotonic" else _sigmoid
     columns = [1] if p.shape[1] == 2 else range(p.shape[1])
     curves = [one(p[:, k], true == k) for k in columns]
@@ -179,6 +174,22 @@ def _fit(method: str, p: np.ndarray, true: np.ndarray) -> Callable[[np.ndarray],
         return np.hstack([1 - each, each]) if len(curves) == 1 else each / each.sum(axis=1, keepdims=True)
 
     return apply
+
+
+def fit_temperature(p: np.ndarray, true: np.ndarray) -> float:
+    """Temperature that makes probabilities likeliest to give the true classes (positions)."""
+    logits, rows = np.log(np.clip(p, _CLIP, None)), np.arange(len(true))
+    found = minimize_scalar(
+        lambda log_t: -float(log_softmax(logits / np.exp(log_t), axis=1)[rows, true].mean()),
+        bounds=(-4, 4),
+        method="bounded",
+    )
+    return float(np.exp(found.x))
+
+
+def tempered(p: np.ndarray, temperature: float) -> np.ndarray:
+    """Probabilities whose logits are divided by a temperature."""
+    return softmax(np.log(np.clip(p, _CLIP, None)) / temperature, axis=1)
 
 
 def _isotonic(p: np.ndarray, happened: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:

@@ -239,6 +239,58 @@ def run(
     raise typer.Exit(report.exit_code)
 
 
+@app.command()
+def train(
+    atlas: Annotated[str, typer.Argument(metavar="ATLAS", help="Data set, or an atlas (.h5ad).")],
+    task: Annotated[str, typer.Option("--task", metavar="COLUMN", help="Column of obs that is predicted.")],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="New folder for the bundle.")],
+    folds: Annotated[int, typer.Option(min=2, help="Folds by study that its promises are measured in.")] = 20,
+    error: Annotated[
+        float, typer.Option(min=0.001, max=0.5, help="Share of wrong predictions that is aimed at.")
+    ] = 0.06,
+    jobs: Annotated[int, typer.Option(min=1, help="Folds at a time.")] = 2,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of folds, network and map.")] = 0,
+) -> None:
+    """Train a bundle on an atlas of several studies, for `srna annotate`."""
+    from srna_lib.annotate import card, save
+    from srna_lib.annotate import train as make
+    from srna_lib.data import with_label
+    from srna_lib.datasets import load
+
+    if out.exists():
+        raise InputError(f"--out {out}: it exists already; expected the name of a new folder for the bundle.")
+    bundle = make(with_label(load(atlas), task), task, n_splits=folds, error=error, n_jobs=jobs, seed=seed)
+    typer.echo(card(bundle))
+    typer.echo(f"written: {save(bundle, out)}")
+
+
+@app.command()
+def annotate(
+    counts: Annotated[Path, typer.Argument(metavar="COUNTS", help="Count file or folder, as `srna convert` reads it.")],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="New folder for the answers.")],
+    bundle: Annotated[
+        list[str] | None,
+        typer.Option("--bundle", help="Shipped bundle or folder; repeatable.", show_default="lineage and tissue_group"),
+    ] = None,
+    metadata: Annotated[Path | None, typer.Option("--metadata", help="Sample table.")] = None,
+    format: Annotated[str | None, typer.Option("--format", help="Layout, where detection errs.")] = None,
+    round_expected: Annotated[bool, typer.Option("--round", help="Round expected counts to whole ones.")] = False,
+    explain: Annotated[
+        bool | None, typer.Option("--explain/--no-explain", help="Name sRNAs that speak for and against.")
+    ] = None,
+) -> None:
+    """Predict what bundles know of new samples, such as lineage and tissue, with reasons, or say that it cannot."""
+    from srna_lib.annotate import DEFAULT, summary, write
+    from srna_lib.annotate import annotate as predict
+
+    if out.exists():
+        raise InputError(f"--out {out}: it exists already; expected the name of a new folder.")
+    reading: dict[str, Any] = {"metadata": metadata, "format": format, "round_expected": round_expected}
+    answered = predict(counts, bundle or list(DEFAULT), explain=explain, **reading)
+    typer.echo(summary(answered))
+    typer.echo(f"written: {write(answered, out)}")
+
+
 def _pairs(texts: list[str]) -> dict[str, str]:
     """Split NAME=VALUE."""
     pairs: dict[str, str] = {}

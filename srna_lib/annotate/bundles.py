@@ -1,0 +1,532 @@
+"""Bundles: a trained model with all that it takes to use it on samples of others, on disk without pickle.
+
+Arrays stand in one npz file, all else in one JSON file that holds the checksum of both. What a bundle promises is
+measured on studies that its model did not see: folds by study give the temperature, the thresholds and the table of
+what happens to spoilt samples, and every study counts alike, because the study is what a user's samples are new in.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import math
+import os
+import platform
+import shutil
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from functools import partial
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import anndata as ad
+import jinja2
+import numpy as np
+import pandas as pd
+from sklearn.decomposition import PCA
+from sklearn.pipeline import Pipeline
+
+import srna_lib
+from srna_lib.data import Task, atlas_name, eligible, make_task, tissue_table
+from srna_lib.errors import InputError, one_of
+from srna_lib.evaluate import (
+    Profile,
+    Split,
+    build_recipe,
+    fit_fold,
+    fit_temperature,
+    make_splits,
+    map_folds,
+    task_key,
+    tempered,
+)
+from srna_lib.explore import embed
+from srna_lib.models import DenseNetClassifier
+from srna_lib.models import recipe as make_recipe
+
+FORMAT = 1
+NETWORKS = ("dl_log",)  # recipes that a bundle can hold: log CPM, filter, z-scores, dense network
+PARENTS = {"tissue_group": "tissue_top"}  # label -> label that it backs off to
+ROOTS = {"tissue_group": "group_root", "lineage": "lineage_root"}  # label -> its ontology term in the table of tissues
+MISSING = (0.2, 0.4, 0.6, 0.8)  # shares of the model's sRNAs that are taken away
+DEPTHS = (300, 1000, 3000, 10000, 30000)  # reads that are left
+USUAL = 0.95  # share of studies whose distance is taken as usual
+PREDICTED, BACKED_OFF, ABSTAINED = "predicted", "backed off", "abstained"
+NEVER = 2.0  # a confidence that no probability reaches, a distance that no sample has
+DROP = 0.02  # loss of accuracy that a spoilt sample may cost
+N_COMPONENTS, N_NEIGHBOURS = 50, 10
+FILES = ("bundle.json", "arrays.npz")
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A trained model and what it promises.
+
+    Attributes
+    ----------
+    about : dict
+        Task, classes with parents and ontology terms, features, thresholds, measured performance, training data,
+        versions: what stands in ``bundle.json``.
+    arrays : dict of array
+        Weights, scaling, and the training samples in the reference space: what stands in ``arrays.npz``.
+    """
+
+    about: dict[str, Any]
+    arrays: dict[str, np.ndarray]
+
+    @property
+    def label(self) -> str:
+        """What is predicted."""
+        return self.about["label"]
+
+    @property
+    def classes(self) -> list[str]:
+        """Classes in the order of the outputs."""
+        return [c["name"] for c in self.about["classes"]]
+
+    @property
+    def network(self) -> DenseNetClassifier:
+        """The network, from z-scores to logits."""
+        layers = self.about["network"]
+        net = DenseNetClassifier(hidden=tuple(layers["hidden"]), dropout=tuple(layers["dropout"]))
+        net.weights_ = [self.arrays[f"weight_{i}"].astype(np.float32) for i in range(self.about["n_weights"])]
+        net.classes_, net.n_features_in_ = np.asarray(self.classes, dtype=object), len(self.arrays["kept"])
+        return net
+
+    def model(self) -> Pipeline:
+        """The whole model, from counts of `about["features"]` to a class, for `srna.explain` and others."""
+        names = np.asarray(self.about["features"], dtype=object)
+        pipeline = make_recipe("dl_log")
+        blank = pd.DataFrame(np.eye(2, len(names)), columns=names)
+        log, zeros, scale = (pipeline.named_steps[n] for n in ("log_cpm", "zeros", "scale"))
+        zeros.fit(log.fit_transform(blank))
+        zeros.zero_share_ = 1.0 - np.isin(np.arange(len(names)), self.arrays["kept"])
+        scale.mean_, scale.scale_ = (self.arrays[k].astype(np.float64) for k in ("mean", "scale"))
+        scale.var_, scale.n_features_in_, scale.n_samples_seen_ = scale.scale_**2, len(scale.mean_), 2
+        pipeline.steps[-1] = ("classifier", self.network)
+        return pipeline
+
+
+def train(
+    atlas: ad.AnnData,
+    label: str = "tissue_group",
+    *,
+    recipe: str = "dl_log",
+    min_class_size: int = 15,
+    n_splits: int = 20,
+    error: float = 0.06,
+    level: float = 0.9,
+    profile: Profile | None = None,
+    seed: int = 0,
+    **run: Any,
+) -> Bundle:
+    """Train a bundle: a model for samples of new studies, with what it promises measured on studies left out.
+
+    Parameters
+    ----------
+    atlas : AnnData, shape (n_samples, n_srnas)
+        Raw counts of several studies; of labels of people only data sets that hold all classes are used.
+    label : str, default "tissue_group"
+        Column of ``obs`` that is predicted.
+    recipe : str, default "dl_log"
+        One of `NETWORKS`.
+    min_class_size : int, default 15
+        As in `make_task`.
+    n_splits : int, default 20
+        Folds by study; more is nearer to the final model, and slower.
+    error : float, default 0.06
+        Share of wrong predictions among those that are made, which the thresholds aim at.
+    level : float, default 0.9
+        Coverage of the prediction sets.
+    profile : Profile, optional
+        Changes in the recipe, as in `cross_validate`.
+    seed : int, default 0
+        Seed of folds, network, map and spoilt samples.
+    **run
+        ``n_jobs``, ``cache``, ``progress``, as in `cross_validate`.
+
+    Returns
+    -------
+    Bundle
+        For `save` and `annotate`.
+
+    Raises
+    ------
+    InputError
+        Another recipe, or too few studies for the error: with one more study counted wrong, n promise 1 / (n + 1).
+    """
+    one_of("recipe of a bundle", recipe, NETWORKS)
+    task = make_task(eligible(atlas, label), label, min_class_size=min_class_size)
+    n_studies, needed = task.groups.nunique(), math.ceil(1 / error) - 1
+    if n_studies < needed:
+        few = f"{atlas_name(atlas)}: {n_studies} studies have a known {label}"
+        raise InputError(
+            f"{few}; expected at least {needed} to promise at most {error:.0%} errors in studies left out."
+        )
+    model = build_recipe(task, recipe, seed=seed, profile=profile or Profile())
+    splits = make_splits(task, "study", n_splits=min(n_splits, n_studies), seed=seed)
+    key = task_key(task, model, [__name__], seed)
+    work = partial(_held_out, task, model, seed)
+    folds = map_folds(work, splits, key=key, label=f"{recipe}, {label}", **run)
+    held_out = pd.concat(folds, ignore_index=True)
+    parents = _parents(atlas, task, PARENTS.get(label, ""))
+    order = sorted({parents.get(c, c) for c in task.classes})
+    parent = np.array([order.index(parents.get(c, c)) for c in task.classes])
+    measured = measure(held_out, task.classes, parent, error, level)
+    whole = held_out[held_out["spoilt"] == ""]
+    promises = {"limits": make_thresholds(whole, task.classes, parent, error, level), "measured": measured}
+    promises |= {"least": _least(measured)}
+    fitted = fit_fold(task, model, np.arange(len(task.y)))
+    settings = {"recipe": recipe, "seed": seed, "error": error, "level": level, "n_splits": len(splits)}
+    return _bundle(atlas, task, fitted, parents, promises, settings)
+
+
+def _parents(atlas: ad.AnnData, task: Task, column: str) -> dict[str, str]:
+    """Class -> parent, where the atlas names one for every class."""
+    if column not in atlas.obs:
+        return {}
+    pairs = pd.DataFrame({"class": task.y, "parent": atlas.obs[column].reindex(task.y.index)}).dropna().astype(str)
+    found = pairs.groupby("class")["parent"].agg(lambda names: names.mode().iloc[0])
+    return found.to_dict() if set(task.classes) <= set(found.index) and found.nunique() < len(task.classes) else {}
+
+
+def _held_out(task: Task, model: Pipeline, seed: int, split: Split) -> pd.DataFrame:
+    """Probabilities of the samples of studies left out, as they are and spoilt, and their distance from training."""
+    fitted, X, y = fit_fold(task, model, split.train), task.X.iloc[split.test], task.y.iloc[split.test]
+    space = Space.fit(_z(fitted, task.X.iloc[split.train]))
+    rng, tables = np.random.default_rng((seed, int(split.test[0]))), []
+
+    def add(spoilt: str, z: np.ndarray) -> None:
+        table = pd.DataFrame(fitted[-1].predict_proba(z), columns=[f"p_{c}" for c in fitted.classes_])
+        about = {"sample_id": X.index, "dataset_id": task.groups.to_numpy()[split.test], "y_true": y.to_numpy()}
+        tables.append(pd.DataFrame(about | {"spoilt": spoilt, "distance": space.distance(z)[0]}).join(table))
+
+    whole = _z(fitted, X)
+    add("", whole)
+    for share in MISSING:
+        gone = rng.random(whole.shape[1]) < share
+        add(f"missing {share}", np.where(gone, 0.0, whole))
+    for depth in DEPTHS:
+        add(f"reads {depth}", _z(fitted, _thinned(X, depth, rng)))
+    columns = [f"p_{c}" for c in task.classes]
+    about = ["sample_id", "dataset_id", "y_true", "spoilt", "distance"]
+    return pd.concat(tables, ignore_index=True).reindex(columns=[*about, *columns]).fillna(dict.fromkeys(columns, 0.0))
+
+
+def _z(fitted: Pipeline, X: pd.DataFrame) -> np.ndarray:
+    return np.asarray(fitted[:-1].transform(X), dtype=np.float32)
+
+
+def _thinned(X: pd.DataFrame, depth: int, rng: np.random.Generator) -> pd.DataFrame:
+    """Samples of so many reads, drawn from their own; shallower ones stay as they are."""
+    counts = X.to_numpy(dtype=np.float64)
+    rows = [rng.multinomial(depth, c / c.sum()) if c.sum() > depth else c for c in counts]
+    return pd.DataFrame(np.asarray(rows, dtype=np.float64), X.index, X.columns)
+
+
+@dataclass(frozen=True)
+class Space:
+    """Principal components of z-scores and the training samples in them: who is near, and how near.
+
+    The distance of a sample is one minus the mean cosine with its nearest training samples, where what lies outside
+    the components counts in the sample's length: it grows both where nobody is near and where the profile is of
+    another kind.
+    """
+
+    components: np.ndarray  # (n_components, n_features)
+    points: np.ndarray  # (n_training, n_components)
+    norms: np.ndarray  # (n_training,)
+
+    @classmethod
+    def fit(cls, z: np.ndarray) -> Space:
+        """Lay out training samples."""
+        pca = PCA(min(N_COMPONENTS, len(z) - 1, z.shape[1]), random_state=0, svd_solver="randomized").fit(z)
+        return cls(pca.components_, z @ pca.components_.T, np.linalg.norm(z, axis=1))
+
+    def distance(self, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Distance of each sample, and positions of its nearest training samples, nearest first."""
+        lengths = np.maximum(np.linalg.norm(z, axis=1), 1e-9)[:, None]
+        cosine = (z @ self.components.T) @ self.points.T / (lengths * np.maximum(self.norms, 1e-9))
+        k = min(N_NEIGHBOURS, cosine.shape[1])
+        near = np.argsort(-cosine, axis=1, kind="stable")[:, :k]
+        return 1 - np.take_along_axis(cosine, near, axis=1).mean(axis=1), near
+
+
+# ---- promises: thresholds, and what they keep in studies left out
+
+
+def study_shares(studies: pd.Series) -> np.ndarray:
+    """Weight of each sample such that every study weighs one."""
+    return 1 / studies.map(studies.value_counts()).to_numpy(dtype=float)
+
+
+def weighted_quantile(values: np.ndarray, weights: np.ndarray, level: float) -> float:
+    """Smallest value with at least so much weight at or below it; `NEVER` where all of it is not enough."""
+    order = np.argsort(values, kind="stable")
+    below = np.cumsum(weights[order])
+    at = np.searchsorted(below, level - 1e-12)
+    return float(values[order][at]) if at < len(values) else NEVER
+
+
+def surest(confidence: np.ndarray, correct: np.ndarray, weights: np.ndarray, error: float) -> float:
+    """Least confidence from which on at most a share `error` of what is said is wrong, one more study counted wrong."""
+    order = np.argsort(-confidence, kind="stable")
+    said = np.cumsum(weights[order])
+    wrong = np.cumsum((weights * ~correct)[order])
+    last = np.r_[confidence[order][1:] != confidence[order][:-1], True]  # equal confidence comes as one
+    good = np.flatnonzero(((wrong + 1) / (said + 1) <= error) & last)
+    return float(confidence[order][good[-1]]) if len(good) else NEVER
+
+
+def make_thresholds(held_out: pd.DataFrame, classes: list[str], parent: np.ndarray, error: float, level: float) -> dict:
+    """All that is decided by: temperature, confidence for a class and for a parent, sets, distance.
+
+    `held_out` are the samples of studies left out as they are; `parent` is the position of each class's parent.
+    """
+    p, true = _probabilities(held_out, classes)
+    weights, n = study_shares(held_out["dataset_id"]), held_out["dataset_id"].nunique()
+    temperature = fit_temperature(p, true)
+    q, at = tempered(p, temperature), np.arange(len(p))
+    said = surest(q.max(axis=1), q.argmax(axis=1) == true, weights, error)
+    left, above = q.max(axis=1) < said, summed(q, parent)
+    right = above.argmax(axis=1) == parent[true]
+    backed = surest(above.max(axis=1)[left], right[left], weights[left], error) if left.any() else NEVER
+    sets = weighted_quantile(1 - q[at, true], weights, level * (n + 1))
+    far = weighted_quantile(held_out["distance"].to_numpy(), weights, USUAL * (n + 1))
+    return {"temperature": temperature, "confidence": said, "parent": backed, "set": sets, "distance": far}
+
+
+def _probabilities(held_out: pd.DataFrame, classes: list[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities as predicted, and the position of each true class."""
+    p = held_out[[f"p_{c}" for c in classes]].to_numpy(dtype=float)
+    return p, pd.Index(classes).get_indexer(held_out["y_true"].astype(str))
+
+
+def decide(p: np.ndarray, distance: np.ndarray, limits: dict[str, float], parent: np.ndarray) -> pd.DataFrame:
+    """What is said of each sample: ``best, probability, above`` (parent), ``above_probability, status, reason``."""
+    q = tempered(p, limits["temperature"])
+    above = summed(q, parent)
+    table = pd.DataFrame({"best": q.argmax(axis=1), "probability": q.max(axis=1)})
+    table = table.assign(above=above.argmax(axis=1), above_probability=above.max(axis=1), distance=distance)
+    sure, backed = table["probability"] >= limits["confidence"], table["above_probability"] >= limits["parent"]
+    backed &= bool(len(np.unique(parent)) < len(parent))
+    far = table["distance"] > limits["distance"]
+    table["status"] = np.select([far, sure, backed], [ABSTAINED, PREDICTED, BACKED_OFF], ABSTAINED)
+    table["reason"] = np.select([far, sure | backed], ["unlike every training sample", ""], "undecided")
+    return table
+
+
+def summed(p: np.ndarray, parent: np.ndarray) -> np.ndarray:
+    """Probabilities of parents, shape (n_samples, n_parents)."""
+    return np.stack([p[:, parent == i].sum(axis=1) for i in range(parent.max() + 1)], axis=1)
+
+
+def measure(
+    held_out: pd.DataFrame, classes: list[str], parent: np.ndarray, error: float, level: float
+) -> dict[str, Any]:
+    """What the thresholds keep in studies left out, each fold decided by those of the other folds."""
+    whole = held_out[held_out["spoilt"] == ""].reset_index(drop=True)
+    tables = []
+    for fold in whole["fold"].unique():
+        own = whole[whole["fold"] == fold]
+        limits = make_thresholds(whole[whole["fold"] != fold], classes, parent, error, level)
+        p, true = _probabilities(own, classes)
+        q = tempered(p, limits["temperature"])
+        table = decide(p, own["distance"].to_numpy(), limits, parent)
+        in_set = 1 - q <= max(limits["set"], (1 - q.max(axis=1)).min())
+        in_set[np.arange(len(q)), q.argmax(axis=1)] = True
+        table["right"], table["right_above"] = table["best"] == true, table["above"] == parent[true]
+        table["covered"], table["set_size"] = in_set[np.arange(len(q)), true], in_set.sum(axis=1)
+        tables.append(table.assign(dataset_id=own["dataset_id"].to_numpy()))
+    said = pd.concat(tables, ignore_index=True)
+    made, backed = said["status"] == PREDICTED, said["status"] == BACKED_OFF
+    spoken = np.where(made, said["right"], said["right_above"])[made | backed]
+    each = said.groupby("dataset_id")["covered"].agg(["mean", "size"])
+    spoilt = held_out.groupby("spoilt", sort=False)[list(held_out)].apply(lambda t: _accuracy(t, classes))
+    return {
+        "n_samples": len(said),
+        "n_studies": int(said["dataset_id"].nunique()),
+        "accuracy_of_all": float(said["right"].mean()),
+        "predicted_share": float(made.mean()),
+        "accuracy_of_predicted": float(said["right"][made].mean()) if made.any() else None,
+        "backed_off_share": float(backed.mean()),
+        "accuracy_with_parents": float(spoken.mean()) if len(spoken) else None,
+        "abstained_share": float((said["status"] == ABSTAINED).mean()),
+        "set_coverage_over_studies": float(each["mean"].mean()),
+        "set_coverage_of_samples": float(said["covered"].mean()),
+        "set_coverage_lower_quartile_of_large_studies": _or_none(each.loc[each["size"] >= 10, "mean"].quantile(0.25)),
+        "mean_set_size": float(said["set_size"].mean()),
+        "accuracy_of_spoilt": {kind or "as they are": float(value) for kind, value in spoilt.items()},
+    }
+
+
+def _or_none(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def _accuracy(table: pd.DataFrame, classes: list[str]) -> float:
+    """Share of correct predictions, studies weighing alike."""
+    p, true = _probabilities(table, classes)
+    return float(np.average(p.argmax(axis=1) == true, weights=study_shares(table["dataset_id"])))
+
+
+def _least(measured: dict[str, Any]) -> dict[str, float]:
+    """Share of the model's sRNAs, and reads, from which on a sample loses no more than `DROP` of the accuracy."""
+    spoilt = measured["accuracy_of_spoilt"]
+    enough = spoilt["as they are"] - DROP
+    shares = [share for share in MISSING if all(spoilt[f"missing {s}"] >= enough for s in MISSING if s <= share)]
+    depths = [depth for depth in DEPTHS if all(spoilt[f"reads {d}"] >= enough for d in DEPTHS if d >= depth)]
+    return {"names": 1 - max(shares, default=0.1), "reads": float(min(depths, default=DEPTHS[-1]))}
+
+
+# ---- on disk
+
+
+def _bundle(
+    atlas: ad.AnnData, task: Task, fitted: Pipeline, parents: dict[str, str], promises: dict[str, Any], settings: dict
+) -> Bundle:
+    """All that a bundle holds, from a model fitted on every sample."""
+    network, z, scale = fitted[-1], _z(fitted, task.X), fitted.named_steps["scale"]
+    space = Space.fit(z)
+    coordinates = embed(pd.DataFrame(space.points / np.maximum(space.norms, 1e-9)[:, None]), seed=settings["seed"])
+    half = {f"weight_{i}": w.astype(np.float16) for i, w in enumerate(network.weights_)}
+    reads = task.X.div(task.X.sum(axis=1).clip(lower=1), axis=0).mean().to_numpy()
+    studies, samples = list(dict.fromkeys(task.groups)), task.y.index.astype(str)
+    arrays = half | {
+        "kept": np.flatnonzero(fitted.named_steps["zeros"].get_support()).astype(np.int32),
+        "mean": scale.mean_.astype(np.float32),
+        "scale": scale.scale_.astype(np.float32),
+        "reads": reads.astype(np.float32),
+        "components": space.components.astype(np.float16),
+        "points": space.points.astype(np.float16),
+        "norms": space.norms.astype(np.float32),
+        "map": coordinates.to_numpy(dtype=np.float32),
+        "training_class": pd.Index(task.classes).get_indexer(task.y.astype(str)).astype(np.int16),
+        "training_study": pd.Index(studies).get_indexer(task.groups).astype(np.int32),
+    }
+    info = atlas.uns["srna"]
+    terms = _terms(task.name)
+    about = {
+        "format": FORMAT,
+        "label": task.name,
+        "classes": [{"name": c, "parent": parents.get(c, ""), "term": terms.get(c, "")} for c in task.classes],
+        "features": [str(f) for f in task.X.columns],
+        "network": {"hidden": list(network.hidden), "dropout": list(network.dropout)},
+        "n_weights": len(network.weights_),
+        "training_samples": list(samples),
+        "training_studies": studies,
+        "trained_on": {k: str(info.get(k, "not stated")) for k in ("name", "title", "citation", "licence")}
+        | {"sources": [str(s) for s in info["sources"]["sha256"]], "samples": len(task.y), "studies": len(studies)},
+        "made_with": {"srna_lib": srna_lib.__version__, "python": platform.python_version(), "numpy": np.__version__},
+        **promises,
+        "settings": settings,
+    }
+    return Bundle(about, arrays)
+
+
+def _terms(label: str) -> dict[str, str]:
+    """Ontology term of each class, where the table of tissues gives one."""
+    if label not in ROOTS:
+        return {}
+    pairs = tissue_table()[[label, ROOTS[label]]].dropna().drop_duplicates()
+    return dict(pairs.itertuples(index=False, name=None))
+
+
+def save(bundle: Bundle, folder: Path | str) -> Path:
+    """Write a bundle into a new folder, whole or not at all: ``bundle.json``, ``arrays.npz`` and ``card.md``."""
+    folder = Path(folder)
+    if folder.exists():
+        raise InputError(f"{folder}: it exists already; expected the name of a new folder for the bundle.")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    partial_folder = Path(tempfile.mkdtemp(prefix=".bundle-", dir=folder.parent))
+    try:
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, **bundle.arrays)  # type: ignore[arg-type]
+        about = bundle.about | {"arrays_sha256": hashlib.sha256(buffer.getvalue()).hexdigest()}
+        about["sha256"] = _checksum(about)
+        (partial_folder / FILES[1]).write_bytes(buffer.getvalue())
+        (partial_folder / FILES[0]).write_text(json.dumps(about, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        (partial_folder / "card.md").write_text(card(bundle), encoding="utf-8")
+        partial_folder.chmod(0o755)
+        os.replace(partial_folder, folder)
+    finally:
+        shutil.rmtree(partial_folder, ignore_errors=True)
+    return folder
+
+
+def _checksum(about: dict[str, Any]) -> str:
+    """Checksum of what a bundle says, but for the checksum itself."""
+    said = {k: v for k, v in about.items() if k != "sha256"}
+    return hashlib.sha256(json.dumps(said, sort_keys=True, allow_nan=False).encode()).hexdigest()
+
+
+def shipped() -> dict[str, Path]:
+    """Bundles that travel with the package, by name."""
+    folder = Path(srna_lib.__file__).parent / "resources" / "bundles"
+    return {p.name: p for p in sorted(folder.glob("*")) if (p / FILES[0]).is_file()}
+
+
+def load_bundle(bundle: str | Path) -> Bundle:
+    """Read a bundle, by the name of a shipped one or by its folder.
+
+    Parameters
+    ----------
+    bundle : str or path
+        Such as ``"lineage"``, or a folder that `save` wrote.
+
+    Returns
+    -------
+    Bundle
+
+    Raises
+    ------
+    InputError
+        No such bundle, a newer format, or a file that was changed, cut off or is none.
+    """
+    known = shipped()
+    folder = known.get(str(bundle), Path(bundle))
+    if not folder.is_dir():
+        raise InputError(
+            f"unknown bundle {str(bundle)!r}: expected a folder, or one of {', '.join(known) or '(none)'}."
+        )
+    for name in FILES:
+        if not (folder / name).is_file():
+            raise InputError(f"{folder}: {name} is missing; expected a folder that `srna train` wrote.")
+    try:
+        about = json.loads((folder / FILES[0]).read_text(encoding="utf-8"))
+        number, sums = int(about["format"]), (str(about["sha256"]), str(about["arrays_sha256"]))
+    except (ValueError, KeyError, TypeError) as error:
+        why = type(error).__name__
+        raise InputError(
+            f"{folder / FILES[0]}: not readable as a bundle ({why}); expected what `srna train` wrote."
+        ) from error
+    if number > FORMAT:
+        raise InputError(f"{folder}: the bundle has format {number}; expected {FORMAT} or less: update srna_lib.")
+    content = (folder / FILES[1]).read_bytes()
+    for name, found, stated in (
+        (FILES[0], _checksum(about), sums[0]),
+        (FILES[1], hashlib.sha256(content).hexdigest(), sums[1]),
+    ):
+        if found != stated:
+            raise InputError(
+                f"{folder / name}: its checksum is not the one that the bundle states; it was changed or cut off."
+            )
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+            return Bundle(about, {name: arrays[name] for name in arrays.files})
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise InputError(
+            f"{folder / FILES[1]}: not readable ({type(error).__name__}); expected arrays of a bundle."
+        ) from error
+
+
+def card(bundle: Bundle) -> str:
+    """Model card, in markdown."""
+    text = resources.files("srna_lib").joinpath("resources/templates/card.md.j2").read_text(encoding="utf-8")
+    told = {"about": bundle.about, "kept": bundle.about["measured"], "n_srnas": len(bundle.arrays["kept"])}
+    return jinja2.Template(text, trim_blocks=False).render(
+        **told, percent=lambda v: "none" if v is None else f"{v:.1%}"
+    )

@@ -1,0 +1,271 @@
+"""New samples -> predictions, sets and refusals, each with its reason.
+
+Names first: what the table calls its sRNAs is brought to the bundle's names, and what share of names and reads was
+understood is said of every sample. Refusal second: a table of other names, another species, too few reads or a profile
+unlike every training sample gets no prediction. Calibration third: a class is named where its calibrated probability
+reaches what kept the stated error in studies left out, else its parent where that does, else nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+
+from srna_lib.annotate.bundles import ABSTAINED, BACKED_OFF, PREDICTED, Bundle, Space, decide, load_bundle
+from srna_lib.data import atlas_name, counts_frame, harmonise, match_names
+from srna_lib.errors import InputError
+from srna_lib.evaluate import tempered
+from srna_lib.explain import contributions
+from srna_lib.io import read, write_h5ad
+
+DEFAULT = ("lineage", "tissue_group")
+FIELDS = (
+    "sample_id", "task", "prediction", "probability", "status", "reason", "set", "ontology_term_id", "likeliest",
+    "likeliest_probability", "distance", "nearest_studies", "nearest_samples", "speaks_for", "speaks_against", "reads",
+    "names_known", "reads_known", "model_names_found",
+)  # fmt: skip
+EXPLAINED = 1000  # samples up to which reasons are given unless asked for
+MOSTLY = 0.5  # share of names or reads below which a table is of another kind
+
+
+def annotate(
+    counts: ad.AnnData | str | Path,
+    bundles: str | Path | Bundle | Sequence[str | Path | Bundle] = DEFAULT,
+    *,
+    explain: bool | None = None,
+    top: int = 5,
+    **reading: Any,
+) -> ad.AnnData:
+    """Predict the metadata of samples, with sets, reasons and refusals.
+
+    Parameters
+    ----------
+    counts : AnnData or path
+        Raw counts, as an atlas or a file that `srna.read` reads; miRNAs in any spelling.
+    bundles : str, path, Bundle or a sequence of these, default ("lineage", "tissue_group")
+        What is predicted: names of shipped bundles, folders, or bundles.
+    explain : bool, optional
+        Say which sRNAs speak for and against (DeepLIFT). Default: up to 1000 samples.
+    top : int, default 5
+        sRNAs named on each side.
+    **reading
+        As in `srna.read`, where `counts` is a path.
+
+    Returns
+    -------
+    AnnData, shape (n_samples, n_srnas)
+        The samples as they came. ``uns["annotation"]``: one row per sample and task with the columns `FIELDS`;
+        ``obs`` has ``<task>_predicted``, ``_probability`` and ``_status`` of each; ``obsm["X_map"]`` are coordinates in
+        the training map of the first bundle.
+
+    Raises
+    ------
+    InputError
+        No such bundle, values that are no counts, or a table of which no name is known.
+
+    Notes
+    -----
+    A sample's prediction depends on nothing but the sample and the names in its table. ``status`` is ``predicted``,
+    ``backed off`` (the parent of the class is named) or ``abstained``, with the ``reason``.
+    """
+    given = [bundles] if isinstance(bundles, str | Path | Bundle) else list(bundles)
+    loaded = [b if isinstance(b, Bundle) else load_bundle(b) for b in given]
+    labels = [b.label for b in loaded]
+    if len(set(labels)) < len(labels) or not labels:
+        raise InputError(f"bundles: found {', '.join(labels) or 'none'}; expected at least one, each of another label.")
+    atlas = counts if isinstance(counts, ad.AnnData) else read(counts, **reading)
+    if (quantity := atlas.uns.get("srna", {}).get("quantity", "counts")) != "counts":
+        raise InputError(f"{atlas_name(atlas)}: it holds {quantity} values; expected raw counts.")
+    names = understood(atlas)
+    shown = atlas.n_obs <= EXPLAINED if explain is None else explain
+    tables, out = [], atlas.copy()
+    for number, bundle in enumerate(loaded):
+        table, coordinates = _annotate(atlas, bundle, names, top if shown else 0)
+        tables.append(table)
+        for field in ("predicted", "probability", "status"):
+            column = "prediction" if field == "predicted" else field
+            out.obs[f"{bundle.label}_{field}"] = table[column].to_numpy()
+        if number == 0:
+            out.obsm["X_map"] = coordinates
+    out.uns["annotation"] = pd.concat(tables, ignore_index=True)[list(FIELDS)]
+    return out
+
+
+def understood(atlas: ad.AnnData) -> pd.DataFrame:
+    """Reads of miRNAs, shares of names and of these reads that are of human miRNAs, and a reason where they are few.
+
+    Other kinds of sRNAs are no concern of the models; where a table says nothing of kinds all of it counts.
+    """
+    mirna = (atlas.var.get("biotype", pd.Series("miRNA", atlas.var_names)) == "miRNA").to_numpy()
+    part = atlas[:, mirna] if mirna.any() else atlas
+    matched = match_names(part.var_names)
+    known = (matched["how"] != "unknown").to_numpy()
+    counts = np.asarray(part.X.sum(axis=1)).ravel()
+    reads = np.asarray(part.X[:, np.flatnonzero(known)].sum(axis=1)).ravel()
+    table = pd.DataFrame({"reads": reads, "names_known": known.mean()}, index=atlas.obs_names)
+    table["reads_known"] = np.divide(reads, counts, out=np.zeros(len(reads)), where=counts > 0)
+    foreign = matched["reason"].str.extract(r"^not human \((.+)\)$")[0].dropna()
+    table["reason"] = ""
+    if len(foreign) > MOSTLY * part.n_vars:
+        table["reason"] = f"another species ({foreign.mode().iloc[0]}): the models know human samples only"
+    elif known.mean() < MOSTLY:
+        table["reason"] = f"{known.mean():.0%} of the names are those of human miRNAs"
+    else:
+        few = table["reads_known"] < MOSTLY
+        table.loc[few, "reason"] = "most reads lie on names that are no human miRNAs"
+    return table
+
+
+def _annotate(atlas: ad.AnnData, bundle: Bundle, names: pd.DataFrame, top: int) -> tuple[pd.DataFrame, np.ndarray]:
+    """Rows of one task, and the samples' places in the training map."""
+    z, found, reads = model_input(atlas, bundle)
+    arrays, about, classes = bundle.arrays, bundle.about, np.asarray(bundle.classes, dtype=object)
+    space = Space(*(arrays[k].astype(np.float32) for k in ("components", "points", "norms")))
+    distance, near = space.distance(z)
+    order = sorted({c["parent"] or c["name"] for c in about["classes"]})
+    parent = np.array([order.index(c["parent"] or c["name"]) for c in about["classes"]])
+    network = bundle.network
+    p = network.predict_proba(z)
+    table = decide(p, distance, about["limits"], parent)
+    q, limits, least = tempered(p, about["limits"]["temperature"]), about["limits"], about["least"]
+    reasons = names["reason"].to_numpy().astype(object)
+    shallow = (reads < least["reads"]) & (reasons == "")
+    reasons[shallow] = [f"{n:,.0f} reads; the model asks for {least['reads']:,.0f}" for n in reads[shallow]]
+    if found < least["names"]:
+        what = f"{found:.0%} of the sRNAs that the model reads are in the table; it asks for {least['names']:.0%}"
+        reasons[reasons == ""] = what
+    refused = reasons != ""
+    status = np.where(refused, ABSTAINED, table["status"])
+    reason = np.where(refused, reasons, table["reason"])
+    best, above = classes[table["best"]], np.asarray(order, dtype=object)[table["above"]]
+    prediction = np.select([status == PREDICTED, status == BACKED_OFF], [best, above], "")
+    said = np.select(
+        [status == PREDICTED, status == BACKED_OFF], [table["probability"], table["above_probability"]], np.nan
+    )
+    inside = 1 - q <= limits["set"]
+    inside[np.arange(len(q)), table["best"]] = True
+    terms = {c["name"]: c["term"] for c in about["classes"]}
+    studies = np.asarray(about["training_studies"], dtype=object)[arrays["training_study"]]
+    samples = np.asarray(about["training_samples"], dtype=object)
+    why = _reasons(z, bundle, table["best"].to_numpy(), top)
+    rows = {
+        "sample_id": atlas.obs_names,
+        "task": bundle.label,
+        "prediction": prediction,
+        "probability": said,
+        "status": status,
+        "reason": np.where((status == ABSTAINED) & (reason == "undecided"), _between(q, classes), reason),
+        "set": [";".join(classes[row]) if not r else "" for row, r in zip(inside, refused, strict=True)],
+        "ontology_term_id": [terms.get(name, "") for name in prediction],
+        "likeliest": best,
+        "likeliest_probability": table["probability"],
+        "distance": distance,
+        "nearest_studies": [";".join(dict.fromkeys(studies[row])) for row in near],
+        "nearest_samples": [";".join(samples[row[:3]]) for row in near],
+        "speaks_for": why[0],
+        "speaks_against": why[1],
+        "reads": reads,
+        "names_known": names["names_known"].to_numpy(),
+        "reads_known": names["reads_known"].to_numpy(),
+        "model_names_found": found,
+    }
+    return pd.DataFrame(rows), np.median(arrays["map"][near], axis=1)
+
+
+def model_input(atlas: ad.AnnData, bundle: Bundle) -> tuple[np.ndarray, float, np.ndarray]:
+    """z-scores of samples, share of the model's sRNAs that the table has, and reads on the bundle's names.
+
+    An sRNA that the table does not list says nothing (z-score 0), and the library is taken to hold as many reads of it
+    as the training samples' do.
+    """
+    mended, _ = harmonise(atlas, bundle.about["features"])
+    arrays, features = bundle.arrays, pd.Index(bundle.about["features"])
+    there = features.isin(mended.var_names)
+    counts = counts_frame(mended).reindex(columns=features, fill_value=0.0).to_numpy()
+    reads = counts.sum(axis=1)
+    library = reads / max(float(arrays["reads"][there].sum()), 1e-6)
+    cpm = 1e6 * counts[:, arrays["kept"]] / np.where(library > 0, library, 1.0)[:, None]
+    z = (np.log2(cpm + 1.0) - arrays["mean"]) / arrays["scale"]
+    kept = there[arrays["kept"]]
+    z[:, ~kept] = 0.0
+    return z.astype(np.float32), float(kept.mean()), reads
+
+
+def _between(q: np.ndarray, classes: np.ndarray) -> list[str]:
+    """The two likeliest classes of each sample, in words."""
+    two = np.argsort(-q, axis=1)[:, :2]
+    return [
+        f"undecided between {classes[a]} ({r[a]:.2f}) and {classes[b]} ({r[b]:.2f})"
+        for r, (a, b) in zip(q, two, strict=True)
+    ]
+
+
+def _reasons(z: np.ndarray, bundle: Bundle, best: np.ndarray, top: int) -> tuple[Iterable[str], Iterable[str]]:
+    """Name the sRNAs that speak most for the likeliest class, and most against it, held to the mean of the others."""
+    if not top:
+        return "", ""
+    names = np.asarray(bundle.about["features"], dtype=object)[bundle.arrays["kept"]]
+    given = contributions(bundle.network, z, reference="zeros").values
+    own = given[np.arange(len(z)), best]
+    score = own - (given.sum(axis=1) - own) / (given.shape[1] - 1)
+    order = np.argsort(-score, axis=1, kind="stable")
+    return [";".join(names[row[:top]]) for row in order], [";".join(names[row[::-1][:top]]) for row in order]
+
+
+def summary(annotated: ad.AnnData) -> str:
+    """What was said of the samples, for people: per task how many got which answer, and why the others did not."""
+    table, lines = annotated.uns["annotation"], [f"{annotated.n_obs} samples"]
+    for task, rows in table.groupby("task", sort=False):
+        made = rows[rows["status"] != ABSTAINED]
+        said = ", ".join(f"{name} {n}" for name, n in made["prediction"].value_counts().items())
+        lines.append(f"{task}: {len(made)} of {len(rows)} answered{': ' * bool(said)}{said}")
+        reasons = rows.loc[rows["status"] == ABSTAINED, "reason"].str.replace(r" between .*", "", regex=True)
+        lines += [f"  abstained, {n}: {reason}" for reason, n in reasons.value_counts().head(5).items()]
+    return "\n".join(lines)
+
+
+def write(annotated: ad.AnnData, folder: Path | str) -> Path:
+    """Write ``predictions.csv``, ``annotated.h5ad`` and ``srna_mqc.json`` (MultiQC) into a new folder, whole or not.
+
+    The same samples give the same bytes of ``predictions.csv``, in whatever order they came; text that a spreadsheet
+    would take for a formula is quoted.
+    """
+    folder, table = Path(folder), annotated.uns["annotation"]
+    if folder.exists():
+        raise InputError(f"{folder}: it exists already; expected the name of a new folder.")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=".annotated-", dir=folder.parent))
+    try:
+        rows = table.sort_values(["sample_id", "task"], kind="stable")
+        text = rows.select_dtypes(["object", "string"]).columns
+        rows = rows.assign(**{c: rows[c].astype(str).replace(r"^([=+@\t\r-])", r"'\1", regex=True) for c in text})
+        rows.to_csv(partial / "predictions.csv", index=False, float_format="%.6g", lineterminator="\n")
+        (partial / "srna_mqc.json").write_text(json.dumps(_multiqc(table), indent=1) + "\n", encoding="utf-8")
+        write_h5ad(annotated, partial / "annotated.h5ad")
+        partial.chmod(0o755)
+        os.replace(partial, folder)
+    except OSError as error:
+        raise InputError(
+            f"{folder}: cannot be written ({error.strerror or error}); expected a writable folder."
+        ) from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return folder
+
+
+def _multiqc(table: pd.DataFrame) -> dict[str, Any]:
+    """Custom content of MultiQC: a table with a row per sample."""
+    data: dict[str, dict[str, Any]] = {}
+    for row in table.itertuples():
+        said = row.prediction or "cannot tell"
+        data.setdefault(str(row.sample_id), {})[str(row.task)] = said
+    return {"id": "srna_lib", "section_name": "Predicted metadata", "plot_type": "table", "data": data}
