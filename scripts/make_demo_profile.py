@@ -123,7 +123,7 @@ def make_table(mirror: Path) -> pd.DataFrame:
     adata = load("mirome")
     counts = counts_frame(adata)
     level = np.log2(counts.div(counts.sum(axis=1), axis=0) * 1e6 + 1)
-    obs = adata.obs.astype({"cell_class": str, "cell_type": str, "dataset_id": str})
+    obs = adata.obs.astype({"cell_class": str, "cell_type": str, "source_dataset_id": str})
     chosen = {
         name: (obs["cell_class"] == kind) & obs["cell_type"].str.contains(pattern, case=False)
         for name, (kind, pattern) in PROFILES.items()
@@ -135,7 +135,7 @@ def make_table(mirror: Path) -> pd.DataFrame:
     score = 0.5 * present.mean(axis=1) + 0.5 * (mean.max(axis=1) / mean.to_numpy().max())
     keep = score.sort_values(ascending=False, kind="stable").index[:N_MIRNAS].sort_values()
 
-    cell, study = obs["cell_class"] + "/" + obs["cell_type"], obs["dataset_id"]
+    cell, study = obs["cell_class"] + "/" + obs["cell_type"], obs["source_dataset_id"]
     inside = level[keep].groupby([cell, study]).transform("mean")
     n_pairs = pd.MultiIndex.from_arrays([cell, study]).nunique()
     within = np.sqrt(((level[keep] - inside) ** 2).sum() / (len(level) - n_pairs))

@@ -91,8 +91,11 @@ def test_orders_are_compared_on_paths_that_flip_in_both():
     assert table.loc["random", "censored"] == pytest.approx(2 / 6)
     filled = (2 + 3 + 8 + 10 + 6 + 1) / (8 + 12 + 32 + 10 + 10 + 4)
     assert table.loc["deeplift", "ratio_all"] == pytest.approx(filled)
-    turned = tables.order_table(both, "stability", base="deeplift", n_boot=100).set_index("order")
-    assert turned.loc["random", "ratio"] == 4 and turned.loc["deeplift", "ratio_all"] == 1
+    assert table.loc["deeplift", "ratio_simple"] == 0.25 and set(table["simple"]) == {"random"}  # nobody else walked
+    half = [(s, d, t, p, o, sim, 2 * st, e) for s, d, t, p, o, sim, st, e in ROWS]
+    three = tables.order_table(pd.concat([both, flips(half, "reads")]), n_boot=100).set_index("order")
+    assert set(three["simple"]) == {"reads"} and three.loc["deeplift", "ratio_simple"] == 0.5
+    assert three.loc["random", "ratio_simple"] == 2 and three.loc["deeplift", "ratio"] == 0.25
 
 
 def test_share_left_falls_and_keeps_what_never_flips():

@@ -324,7 +324,7 @@ renamed["task"] += ", samples named both ways"
 
 # %% [markdown]
 # Fewer classes are easier by themselves. So the classes of the first naming are also merged after prediction, at random
-# to as many as the second naming leaves of them (mean of many draws, the interval holds 95 % of them), and along the
+# to as many as the second naming leaves of them (mean of many draws, with the range of most of them), and along the
 # second naming. What the second naming has beyond that, it owes to samples that change sides. **How much of the gain
 # will merging alone explain?**
 

@@ -252,7 +252,7 @@ say(f"Mean AUROC with shuffled labels: pooled {shuffled['auc']:.3f}.")
 say(f"Within data sets: **{shuffled['auc_within']:.3f}**, where one half is chance level.")
 
 # %%
-answer = evaluate.judge(
+gain = evaluate.judge(
     pred[pred["model"] == best],
     pred[pred["model"] == "metadata"],
     dataset=info["name"],
@@ -261,16 +261,16 @@ answer = evaluate.judge(
     seed=seed,
     n_boot=size.n_boot,
 )
-gain, verdict = answer.gains, answer.verdict
-records.append(answer.scores)
+records.append(gain.scores)
 
 # %%
 shown = f"What {best} knows beyond the metadata"
-srna.pl.gains(gain, row="row", what="gain in AUROC", title=shown, caption=caption, labels=labels)
+srna.pl.gains(gain.gains, row="row", what="gain in AUROC", title=shown, caption=caption, labels=labels)
 
 # %%
-say(f"The least certain of them: {evaluate.sentence(gain.loc[gain['ci_low'].fillna(-1).idxmin()].replace(labels))}")
-say(f"**Verdict: {donor_label} is {verdict}** (predictable only where every one of these intervals lies above zero).")
+shown = gain.gains.loc[gain.gains["ci_low"].fillna(-1).idxmin()]
+say(f"The least certain of them: {evaluate.sentence(shown.replace(labels))}")
+say(f"**Verdict: {donor_label} is {gain.verdict}** (predictable only where all of these intervals lie above zero).")
 
 # %% [markdown]
 # A sign is not a size. The effect in the sentence is Cohen's: the distance between the scores of the two sexes, in
@@ -358,14 +358,12 @@ evaluate.scores_table(shown, ["auc_within", "auc"], labels=labels)
 # apart. **Where will centring on the batch help, and where will it do worse than chance level?**
 
 # %%
-shown = [m for m in left_out_models if m in ("logistic", "tissue_input")]
-company = partial(evaluate.run_batches, context=plan.context, profile=size, seed=seed, n_jobs=n_jobs)
-company = partial(company, cache=f"{out}/cache")
-together = pred[:0]
-if main.groups.nunique() > 1 and shown:
-    together = srna.make_splits(main, "one_dataset_out", most=size.max_datasets_out, seed=seed)
-    together = company(main, atlas, shown, together)
-records.append(score(together, n_boot=0))
+shown = partial(evaluate.run_batches, context=plan.context, profile=size, seed=seed, n_jobs=n_jobs)
+company = pred[:0]
+if main.groups.nunique() > 1:
+    company = srna.make_splits(main, "one_dataset_out", most=size.max_datasets_out, seed=seed)
+    company = shown(main, atlas, left_out_models[:2], company, cache=f"{out}/cache")
+records.append(score(company, n_boot=0))
 evaluate.scores_table(records[-1], ["auc_within"], labels=labels)
 
 # %% [markdown]
@@ -374,19 +372,10 @@ evaluate.scores_table(records[-1], ["auc_within"], labels=labels)
 # are told from men of another.
 
 # %%
-alone = cohorts.loc[cohorts["use"].str.startswith("refused: only"), "data set"]
-both = data.select(whole, plan.where)
-both = both[both.obs_names.isin(atlas.obs_names) | both.obs["dataset_id"].isin(alone).to_numpy()]
-both = data.subsample(both, donor_label, per_study=size.per_study, seed=seed)
-apart = srna.make_task(both, donor_label, min_class_size=1)
-alone = apart.groups.isin(alone).to_numpy()
-
-# %%
-single = pred[:0]
-if apart.y[alone].nunique() > 1 and shown:
-    alone = evaluate.Split("cohorts of one sex", (~alone).nonzero()[0], alone.nonzero()[0])
-    single = company(apart, both, shown, [alone]).query("scheme == 'whole'").assign(scheme="cohorts of one sex")
-records.append(score(single, unit="donor_id"))
+shown = partial(evaluate.run_single_class, context=plan.context, profile=size, seed=seed, n_jobs=n_jobs)
+shown = shown(data.select(whole, plan.where), atlas, donor_label, left_out_models[:2], cache=f"{out}/cache")
+records.append(score(shown, unit="donor_id"))
+company = pd.concat([company, shown], ignore_index=True)
 evaluate.scores_table(records[-1], ["auc"], labels=labels)
 
 # %% [markdown]
@@ -476,10 +465,10 @@ chance (hypergeometric p = {shown["p_value"]:.2g}; clustered miRNAs make it look
 
 # %%
 say(f"""
-**{info["lesson"]}.** From small RNAs in this collection {donor_label} is **{answer.words}**. `{best}` reaches a pooled
+**{info["lesson"]}.** From small RNAs in this collection {donor_label} is **{gain.words}**. `{best}` reaches a pooled
 AUROC of {evaluate.find(scores, best, "auc")["value"]:.3f};
 {evaluate.find(scores, "metadata", "auc")["value"]:.3f} is there without a single sRNA, so their gain is
-{gain["difference"].iloc[0]:+.3f}. **Ask of every number what the study alone would score, and look within studies
+{gain.gains["difference"].iloc[0]:+.3f}. **Ask of every number what the study alone would score, and look within studies
 before you believe the rest.**
 """)
 
@@ -492,7 +481,7 @@ Within data sets: known ones {shown.get((plan.scheme, left_out_models[0]), float
 """)
 
 # %%
-everything = pd.concat([six, pred, null, after, unseen, together, single, ext], ignore_index=True)
+everything = pd.concat([six, pred, null, after, unseen, company, ext], ignore_index=True)
 say(f"Results keep {len(everything)} out-of-fold predictions.")
 
 # %% [markdown]
@@ -517,7 +506,7 @@ if profile != "smoke" and (dataset, donor_label) == ("demo", "sex"):
 # %%
 numbers = {
     "samples, people, data sets": f"{len(main.y)}, {main.donors.nunique()}, {main.groups.nunique()}",
-    "verdict": f"{donor_label}: {verdict}",
+    "verdict": f"{donor_label}: {gain.words}",
     f"best recipe, {labels[judged]}": f"{best} {evaluate.find(scores, best, judged)['value']:.3f}",
     "its AUROC, pooled": f"{evaluate.find(scores, best, 'auc')['value']:.3f}",
     "without a single sRNA": f"{evaluate.find(scores, 'metadata', 'auc')['value']:.3f}",

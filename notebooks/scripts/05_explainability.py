@@ -34,7 +34,6 @@ n_jobs: int = 2  # networks trained at a time (profile full; shorter fits do not
 label: str = "tissue_group"  # what is explained: tissue_group, tissue, sex, age_2, age_3, age_4 or any column
 min_class_size: int = 15  # classes with fewer samples are left out
 n_seeds: int = 10  # networks that differ in nothing but their seed (smoke: at most 3)
-n_null: int = 6  # times that labels are shuffled by study and as many networks trained anew (smoke: 1, demo: 2)
 top_k: int = 20  # length of the lists that are compared
 
 # %%
@@ -248,8 +247,6 @@ Two seeds share {alike["seed"]["overlap"].mean():.0%} of the first {top_k}, two 
 # %%
 whole = [explain.across_classes(scores).to_frame().T for scores in by_seed.values()]
 overall = {"DeepLIFT, one network": whole[0], "DeepLIFT, ranks averaged": explain.rank_average(whole)}
-
-# %%
 paths = {"integrated gradients": explain.integrated_gradients(network, task.X, reference="mean", steps=20)}
 paths["gradient x input"] = explain.gradient_x_input(network, task.X, reference="mean")
 overall |= {method: explain.mean_scores(values, network, task.X, task.y) for method, values in paths.items()}
@@ -341,16 +338,11 @@ In each sample's own order, PGI is {shown["PGI / random"]["DeepLIFT, local"]:.1f
 {shown["PGU / random"]["DeepLIFT, local"]:.2f} times; in one order for all,
 {shown["PGI / random"]["DeepLIFT, global"]:.1f} and {shown["PGU / random"]["DeepLIFT, global"]:.2f}.
 """)
-
-# %% [markdown]
-# And is it DeepLIFT that does it? Methods that follow the same network through its gradients are fair rivals; forest
-# and linear model explain others. **Guess the largest difference in PGI.**
-
-# %%
-shown = gap["PGI"][[f"{method}, local" for method in ("DeepLIFT", *paths)]]
+shown = gap["PGI"][[f"{method}, local" for method in ("DeepLIFT", *paths)]]  # fair rivals: the same network's gradients
 say(f"""
-PGI: {", ".join(shown.index.str.removesuffix(", local") + " " + shown.map("{:.1f} %".format))}. **A difference of at
-most {shown.max() - shown.min():.1f} points, where random order gives {gap["random"]["DeepLIFT, local"]:.1f} %.**
+PGI of methods that follow the same network:
+{", ".join(shown.index.str.removesuffix(", local") + " " + shown.map("{:.1f} %".format))}. **They differ by
+{shown.max() - shown.min():.1f} points at most; a random order has {gap["random"]["DeepLIFT, local"]:.1f} %.**
 """)
 
 # %% [markdown]
@@ -445,36 +437,29 @@ shown.groupby("class")["srna"].agg(lambda s: ", ".join(map(srna.pl.short, s))).t
 
 # %%
 longest = min(100, average.shape[1] // 5)
-sets = explain.load_sets(atlas.var, explain.collections(label, simulated=info["simulated"]))
-enriched = explain.over_representation_by_class(average, sets, n=longest)
+shown = explain.load_sets(atlas.var, explain.collections(label, simulated=info["simulated"]))
+values = explain.over_representation_by_class(average, shown, n=longest)
 note = f"{caption}; the {longest} best of {average.shape[1]} sRNAs of each class"
 title = "Sets among the best of each class"
-srna.pl.set_dots(enriched, max(1, min(2, 16 // len(task.classes))), title=title, caption=note)
+srna.pl.set_dots(values, max(1, min(2, 16 // len(task.classes))), title=title, caption=note)
 
 # %% [markdown]
-# These q rest on the assumption that sRNAs come into a list independently of each other. They do not: members of a
-# family and of a cluster rise and fall together, whatever the label. So shuffle the labels among whole studies, train
-# the networks again, and count the tests that are significant **where there is nothing to find**. **How many?**
+# These q take sRNAs to come into a list independently of each other. They do not: members of a family and of a
+# cluster rise and fall together, whatever the label. So labels are dealt to other studies, as many networks are trained
+# on them, and significant tests are counted **where there is nothing to find**. **How many will there be?**
 
 # %%
-n_null = min(n_null, {"smoke": 1, "demo": 2}.get(profile, n_null))
-nulls = []
-for s in range(n_null):
-    shown = srna.data.shuffle_studies(task, seed=seed + s)
-    here = stability.fit_seeds(shown, "dl_log", range(seed, seed + n_seeds), n_jobs=n_jobs, changes=changes)
-    here = explain.rank_average([score(m, y=shown.y) for m in here.values()])
-    nulls.append(explain.over_representation_by_class(here, sets, n=longest))
-
-# %%
-enriched = explain.empirical_fdr(enriched, nulls)
-shown = enriched.groupby("collection", sort=False)[["significant", "null", "kept"]].first()
-shown.set_axis(["q < .05", "q < .05, labels shuffled (mean)", "empirical q < .05"], axis=1)
-
-# %%
+note = {"smoke": 1, "demo": 2}.get(profile, 6)
+values = explain.empirical_fdr(
+    values,
+    explain.null_tests(stability.fit_shuffled(task, "dl_log", networks, times=note, changes=changes), shown, n=longest),
+)
 say(f"""
-{(enriched["q"] < 0.05).sum()} of {len(enriched)} tests have q below .05 by the hypergeometric test, **and
-{(enriched["q_empirical"] < 0.05).sum()} by the empirical false-discovery rate (labels shuffled {n_null} times).**
+{(values["q"] < 0.05).sum()} of {len(values)} tests have q below .05 by the hypergeometric test, **and
+{(values["q_empirical"] < 0.05).sum()} by the empirical false-discovery rate.**
 """)
+shown = values.groupby("collection", sort=False)[["significant", "null", "kept"]].first()
+shown.set_axis(["q < .05", "q < .05, labels shuffled (mean)", "empirical q < .05"], axis=1)
 
 # %% [markdown]
 # The paper's Table 4 names ten enriched miRNAs for each of six tissues (for labels of people it has none). **How many
@@ -544,10 +529,10 @@ if profile == "full" and dataset == "mirome" and label == "tissue_group":
     assert steady.query("run == 'mean'")["led"].all(), "and in the ensemble"
 
 # %%
-values = [("dl_log", f"overlap of first {top_k}, two {k}s", t["overlap"].mean()) for k, t in alike.items()]
+shown = values.groupby("collection", sort=False)[["significant", "null", "kept"]].first()
+values = [("dl_log", f"sets, {k}:{c}", v) for c, row in shown.iterrows() for k, v in row.items()]
+values += [("dl_log", f"overlap of first {top_k}, two {k}s", t["overlap"].mean()) for k, t in alike.items()]
 values += [("dl_log", f"spearman, two {k}s", t["spearman"].mean()) for k, t in alike.items()]
-shown = enriched.groupby("collection", sort=False)[["significant", "null", "kept"]].first()
-values += [("dl_log", f"sets, {k}:{c}", v) for c, row in shown.iterrows() for k, v in row.items()]
 values += [(method, f"{o} (%)", row[o]) for method, row in gap.iterrows() for o in explain.ORDERS]
 values += [(method, f"precision at {len(true)}", v) for method, v in reach.items()]
 values += [(f"deeplift package, {rule}", "largest relative difference", v) for rule, v in oracle.items()]

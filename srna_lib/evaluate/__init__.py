@@ -21,6 +21,7 @@ from srna_lib.evaluate.controls import (
     run_batches,
     run_external,
     run_null,
+    run_single_class,
     sentence,
     stack,
 )

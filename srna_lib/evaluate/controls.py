@@ -14,7 +14,17 @@ import scipy.sparse as sp
 from scipy.stats import norm
 from sklearn.pipeline import Pipeline
 
-from srna_lib.data import Task, check_atlas, harmonise, make_task, match_names, permute, shared_names, to_stem_loop
+from srna_lib.data import (
+    Task,
+    check_atlas,
+    harmonise,
+    make_task,
+    match_names,
+    permute,
+    shared_names,
+    subsample,
+    to_stem_loop,
+)
 from srna_lib.errors import InputError
 from srna_lib.evaluate.bootstrap import UNITS
 from srna_lib.evaluate.comparison import compare
@@ -271,6 +281,31 @@ def run_batches(
             folds = map_folds(work, splits, key=key, label=f"{title}, batches", **run)
             tables.append(pd.concat(folds).assign(task=task.name, model=title, features=task.features))
     return pd.concat(tables, ignore_index=True)
+
+
+def run_single_class(
+    whole: ad.AnnData, atlas: ad.AnnData, label: str, recipes: Iterable[str], *, profile: Profile, seed: int, **run: Any
+) -> pd.DataFrame:
+    """Predict the data sets of one class alone by models of an atlas, as wholes: the hardest company (`run_batches`).
+
+    `whole` holds those data sets and the samples of `atlas`. Empty where there are not several of different classes;
+    ``scheme`` is ``"cohorts of one class"``.
+    """
+    known = whole.obs[whole.obs[label].notna()]
+    classes = known.groupby(known["dataset_id"].astype(str))[label].nunique()
+    alone = whole.obs["dataset_id"].astype(str).isin(classes.index[classes == 1]).to_numpy()
+    both = subsample(
+        whole[alone | whole.obs_names.isin(atlas.obs_names)], label, per_study=profile.per_study, seed=seed
+    )
+    task = make_task(both, label, min_class_size=1)
+    test = task.y.index.isin(whole.obs_names[alone])
+    if task.y[test].nunique() < 2 or task.y[~test].nunique() < 2:
+        return pd.DataFrame(
+            columns=["sample_id", "dataset_id", "task", "model", "features", "scheme", "fold", "y_true"]
+        )
+    split = Split("cohorts of one class", np.flatnonzero(~test), np.flatnonzero(test))
+    table = run_batches(task, both, recipes, [split], profile=profile, seed=seed, **run)
+    return table[table["scheme"] == "whole"].assign(scheme=split.fold)
 
 
 def _in_batches(task: Task, model: Pipeline, seed: int, split: Split) -> pd.DataFrame:

@@ -12,6 +12,7 @@ from srna_lib.explain.enrichment import (
     empirical_fdr,
     load_sets,
     markers,
+    null_tests,
     over_representation,
     over_representation_by_class,
     own_ranks,

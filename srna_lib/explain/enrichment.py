@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -11,10 +11,11 @@ import numpy as np
 import pandas as pd
 from scipy.stats import false_discovery_control, hypergeom
 
-from srna_lib.data import PEOPLE, annotate, hairpins, join_names, match_names
+from srna_lib.data import PEOPLE, Task, annotate, hairpins, join_names, match_names
 from srna_lib.datasets import fetch, read_table
 from srna_lib.errors import InputError, one_of
-from srna_lib.explain.rankings import TOP, top_features
+from srna_lib.explain.rankings import TOP, rank_average, top_features
+from srna_lib.explain.scores import class_scores
 
 COLLECTIONS = ("family", "cluster", "tissue", "disease")
 OF_ATLAS = ("family", "cluster")  # known of every atlas; the others come from files that `datasets.fetch` brings
@@ -269,15 +270,27 @@ def over_representation_by_class(
     return table[["class", *FIELDS]]
 
 
-def empirical_fdr(table: pd.DataFrame, nulls: Sequence[pd.DataFrame], level: float = 0.05) -> pd.DataFrame:
+def null_tests(
+    fits: Iterable[tuple[Task, Mapping[Any, Any]]], sets: pd.DataFrame, *, n: int = TOP, reference: str = "mean"
+) -> Iterator[pd.DataFrame]:
+    """Tests where there is nothing to find: `over_representation_by_class` of networks fitted to shuffled labels.
+
+    `fits` are shuffled tasks, each with its networks (`stability.fit_shuffled`), whose ranks are averaged.
+    """
+    for task, networks in fits:
+        scores = [class_scores(model, task.X, task.y, reference=reference) for model in networks.values()]
+        yield over_representation_by_class(rank_average(scores), sets, n=n)
+
+
+def empirical_fdr(table: pd.DataFrame, nulls: Iterable[pd.DataFrame], level: float = 0.05) -> pd.DataFrame:
     """Hold tests against those of shuffled labels: members of a set rise and fall together, which no p-value knows.
 
     Parameters
     ----------
     table : DataFrame
         From `over_representation_by_class`.
-    nulls : sequence of DataFrame
-        The same for labels that were shuffled by whole study, the networks trained again.
+    nulls : iterable of DataFrame
+        The same for labels that were shuffled by whole study, the networks trained again (`null_tests`).
     level : float, default 0.05
         Of q, for the counts.
 
@@ -288,6 +301,7 @@ def empirical_fdr(table: pd.DataFrame, nulls: Sequence[pd.DataFrame], level: flo
         give on average (1 at most, falling with p); and per collection ``significant`` (tests with q below `level`),
         ``null`` (their mean number under shuffled labels) and ``kept`` (tests with ``q_empirical`` below `level`).
     """
+    nulls = list(nulls)
     if not nulls:
         raise InputError("empirical null: no shuffle was given; expected at least one.")
     parts = [table.assign(q_empirical=[], significant=[], null=[], kept=[])] if table.empty else []

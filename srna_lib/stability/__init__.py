@@ -5,7 +5,7 @@ from srna_lib.stability.confidence import (
 )  # fmt: skip
 from srna_lib.stability.flips import ORDERS, cross_flips, donor_flips, flip_curves, forest_importance, steps_to_flip
 from srna_lib.stability.refits import (
-    SOURCES, by_firmness, change_table, fit_folds, fit_seeds, prediction_changes, refit_predictions,
+    SOURCES, by_firmness, change_table, fit_folds, fit_seeds, fit_shuffled, prediction_changes, refit_predictions,
 )  # fmt: skip
 from srna_lib.stability.tables import (
     beside_the_paper, class_order, class_table, flip_records, order_table, readable, share_left,

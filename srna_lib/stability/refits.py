@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import joblib
@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from sklearn.pipeline import Pipeline
 
-from srna_lib.data import Task
+from srna_lib.data import Task, shuffle_studies
 from srna_lib.errors import InputError
 from srna_lib.evaluate import Split, cross_validate, fit_fold, make_splits, study_interval, study_weights, weighted_mean
 from srna_lib.models import recipe
@@ -23,6 +23,15 @@ def fit_seeds(
     """Fit one recipe, with changed parameters, on all samples, once per seed."""
     models = {seed: (recipe(name, seed=seed, **changes or {}), np.arange(len(task.y))) for seed in seeds}
     return _fit(task, models, n_jobs)
+
+
+def fit_shuffled(
+    task: Task, name: str, seeds: Iterable[int], *, times: int, n_jobs: int = 1, changes: dict[str, Any] | None = None
+) -> Iterator[tuple[Task, dict[int, Pipeline]]]:
+    """Fit as `fit_seeds` to labels dealt to other studies, so many times: the shuffled task, and its networks."""
+    for i in range(times):
+        shuffled = shuffle_studies(task, seed=i)
+        yield shuffled, fit_seeds(shuffled, name, seeds, n_jobs=n_jobs, changes=changes)
 
 
 def fit_folds(

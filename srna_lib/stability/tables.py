@@ -93,44 +93,43 @@ def class_order(table: pd.DataFrame, obs: pd.DataFrame, label: str) -> list[str]
     return [classes[i] for i in leaves_list(optimal_leaf_ordering(linkage(condensed, "average"), condensed))]
 
 
-def order_table(
-    flips: pd.DataFrame, kind: str = "stability", *, base: str = "random", n_boot: int = 1000, seed: int = 0
-) -> pd.DataFrame:
+def order_table(flips: pd.DataFrame, kind: str = "stability", *, n_boot: int = 1000, seed: int = 0) -> pd.DataFrame:
     """Compare orders on the same paths, those of samples that walked in all of them.
 
     Parameters
     ----------
     flips : DataFrame
-        From `cross_flips`, with the order `base` among others.
+        From `cross_flips`, with the order ``"random"`` among others.
     kind, n_boot, seed
         As in `class_table`.
-    base : str, default "random"
-        Order whose steps the others are divided by.
 
     Returns
     -------
     DataFrame, one row per order
         ``order, n_paths, mean`` (with ``_low, _high``; of flips that came), ``median, censored``; ``ratio`` (with
-        interval): steps divided by those of the order `base`, summed over the paths that flip in both; ``paired``
+        interval): steps divided by those of the random order, summed over the paths that flip in both; ``paired``
         (number of these) and ``ratio_all``: the same over all paths, a missing flip counted as the steps that were
-        looked at, which favours whoever fails more. ``n_samples, n_datasets`` of `flips`.
+        looked at, which favours whoever fails more. ``ratio_simple`` (with interval) and ``simple``: the ratio to the
+        best order without a network, and which that is. ``n_samples, n_datasets`` of `flips`.
     """
     correct = _correct(_in_all_orders(flips), kind).set_index(["sample_id", "fold", "other"]).sort_index()
-    against = correct[correct["order"] == base]
-    steps_base, all_base = against[kind].to_numpy(float), against[kind].fillna(against["looked"]).sum()
+    tables = {name: correct[correct["order"] == name] for name in dict.fromkeys(flips["order"])}
+    walked = {name: t[kind].fillna(t["looked"]).sum() for name, t in tables.items()}
+    simple = min((n for n in tables if n not in ("deeplift", "random")), key=walked.__getitem__, default="random")
     rows = []
-    for name in dict.fromkeys(flips["order"]):
-        table = correct[correct["order"] == name]
+    for name, table in tables.items():
         steps, weights = table[kind].to_numpy(float), study_weights(table["dataset_id"], n_boot, seed)
         row: dict[str, Any] = {"order": name, "n_paths": len(table)}
         row |= with_interval("mean", weighted_mean(steps, weights))
         row |= {"median": float(weighted_median(steps, weights[:1])[0]), "censored": np.isnan(steps).mean()}
-        both = ~np.isnan(steps) & ~np.isnan(steps_base)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            ratio = (weights[:, both] @ steps[both]) / (weights[:, both] @ steps_base[both])
-        row |= {"paired": int(both.sum()), **with_interval("ratio", ratio)}
-        row |= {"ratio_all": table[kind].fillna(table["looked"]).sum() / all_base}
-        rows.append(row | sizes(flips))
+        for column, base in (("ratio", "random"), ("ratio_simple", simple)):
+            against = tables[base][kind].to_numpy(float)
+            both = ~np.isnan(steps) & ~np.isnan(against)
+            with np.errstate(invalid="ignore", divide="ignore"):
+                ratio = (weights[:, both] @ steps[both]) / (weights[:, both] @ against[both])
+            row |= {"paired": int(both.sum())} if column == "ratio" else {"simple": simple}
+            row |= with_interval(column, ratio)
+        rows.append(row | {"ratio_all": walked[name] / walked["random"]} | sizes(flips))
     return pd.DataFrame(rows)
 
 
@@ -167,8 +166,7 @@ def beside_the_paper(table: pd.DataFrame) -> pd.DataFrame:
 RECORDS = {  # table -> column -> metric
     "similarity": {"mean": "similarity:{}", "median": "similarity_median:{}", "censored": "similarity_censored:{}"},
     "stability": {"mean": "stability:{}", "median": "stability_median:{}", "censored": "stability_censored:{}"},
-    "orders": {"mean": "steps:{}", "ratio": "steps_of_random:{}"},
-    "simple": {"ratio": "steps_of_best_simple:{}"},
+    "orders": {"mean": "steps:{}", "ratio": "steps_of_random:{}", "ratio_simple": "steps_of_best_simple:{}"},
     "scores": {"auroc": "auroc_wrong:{}"},
     "changes": {"changed": "changed:{}"},
     "combination": {
