@@ -131,7 +131,7 @@ shown = None
 if plan.joined:  # further features of the same samples
     shown = data.with_label(data.without_absent(srna.load(plan.joined)), "age_2")
     shown = data.subsample(shown, "age_2", per_study={"smoke": 20}.get(profile), seed=seed)
-tasks = {t: data.feature_tasks(whole if plan.joined else atlas, t, shown) for t in ("age_2", "age_4")}
+tasks = {t: data.feature_tasks({"": atlas}.get(plan.joined, whole), t, shown) for t in ("age_2", "age_4")}
 
 # %%
 names["six"] = [m for m in ("dl_paper", "rf_paper", "logistic") if m in names["age_2"]] or ["logistic"]
@@ -332,7 +332,7 @@ if len(control):
     shown = shown(seed=seed, n_boot=size.n_boot)
     records.append(shown.scores[:-1])
     say(evaluate.sentence(shown.gains.iloc[0]))
-    shown = "" if control_models[0] in quantity_models else "not "
+    shown = "not " * (control_models[0] not in quantity_models)
     say(f"`{control_models[0]}` was {shown}among the recipes of age above.")
 
 # %% [markdown]
