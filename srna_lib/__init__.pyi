@@ -7,7 +7,7 @@ import srna_lib.explain as _explain
 import srna_lib.plots as pl
 
 from . import data, datasets, evaluate, explore, io, models, plots, report, stability
-from .annotate import train
+from .annotate import audit, train
 from .data import make_task
 from .datasets import load
 from .evaluate import calibrate, compare, cross_validate, make_splits, score
@@ -25,6 +25,7 @@ __version__: str
 __all__ = [
     "RECIPES",
     "annotate",
+    "audit",
     "calibrate",
     "compare",
     "cross_validate",

@@ -89,11 +89,11 @@ def test_targets_of_make_exist(command):
 
 
 @pytest.mark.parametrize(
-    "command", [c for c in commands("srna") if not re.match(r"srna (run|convert|train|annotate) ", c)]
+    "command", [c for c in commands("srna") if not re.match(r"srna (run|convert|train|annotate|audit) ", c)]
 )
 def test_other_commands(command):
     words = shlex.split(command)[1:]
-    alone = words in (["run"], ["convert"], ["train"], ["annotate"])
+    alone = words in (["run"], ["convert"], ["train"], ["annotate"], ["audit"])
     result = invoke(*words, *(["--help"] if alone else []))
     assert result.exit_code == 0, result.output
 
@@ -214,8 +214,8 @@ def test_bundles_of_ones_own_data(own_atlas, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("miR.Counts.csv", "samples.csv", OWN):
         shutil.copy(own_atlas.parent / name, tmp_path)
-    found = [c for c in commands("srna") if re.match(r"srna (train|annotate) .*--out", c)]
-    assert len(found) == 3
+    found = [c for c in commands("srna") if re.match(r"srna (train|annotate|audit) .*--out", c)]
+    assert len(found) == 4
     for command in found:
         result = invoke(*shlex.split(command)[1:], *(["--folds", 2] if "train" in command else []))
         assert result.exit_code == 0, result.output

@@ -167,7 +167,8 @@ def test_classes_are_ordered_by_parent_or_by_who_flips_into_whom():
 def test_records_have_the_fields_of_results_and_no_nan():
     size = {"n_samples": 5, "n_datasets": 2}
     pairs = pd.DataFrame([{"own": "A", "other": "B", **size, "mean": NA, "median": 3.0, "censored": 0.2}])
-    orders = pd.DataFrame([{"order": "random", "mean": 9.0, "mean_low": 8.0, "mean_high": 10.0, "ratio": 1.0, **size}])
+    orders = {"order": "random", "mean": 9.0, "mean_low": 8.0, "mean_high": 10.0, "ratio": 1.0, "ratio_simple": 2.0}
+    orders = pd.DataFrame([orders | size])
     scores = pd.DataFrame([{"score": "steps", "auroc": 0.8, "ci_low": 0.7, "ci_high": 0.9, **size}])
     both = {"base": 0.7, "both": 0.8, "difference": 0.1, "difference_low": 0.05, "difference_high": NA, **size}
     changes = pd.DataFrame([{"source": "seed", "changed": 0.1, "ci_low": 0.0, "ci_high": 0.2, "rho": NA, **size}])
@@ -178,9 +179,10 @@ def test_records_have_the_fields_of_results_and_no_nan():
     assert all(set(r) == set(RECORD_FIELDS) for r in records)
     json.dumps(records, allow_nan=False)
     by = {r["metric"]: r for r in records}
-    assert len(by) == len(records) == 3 + 2 + 1 + 1 + 3
+    assert len(by) == len(records) == 3 + 3 + 1 + 1 + 3
     assert by["similarity:A>B"]["value"] is None and by["similarity_median:A>B"]["value"] == 3
     assert by["steps:random"]["ci_low"] == 8 and by["steps_of_random:random"]["value"] == 1
+    assert by["steps_of_best_simple:random"]["value"] == 2
     assert by["auroc_wrong:steps"]["ci_high"] == 0.9 and by["changed:seed"]["ci_low"] == 0
     assert by["auroc_wrong:confidence"]["value"] == 0.7 and by["auroc_wrong:confidence"]["ci_low"] is None
     assert by["auroc_gain:steps"]["ci_low"] == 0.05 and by["auroc_gain:steps"]["ci_high"] is None

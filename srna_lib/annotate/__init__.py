@@ -1,4 +1,4 @@
-"""Door of annotate: bundles, and what they say of new samples."""
+"""Door of annotate: bundles, what they say of new samples, and samples whose labels contradict them."""
 
 import sys
 from types import ModuleType
@@ -6,6 +6,7 @@ from typing import Any
 
 import anndata as ad
 
+from srna_lib.annotate.audit import Audit, audit, write_audit
 from srna_lib.annotate.bundles import Bundle, card, load_bundle, save, shipped, train
 from srna_lib.annotate.samples import DEFAULT, FIELDS, annotate, summary, understood, write
 

@@ -291,6 +291,34 @@ def annotate(
     typer.echo(f"written: {write(answered, out)}")
 
 
+@app.command()
+def audit(
+    atlas: Annotated[str, typer.Argument(metavar="ATLAS", help="Data set, or an atlas (.h5ad).")],
+    label: Annotated[str, typer.Option("--label", metavar="COLUMN", help="Column of obs that is checked.")],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="New folder for the tables.")],
+    jobs: Annotated[int, typer.Option(min=1, help="Folds at a time.")] = 2,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of folds and models.")] = 0,
+) -> None:
+    """List samples whose recorded label contradicts their expression, and libraries that are there twice."""
+    from srna_lib.annotate import audit as check
+    from srna_lib.annotate import write_audit
+    from srna_lib.data import with_label
+    from srna_lib.datasets import load
+
+    if out.exists():
+        raise InputError(f"--out {out}: it exists already; expected the name of a new folder.")
+    answer = check(with_label(load(atlas), label), label, n_jobs=jobs, seed=seed)
+    told, failed = answer.summary, (answer.studies["contradicted"] > 0.5).sum()
+    flagged = (
+        f"{told['flagged']} labels contradict expression and study ({told['expected_wrong_flags']:.0%} may be right)"
+    )
+    typer.echo(f"{told['samples']} samples of {told['studies']} studies: {flagged}.")
+    typer.echo(f"Studies with one: {told['studies_flagged']:.0%}, at least {told['studies_flagged_at_least']:.0%}.")
+    typer.echo(f"Studies whose samples mostly look like another label: {failed}.")
+    typer.echo(f"Samples that share all counts with another: {len(answer.duplicates)}.")
+    typer.echo(f"written: {write_audit(answer, out)}")
+
+
 def _pairs(texts: list[str]) -> dict[str, str]:
     """Split NAME=VALUE."""
     pairs: dict[str, str] = {}
