@@ -9,7 +9,7 @@ DATASET ?= demo
 PROFILE ?= $(if $(filter demo,$(DATASET)),demo,full)
 JOBS ?= 2
 # One thread a process: the tests fill the cores by themselves.
-TEST = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n $(TEST_JOBS) --dist loadscope --no-loadscope-reorder
+TEST = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 NPROC=1 $(BIN)/python -m pytest -n $(TEST_JOBS) --dist loadscope --no-loadscope-reorder
 TEST_JOBS ?= $(shell $(PYTHON) -c 'import os; print(os.cpu_count())')
 OUT ?= reports/$(DATASET)
 BIN = .venv/bin

@@ -438,7 +438,17 @@ def test_fetal_lung(real):
     assert sizes(obs["sequencing_run"]) == {"Run2": 84, "Run4": 82, "Run3": 77, "Run1": 55}
 
 
-@pytest.mark.parametrize("name", ["mirome", "micrornaome", "tissue_atlas2", "lgrc", "fetal_lung"])
+def test_exrna(real):
+    atlas = real("exrna")
+    obs = atlas.obs
+    assert atlas.shape == (740, 2295) and atlas.uns["srna"]["rounded"] == 26790
+    assert sizes(obs["tissue"]) == {"plasma": 396, "urine": 203, "serum": 96, "saliva": 45}
+    assert obs.groupby("dataset_id")["donor_id"].nunique().to_dict() == {
+        "EXR-KJENS1RID1-AN": 0, "EXR-TTUSC1gCrGDH-AN": 13,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["mirome", "micrornaome", "tissue_atlas2", "lgrc", "fetal_lung", "exrna"])
 def test_every_public_data_set_keeps_the_contract(real, name):
     atlas = check_atlas(real(name))
     info = atlas.uns["srna"]

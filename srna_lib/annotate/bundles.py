@@ -47,17 +47,18 @@ from srna_lib.explore import embed
 from srna_lib.models import DenseNetClassifier
 from srna_lib.models import recipe as make_recipe
 
-FORMAT = 1
+FORMAT = 2
 NETWORKS = ("dl_log",)  # recipes that a bundle can hold: log CPM, filter, z-scores, dense network
 PARENTS = {"tissue_group": "tissue_top"}  # label -> label that it backs off to
 ROOTS = {"tissue_group": "group_root", "lineage": "lineage_root"}  # label -> its ontology term in the table of tissues
 MISSING = (0.2, 0.4, 0.6, 0.8)  # shares of the model's sRNAs that are taken away
 DEPTHS = (300, 1000, 3000, 10000, 30000)  # reads that are left
-USUAL = 0.95  # share of studies whose distance is taken as usual
+USUAL = 0.8  # share of studies whose distance is taken as usual
 PREDICTED, BACKED_OFF, ABSTAINED = "predicted", "backed off", "abstained"
 NEVER = 2.0  # a confidence that no probability reaches, a distance that no sample has
-DROP = 0.02  # loss of accuracy that a spoilt sample may cost
+DROP = 0.02  # accuracy of predictions that missing names or reads may cost
 N_COMPONENTS, N_NEIGHBOURS = 50, 10
+SHRINKAGE = 0.2  # of covariances in the reference space
 FILES = ("bundle.json", "arrays.npz")
 
 
@@ -196,13 +197,14 @@ def _parents(atlas: ad.AnnData, task: Task, column: str) -> dict[str, str]:
 def _held_out(task: Task, model: Pipeline, seed: int, split: Split) -> pd.DataFrame:
     """Probabilities of the samples of studies left out, as they are and spoilt, and their distance from training."""
     fitted, X, y = fit_fold(task, model, split.train), task.X.iloc[split.test], task.y.iloc[split.test]
-    space = Space.fit(_z(fitted, task.X.iloc[split.train]))
+    train = split.train
+    space = Space.fit(_z(fitted, task.X.iloc[train]), task.y.iloc[train], study_shares(task.groups.iloc[train]))
     rng, tables = np.random.default_rng((seed, int(split.test[0]))), []
 
     def add(spoilt: str, z: np.ndarray) -> None:
         table = pd.DataFrame(fitted[-1].predict_proba(z), columns=[f"p_{c}" for c in fitted.classes_])
         about = {"sample_id": X.index, "dataset_id": task.groups.to_numpy()[split.test], "y_true": y.to_numpy()}
-        tables.append(pd.DataFrame(about | {"spoilt": spoilt, "distance": space.distance(z)[0]}).join(table))
+        tables.append(pd.DataFrame(about | {"spoilt": spoilt, "distance": space.distance(z)}).join(table))
 
     whole = _z(fitted, X)
     add("", whole)
@@ -229,30 +231,48 @@ def _thinned(X: pd.DataFrame, depth: int, rng: np.random.Generator) -> pd.DataFr
 
 @dataclass(frozen=True)
 class Space:
-    """Principal components of z-scores and the training samples in them: who is near, and how near.
+    """Principal components of z-scores and the training samples in them: who is near, and who is like none of them.
 
-    The distance of a sample is one minus the mean cosine with its nearest training samples, where what lies outside
-    the components counts in the sample's length: it grows both where nobody is near and where the profile is of
-    another kind.
+    How unlike a sample is comes as the relative Mahalanobis distance (Ren et al. 2021, arXiv:2106.09022): squared
+    distance from the nearest class's mean, with the covariance that classes have in common, less that from the mean of
+    all, so that what is unusual in any direction does not count, but what is unusual for a class. Studies weigh alike.
     """
 
     components: np.ndarray  # (n_components, n_features)
     points: np.ndarray  # (n_training, n_components)
-    norms: np.ndarray  # (n_training,)
+    norms: np.ndarray  # (n_training,) of z-scores
+    centres: np.ndarray  # (n_classes + 1, n_components) means of classes, and of all
+    precisions: np.ndarray  # (2, n_components, n_components) inverse covariances: within classes, and of all
 
     @classmethod
-    def fit(cls, z: np.ndarray) -> Space:
-        """Lay out training samples."""
+    def fit(cls, z: np.ndarray, y: Any, weights: np.ndarray) -> Space:
+        """Lay out training samples of classes `y`."""
         pca = PCA(min(N_COMPONENTS, len(z) - 1, z.shape[1]), random_state=0, svd_solver="randomized").fit(z)
-        return cls(pca.components_, z @ pca.components_.T, np.linalg.norm(z, axis=1))
+        points, (codes, names) = (z @ pca.components_.T).astype(np.float64), pd.factorize(np.asarray(y), sort=True)
+        means = [np.average(points[codes == i], axis=0, weights=weights[codes == i]) for i in range(len(names))]
+        centres = np.array([*means, np.average(points, axis=0, weights=weights)])
+        precisions = [_precision(points - centre, weights) for centre in (centres[codes], centres[-1])]
+        return cls(pca.components_, points, np.linalg.norm(z, axis=1), centres, np.array(precisions))
 
-    def distance(self, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Distance of each sample, and positions of its nearest training samples, nearest first."""
-        lengths = np.maximum(np.linalg.norm(z, axis=1), 1e-9)[:, None]
-        cosine = (z @ self.components.T) @ self.points.T / (lengths * np.maximum(self.norms, 1e-9))
-        k = min(N_NEIGHBOURS, cosine.shape[1])
-        near = np.argsort(-cosine, axis=1, kind="stable")[:, :k]
-        return 1 - np.take_along_axis(cosine, near, axis=1).mean(axis=1), near
+    def distance(self, z: np.ndarray) -> np.ndarray:
+        """Relative Mahalanobis distance of each sample, per component."""
+        points = z @ self.components.T
+        apart = points[:, None] - self.centres  # (n_samples, n_classes + 1, n_components)
+        within, whole = (np.einsum("ijk,kl,ijl->ij", apart[:, part], p, apart[:, part]) for part, p in
+                         zip((slice(-1), slice(-1, None)), self.precisions, strict=True))  # fmt: skip
+        return (within.min(axis=1) - whole[:, 0]) / points.shape[1]
+
+    def nearest(self, z: np.ndarray) -> np.ndarray:
+        """Positions of the training samples of largest cosine, nearest first, shape (n_samples, n_neighbours)."""
+        cosine = (z @ self.components.T) @ self.points.T / np.maximum(self.norms, 1e-9)
+        return np.argsort(-cosine, axis=1, kind="stable")[:, : min(N_NEIGHBOURS, cosine.shape[1])]
+
+
+def _precision(residuals: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Inverse covariance, drawn by `SHRINKAGE` towards equal variances."""
+    covariance = (residuals * weights[:, None]).T @ residuals / weights.sum()
+    n = len(covariance)
+    return np.linalg.inv(covariance + SHRINKAGE * max(np.trace(covariance) / n, 1e-9) * np.eye(n))
 
 
 # ---- promises: thresholds, and what they keep in studies left out
@@ -271,13 +291,17 @@ def weighted_quantile(values: np.ndarray, weights: np.ndarray, level: float) -> 
     return float(values[order][at]) if at < len(values) else NEVER
 
 
-def surest(confidence: np.ndarray, correct: np.ndarray, weights: np.ndarray, error: float) -> float:
-    """Least confidence from which on at most a share `error` of what is said is wrong, one more study counted wrong."""
+def surest(
+    confidence: np.ndarray, correct: np.ndarray, weights: np.ndarray, error: float, *, said: float = 0, wrong: float = 0
+) -> float:
+    """Least confidence from which on at most a share `error` of what is said is wrong, one more study counted wrong.
+
+    `said` and `wrong` are the weights of what is said already.
+    """
     order = np.argsort(-confidence, kind="stable")
-    said = np.cumsum(weights[order])
-    wrong = np.cumsum((weights * ~correct)[order])
+    share = (wrong + np.cumsum((weights * ~correct)[order]) + 1) / (said + np.cumsum(weights[order]) + 1)
     last = np.r_[confidence[order][1:] != confidence[order][:-1], True]  # equal confidence comes as one
-    good = np.flatnonzero(((wrong + 1) / (said + 1) <= error) & last)
+    good = np.flatnonzero((share <= error) & last)
     return float(confidence[order][good[-1]]) if len(good) else NEVER
 
 
@@ -290,12 +314,15 @@ def make_thresholds(held_out: pd.DataFrame, classes: list[str], parent: np.ndarr
     weights, n = study_shares(held_out["dataset_id"]), held_out["dataset_id"].nunique()
     temperature = fit_temperature(p, true)
     q, at = tempered(p, temperature), np.arange(len(p))
-    said = surest(q.max(axis=1), q.argmax(axis=1) == true, weights, error)
-    left, above = q.max(axis=1) < said, summed(q, parent)
-    right = above.argmax(axis=1) == parent[true]
-    backed = surest(above.max(axis=1)[left], right[left], weights[left], error) if left.any() else NEVER
-    sets = weighted_quantile(1 - q[at, true], weights, level * (n + 1))
     far = weighted_quantile(held_out["distance"].to_numpy(), weights, USUAL * (n + 1))
+    near = (held_out["distance"] <= far).to_numpy()  # the others get no prediction, so they cannot be wrong
+    right, above = q.argmax(axis=1) == true, summed(q, parent)
+    said = surest(q.max(axis=1)[near], right[near], weights[near], error)
+    made, left = near & (q.max(axis=1) >= said), near & (q.max(axis=1) < said)
+    spent = {"said": weights[made].sum(), "wrong": weights[made & ~right].sum()}
+    right_above = above.argmax(axis=1) == parent[true]
+    backed = surest(above.max(axis=1)[left], right_above[left], weights[left], error, **spent) if left.any() else NEVER
+    sets = weighted_quantile(1 - q[at, true], weights, level * (n + 1))
     return {"temperature": temperature, "confidence": said, "parent": backed, "set": sets, "distance": far}
 
 
@@ -328,10 +355,8 @@ def measure(
     held_out: pd.DataFrame, classes: list[str], parent: np.ndarray, error: float, level: float
 ) -> dict[str, Any]:
     """What the thresholds keep in studies left out, each fold decided by those of the other folds."""
-    whole = held_out[held_out["spoilt"] == ""].reset_index(drop=True)
-    tables = []
-    for fold in whole["fold"].unique():
-        own = whole[whole["fold"] == fold]
+    whole, tables = held_out[held_out["spoilt"] == ""], []
+    for fold, own in held_out.groupby("fold"):
         limits = make_thresholds(whole[whole["fold"] != fold], classes, parent, error, level)
         p, true = _probabilities(own, classes)
         q = tempered(p, limits["temperature"])
@@ -340,12 +365,12 @@ def measure(
         in_set[np.arange(len(q)), q.argmax(axis=1)] = True
         table["right"], table["right_above"] = table["best"] == true, table["above"] == parent[true]
         table["covered"], table["set_size"] = in_set[np.arange(len(q)), true], in_set.sum(axis=1)
-        tables.append(table.assign(dataset_id=own["dataset_id"].to_numpy()))
-    said = pd.concat(tables, ignore_index=True)
+        tables.append(table.assign(**{c: own[c].to_numpy() for c in ("dataset_id", "spoilt")}))
+    every = pd.concat(tables, ignore_index=True)
+    said = every[every["spoilt"] == ""].reset_index(drop=True)
     made, backed = said["status"] == PREDICTED, said["status"] == BACKED_OFF
     spoken = np.where(made, said["right"], said["right_above"])[made | backed]
     each = said.groupby("dataset_id")["covered"].agg(["mean", "size"])
-    spoilt = held_out.groupby("spoilt", sort=False)[list(held_out)].apply(lambda t: _accuracy(t, classes))
     return {
         "n_samples": len(said),
         "n_studies": int(said["dataset_id"].nunique()),
@@ -359,26 +384,35 @@ def measure(
         "set_coverage_of_samples": float(said["covered"].mean()),
         "set_coverage_lower_quartile_of_large_studies": _or_none(each.loc[each["size"] >= 10, "mean"].quantile(0.25)),
         "mean_set_size": float(said["set_size"].mean()),
-        "accuracy_of_spoilt": {kind or "as they are": float(value) for kind, value in spoilt.items()},
+        "spoilt": {kind or "as they are": _kept(table) for kind, table in every.groupby("spoilt", sort=False)},
     }
+
+
+def _kept(table: pd.DataFrame) -> dict[str, float | None]:
+    """Accuracy of all samples, share predicted and accuracy of these, studies weighing alike."""
+    weights, made = study_shares(table["dataset_id"]), (table["status"] == PREDICTED).to_numpy()
+    kept = {"accuracy": np.average(table["right"], weights=weights), "predicted": np.average(made, weights=weights)}
+    kept["accuracy_of_predicted"] = np.average(table["right"][made], weights=weights[made]) if made.any() else np.nan
+    return {name: _or_none(value) for name, value in kept.items()}
 
 
 def _or_none(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
-def _accuracy(table: pd.DataFrame, classes: list[str]) -> float:
-    """Share of correct predictions, studies weighing alike."""
-    p, true = _probabilities(table, classes)
-    return float(np.average(p.argmax(axis=1) == true, weights=study_shares(table["dataset_id"])))
-
-
 def _least(measured: dict[str, Any]) -> dict[str, float]:
-    """Share of the model's sRNAs, and reads, from which on a sample loses no more than `DROP` of the accuracy."""
-    spoilt = measured["accuracy_of_spoilt"]
-    enough = spoilt["as they are"] - DROP
-    shares = [share for share in MISSING if all(spoilt[f"missing {s}"] >= enough for s in MISSING if s <= share)]
-    depths = [depth for depth in DEPTHS if all(spoilt[f"reads {d}"] >= enough for d in DEPTHS if d >= depth)]
+    """Share of the model's sRNAs, and reads, from which on predictions lose no more than `DROP` of their accuracy.
+
+    Nor may there be less than two thirds as many of them: a table that gets few is told why.
+    """
+    whole = measured["spoilt"]["as they are"]
+    kept = {
+        kind: (values["accuracy_of_predicted"] or 0.0) * (values["predicted"] >= 2 / 3 * whole["predicted"])
+        for kind, values in measured["spoilt"].items()
+    }
+    enough = kept["as they are"] - DROP
+    shares = [share for share in MISSING if all(kept[f"missing {s}"] >= enough for s in MISSING if s <= share)]
+    depths = [depth for depth in DEPTHS if all(kept[f"reads {d}"] >= enough for d in DEPTHS if d >= depth)]
     return {"names": 1 - max(shares, default=0.1), "reads": float(min(depths, default=DEPTHS[-1]))}
 
 
@@ -390,7 +424,7 @@ def _bundle(
 ) -> Bundle:
     """All that a bundle holds, from a model fitted on every sample."""
     network, z, scale = fitted[-1], _z(fitted, task.X), fitted.named_steps["scale"]
-    space = Space.fit(z)
+    space = Space.fit(z, task.y, study_shares(task.groups))
     coordinates = embed(pd.DataFrame(space.points / np.maximum(space.norms, 1e-9)[:, None]), seed=settings["seed"])
     half = {f"weight_{i}": w.astype(np.float16) for i, w in enumerate(network.weights_)}
     reads = task.X.div(task.X.sum(axis=1).clip(lower=1), axis=0).mean().to_numpy()
@@ -403,6 +437,8 @@ def _bundle(
         "components": space.components.astype(np.float16),
         "points": space.points.astype(np.float16),
         "norms": space.norms.astype(np.float32),
+        "centres": space.centres.astype(np.float32),
+        "precisions": space.precisions.astype(np.float32),
         "map": coordinates.to_numpy(dtype=np.float32),
         "training_class": pd.Index(task.classes).get_indexer(task.y.astype(str)).astype(np.int16),
         "training_study": pd.Index(studies).get_indexer(task.groups).astype(np.int32),
@@ -503,8 +539,9 @@ def load_bundle(bundle: str | Path) -> Bundle:
         raise InputError(
             f"{folder / FILES[0]}: not readable as a bundle ({why}); expected what `srna train` wrote."
         ) from error
-    if number > FORMAT:
-        raise InputError(f"{folder}: the bundle has format {number}; expected {FORMAT} or less: update srna_lib.")
+    if number != FORMAT:
+        mend = "update srna_lib" if number > FORMAT else "train it again"
+        raise InputError(f"{folder}: the bundle has format {number}; expected {FORMAT}: {mend}.")
     content = (folder / FILES[1]).read_bytes()
     for name, found, stated in (
         (FILES[0], _checksum(about), sums[0]),

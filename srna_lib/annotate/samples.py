@@ -13,6 +13,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +28,14 @@ from srna_lib.evaluate import tempered
 from srna_lib.explain import contributions
 from srna_lib.io import read, write_h5ad
 
-DEFAULT = ("lineage", "tissue_group")
+DEFAULT = ("lineage", "tissue_group", "sample_type")
 FIELDS = (
     "sample_id", "task", "prediction", "probability", "status", "reason", "set", "ontology_term_id", "likeliest",
     "likeliest_probability", "distance", "nearest_studies", "nearest_samples", "speaks_for", "speaks_against", "reads",
     "names_known", "reads_known", "model_names_found",
 )  # fmt: skip
 EXPLAINED = 1000  # samples up to which reasons are given unless asked for
+FOREIGN = "another species"
 MOSTLY = 0.5  # share of names or reads below which a table is of another kind
 
 
@@ -51,7 +53,7 @@ def annotate(
     ----------
     counts : AnnData or path
         Raw counts, as an atlas or a file that `srna.read` reads; miRNAs in any spelling.
-    bundles : str, path, Bundle or a sequence of these, default ("lineage", "tissue_group")
+    bundles : str, path, Bundle or a sequence of these, default ("lineage", "tissue_group", "sample_type")
         What is predicted: names of shipped bundles, folders, or bundles.
     explain : bool, optional
         Say which sRNAs speak for and against (DeepLIFT). Default: up to 1000 samples.
@@ -116,7 +118,7 @@ def understood(atlas: ad.AnnData) -> pd.DataFrame:
     foreign = matched["reason"].str.extract(r"^not human \((.+)\)$")[0].dropna()
     table["reason"] = ""
     if len(foreign) > MOSTLY * part.n_vars:
-        table["reason"] = f"another species ({foreign.mode().iloc[0]}): the models know human samples only"
+        table["reason"] = f"{FOREIGN} ({foreign.mode().iloc[0]}): the models know human samples only"
     elif known.mean() < MOSTLY:
         table["reason"] = f"{known.mean():.0%} of the names are those of human miRNAs"
     else:
@@ -127,10 +129,13 @@ def understood(atlas: ad.AnnData) -> pd.DataFrame:
 
 def _annotate(atlas: ad.AnnData, bundle: Bundle, names: pd.DataFrame, top: int) -> tuple[pd.DataFrame, np.ndarray]:
     """Rows of one task, and the samples' places in the training map."""
-    z, found, reads = model_input(atlas, bundle)
     arrays, about, classes = bundle.arrays, bundle.about, np.asarray(bundle.classes, dtype=object)
-    space = Space(*(arrays[k].astype(np.float32) for k in ("components", "points", "norms")))
-    distance, near = space.distance(z)
+    if names["reason"].str.startswith(FOREIGN).all():  # no name is one of ours
+        z, found, reads = np.zeros((len(names), len(arrays["kept"])), np.float32), 0.0, np.zeros(len(names))
+    else:
+        z, found, reads = model_input(atlas, bundle)
+    space = Space(*(arrays[f.name].astype(np.float32) for f in fields(Space)))
+    distance, near = space.distance(z), space.nearest(z)
     order = sorted({c["parent"] or c["name"] for c in about["classes"]})
     parent = np.array([order.index(c["parent"] or c["name"]) for c in about["classes"]])
     network = bundle.network
@@ -138,11 +143,11 @@ def _annotate(atlas: ad.AnnData, bundle: Bundle, names: pd.DataFrame, top: int) 
     table = decide(p, distance, about["limits"], parent)
     q, limits, least = tempered(p, about["limits"]["temperature"]), about["limits"], about["least"]
     reasons = names["reason"].to_numpy().astype(object)
-    shallow = (reads < least["reads"]) & (reasons == "")
-    reasons[shallow] = [f"{n:,.0f} reads; the model asks for {least['reads']:,.0f}" for n in reads[shallow]]
     if found < least["names"]:
         what = f"{found:.0%} of the sRNAs that the model reads are in the table; it asks for {least['names']:.0%}"
         reasons[reasons == ""] = what
+    shallow = (reads < least["reads"]) & (reasons == "")
+    reasons[shallow] = [f"{n:,.0f} reads; the model asks for {least['reads']:,.0f}" for n in reads[shallow]]
     refused = reasons != ""
     status = np.where(refused, ABSTAINED, table["status"])
     reason = np.where(refused, reasons, table["reason"])
@@ -156,7 +161,7 @@ def _annotate(atlas: ad.AnnData, bundle: Bundle, names: pd.DataFrame, top: int) 
     terms = {c["name"]: c["term"] for c in about["classes"]}
     studies = np.asarray(about["training_studies"], dtype=object)[arrays["training_study"]]
     samples = np.asarray(about["training_samples"], dtype=object)
-    why = _reasons(z, bundle, table["best"].to_numpy(), top)
+    why = _reasons(z, bundle, table["best"].to_numpy(), top if found else 0)
     rows = {
         "sample_id": atlas.obs_names,
         "task": bundle.label,
@@ -166,11 +171,11 @@ def _annotate(atlas: ad.AnnData, bundle: Bundle, names: pd.DataFrame, top: int) 
         "reason": np.where((status == ABSTAINED) & (reason == "undecided"), _between(q, classes), reason),
         "set": [";".join(classes[row]) if not r else "" for row, r in zip(inside, refused, strict=True)],
         "ontology_term_id": [terms.get(name, "") for name in prediction],
-        "likeliest": best,
-        "likeliest_probability": table["probability"],
+        "likeliest": best if found else "",
+        "likeliest_probability": table["probability"] if found else np.nan,
         "distance": distance,
-        "nearest_studies": [";".join(dict.fromkeys(studies[row])) for row in near],
-        "nearest_samples": [";".join(samples[row[:3]]) for row in near],
+        "nearest_studies": [";".join(dict.fromkeys(studies[row])) if found else "" for row in near],
+        "nearest_samples": [";".join(samples[row[:3]]) if found else "" for row in near],
         "speaks_for": why[0],
         "speaks_against": why[1],
         "reads": reads,
@@ -187,8 +192,8 @@ def model_input(atlas: ad.AnnData, bundle: Bundle) -> tuple[np.ndarray, float, n
     An sRNA that the table does not list says nothing (z-score 0), and the library is taken to hold as many reads of it
     as the training samples' do.
     """
-    mended, _ = harmonise(atlas, bundle.about["features"])
     arrays, features = bundle.arrays, pd.Index(bundle.about["features"])
+    mended, _ = harmonise(atlas, features)
     there = features.isin(mended.var_names)
     counts = counts_frame(mended).reindex(columns=features, fill_value=0.0).to_numpy()
     reads = counts.sum(axis=1)

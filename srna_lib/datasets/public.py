@@ -254,6 +254,28 @@ def read_fetal_lung(counts_path: Path | str, metadata_path: Path | str, info: di
     return make_atlas(counts, obs, mature(counts.columns), info=info)
 
 
+def read_exrna(kjens: Path | str, ttusc: Path | str, metadata_path: Path | str, info: dict[str, Any]) -> ad.AnnData:
+    """Biofluids of healthy people, two studies of the exRNA Atlas counted by exceRpt: 740 samples.
+
+    Plasma, serum, urine and saliva. exceRpt lists what it saw in a study: a miRNA that the other study lists is zero.
+    Reads of several places are shared out, so counts are rounded; ``uns["srna"]["rounded"]`` says how many. ``flagged``
+    are libraries that the source finds poor in miRNAs; ``donor_id`` is known in the second study.
+    """
+    tables = [read_table(path, sep="\t", index_col=0).T for path in (kjens, ttusc)]
+    counts = pd.concat(tables).fillna(0.0)
+    metadata = read_table(metadata_path, ("sample_id", "dataset_id", "biofluid", "low_miRNA_flag"), sep="\t")
+    here = metadata[metadata["sample_id"].isin(counts.index)].set_index("sample_id")  # it names a third study, too
+    metadata = rows_of(here, counts, metadata_path, kjens)
+    obs = metadata[["dataset_id"]].astype(object)
+    obs["donor_id"] = obs.index.str.extract(r"_U19_(?:Plasma|Serum)_(\d+)-\d+_fastq$")[0].to_numpy(dtype=object)
+    obs["tissue"] = metadata["biofluid"].str.lower().astype(object)
+    obs["lineage"] = obs["sample_type"] = "biofluid"
+    obs["flagged"], obs["is_cell_line"] = metadata["low_miRNA_flag"].astype(bool), False
+    counts.index.name = counts.columns.name = obs.index.name = None
+    whole, changed = counts.round(), int((counts % 1 != 0).to_numpy().sum())
+    return make_atlas(whole, obs, mature(counts.columns), info={**info, "rounded": changed})
+
+
 def mature(names: pd.Index) -> pd.DataFrame:
     """Annotation of mature miRNAs: biotype and level, on these names."""
     return pd.DataFrame({"biotype": "miRNA", "level": "mature"}, index=names)
@@ -385,5 +407,7 @@ def _described(obs: pd.DataFrame, collection: str, label: str, studies: pd.DataF
     out = out.reindex(columns=list(KEPT))
     out["flagged"] = out["flagged"].eq(True)
     out = annotate_labels(out, collection, "source_label", strict=True)
+    kinds = [out["lineage"].eq("biofluid"), out["is_cell_line"]]
+    out["sample_type"] = np.select(kinds, ["biofluid", "cell line"], "cell or tissue")
     out.attrs.clear()
     return out

@@ -22,7 +22,7 @@ from srna_lib.io import read_h5ad
 PARSERS: dict[str, Callable[..., ad.AnnData]] = {
     "mirome": public.read_mirome, "micrornaome": public.read_micrornaome, "tissue_atlas2": public.read_tissue_atlas2,
     "tcga": tcga.read_tcga, "tcga_trf": tcga.read_tcga_trf, "lgrc": public.read_lgrc,
-    "fetal_lung": public.read_fetal_lung, "open_atlas": public.read_open_atlas,
+    "fetal_lung": public.read_fetal_lung, "exrna": public.read_exrna, "open_atlas": public.read_open_atlas,
 }  # fmt: skip
 # what a parsed atlas depends on besides its parser's module; a change of these makes the cache parse anew
 DEPENDS = {

@@ -359,8 +359,8 @@ def map_folds(
 
 
 @once
-def _end_with_parent() -> None:
-    """End a worker within seconds of the run that started it, however that ended."""
+def _settle() -> None:
+    """Keep a worker to its share of cores, and end it within seconds of the run that started it, however that ended."""
 
     def watch(parent: int) -> None:
         while os.getppid() == parent:
@@ -368,12 +368,15 @@ def _end_with_parent() -> None:
         os._exit(1)
 
     if "Loky" in type(current_process()).__name__:
+        os.environ.setdefault(
+            "NPROC", os.environ.get("OMP_NUM_THREADS", "1")
+        )  # threads of XLA, which else takes all cores
         threading.Thread(target=watch, args=(os.getppid(),), daemon=True).start()
 
 
 def _do_fold(work: Callable[[Split], pd.DataFrame], split: Split, stem: Path | None) -> pd.DataFrame:
     """Do the work for one fold, and write the table whole or not at all; its name ends in the checksum of its bytes."""
-    _end_with_parent()
+    _settle()
     table = work(split)
     if stem is not None:
         stem.parent.mkdir(parents=True, exist_ok=True)

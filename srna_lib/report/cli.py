@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -257,8 +258,7 @@ def train(
     from srna_lib.data import with_label
     from srna_lib.datasets import load
 
-    if out.exists():
-        raise InputError(f"--out {out}: it exists already; expected the name of a new folder for the bundle.")
+    _check_folder(out)
     bundle = make(with_label(load(atlas), task), task, n_splits=folds, error=error, n_jobs=jobs, seed=seed)
     typer.echo(card(bundle))
     typer.echo(f"written: {save(bundle, out)}")
@@ -270,7 +270,7 @@ def annotate(
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="New folder for the answers.")],
     bundle: Annotated[
         list[str] | None,
-        typer.Option("--bundle", help="Shipped bundle or folder; repeatable.", show_default="lineage and tissue_group"),
+        typer.Option("--bundle", help="Shipped bundle or folder; repeatable.", show_default="all shipped"),
     ] = None,
     metadata: Annotated[Path | None, typer.Option("--metadata", help="Sample table.")] = None,
     format: Annotated[str | None, typer.Option("--format", help="Layout, where detection errs.")] = None,
@@ -283,8 +283,7 @@ def annotate(
     from srna_lib.annotate import DEFAULT, summary, write
     from srna_lib.annotate import annotate as predict
 
-    if out.exists():
-        raise InputError(f"--out {out}: it exists already; expected the name of a new folder.")
+    _check_folder(out)
     reading: dict[str, Any] = {"metadata": metadata, "format": format, "round_expected": round_expected}
     answered = predict(counts, bundle or list(DEFAULT), explain=explain, **reading)
     typer.echo(summary(answered))
@@ -305,8 +304,7 @@ def audit(
     from srna_lib.data import with_label
     from srna_lib.datasets import load
 
-    if out.exists():
-        raise InputError(f"--out {out}: it exists already; expected the name of a new folder.")
+    _check_folder(out)
     answer = check(with_label(load(atlas), label), label, n_jobs=jobs, seed=seed)
     told, failed = answer.summary, (answer.studies["contradicted"] > 0.5).sum()
     flagged = (
@@ -317,6 +315,15 @@ def audit(
     typer.echo(f"Studies whose samples mostly look like another label: {failed}.")
     typer.echo(f"Samples that share all counts with another: {len(answer.duplicates)}.")
     typer.echo(f"written: {write_audit(answer, out)}")
+
+
+def _check_folder(out: Path) -> None:
+    """Refuse a folder that cannot be made, before the long work."""
+    if out.exists():
+        raise InputError(f"--out {out}: it exists already; expected the name of a new folder.")
+    above = next(p for p in out.absolute().parents if p.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK):
+        raise InputError(f"--out {out}: {above} is no writable folder; expected the name of a new folder in one.")
 
 
 def _pairs(texts: list[str]) -> dict[str, str]:
