@@ -10,6 +10,7 @@ from srna_lib.plots import base
 from srna_lib.plots.base import GREY, as_table, decorate, draw, styles
 
 NEW = {"predicted": "diamond", "backed off": "square", "abstained": "x"}
+CROWD = 200  # new samples above which they are drawn smaller
 EDGE = {"width": 1.6, "color": "#111111"}
 
 
@@ -43,7 +44,7 @@ def placed(
         if rows.empty:
             continue
         shades = [look.get(str(p), (GREY, ""))[0] for p in rows["prediction"]]
-        marker = {"size": 11, "symbol": symbol, "color": shades, "opacity": 1, "line": EDGE}
+        marker = {"size": 11 if len(new) <= CROWD else 7, "symbol": symbol, "color": shades, "opacity": 1, "line": EDGE}
         base.overlay(fig, rows, "x", "y", f"{status} ({len(rows)})", marker, hover=hover)
         fig.data[-1].update(legendgroup="new", legendgrouptitle_text="new samples")
     fig.update_traces(hovertemplate="%{customdata[0]}<extra></extra>")

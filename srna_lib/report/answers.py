@@ -33,9 +33,9 @@ def annotated_page(annotated: ad.AnnData, bundles: Sequence[Bundle]) -> str:
     annotated = annotated[np.argsort(annotated.obs_names.to_numpy(dtype=str), kind="stable")]
     table = annotated.uns["annotation"].sort_values("sample_id", kind="stable", ignore_index=True)
     table = pd.concat([_held_against(table, annotated.obs, b) for b in bundles], ignore_index=True)
-    odd = (table["verdict"] == "contradicts") | (table["status"] == "abstained")
-    odd = odd.groupby(table["sample_id"]).any()
-    shown = [*odd.index[odd], *odd.index[~odd]][:CARDS]
+    odd = 2 * (table["verdict"] == "contradicts") + (table["status"] == "abstained")
+    odd = odd.groupby(table["sample_id"]).max().sort_values(ascending=False, kind="stable")
+    shown = list(odd.index[:CARDS])
     cards, mended = table[table["sample_id"].isin(shown)], harmonise(annotated, bundles[0].about["features"])[0]
     figures = [_map(table, annotated, bundles[0]), _heatmap(mended, cards, bundles[0])]
     drawn = [{"body": figure_json(json.loads(f.to_json())), "height": f.layout.height} for f in figures if f]
@@ -47,7 +47,7 @@ def annotated_page(annotated: ad.AnnData, bundles: Sequence[Bundle]) -> str:
         figures=drawn,
         explained=bool((table["speaks_for"] != "").any()),
         n_samples=annotated.n_obs,
-        n_odd=int(odd.sum()),
+        n_odd=int((odd > 0).sum()),
         tasks=[_summary(table[table["task"] == b.label], b) for b in bundles],
         cards=list(_cards(cards, shown, annotated, _blood(mended))),
         bundles=[b.about for b in bundles],
