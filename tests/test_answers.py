@@ -54,6 +54,8 @@ def audited():
     atlas = spoilt(laboratories(24, 6), 0.05, "tissue")[0]
     counts, obs = counts_frame(atlas), atlas.obs.copy()
     counts.iloc[7] = counts.iloc[0]
+    pair = list(obs.index[60:62])  # of study sS10
+    obs.loc[pair, "tissue"] = obs.loc[pair[::-1], "tissue"].to_numpy()
     for column in ("tissue", "dataset_id"):
         obs[column] = obs[column].replace({"brain": EVIL, "sS01": IMG, "sS02": EVIL})
     names = [f"{IMG}{i}" for i in range(len(obs))]
@@ -169,6 +171,8 @@ def test_an_audit_tells_flags_swaps_doubles_and_studies(audited):
     assert f"samples {answer.summary['samples']} " in text and f"labels flagged {len(answer.samples)} " in text
     assert f"expected share of false flags {answer.summary['expected_wrong_flags']:.0%}" in text
     assert f"at least {answer.summary['studies_flagged_at_least']:.0%}" in text
+    swaps = text.partition("Reciprocal swaps")[2].partition("Libraries that are there twice")[0]
+    assert "sS10" in swaps and all(f"{html.escape(IMG)}{i} " in swaps for i in (60, 61))
     assert len(answer.samples) and "groups of equal libraries 1" in text
     empty = answer._replace(samples=answer.samples[:0], studies=answer.studies[:0], duplicates=answer.duplicates[:0])
     assert text_of(audited_page(empty, "tissue", atlas)).count("None.") == 4
