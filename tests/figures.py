@@ -73,6 +73,10 @@ MAP = pd.DataFrame(
     {"x": range(6), "y": range(6), BOLD: ["a", "a", "a", IMG, IMG, None], "dataset_id": [*"STSTU", IMG]},
     index=[*"stuv", IMG, BOLD],
 )
+TRAINED = pd.DataFrame(
+    {"x": range(3), "y": range(3), "sample": ["s", IMG, "t"], "study": BOLD, "class": ["a", BOLD, IMG]}
+)
+NEW = TRAINED.assign(prediction=[IMG, BOLD, ""], status=["predicted", "backed off", "abstained"]).drop(columns="class")
 NEAR = pd.DataFrame(
     {"share": ["same class", IMG], "candidates": [BOLD, "of all"], "observed": [0.8, 0.5], "ci_low": [0.7, 0.4],
      "ci_high": [0.9, 0.6], "chance": [0.2, 0.1], "ceiling": [1.0, 0.6]}
@@ -154,6 +158,7 @@ FIGURES = {
     "zeros": lambda: plots.zeros(pd.Series([0, 0.5, 1]), (0.3, 0.9), **TEXT),
     "filter_curve": lambda: plots.filter_curve(EFFECT, (0.3, 0.9), **TEXT),
     "embedding_pair": lambda: plots.embedding_pair(MAP, BOLD, axis=IMG, **TEXT),
+    "placed": lambda: plots.placed(NEW, TRAINED, axis=IMG, **TEXT),
     "neighbours": lambda: plots.neighbours(NEAR, **TEXT),
     "sample_heatmap": lambda: plots.sample_heatmap([ONE, TWO], **TEXT),
     "sample_browser": lambda: plots.sample_browser([ONE, TWO], **TEXT),

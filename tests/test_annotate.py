@@ -77,7 +77,7 @@ def test_new_studies_are_predicted_with_reasons(told, new):
     markers = {c: set(NAMES[10 * i : 10 * i + 10]) for i, c in enumerate(CLASSES)}
     hits = [len(set(r["speaks_for"].split(";")) & markers[r["prediction"]]) for _, r in table[made].iterrows()]
     assert np.mean(hits) > 3  # of five
-    assert table["nearest_studies"].str.startswith("sS").all() and told.obsm["X_map"].shape == (24, 2)
+    assert table["nearest_studies"].str.startswith("sS").all() and told.obsm["X_openTSNE"].shape == (24, 2)
     assert (told.obs["tissue_predicted"] == table["prediction"].to_numpy()).all()
 
 
@@ -345,7 +345,7 @@ def test_from_a_table_to_answers_and_back(bundle, table, told, tmp_path):
     assert done.exit_code == 0, done.output
     assert "24 samples" in done.output and "tissue: " in done.output
     written = sorted(p.name for p in (tmp_path / "out").iterdir())
-    assert written == ["annotated.h5ad", "predictions.csv", "srna_mqc.json"]
+    assert written == ["annotated.h5ad", "predictions.csv", "report.html", "srna_mqc.json"]
     rows = pd.read_csv(tmp_path / "out" / "predictions.csv", keep_default_na=False)
     assert rows["prediction"].tolist() == told.uns["annotation"]["prediction"].tolist()
     assert read_h5ad(tmp_path / "out" / "annotated.h5ad").n_obs == 24

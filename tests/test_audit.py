@@ -97,7 +97,8 @@ def test_by_command(tmp_path, monkeypatch):
     monkeypatch.setattr("srna_lib.datasets.load", lambda name: spoilt(laboratories(24, 6), 0.03, "tissue")[0])
     done = invoke("audit", "demo", "--label", "tissue", "--out", tmp_path / "out", "--jobs", 1)
     assert done.exit_code == 0, done.output
-    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["duplicates.csv", "samples.csv", "studies.csv"]
+    written = sorted(p.name for p in (tmp_path / "out").iterdir())
+    assert written == ["duplicates.csv", "report.html", "samples.csv", "studies.csv"]
     assert len(pd.read_csv(tmp_path / "out" / "studies.csv")) == 24 and "contradict" in done.output
     for words, said in (
         (["audit", "demo", "--label", "tissue", "--out", tmp_path / "out"], "it exists already"),

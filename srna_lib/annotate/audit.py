@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -147,8 +148,8 @@ def _swaps(found: pd.DataFrame) -> list[str]:
     return [str(first.get((s, p, r), "")) for s, r, p in found[keys].itertuples(index=False)]
 
 
-def write_audit(answer: Audit, folder: Path | str) -> Path:
-    """Write ``samples.csv``, ``studies.csv`` and ``duplicates.csv`` into a new folder, whole or not at all."""
+def write_audit(answer: Audit, folder: Path | str, pages: Mapping[str, str] | None = None) -> Path:
+    """Write ``samples.csv``, ``studies.csv``, ``duplicates.csv`` and `pages` into a new folder, whole or not at all."""
     folder = Path(folder)
     if folder.exists():
         raise InputError(f"{folder}: it exists already; expected the name of a new folder.")
@@ -157,6 +158,8 @@ def write_audit(answer: Audit, folder: Path | str) -> Path:
     try:
         for name in ("samples", "studies", "duplicates"):
             getattr(answer, name).to_csv(partial / f"{name}.csv", index=False, float_format="%.6g", lineterminator="\n")
+        for name, page in (pages or {}).items():
+            (partial / name).write_text(page, encoding="utf-8")
         partial.chmod(0o755)
         os.replace(partial, folder)
     finally:

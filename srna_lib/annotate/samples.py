@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -66,8 +66,8 @@ def annotate(
     -------
     AnnData, shape (n_samples, n_srnas)
         The samples as they came. ``uns["annotation"]``: one row per sample and task with the columns `FIELDS`;
-        ``obs`` has ``<task>_predicted``, ``_probability`` and ``_status`` of each; ``obsm["X_map"]`` are coordinates in
-        the training map of the first bundle.
+        ``obs`` has ``<task>_predicted``, ``_probability`` and ``_status`` of each; ``obsm["X_openTSNE"]`` are
+        coordinates in the training map of the first bundle.
 
     Raises
     ------
@@ -97,7 +97,7 @@ def annotate(
             column = "prediction" if field == "predicted" else field
             out.obs[f"{bundle.label}_{field}"] = table[column].to_numpy()
         if number == 0:
-            out.obsm["X_map"] = coordinates
+            out.obsm["X_openTSNE"] = coordinates
     out.uns["annotation"] = pd.concat(tables, ignore_index=True)[list(FIELDS)]
     return out
 
@@ -238,11 +238,11 @@ def summary(annotated: ad.AnnData) -> str:
     return "\n".join(lines)
 
 
-def write(annotated: ad.AnnData, folder: Path | str) -> Path:
+def write(annotated: ad.AnnData, folder: Path | str, pages: Mapping[str, str] | None = None) -> Path:
     """Write ``predictions.csv``, ``annotated.h5ad`` and ``srna_mqc.json`` (MultiQC) into a new folder, whole or not.
 
     The same samples give the same bytes of ``predictions.csv``, in whatever order they came; text that a spreadsheet
-    would take for a formula is quoted.
+    would take for a formula is quoted. `pages` are further files, by name.
     """
     folder, table = Path(folder), annotated.uns["annotation"]
     if folder.exists():
@@ -256,6 +256,8 @@ def write(annotated: ad.AnnData, folder: Path | str) -> Path:
         rows.to_csv(partial / "predictions.csv", index=False, float_format="%.6g", lineterminator="\n")
         (partial / "srna_mqc.json").write_text(json.dumps(_multiqc(table), indent=1) + "\n", encoding="utf-8")
         write_h5ad(annotated, partial / "annotated.h5ad")
+        for name, page in (pages or {}).items():
+            (partial / name).write_text(page, encoding="utf-8")
         partial.chmod(0o755)
         os.replace(partial, folder)
     except OSError as error:

@@ -60,8 +60,9 @@ def class_heatmaps(
 
 
 def clustered(
-    table: pd.DataFrame, groups: pd.Series | None = None, *, value: str = "value", title: str = "", caption: str = ""
-) -> go.Figure:
+    table: pd.DataFrame, groups: pd.Series | None = None, *, value: str = "value", look: base.Look | None = None,
+    title: str = "", caption: str = "",
+) -> go.Figure:  # fmt: skip
     """Draw a heatmap whose rows and columns are put in order by clustering, with the tree of the rows.
 
     Parameters
@@ -73,6 +74,8 @@ def clustered(
         Class of each row, drawn as a coloured strip: rows of one class beside each other are a class that shows.
     value : str, default "value"
         What the colour means.
+    look : mapping, optional
+        Colour and symbol of each class, where another figure beside it has them.
     title, caption : str
         Plain text.
     """
@@ -89,7 +92,7 @@ def clustered(
         fig.add_trace(branch.update(line={"color": "#777777", "width": 1}, showlegend=False), 1, 1)
     if groups is not None:
         rows = pd.DataFrame({"class": groups.astype(str)[shown.index], "y": range(n), "x": 1})
-        marks = draw(px.bar, rows, "x", "y", "class", hover="{class}", orientation="h")
+        marks = draw(px.bar, rows, "x", "y", "class", hover="{class}", orientation="h", look=look)
         fig.add_traces(marks.update_traces(width=1, marker_line_width=0).data, rows=1, cols=2)
         fig.update_xaxes(range=[0, 1], row=1, col=2).update_layout(bargap=0, barmode="overlay")
     names = [safe(i) for i in shown.index]

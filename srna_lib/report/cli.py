@@ -280,14 +280,17 @@ def annotate(
     ] = None,
 ) -> None:
     """Predict what bundles know of new samples, such as lineage and tissue, with reasons, or say that it cannot."""
-    from srna_lib.annotate import DEFAULT, summary, write
+    from srna_lib.annotate import DEFAULT, load_bundle, summary, write
     from srna_lib.annotate import annotate as predict
+    from srna_lib.report.answers import annotated_page
 
     _check_folder(out)
     reading: dict[str, Any] = {"metadata": metadata, "format": format, "round_expected": round_expected}
-    answered = predict(counts, bundle or list(DEFAULT), explain=explain, **reading)
+    bundles = [load_bundle(b) for b in bundle or DEFAULT]
+    answered = predict(counts, bundles, explain=explain, **reading)
     typer.echo(summary(answered))
-    typer.echo(f"written: {write(answered, out)}")
+    pages = {"report.html": annotated_page(answered, bundles)}
+    typer.echo(f"written: {write(answered, out, pages)}")
 
 
 @app.command()
@@ -303,9 +306,11 @@ def audit(
     from srna_lib.annotate import write_audit
     from srna_lib.data import with_label
     from srna_lib.datasets import load
+    from srna_lib.report.answers import audited_page
 
     _check_folder(out)
-    answer = check(with_label(load(atlas), label), label, n_jobs=jobs, seed=seed)
+    labelled = with_label(load(atlas), label)
+    answer = check(labelled, label, n_jobs=jobs, seed=seed)
     told, failed = answer.summary, (answer.studies["contradicted"] > 0.5).sum()
     flagged = (
         f"{told['flagged']} labels contradict expression and study ({told['expected_wrong_flags']:.0%} may be right)"
@@ -314,7 +319,7 @@ def audit(
     typer.echo(f"Studies with one: {told['studies_flagged']:.0%}, at least {told['studies_flagged_at_least']:.0%}.")
     typer.echo(f"Studies whose samples mostly look like another label: {failed}.")
     typer.echo(f"Samples that share all counts with another: {len(answer.duplicates)}.")
-    typer.echo(f"written: {write_audit(answer, out)}")
+    typer.echo(f"written: {write_audit(answer, out, {'report.html': audited_page(answer, label, labelled)})}")
 
 
 def _check_folder(out: Path) -> None:

@@ -174,7 +174,7 @@ def notebook_page(
     given = nb.metadata.get("papermill", {}).get("parameters", {})
     blocks = [block for cell in shown if (block := _block(cell, given, prose))]
     outputs = [out["kind"] for block in blocks for out in block.get("outputs", ())]
-    return _render(
+    return render(
         "notebook.html.j2",
         failure=error["sentence"] if error else "",
         has_error="error" in outputs,
@@ -189,7 +189,7 @@ def notebook_page(
 def index_page(cards: Sequence[Mapping[str, Any]], **values: Any) -> str:
     """Render the page that links to all notebooks: cards as `run.card_of` makes them, and the head's texts."""
     drawn = [{**card, "figure": figure_json(card["figure"]) if card["figure"] else ""} for card in cards]
-    return _render("index.html.j2", cards=drawn, has_figures=any(card["figure"] for card in drawn), **values)
+    return render("index.html.j2", cards=drawn, has_figures=any(card["figure"] for card in drawn), **values)
 
 
 def notebook_title(nb: NotebookNode, default: str) -> str:
@@ -201,7 +201,7 @@ def notebook_title(nb: NotebookNode, default: str) -> str:
     return default
 
 
-def _render(template: str, *, has_figures: bool, **values: Any) -> str:
+def render(template: str, *, has_figures: bool, **values: Any) -> str:
     """Fill a template; its policy allows the scripts that it gets here and no other."""
     from plotly.offline import get_plotlyjs
 

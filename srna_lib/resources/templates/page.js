@@ -1,6 +1,6 @@
 document.querySelectorAll('.figure > script[type="application/json"]').forEach(function (block) {
   var figure = JSON.parse(block.textContent), div = block.previousElementSibling;
-  Plotly.newPlot(div, figure.data || [], figure.layout || {}, {responsive: true, displaylogo: false}).then(function () {
+  Plotly.newPlot(div, figure.data || [], figure.layout || {}, {responsive: true, displaylogo: false, showSendToCloud: false}).then(function () {
     if (figure.frames) Plotly.addFrames(div, figure.frames);
   });
 });
