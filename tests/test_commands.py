@@ -199,7 +199,7 @@ def test_own_data_with_hostile_names(own_atlas, listener, given, in_process, tmp
     options += ["--profile", "smoke", "--jobs", 1, "--out", tmp_path / "out"]
     result = invoke("run", "--dataset", own_atlas, *options)
     pages = sorted((tmp_path / "out").glob("*.html"))  # of all notebooks, and the index
-    assert len(pages) == 7, result.output
+    assert len(pages) == 8, result.output
     problems = {page.name: problems_of(page) for page in pages}
     assert listener.paths == []  # nothing ran, loaded or led away
     assert not any(problems.values()), problems
