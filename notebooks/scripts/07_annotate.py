@@ -125,7 +125,7 @@ Without a refusal {kept["accuracy_of_all"]:.0%} of the samples would be right. T
 #
 # ## Annotate the table
 #
-# From the file and the folder alone, as `srna annotate miR.Counts.csv --bundle bundle --out DIR` does it.
+# From the file and the folder alone, as the command `srna annotate` does it with its `--bundle`.
 
 # %%
 told = srna.annotate(desk / "miR.Counts.csv", desk / "bundle")
