@@ -1,6 +1,7 @@
 # make reports [DATASET=demo|mirome] [PROFILE=smoke|demo|full] [JOBS=2]   rendered notebooks below reports/
 # make test      lint, types, unit tests, notebooks in profile smoke
 # make test-fast the quick ones of the unit tests, for daily work
+# make install   the environment alone, with the command .venv/bin/srna
 # make lab       the notebooks in JupyterLab
 # make course    the notebooks without the exercises' solutions, for students, below course/
 # make figures   the README's figures and tables from docs/results
@@ -14,7 +15,7 @@ TEST_JOBS ?= $(shell $(PYTHON) -c 'import os; print(os.cpu_count())')
 OUT ?= reports/$(DATASET)
 BIN = .venv/bin
 
-.PHONY: reports test test-fast lint lab course figures lock sync check-pages clean
+.PHONY: install reports test test-fast lint lab course figures lock sync check-pages clean
 
 reports: .venv/.ready
 	$(BIN)/srna run --dataset $(DATASET) --profile $(PROFILE) --jobs $(JOBS) --out $(OUT)
@@ -30,6 +31,8 @@ lint: .venv/.ready
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy srna_lib scripts
 	$(BIN)/python scripts/sync_notebooks.py --check
+
+install: .venv/.ready
 
 lab: .venv/.ready
 	$(BIN)/jupyter lab --notebook-dir=notebooks

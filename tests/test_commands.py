@@ -89,7 +89,7 @@ def test_targets_of_make_exist(command):
 
 
 @pytest.mark.parametrize(
-    "command", [c for c in commands("srna") if not re.match(r"srna (run|convert|train|annotate|audit) ", c)]
+    "command", [c for c in commands("srna") if not re.match(r"srna (run|convert|train|example|annotate|audit) ", c)]
 )
 def test_other_commands(command):
     words = shlex.split(command)[1:]
@@ -199,7 +199,7 @@ def test_own_data_with_hostile_names(own_atlas, listener, given, in_process, tmp
     options += ["--profile", "smoke", "--jobs", 1, "--out", tmp_path / "out"]
     result = invoke("run", "--dataset", own_atlas, *options)
     pages = sorted((tmp_path / "out").glob("*.html"))  # of all notebooks, and the index
-    assert len(pages) == 7, result.output
+    assert len(pages) == 8, result.output
     problems = {page.name: problems_of(page) for page in pages}
     assert listener.paths == []  # nothing ran, loaded or led away
     assert not any(problems.values()), problems
@@ -208,18 +208,51 @@ def test_own_data_with_hostile_names(own_atlas, listener, given, in_process, tmp
 
 @pytest.mark.slow
 def test_bundles_of_ones_own_data(own_atlas, tmp_path, monkeypatch):
-    """The README's commands on annotation in order, with a smaller network."""
+    """The README's commands on one's own table in order, with a smaller network."""
     small = {"classifier__hidden": (32,), "classifier__dropout": (0.2,), "classifier__epochs": 4}
     monkeypatch.setattr(bundles, "build_recipe", lambda task, name, **_: recipe(name, **small))
     monkeypatch.chdir(tmp_path)
     for name in ("miR.Counts.csv", "samples.csv", OWN):
         shutil.copy(own_atlas.parent / name, tmp_path)
     found = [c for c in commands("srna") if re.match(r"srna (train|annotate|audit) .*--out", c)]
+    found = [c for c in found if re.search(r"miR.Counts.csv|mine.h5ad", c)]
     assert len(found) == 4
     for command in found:
         result = invoke(*shlex.split(command)[1:], *(["--folds", 2] if "train" in command else []))
         assert result.exit_code == 0, result.output
     assert len(pd.read_csv(tmp_path / "annotated" / "predictions.csv")) == 2 * read_h5ad(OWN).n_obs
+
+
+def test_the_example_is_annotated_and_its_spoilt_sample_refused(tmp_path, monkeypatch):
+    """The README's first commands, as they stand there, with the models that travel with the package."""
+    monkeypatch.chdir(tmp_path)
+    found = [c for c in commands("srna") if re.match(r"srna (example|annotate) counts.csv", c)]
+    assert len(found) == 2
+    for command in found:
+        result = invoke(*shlex.split(command)[1:])
+        assert result.exit_code == 0, result.output
+    table = pd.read_csv("example/predictions.csv", index_col=["task", "sample_id"], keep_default_na=False)
+    lineage = table.loc["lineage"]
+    spoilt = lineage.loc["hardly_a_read"]
+    assert spoilt["status"] == "abstained" and "reads; the model asks for" in spoilt["reason"]
+    told = lineage.drop("hardly_a_read")["prediction"]
+    assert (told == told.index.str.removeprefix("like_")).mean() > 0.7 and len(told) == 9
+    again = invoke("example", "counts.csv")
+    assert again.exit_code == 2 and "it exists already" in again.output
+    nowhere = invoke("example", "no/such/folder/counts.csv")
+    assert nowhere.exit_code == 2 and len(nowhere.output.strip().splitlines()) == 1
+
+
+def test_a_public_table_of_the_readme(mirror, tmp_path, monkeypatch):
+    """Plasma and serum of another laboratory are biofluids, as the README's commands find them."""
+    monkeypatch.chdir(tmp_path)
+    (address,) = re.findall(r"https://raw.githubusercontent.com/(\S+)", (ROOT / "README.md").read_text())
+    shutil.copy(mirror / address, tmp_path)
+    (command,) = [c for c in commands("srna") if c.startswith("srna annotate miRNA_counts.tsv")]
+    result = invoke(*shlex.split(command)[1:])
+    assert result.exit_code == 0, result.output
+    made = pd.read_csv("plasma-and-serum/predictions.csv").query("status == 'predicted'")
+    assert len(made) > 200 and (made["prediction"] == "biofluid").mean() >= 0.97
 
 
 def test_help_comes_at_once():

@@ -90,6 +90,7 @@ REWRITTEN = {  # notebook in the short form -> most branches, a third of the fir
     "04_age": 11,
     "05_explainability": 8,
     "06_stability": 5,
+    "07_annotate": 0,
 }
 
 

@@ -9,9 +9,6 @@ doi:10.1613/jair.1.12125, for label errors by out-of-fold probabilities.
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,8 +18,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
 
+from srna_lib.annotate.bundles import new_folder, write_csv
 from srna_lib.data import make_task
-from srna_lib.errors import InputError
 from srna_lib.evaluate import cross_validate
 from srna_lib.explore import duplicate_profiles
 
@@ -150,18 +147,9 @@ def _swaps(found: pd.DataFrame) -> list[str]:
 
 def write_audit(answer: Audit, folder: Path | str, pages: Mapping[str, str] | None = None) -> Path:
     """Write ``samples.csv``, ``studies.csv``, ``duplicates.csv`` and `pages` into a new folder, whole or not at all."""
-    folder = Path(folder)
-    if folder.exists():
-        raise InputError(f"{folder}: it exists already; expected the name of a new folder.")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=".audit-", dir=folder.parent))
-    try:
+    with new_folder(folder) as partial:
         for name in ("samples", "studies", "duplicates"):
-            getattr(answer, name).to_csv(partial / f"{name}.csv", index=False, float_format="%.6g", lineterminator="\n")
+            write_csv(getattr(answer, name), partial / f"{name}.csv")
         for name, page in (pages or {}).items():
             (partial / name).write_text(page, encoding="utf-8")
-        partial.chmod(0o755)
-        os.replace(partial, folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-    return folder
+    return Path(folder)

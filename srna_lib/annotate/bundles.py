@@ -13,9 +13,10 @@ import json
 import math
 import os
 import platform
-import shutil
 import tempfile
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from importlib import resources
@@ -471,26 +472,41 @@ def _terms(label: str) -> dict[str, str]:
     return dict(pairs.itertuples(index=False, name=None))
 
 
-def save(bundle: Bundle, folder: Path | str) -> Path:
-    """Write a bundle into a new folder, whole or not at all: ``bundle.json``, ``arrays.npz`` and ``card.md``."""
+@contextmanager
+def new_folder(folder: Path | str) -> Iterator[Path]:
+    """Fill a new folder, whole or not at all: what is written into the folder given gets its name at the end."""
     folder = Path(folder)
     if folder.exists():
-        raise InputError(f"{folder}: it exists already; expected the name of a new folder for the bundle.")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    partial_folder = Path(tempfile.mkdtemp(prefix=".bundle-", dir=folder.parent))
+        raise InputError(f"{folder}: it exists already; expected the name of a new folder.")
     try:
-        buffer = io.BytesIO()
-        np.savez_compressed(buffer, **bundle.arrays)  # type: ignore[arg-type]
-        about = bundle.about | {"arrays_sha256": hashlib.sha256(buffer.getvalue()).hexdigest()}
-        about["sha256"] = _checksum(about)
-        (partial_folder / FILES[1]).write_bytes(buffer.getvalue())
-        (partial_folder / FILES[0]).write_text(json.dumps(about, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-        (partial_folder / "card.md").write_text(card(bundle), encoding="utf-8")
-        partial_folder.chmod(0o755)
-        os.replace(partial_folder, folder)
-    finally:
-        shutil.rmtree(partial_folder, ignore_errors=True)
-    return folder
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".srna-", dir=folder.parent, ignore_cleanup_errors=True) as partial:
+            Path(partial, "whole").mkdir()
+            yield Path(partial, "whole")
+            os.replace(Path(partial, "whole"), folder)
+    except OSError as error:
+        why = error.strerror or error
+        raise InputError(f"{folder}: cannot be written ({why}); expected a writable folder.") from error
+
+
+def write_csv(table: pd.DataFrame, path: Path) -> None:
+    """Write a table with six digits; text that a spreadsheet would take for a formula is quoted."""
+    text = table.select_dtypes(["object", "string"]).columns
+    quoted = {c: table[c].astype(str).replace(r"^([=+@\t\r-])", r"'\1", regex=True) for c in text}
+    table.assign(**quoted).to_csv(path, index=False, float_format="%.6g", lineterminator="\n")
+
+
+def save(bundle: Bundle, folder: Path | str) -> Path:
+    """Write a bundle into a new folder, whole or not at all: ``bundle.json``, ``arrays.npz`` and ``card.md``."""
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **bundle.arrays)  # type: ignore[arg-type]
+    about = bundle.about | {"arrays_sha256": hashlib.sha256(buffer.getvalue()).hexdigest()}
+    about["sha256"] = _checksum(about)
+    with new_folder(folder) as partial:
+        (partial / FILES[1]).write_bytes(buffer.getvalue())
+        (partial / FILES[0]).write_text(json.dumps(about, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        (partial / "card.md").write_text(card(bundle), encoding="utf-8")
+    return Path(folder)
 
 
 def _checksum(about: dict[str, Any]) -> str:

@@ -9,9 +9,6 @@ reaches what kept the stated error in studies left out, else its parent where th
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -21,7 +18,17 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 
-from srna_lib.annotate.bundles import ABSTAINED, BACKED_OFF, PREDICTED, Bundle, Space, decide, load_bundle
+from srna_lib.annotate.bundles import (
+    ABSTAINED,
+    BACKED_OFF,
+    PREDICTED,
+    Bundle,
+    Space,
+    decide,
+    load_bundle,
+    new_folder,
+    write_csv,
+)
 from srna_lib.data import atlas_name, counts_frame, harmonise, match_names
 from srna_lib.errors import InputError
 from srna_lib.evaluate import tempered
@@ -244,29 +251,14 @@ def write(annotated: ad.AnnData, folder: Path | str, pages: Mapping[str, str] | 
     The same samples give the same bytes of ``predictions.csv``, in whatever order they came; text that a spreadsheet
     would take for a formula is quoted. `pages` are further files, by name.
     """
-    folder, table = Path(folder), annotated.uns["annotation"]
-    if folder.exists():
-        raise InputError(f"{folder}: it exists already; expected the name of a new folder.")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=".annotated-", dir=folder.parent))
-    try:
-        rows = table.sort_values(["sample_id", "task"], kind="stable")
-        text = rows.select_dtypes(["object", "string"]).columns
-        rows = rows.assign(**{c: rows[c].astype(str).replace(r"^([=+@\t\r-])", r"'\1", regex=True) for c in text})
-        rows.to_csv(partial / "predictions.csv", index=False, float_format="%.6g", lineterminator="\n")
+    table = annotated.uns["annotation"]
+    with new_folder(folder) as partial:
+        write_csv(table.sort_values(["sample_id", "task"], kind="stable"), partial / "predictions.csv")
         (partial / "srna_mqc.json").write_text(json.dumps(_multiqc(table), indent=1) + "\n", encoding="utf-8")
         write_h5ad(annotated, partial / "annotated.h5ad")
         for name, page in (pages or {}).items():
             (partial / name).write_text(page, encoding="utf-8")
-        partial.chmod(0o755)
-        os.replace(partial, folder)
-    except OSError as error:
-        raise InputError(
-            f"{folder}: cannot be written ({error.strerror or error}); expected a writable folder."
-        ) from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-    return folder
+    return Path(folder)
 
 
 def _multiqc(table: pd.DataFrame) -> dict[str, Any]:

@@ -265,6 +265,25 @@ def train(
 
 
 @app.command()
+def example(
+    counts: Annotated[Path, typer.Argument(metavar="COUNTS.csv", help="Table to write.")],
+    bundle: Annotated[str, typer.Option("--bundle", help="Shipped bundle or folder.")] = "lineage",
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of the reads.")] = 0,
+) -> None:
+    """Write a small table to try `srna annotate` on: a made-up sample of each class, and one with hardly a read."""
+    from srna_lib.annotate import example as make
+
+    if counts.exists():
+        raise InputError(f"{counts}: it exists already; expected the name of a new file.")
+    table = make(bundle, seed=seed)
+    try:
+        table.to_csv(counts)
+    except OSError as error:
+        raise InputError(f"{counts}: cannot be written ({error}); expected a writable path.") from error
+    typer.echo(f"written: {counts}, {table.shape[1]} samples x {table.shape[0]} sRNAs")
+
+
+@app.command()
 def annotate(
     counts: Annotated[Path, typer.Argument(metavar="COUNTS", help="Count file or folder, as `srna convert` reads it.")],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="New folder for the answers.")],
