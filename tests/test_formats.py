@@ -132,6 +132,12 @@ FORMATS: dict[str, tuple[str, str, dict, str]] = {
                            {"liver_norm": EXPECTED["s1"], "lung_norm": EXPECTED["s2"]}, ""),
     "normal tissue beside its tumour": ("a.csv", PLAIN.replace("s1,s2", "P1,P1_norm"),
                                         {"P1": EXPECTED["s1"], "P1_norm": EXPECTED["s2"]}, ""),
+    "normalised beside counts": ("a.csv", "miRNA,s1,s2,s1_norm,s2_norm\nhsa-miR-1-3p,5,0,0.4,0\n"
+                                 "hsa-miR-21-5p,7,120,0.5,0.9\nhsa-let-7a-5p,1,3,0.1,0.1\n", EXPECTED, "2 normalised"),
+    "UMIs of QIAGEN": ("a.csv", "miRNA,s1-UMIs,s1-READs\nhsa-miR-1-3p,5,50\nhsa-miR-21-5p,7,70\n",
+                       {"s1-UMIs": {"hsa-miR-1-3p": 5, "hsa-miR-21-5p": 7}}, "UMIs"),
+    "TCGAbiolinks": ("a.tsv", "miRNA_ID\tread_count_T1\treads_per_million_miRNA_mapped_T1\tcross-mapped_T1\n"
+                     "hsa-let-7a-1\t8000\t6250.5\tN\n", {"T1": {"hsa-let-7a-1": 8000}}, ""),
     "a few fractions": ("a.csv", MANY.replace(",90\n", ",89.6\n"),
                         {s: {f"hsa-miR-{i}-3p": n * i for i in range(1, 31)} for s, n in (("s1", 1), ("s2", 3))},
                         "rounded"),
@@ -204,6 +210,18 @@ REFUSED: dict[str, tuple[str, str, str]] = {
     "exceRpt RPM": ("run_exceRpt_miRNA_ReadsPerMillion.txt", EXCERPT_MATRIX, "exceRpt_miRNA_ReadCounts"),
     "many fractions": ("a.csv", PLAIN.replace(",7,", ",97.31,"), "--round"),
     "empty cells": ("a.csv", PLAIN.replace(",7,", ",,"), "--missing zero"),
+    "long, nothing named": ("a.csv", "patient,miRNA,value\np1,hsa-miR-1-3p,5\np1,hsa-miR-21-5p,7\np2,hsa-miR-1-3p,9\n",
+                            "one row per 'patient' and sRNA"),
+    "long isomiRs": ("a.csv", "sample,miRNA,sequence,count\ns1,hsa-miR-1-3p,TAG,5\ns1,hsa-miR-1-3p,TAGA,7\n", "twice"),
+    "qPCR, named": ("a.csv", PLAIN.replace("s1,s2", "s1_Ct,s2_Ct"), "Ct of qPCR"),
+    "statistics": ("a.csv", "miRNA,mean,sd\nhsa-miR-1-3p,5,1\nhsa-miR-21-5p,7,2\n", "statistics"),
+    "features": ("a.csv", "miRNA,length,n_targets\nhsa-miR-1-3p,22,90\nhsa-miR-21-5p,22,80\n", "no column holds"),
+    "novel first, no header": ("a.tsv", "novel_1\t4\t5\nhsa-miR-1-3p\t5\t6\nhsa-miR-21-5p\t7\t8\n", "no header"),
+    "STAR": ("a.tsv", "N_unmapped\t4\t5\nhsa-miR-1-3p\t5\t6\nhsa-miR-21-5p\t7\t8\n", "no header"),
+    "a fraction of a normal tissue": ("a.csv", "miRNA,T1,N1_norm\nhsa-miR-1-3p,5,0.3\nhsa-miR-21-5p,7,120.2\n", "50%"),
+    "mirGFF3, counts that do not fit": ("a.gff", GFF.replace("Expression=7,0", "Expression=7"), "names 2 samples"),
+    "mirGFF3, all rejected": ("a.gff", GFF.replace("Filter=Pass", "Filter=No").replace("Filter Pass", "Filter No"),
+                              "every row is rejected"),
 }  # fmt: skip
 
 

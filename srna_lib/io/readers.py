@@ -83,7 +83,7 @@ def _parse(path: Path, format: str | None, samples: set[str], missing: str) -> t
     if path.is_dir() and (format == "mtx" or (format is None and first_file(path, ("matrix.mtx",)))):
         parsed, matrix = mtx(path)
         return "mtx", parsed, [matrix]
-    files = files_in(path) if path.exists() else {}
+    files = files_in(path)
     if not path.is_dir() and not files:
         name, parsed, source = _parse_file(load(path), format, samples, missing)
         return name, parsed, [source]

@@ -36,11 +36,13 @@ LOCUS = {"precursor", "hairpin", "locus", "loci", "parent", "chr", "chrom", "chr
          "location", "position", "coordinates", "accession", "id", "mimat", "strand"}  # fmt: skip
 NO_SAMPLE = LOCUS | {"width", "length", "total", "sum", "mean", "average", "median", "score", "gene_id", "biotype",
                      "sequence", "seq", "family", "type", "class", "index", "rank", "description", "gc", "gc_content",
-                     "n_loci", "total_reads", "total_counts"}  # fmt: skip
+                     "n_loci", "total_reads", "total_counts", "entrez", "entrez_id", "pmid", "mfe", "n_targets",
+                     "conservation"}  # fmt: skip
 # two columns of these make a table that holds no counts; one of the last does
 NOT_COUNTS = {
     "a table of differential expression": {"log2foldchange", "logfc", "padj", "adj.p.val", "fdr", "pvalue", "p.value"},
     "one sample of exceRpt without multimapAdjustedReadCount": {"uniquereadcount", "totalreadcount"},
+    "a table of statistics": {"mean", "sd", "se", "std", "stdev", "median", "min", "max", "variance"},
     "an enrichment result (miEAA)": {"category", "subcategory", "enrichment", "p-value", "p-adjusted", "q-value"},
 }
 NOT_COUNTS_AT_ALL = {
@@ -94,8 +96,9 @@ def count_table(table: Table, samples: set[str]) -> Parsed:
     values = [bool(NUMBER.fullmatch(c)) for c in table.columns[1:]]
     if re.fullmatch(r"chr\w+", first) and len(values) > 2 and values[0] and values[1]:
         raise ReadError(f"{name}: places on chromosomes without a header (BED); expected a table of counts.")
-    alike = all(values) or (any(values) and any(map(guess_biotype, table.columns[1:])))
-    if alike and guess_biotype(first) and re.search(r"\d", first) and not samples & set(table.columns):
+    named = guess_biotype(first) or SUMMARY.fullmatch(first)
+    told = all(values) or (named and any(values) and any(map(guess_biotype, table.columns[1:])))
+    if told and (SUMMARY.fullmatch(first) or re.search(r"[a-z].*\d", first, re.I)) and not samples & set(table.columns):
         raise ReadError(f"{name}: the first line holds counts, no header; expected names of samples.")
     notes = list(table.notes)
     names_at, others = _names_column(table, notes)
@@ -148,10 +151,16 @@ def _long_table(table: Table, others: list[int], index: list[str], notes: list[s
     texts = [i for i in others if i not in counted and i not in numeric]
     counted = counted or numeric * (len(numeric) == len(named) == 1)
     keys = named or [i for i in texts if lowered[i] not in NO_SAMPLE and len(set(index)) < len(index)]
-    if len(keys) != 1 or len(counted) != 1 or share_of_srnas(index) <= 0.5:
-        if len(named) == 1 and len(set(index)) < len(index) and share_of_srnas(index) > 0.5:
-            what = f"one row per {short(table.columns[named[0]], 20)} and sRNA, and {len(counted)} columns called count"
-            raise ReadError(f"{table.name}: {what}; expected one.")
+    if share_of_srnas(index) <= 0.5:
+        return None
+    if (len(keys) != 1 or len(counted) != 1) and len(set(index)) == len(index):
+        return None
+    if len(keys) != 1 or len(counted) != 1:
+        places = [i for i in texts if lowered[i] not in NO_SAMPLE and not re.match("chr", str(table.frame[i].iloc[0]))]
+        key = (named or places or [0])[0]
+        if len(named or places) == 1 and not pd.DataFrame({0: index, 1: table.labels(key)}).duplicated().any():
+            what = f"one row per {short(table.columns[key], 20)!r} and sRNA, and {len(counted)} columns called count"
+            raise ReadError(f"{table.name}: {what}; expected columns sample, miRNA and count, or one for each sample.")
         return None
     pairs = pd.DataFrame({"sample": table.labels(keys[0]), "srna": index})
     n_samples, n_srnas = pairs.nunique()
@@ -204,17 +213,23 @@ def _features_in_rows(table: Table, index: list[str], names_at: int, others: lis
     before = [i for i in others if i < names_at]  # what stands before the names says where they lie, as in BED files
     frame, rest = _split(table, [i for i in others if i > names_at], index, NO_SAMPLE)
     rest = [*before, *rest]
+    lowered = {table.columns[i].lower() for i in frame}
+    if read_umis := [i for i in frame if re.sub("reads$", "umis", c := table.columns[i].lower()) in lowered - {c}]:
+        notes.append(f"{len(read_umis)} columns of reads left out beside those of their UMIs (QIAGEN)")
+        frame = frame.drop(columns=read_umis)
     marked = [i for i in frame if NORMALISED_COLUMN.search(table.columns[i]) and not _normal_tissue(table, i, frame)]
     normalised = ""
     if len(marked) == frame.shape[1]:
         normalised = f"every column is named as normalised (first {short(table.columns[marked[0]], 30)!r})"
+    elif all(re.search(r"(?:^|[ _.-])[dD]{0,2}C[tq]$", table.columns[i]) for i in frame):
+        normalised = f"every column is named as Ct of qPCR (first {short(table.columns[frame.columns[0]], 30)!r})"
     elif marked:
         notes.append(f"{len(marked)} normalised columns left out (first {short(table.columns[marked[0]], 30)!r})")
         frame = frame.drop(columns=marked)
     if rest:
         listed = ", ".join(short(table.columns[i], 20) or "unnamed" for i in rest[:5])
         notes.append(f"{len(rest)} annotation columns left aside ({listed})")
-    frame = frame.set_axis([table.columns[i] for i in frame], axis=1)
+    frame = frame.set_axis([table.columns[i].removeprefix("read_count_") for i in frame], axis=1)  # TCGAbiolinks
     if frame.shape[1] == 1 and COUNT_COLUMN.fullmatch(frame.columns[0]):
         notes.append(f"column {short(frame.columns[0], 20)!r} is one sample, named after the file")
         frame.columns = [_file_sample(table)]
@@ -223,15 +238,15 @@ def _features_in_rows(table: Table, index: list[str], names_at: int, others: lis
 
 
 def _normal_tissue(table: Table, column: int, frame: pd.DataFrame) -> bool:
-    """Whether ``liver_norm`` is a sample: whole numbers, and no multiple of a column of the same name without it."""
+    """Whether ``liver_norm`` is a sample: no column of the same name is there, or these are no multiples of it."""
     name, values = table.columns[column], frame[column]
+    if not re.search(r"[ _.-]norm$", name, re.IGNORECASE):
+        return False
     base = re.escape(NORMALISED_COLUMN.sub("", name))
     raw = re.compile(base + r"(?:[ _.(-](?:raw|reads?|counts?|read[ _.]?counts?)\)?)?", re.IGNORECASE)
-    multiples = (
-        (values - frame[i] * values.sum() / max(frame[i].sum(), 1)).abs().max() <= 1
-        for i in frame if raw.fullmatch(table.columns[i])
-    )  # fmt: skip
-    return name.lower().endswith("norm") and bool((values == np.floor(values)).all()) and not any(multiples)
+    bases = [frame[i] for i in frame if raw.fullmatch(table.columns[i])]
+    multiples = ((values - b * values.sum() / max(b.sum(), 1)).abs().max() <= 0.51 and (b > 0).sum() > 9 for b in bases)
+    return not bases or (bool((values == np.floor(values)).all()) and not any(multiples))
 
 
 def _file_sample(table: Table, endings: str = "") -> str:
@@ -571,7 +586,11 @@ def mirgff3(source: Source) -> Parsed:
         lacks = "a line without Expression and Name" if named else "no line ## COLDATA, so no Expression of samples"
         raise ReadError(f"{source.name}: {lacks}; expected the mirGFF3 of mirtop, no annotation.")
     names = [s.strip() for s in named[1].split(",")]
+    wrong = next((t["Expression"] for t in told if t["Expression"].count(",") + 1 != len(names)), None)
+    what = f"Expression {short(wrong or '', 20)!r} where COLDATA names {len(names)} samples"
+    expect(wrong is None, f"{source.name}: {what}; expected a count for each")
     passed = [t for t in told if t.get("Filter", "Pass").strip().lower() == "pass"]
+    expect(passed, f"{source.name}: every row is rejected by its Filter; expected rows that pass")
     cells = {t.get("UID", t.get("Read", str(i))): t for i, t in reversed(list(enumerate(passed)))}  # the first of each
     lines = ["\t".join([str(uid), t["Name"].strip(), *t["Expression"].strip().split(",")]) for uid, t in cells.items()]
     notes.append(f"{len(rows) - len(passed)} rows that are rejected left out")
@@ -620,7 +639,7 @@ ISOMIR = re.compile(
 
 def _named_isomirs(table: Table) -> list[re.Match[str]]:
     """Names of isomiRs such as ``hsa-miR-21-5p.iso.t5:0`` in the first column."""
-    return [m for m in map(ISOMIR.fullmatch, table.labels(0)) if m]
+    return [m for n in table.labels(0) if len(n) < 200 and (m := ISOMIR.fullmatch(n))]
 
 
 def named_isomirs(table: Table, samples: set[str]) -> Parsed:
@@ -711,7 +730,7 @@ def _is_isomirs(table: Table, name: str) -> bool:
     if {"exact mirna", "isomir mirna"} <= set(lowered):
         return "sequence" in lowered
     at = next((lowered.index(c) for c in MATURE if c in lowered), None)
-    listed = {"seq", "sequence", "read"} & set(lowered)
+    listed = {"seq", "sequence", "read"} & set(lowered) and not {"sample", "sample_id"} & set(lowered)
     tagged = {"mism", "t5", "t3", "entropy"} & set(lowered)
     return at is not None and bool(listed) and (bool(tagged) or bool(table.frame[at].duplicated().any()))
 

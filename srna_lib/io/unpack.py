@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import io
 import lzma
+import os
 import re
 import zipfile
 import zlib
@@ -111,8 +112,10 @@ def files_in(path: Path) -> dict[str, Callable[[], Source]]:
         found = sorted(p for depth in ("*", "*/*", "*/*/*") for p in path.glob(depth) if p.is_file())
         expect(len(found) <= MAX_FILES, f"{path}: {len(found)} files; expected a folder of at most {MAX_FILES}")
         return {p.relative_to(path).as_posix(): partial(load, p) for p in found if not p.name.startswith(".")}
-    data = _bytes(path)
-    members = _members(data, str(path)) if re.match(MAGIC["zip"], data) else {}
+    with open(path if path.is_file() else os.devnull, "rb") as file:
+        packed = re.match(MAGIC["zip"], file.read(4))
+    data = _bytes(path) if packed else b""
+    members = _members(data, str(path)) if packed else {}
     if len(members) < 2 or OFFICE & set(members):
         return {}
     expect(len(members) <= MAX_FILES, f"{path}: {len(members)} files; expected a zip of at most {MAX_FILES}")
