@@ -120,13 +120,12 @@ def _delimiter(lines: list[str], name: str) -> str:
     """The first character, in order of how seldom it stands inside names, that parts most lines alike."""
     sample = [re.sub(r'"[^"]*"', "q", line) for line in lines[:SNIFF_LINES]]
     body = [line for line in sample if not line.startswith(("#", "!"))] or sample
-    for candidate in DELIMITERS:
-        counts = Counter(
-            len(li.split()) - 1 if candidate == " " else li.rstrip(candidate).count(candidate) for li in body
-        )
-        number, lines_alike = max(counts.items(), key=lambda item: (item[1], item[0]))
-        if number > 0 and lines_alike >= 0.6 * len(body):
-            return candidate
+    for cells in (body, [re.sub(r"[\t;,| ]+$", "", line) for line in body]):  # then without empty cells at the ends
+        for candidate in DELIMITERS:
+            counts = Counter(len(li.split()) - 1 if candidate == " " else li.count(candidate) for li in cells)
+            number, lines_alike = max(counts.items(), key=lambda item: (item[1], item[0]))
+            if number > 0 and lines_alike >= 0.6 * len(body):
+                return candidate
     widest = max(([li.count(c) + 1 for li in body] for c in DELIMITERS if c != " "), key=max)
     if max(widest) > 1:
         raise ReadError(f"{name}: ragged lines, from {min(widest)} to {max(widest)} cells; expected as many in each.")
