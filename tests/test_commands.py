@@ -93,7 +93,7 @@ def test_targets_of_make_exist(command):
 )
 def test_other_commands(command):
     words = shlex.split(command)[1:]
-    alone = words in (["run"], ["convert"], ["train"], ["annotate"], ["audit"])
+    alone = words in (["run"], ["convert"], ["describe"], ["train"], ["annotate"], ["audit"])
     result = invoke(*words, *(["--help"] if alone else []))
     assert result.exit_code == 0, result.output
 

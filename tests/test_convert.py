@@ -59,11 +59,11 @@ def test_options_reach_the_reader(counts_file, tmp_path, monkeypatch):
 
     made = readers.read(counts_file)
     monkeypatch.setattr(io, "read", record)
-    words = "--format mirge3 --metadata m.csv --dataset-id D --allow-normalised --round"
+    words = "--format mirge3 --metadata m.csv --dataset-id D --allow-normalised --round --missing zero"
     assert convert(counts_file, "--out", tmp_path / "a.h5ad", *words.split()).exit_code == 0
     assert seen == {
         "path": counts_file, "format": "mirge3", "metadata": Path("m.csv"), "dataset_id": "D",
-        "allow_normalised": True, "round_expected": True,
+        "allow_normalised": True, "round_expected": True, "missing": "zero",
     }  # fmt: skip
 
 

@@ -115,7 +115,8 @@ REFUSED: dict[str, tuple[str | bytes, str]] = {
     "truncated gz": (gzip.compress(wide(COUNTS).encode())[:-20], "damaged or truncated gz"),
     "gz with a wrong sum": (gzip.compress(PLAIN.encode())[:-8] + b"\0" * 8, "damaged or truncated gz"),
     "zip with a path outside": (zipped({"../../x.csv": PLAIN.encode()}), "path outside"),
-    "zip with two files": (zipped({"a.csv": b"x", "b.csv": b"x"}), "2 files"),
+    "zip with two files": (zipped({"a.csv": PLAIN.encode(), "b.h5ad": b"\x89HDF\r\n\x1a\n"}), "unknown .h5ad"),
+    "zip with two kinds": (zipped({"a.csv": PLAIN.encode(), "b.txt": b"hsa-miR-1-3p\t5\nhsa-let-7a\t6\n"}), "2 kinds"),
     "zip bomb": (zipped({"a.csv": b"0," * 2**24}), "decompression bomb"),
     "gz bomb": (gzip.compress(b"0" * 2**25), "decompression bomb"),
     "xlsx": (zipped({"[Content_Types].xml": b"<x/>", "xl/workbook.xml": b"<x/>"}), "Excel"),
@@ -126,7 +127,7 @@ REFUSED: dict[str, tuple[str | bytes, str]] = {
     "JSON": ('{"hsa-miR-1-3p": [1, 2]}', "JSON"),
     "R data": (b"RDX3\nX\n\0\0\0\3", "R data file"),
     "compressed R data": (gzip.compress(b"RDX2\nX\n\0\0\0\2"), "R data file"),
-    "R object": (gzip.compress(b"X\n\0\0\0\3\0\4\2\0"), "R object file"),
+    "R object": (gzip.compress(b"X\n\0\0\0\3\0\4\2\0"), "R data file"),
     "pickle": (pickle.dumps({"a": 1}), "pickle, which is never opened"),
     "npy": (b"\x93NUMPY\1\0v\0", "numpy array"),
     "tar": (b"a.csv".ljust(257, b"\0") + b"ustar\0" + b"\0" * 300, "tar archive"),
@@ -171,8 +172,8 @@ def test_missing_files_and_folders(tmp_path):
         readers.read(tmp_path)
     with pytest.raises(ReadError, match="unknown format 'xls'; expected one of mirdeep2"):
         readers.read(put(tmp_path, "a.csv", PLAIN), format="xls")
-    with pytest.raises(ReadError, match="the folder holds neither"):
-        readers.read(tmp_path, format="table")
+    with pytest.raises(ReadError, match="no such file"):
+        readers.read(tmp_path / "none", format="table")
     for name in ("h5ad", "mtx", "geo_series_matrix", "mirdeep2"):
         with pytest.raises(ReadError, match="expected"):
             readers.read(tmp_path / "a.csv", format=name)

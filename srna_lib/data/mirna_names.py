@@ -186,11 +186,12 @@ def _match(raw: str, text: str, level: str, case_says: bool) -> Match:
         return match
     accessions = [prefix.upper() + digits for prefix, digits in _ACCESSION.findall(raw)]
     if accessions:
-        return _by_accession(raw, min(accessions, key=lambda a: not a.startswith("MIMAT")))
+        matures = list(dict.fromkeys(a for a in accessions if a.startswith("MIMAT")))
+        return _by_accessions(raw, matures) if len(matures) > 1 else _by_accession(raw, (matures or accessions)[0])
     if _DATE.fullmatch(raw.strip()):
         return _unknown("a date: a spreadsheet has overwritten the name")
-    if "/" in text:
-        return _merged(text, level, case_says, raw)
+    if "/" in text or "|" in text:
+        return _merged(text.replace("|", "/"), level, case_says, raw)
     parts = _NAME.fullmatch(text)
     if not parts:
         return _unknown(_why_not(text))
@@ -263,6 +264,17 @@ def _by_accession(raw: str, accession: str) -> Match:
     if kind == "removed":
         return _unknown(REMOVED.format(accession))
     return Match((name,), "exact" if name == raw else "alias", kind)
+
+
+def _by_accessions(raw: str, accessions: list[str]) -> Match:
+    """Several matures in one name, as exceRpt joins those that share their reads."""
+    matches = {a: _by_accession(raw, a) for a in accessions}
+    names = tuple(sorted({n for match in matches.values() for n in match.names}, key=natural_key))
+    lost = [a for a, match in matches.items() if not match.names]
+    if not names:
+        return matches[accessions[0]]
+    reason = f"members not known: {', '.join(lost)}" if lost else ""
+    return Match(names, "split" if len(names) > 1 else "alias", "mature", reason)
 
 
 def _merged(text: str, level: str, case_says: bool, raw: str) -> Match:

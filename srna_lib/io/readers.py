@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import AbstractContextManager
-from pathlib import Path
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import anndata as ad
@@ -12,19 +14,37 @@ import pandas as pd
 import scipy.sparse as sp
 
 from srna_lib.data import BIOTYPES, check_atlas, match_names
-from srna_lib.errors import InputError, ReadError
+from srna_lib.errors import InputError, ReadError, one_of
 from srna_lib.io.h5ad import parse_h5ad
 from srna_lib.io.sample_metadata import find, match, names_in, normalise, read_metadata
 from srna_lib.io.tables import Table, decode, judge, parse, share_of_srnas
-from srna_lib.io.tools import LAYOUTS, Parsed, detect_layout, first_file, geo_series_matrix, join, mtx, parse_as
-from srna_lib.io.unpack import Source, expect, load, refusing, short, stem
+from srna_lib.io.tools import (
+    LAYOUTS,
+    Parsed,
+    detect_layout,
+    first_file,
+    geo_series_matrix,
+    join,
+    mirgff3,
+    mtx,
+    parse_as,
+)
+from srna_lib.io.unpack import Source, expect, files_in, load, refusing, short, stem
 
 FORMATS = {
     **{name: layout.says for name, layout in LAYOUTS.items()},
     "h5ad": "AnnData",
+    "mirgff3": "mirGFF3 of mirtop and miRge3, isomiRs summed to matures",
     "geo_series_matrix": "GEO series matrix, with its supplementary count table beside it",
     "mtx": "10x-style folder: matrix.mtx, features.tsv, barcodes.tsv",
 }
+
+
+LEFT_ASIDE = re.compile(  # of a folder or zip
+    r"(?:.*[._])?metadata\..*|manifest.*|readme.*|annotations\.txt|.*series_matrix.*|.*\.(?:md|html|json|log|pdf|parcel)",
+    re.IGNORECASE,
+)
+FEW = 0.05  # share of cells with fractions (multimapping) that are rounded without being asked
 
 
 def _detect(source: Source) -> tuple[str, Table | None]:
@@ -36,42 +56,55 @@ def _detect(source: Source) -> tuple[str, Table | None]:
         return "mtx", None
     if start.startswith(("!Series_", "!Sample_")):
         return "geo_series_matrix", None
+    if re.match(r"(?:#.*\n)*#+ *(?:mirGFF3|gff-version|COLDATA)", start):
+        return "mirgff3", None
     table = parse(source)
     return detect_layout(table), table
 
 
-def _parse_folder(path: Path, format: str | None, samples: set[str]) -> tuple[str, Parsed, list[Source]]:
-    members = {
-        n: sorted({p for g in layout.folder for p in path.glob(g) if p.is_file()}) for n, layout in LAYOUTS.items()
-    }
-    first = "mtx" if first_file(path, ("matrix.mtx",)) else next((n for n in members if members[n]), "")
-    name = format or first
-    if name == "mtx":
-        parsed, matrix = mtx(path)
-        return name, parsed, [matrix]
-    if not members.get(name):
-        wanted = ", ".join(pattern for layout in LAYOUTS.values() for pattern in layout.folder)
-        raise ReadError(f"{path}: the folder holds neither matrix.mtx nor {wanted}; expected one of them, or a file.")
-    sources = [load(member) for member in members[name]]
-    return name, join([parse_as(name, parse(s), samples) for s in sources], str(path)), sources
-
-
-def _parse(path: Path, format: str | None, samples: set[str]) -> tuple[str, Parsed, list[Source]]:
-    """Layout of a path, what it holds, and the files that counts came from."""
-    if format is not None and format not in FORMATS:
-        raise ReadError(f"unknown format {short(format, 40)!r}; expected one of {', '.join(FORMATS)}.")
-    if path.is_dir():
-        return _parse_folder(path, format, samples)
-    source = load(path)
+def _parse_file(source: Source, format: str | None, samples: set[str], missing: str) -> tuple[str, Parsed, Source]:
+    """Layout of a file, what it holds, and the file that counts came from."""
+    path = Path(source.name)
     name, table = (format, None) if format else _detect(source)
     if name in ("mtx", "geo_series_matrix"):
-        parsed, source = mtx(path) if name == "mtx" else geo_series_matrix(path)
-    elif name == "h5ad":
+        return name, *(mtx(path) if name == "mtx" else geo_series_matrix(path))
+    if name == "h5ad":
         expect(source.kind == "hdf5", f"{path}: this is no HDF5 file; expected an .h5ad file")
-        parsed = parse_h5ad(source.data, str(path))
-    else:
-        parsed = parse_as(name, table or parse(source), samples)
-    return name, parsed, [source]
+        return name, parse_h5ad(source.data, str(path)), source
+    if name == "mirgff3":
+        return name, mirgff3(source), source
+    return name, parse_as(name, replace(table or parse(source), missing=missing), samples), source
+
+
+def _parse(path: Path, format: str | None, samples: set[str], missing: str) -> tuple[str, Parsed, list[Source]]:
+    """Layout of a path, what it holds, and the files that counts came from; those of a folder or zip are joined."""
+    if format is not None and format not in FORMATS:
+        raise ReadError(f"unknown format {short(format, 40)!r}; expected one of {', '.join(FORMATS)}.")
+    if path.is_dir() and (format == "mtx" or (format is None and first_file(path, ("matrix.mtx",)))):
+        parsed, matrix = mtx(path)
+        return "mtx", parsed, [matrix]
+    files = files_in(path)
+    if not path.is_dir() and not files:
+        name, parsed, source = _parse_file(load(path), format, samples, missing)
+        return name, parsed, [source]
+    members = {
+        name: [f for f in files if any(PurePosixPath(f).match(pattern) for pattern in layout.folder)]
+        for name, layout in LAYOUTS.items() if format in (None, name)
+    }  # fmt: skip
+    chosen = next((name for name in members if members[name]), format or "")
+    wanted = members.get(chosen) or [f for f in files if not LEFT_ASIDE.fullmatch(PurePosixPath(f).name)]
+    if not wanted:
+        patterns = ", ".join(pattern for layout in LAYOUTS.values() for pattern in layout.folder)
+        raise ReadError(
+            f"{path}: the folder holds neither matrix.mtx nor {patterns}; expected one of them, or a table."
+        )
+    parts = [_parse_file(files[f](), chosen or None, samples, missing) for f in wanted]
+    if len(kinds := {name for name, _, _ in parts}) > 1:
+        raise ReadError(f"{path}: its files are of {len(kinds)} kinds ({', '.join(sorted(kinds))}); expected one.")
+    parsed = join([part for _, part, _ in parts], str(path), wanted) if len(parts) > 1 else parts[0][1]
+    if aside := len(files) - len(wanted):
+        parsed.notes.append(f"{aside} other files left aside")
+    return parts[0][0], parsed, [source for _, _, source in parts]
 
 
 def read(
@@ -82,13 +115,14 @@ def read(
     dataset_id: str | None = None,
     allow_normalised: bool = False,
     round_expected: bool = False,
+    missing: str = "refuse",
 ) -> ad.AnnData:
     """Read a user's counts into the atlas contract.
 
     Parameters
     ----------
     path : path
-        File or folder; gz, bz2, xz and single-member zip are read as they are.
+        File, or a folder or zip of files, which are joined; gz, bz2, xz and zip are read as they are.
     format : str, optional
         One of `FORMATS`. Give it where detection errs.
     metadata : path, optional
@@ -99,7 +133,10 @@ def read(
         Carry values that are no counts, with ``uns["srna"]["quantity"] = "normalised"``, instead of refusing them. Set
         it to look at such data; most recipes need counts.
     round_expected : bool, default False
-        Round expected counts (RSEM, shared reads) to whole ones instead of refusing them.
+        Round expected counts (RSEM, shared reads) to whole ones instead of refusing them. At most 5 % of cells are
+        rounded without it, as are formats that are known to share reads out.
+    missing : {"refuse", "zero"}
+        What empty cells mean.
 
     Returns
     -------
@@ -112,11 +149,14 @@ def read(
         Whatever is wrong with the file, in one sentence. Nothing else is raised.
     """
     path = Path(path)
+    one_of("value of missing", missing, ("refuse", "zero"))
     with _one_sentence(path):
         beside = Path(metadata) if metadata is not None else find(path)
         told = None if beside is None else read_metadata(beside)
-        name, parsed, sources = _parse(path, format, set() if told is None else names_in(told))
+        name, parsed, sources = _parse(path, format, set() if told is None else names_in(told), missing)
         notes = parsed.notes
+        if missing == "zero":
+            notes.append("empty cells count as 0")
         quantity, counts = _quantity(path, parsed, allow_normalised, round_expected)
         obs = normalise(parsed.obs.reindex(counts.index), notes)
         if told is not None and beside is not None:
@@ -154,7 +194,7 @@ def read_h5ad(path: str | Path) -> ad.AnnData:
     if not path.is_file():
         raise InputError(f"{path}: there is no such file; expected an atlas (.h5ad) or the name of a data set.")
     with _one_sentence(path):
-        name, parsed, sources = _parse(path, "h5ad", set())
+        name, parsed, sources = _parse(path, "h5ad", set(), "refuse")
         info = _info(path, name, parsed.info, sources, parsed.notes)
         return _atlas(path, parsed, parsed.counts, normalise(parsed.obs, parsed.notes), {"quantity": "counts", **info})
 
@@ -185,8 +225,9 @@ def _quantity(path: Path, parsed: Parsed, allow: bool, rounding: bool) -> tuple[
     expect(kind != "broken", f"{path}: {seen}; expected raw read counts, whole numbers from 0")
     if kind == "counts":
         return kind, counts
-    if kind == "expected" and rounding:
-        parsed.notes.append(f"rounded: {seen}")
+    few = kind == "expected" and (counts.to_numpy() % 1 > 0).mean() <= FEW
+    if few or (kind == "expected" and rounding) or (parsed.shared and not parsed.normalised and counts.ge(0).all(None)):
+        parsed.notes.append(f"rounded: {parsed.shared or seen}")
         return "counts", counts.round()
     if allow:
         parsed.notes.append(f"no counts: {seen}")
@@ -246,9 +287,12 @@ def describe(adata: ad.AnnData) -> str:
     sizes = adata.var["biotype"].value_counts()
     biotypes = ", ".join(f"{b} {sizes[b]}" for b in BIOTYPES if b in sizes)
     known = f"{share_of_srnas(list(adata.var_names)):.1%} look like sRNAs"
-    if len(mirnas := adata.var_names[(adata.var["biotype"] == "miRNA").to_numpy()]):
-        current = (match_names(mirnas)["how"] != "unknown").mean()
-        known += f"; {current:.1%} of the miRNAs have a current name in human miRBase"
+    mirnas = np.flatnonzero((adata.var["biotype"] == "miRNA").to_numpy())
+    if len(mirnas):
+        current = (match_names(adata.var_names[mirnas])["how"] != "unknown").to_numpy()
+        reads = np.asarray(adata.X[:, mirnas].sum(axis=0)).ravel()
+        share = f"with {reads[current].sum() / max(reads.sum(), 1):.1%} of their reads"
+        known += f"; {current.mean():.1%} of the miRNAs have a current name in human miRBase, {share}"
     told = [f"{c} ({int(adata.obs[c].notna().sum())})" for c in adata.obs if c != "dataset_id"]
     lines = {
         "format": f"{info['reading']['format']} ({FORMATS[info['reading']['format']]})",

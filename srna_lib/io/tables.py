@@ -6,6 +6,7 @@ import codecs
 import csv
 import io
 import re
+import warnings
 from collections import Counter
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -34,6 +35,7 @@ class Table:
     frame: pd.DataFrame
     delimiter: str = ""  # "" for parquet
     notes: tuple[str, ...] = ()
+    missing: str = "refuse"  # or "zero", what empty cells then count as
 
     def labels(self, column: int) -> list[str]:
         """Cells of a column as names, "" where one is missing."""
@@ -72,8 +74,8 @@ def _unmarked(data: bytes) -> str:
 
 def parse(source: Source) -> Table:
     """One table from a text or parquet file."""
-    if source.kind == "parquet":
-        return parse_parquet(source)
+    if source.kind in (binary := {"parquet": parse_parquet, "xlsx": parse_xlsx, "rdata": parse_rdata}):
+        return binary[source.kind](source)
     expect(source.kind == "text", f"{source.name}: this is an {source.kind.upper()} file; expected a text table")
     text, notes = decode(source)
     table = parse_text(text, source.name)
@@ -82,7 +84,9 @@ def parse(source: Source) -> Table:
 
 def parse_text(text: str, name: str) -> Table:
     """One table from decoded text; see `parse`."""
-    lines = [line for line in text.lstrip("\ufeff").split("\n") if line.strip()]
+    lines = [line for line in text.lstrip("\ufeff").split("\n") if line.strip(" \t,;")]
+    while len(lines) > 1 and lines[-1].startswith(("!", '"!')):
+        lines.pop()  # !series_matrix_table_end of GEO
     forced = re.fullmatch(r'"?sep=(.)"?', lines[0]) if lines else None
     if forced:
         lines = lines[1:]
@@ -98,7 +102,8 @@ def parse_text(text: str, name: str) -> Table:
             header, *rows = csv.reader(io.StringIO("\n".join(lines)), delimiter=delimiter, strict=True)
             widths = np.array([len(row) for row in rows], dtype=int)
         else:
-            header, widths = lines[0].split(delimiter), np.array([line.count(delimiter) + 1 for line in lines[1:]])
+            header, lines = _even(lines, delimiter)
+            widths = np.array([line.count(delimiter) + 1 for line in lines[1:]])
     trailing = delimiter != "\t" and all(line.rstrip().endswith(delimiter) for line in lines[1:])
     width, header = _square(header, widths, trailing, name)
     with refusing(f"{name}: no table", "equal rows", ValueError, OverflowError):
@@ -113,13 +118,14 @@ def parse_text(text: str, name: str) -> Table:
 
 def _delimiter(lines: list[str], name: str) -> str:
     """The first character, in order of how seldom it stands inside names, that parts most lines alike."""
-    sample = [re.sub(r'"[^"]*"', "", line) for line in lines[:SNIFF_LINES]]
+    sample = [re.sub(r'"[^"]*"', "q", line) for line in lines[:SNIFF_LINES]]
     body = [line for line in sample if not line.startswith(("#", "!"))] or sample
-    for candidate in DELIMITERS:
-        counts = Counter(len(li.split()) - 1 if candidate == " " else li.count(candidate) for li in body)
-        number, lines_alike = max(counts.items(), key=lambda item: (item[1], item[0]))
-        if number > 0 and lines_alike >= 0.6 * len(body):
-            return candidate
+    for cells in (body, [re.sub(r"[\t;,| ]+$", "", line) for line in body]):  # then without empty cells at the ends
+        for candidate in DELIMITERS:
+            counts = Counter(len(li.split()) - 1 if candidate == " " else li.count(candidate) for li in cells)
+            number, lines_alike = max(counts.items(), key=lambda item: (item[1], item[0]))
+            if number > 0 and lines_alike >= 0.6 * len(body):
+                return candidate
     widest = max(([li.count(c) + 1 for li in body] for c in DELIMITERS if c != " "), key=max)
     if max(widest) > 1:
         raise ReadError(f"{name}: ragged lines, from {min(widest)} to {max(widest)} cells; expected as many in each.")
@@ -135,6 +141,23 @@ def _uncomment(lines: list[str], delimiter: str, notes: list[str]) -> list[str]:
     if first - is_header > 0:
         notes.append(f"{first - is_header} comment lines left out")
     return lines[first - is_header :]
+
+
+def _even(lines: list[str], delimiter: str) -> tuple[list[str], list[str]]:
+    """Header and lines without the empty cells that some lines have behind the others' last.
+
+    A header parted by another character than the rows (miRge writes ``isomirs.csv`` so) is parted by its own.
+    """
+    header = lines[0].split(delimiter)
+    if len(header) == 1:
+        header = next((h for c in DELIMITERS[:3] if len(h := lines[0].split(c)) > 1), header)
+    widths = {line.count(delimiter) for line in lines[1:]}
+    width = len("\t".join(header).rstrip("\t ").split("\t"))
+    if len(widths) > 1 and width > 1:
+        cells = [line.split(delimiter) for line in lines[1:]]
+        cut = [row[:width] if not any(c.strip() for c in row[width:]) else row for row in cells]
+        return header[:width], [lines[0], *map(delimiter.join, cut)]
+    return header, lines
 
 
 def _square(header: list[str], widths: np.ndarray, trailing: bool, name: str) -> tuple[int, list[str]]:
@@ -194,6 +217,63 @@ def parse_parquet(source: Source) -> Table:
     frame = frame.iloc[:, order].set_axis(range(width), axis=1)
     frame[0] = frame[0].astype(object).where(frame[0].isna(), frame[0].astype(str))
     return Table(source.name, [columns[i] for i in order], frame, "", source.notes)
+
+
+def parse_xlsx(source: Source) -> Table:
+    """One table from the only filled sheet of an Excel workbook; a title above the header is left out."""
+    import openpyxl
+
+    notes, sheets, cells = [], {}, 0
+    with refusing(f"{source.name}: damaged Excel workbook", "one that a spreadsheet opens", Exception):
+        for sheet in openpyxl.load_workbook(io.BytesIO(source.data), read_only=True, data_only=True).worksheets:
+            sheet.reset_dimensions()
+            rows = []
+            for row in sheet.iter_rows(values_only=True):
+                cells += len(row) + 1
+                expect(cells <= MAX_CELLS, f"{source.name}: more than {MAX_CELLS} cells; expected fewer")
+                if any(cell is not None for cell in row):
+                    rows.append(["" if cell is None else str(cell).strip() for cell in row])
+            if rows:
+                sheets[sheet.title] = rows
+    if len(sheets) != 1:
+        listed = f"{len(sheets)} sheets ({', '.join(short(n, 20) for n in list(sheets)[:4])})" if sheets else "no sheet"
+        raise ReadError(f"{source.name}: {listed} with cells; expected one, or the sheet of counts saved as CSV.")
+    (rows,) = sheets.values()
+    width = max(map(len, rows))
+    while len(rows) > 2 and width > 2 and sum(map(bool, rows[0])) == 1:
+        notes.append(f"title left out ({short(max(rows.pop(0), key=len), 40)})")
+    out = io.StringIO()
+    csv.writer(out, delimiter="\t", lineterminator="\n").writerows(r + [""] * (width - len(r)) for r in rows)
+    table = parse_text("sep=\t\n" + out.getvalue(), source.name)
+    return replace(table, notes=(*source.notes, *notes, *table.notes))
+
+
+R_EXPORT = "one matrix or data frame of counts with names, or what write.csv(counts, 'counts.csv') saves in R"
+
+
+def parse_rdata(source: Source) -> Table:
+    """One table from the only matrix or data frame of R's ``save`` or ``saveRDS``; nothing in it is executed."""
+    import rdata
+
+    with refusing(f"{source.name}: damaged or unknown R data file", R_EXPORT, Exception), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        held = rdata.conversion.convert(rdata.parser.parse_data(source.data), default_encoding="utf-8")
+    objects = held if isinstance(held, dict) else {"": held}
+    # rdata gives xarray for a matrix with names
+    frames = {n: o.to_pandas() if hasattr(o, "to_pandas") else o for n, o in objects.items()}
+    frames = {name: frame for name, frame in frames.items() if isinstance(frame, pd.DataFrame)}
+    if len(frames) != 1:
+        kinds = ", ".join(f"{short(n, 20)} {type(o).__name__}".strip() for n, o in list(objects.items())[:4]) or "none"
+        found = f"{len(frames)} matrices with names among the objects of R ({kinds})"
+        raise ReadError(f"{source.name}: {found}; expected {R_EXPORT}.")
+    ((name, frame),) = frames.items()
+    if frame.size > MAX_CELLS:
+        raise ReadError(f"{source.name}: {frame.shape[0]} x {frame.shape[1]} cells; expected at most {MAX_CELLS}.")
+    columns, frame = ["", *map(str, frame.columns)], frame.reset_index()
+    frame = frame.set_axis(range(frame.shape[1]), axis=1)
+    frame[0] = frame[0].astype(str).astype(object)
+    notes = (*source.notes, f"object {short(name, 30)!r} of R") if name else source.notes
+    return Table(source.name, columns, frame, "", notes)
 
 
 # Order matters: the first that matches wins. Whole words for contaminants: plasma and macrophages are samples.
@@ -256,7 +336,7 @@ def check_names(names: list[str], axis: str, file: str) -> None:
 
 LARGEST = 1e12  # no library has a million million reads; beyond 2**53 whole numbers are no longer exact
 MILLION = (0.99e6, 1.01e6)
-LOG_LARGEST = 35.0  # log2 of the largest library is below 35
+LOG_LARGEST = 45.0  # log2 of the largest library is below 35, and a PCR has 40 to 45 cycles
 
 
 class Quantity(NamedTuple):
@@ -292,7 +372,7 @@ def judge(values: np.ndarray) -> Quantity:
         return Quantity("counts")
     share = f"{fractions / values.size:.0%} of the values are fractions"
     if largest <= LOG_LARGEST:
-        return Quantity("normalised", f"{share} and none is above {largest:g}, a log scale")
+        return Quantity("normalised", f"{share} and none is above {largest:g}, a log scale or Ct of qPCR")
     if fractions > 0.5 * np.count_nonzero(values):
         return Quantity("normalised", f"{share} (largest {largest:g}), too many for expected counts")
     return Quantity("expected", f"{share} (largest {largest:g}), as expected counts (RSEM, shared reads) have them")

@@ -7,7 +7,7 @@ import io
 import math
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,14 +29,27 @@ from srna_lib.io.tables import (
 from srna_lib.io.unpack import COMPRESSED, Source, expect, load, refusing, short, stem
 
 NUMBER = re.compile(r"[+-]?[\d][\d.,' ]*(?:[eE][+-]?\d+)?|[+-]?inf(?:inity)?", re.IGNORECASE)
+MATURE = ("mirna", "mir", "mature", "mature_mirna")
 SAMPLE_COLUMNS = ("sample_id", "sample", "sample_name", "sampleid", "name", "id", "run", "srr", "gsm", "geo_accession",
                   "barcode", "file", "filename")  # fmt: skip
 LOCUS = {"precursor", "hairpin", "locus", "loci", "parent", "chr", "chrom", "chromosome", "start", "end", "stop",
          "location", "position", "coordinates", "accession", "id", "mimat", "strand"}  # fmt: skip
 NO_SAMPLE = LOCUS | {"width", "length", "total", "sum", "mean", "average", "median", "score", "gene_id", "biotype",
                      "sequence", "seq", "family", "type", "class", "index", "rank", "description", "gc", "gc_content",
-                     "n_loci", "total_reads", "total_counts"}  # fmt: skip
-DIFFERENTIAL = {"log2foldchange", "logfc", "padj", "adj.p.val", "fdr", "pvalue", "p.value"}
+                     "n_loci", "total_reads", "total_counts", "entrez", "entrez_id", "pmid", "mfe", "n_targets",
+                     "conservation"}  # fmt: skip
+# two columns of these make a table that holds no counts; one of the last does
+NOT_COUNTS = {
+    "a table of differential expression": {"log2foldchange", "logfc", "padj", "adj.p.val", "fdr", "pvalue", "p.value"},
+    "one sample of exceRpt without multimapAdjustedReadCount": {"uniquereadcount", "totalreadcount"},
+    "a table of statistics": {"mean", "sd", "se", "std", "stdev", "median", "min", "max", "variance"},
+    "an enrichment result (miEAA)": {"category", "subcategory", "enrichment", "p-value", "p-adjusted", "q-value"},
+}
+NOT_COUNTS_AT_ALL = {
+    "qPCR (Ct)": r"(?:delta[ _-]?|d|dd|Δ|ΔΔ)?(?:ct|cq|crt)(?:[ _.-]?(?:mean|value|values))?",
+    "a statistic of miRTrace": r"rna_type|clade|distinct_mirna_hairpins\w*|mirbase_ids",
+}
+PROBE = re.compile(r".+_(?:x_)?st")  # of Affymetrix miRNA arrays
 OBS_NAMES = {"tissue", "organ", "sex", "gender", "age", "age_years", "dataset_id", "dataset", "study", "study_id",
              "batch", "donor", "donor_id", "patient", "patient_id", "subject", "subject_id", "cell_type", "platform",
              "tissue_group", "label", "group", "condition", "diagnosis", "disease", "rin", "bmi", "weight", "height",
@@ -52,8 +65,10 @@ SUMMARY = re.compile(
 )
 ODD_NUMBERS = {r"[+-]?\d{1,3}([,' ]\d{3})+(\.\d+)?": "a number with thousands marks",
                r"[+-]?\d+,\d+": "a number with a decimal comma"}  # fmt: skip
-COUNT_COLUMN = re.compile(r"(?:raw[ _.]?|read[ _.]?)?(?:counts?|reads)|n", re.IGNORECASE)
-ONE_SAMPLE = {"uniquereadcount", "totalreadcount", "multimapadjustedreadcount", "multimapadjustedbarcodecount"}
+COUNT_COLUMN = re.compile(r"(?:raw[ _.]?)?(?:read[ _.]?)?(?:counts?|reads)|n", re.IGNORECASE)
+
+
+ZERO = " (--missing zero counts them as 0)"
 
 
 @dataclass
@@ -65,22 +80,31 @@ class Parsed:
     var: pd.DataFrame = field(default_factory=pd.DataFrame)
     notes: list[str] = field(default_factory=list)
     normalised: str = ""  # why these are known to be no counts
+    shared: str = ""  # why fractions are known to be reads shared out among sRNAs, which are rounded
     info: dict[str, Any] = field(default_factory=dict)
 
 
 def count_table(table: Table, samples: set[str]) -> Parsed:
     """Plain table, either way round: sRNAs are on the axis that looks more like it, else known sample names decide."""
     name, first, lowered = table.name, table.columns[0], {c.lower() for c in table.columns}
-    for columns, kind in ((DIFFERENTIAL, "a table of differential expression"), (ONE_SAMPLE, "one sample of exceRpt")):
-        if len(columns & lowered) >= 2:
-            listed = ", ".join(sorted(columns & lowered))
-            raise ReadError(f"{name}: the columns {listed} make this {kind}; expected one raw count for each sample.")
-    headless = guess_biotype(first) and re.search(r"\d", first) and all(map(NUMBER.fullmatch, table.columns[1:]))
-    if headless and not samples & set(table.columns):
+    what = next((kind for kind, columns in NOT_COUNTS.items() if len(columns & lowered) >= 2), "")
+    for kind, pattern in NOT_COUNTS_AT_ALL.items():
+        what = what or kind * any(re.fullmatch(pattern, c) for c in lowered)
+    if what or Path(name).name.startswith("mirtrace-stats"):
+        listed, what = ", ".join(short(c, 20) for c in table.columns[:6]), what or "a statistic of miRTrace"
+        raise ReadError(f"{name}: the columns ({listed}) make this {what}; expected one raw count for each sample.")
+    values = [bool(NUMBER.fullmatch(c)) for c in table.columns[1:]]
+    if re.fullmatch(r"chr\w+", first) and len(values) > 2 and values[0] and values[1]:
+        raise ReadError(f"{name}: places on chromosomes without a header (BED); expected a table of counts.")
+    named = guess_biotype(first) or SUMMARY.fullmatch(first)
+    told = all(values) or (named and any(values) and any(map(guess_biotype, table.columns[1:])))
+    if told and (SUMMARY.fullmatch(first) or re.search(r"[a-z].*\d", first, re.I)) and not samples & set(table.columns):
         raise ReadError(f"{name}: the first line holds counts, no header; expected names of samples.")
     notes = list(table.notes)
     names_at, others = _names_column(table, notes)
     index = table.labels(names_at)
+    if sum(bool(PROBE.fullmatch(n)) for n in index) > 0.5 * len(index):
+        raise ReadError(f"{name}: probes of an array (first {short(index[0], 30)!r}); expected counts of sequencing.")
     if long := _long_table(table, others, index, notes):
         return long
     header = [table.columns[i] for i in others]
@@ -108,7 +132,8 @@ def _names_column(table: Table, notes: list[str]) -> tuple[int, list[int]]:
     """
     text = [i for i in range(len(table.columns)) if not pd.api.types.is_numeric_dtype(table.frame[i])]
     scores = {0: 0.0} | {i: share_of_srnas(table.frame[i].dropna().astype(str).tolist()) for i in text}
-    best = max(scores, key=lambda i: (scores[i], -i))
+    matures = [i for i in scores if table.columns[i].lower() in MATURE and scores[i] > 0.5]
+    best = max(matures or scores, key=lambda i: (scores[i], -i))
     if best == 0 or scores[best] <= 0.5:
         return 0, list(range(1, len(table.columns)))
     notes.append(f"names taken from column {short(table.columns[best], 30)!r}")
@@ -120,11 +145,22 @@ def _names_column(table: Table, notes: list[str]) -> tuple[int, list[int]]:
 def _long_table(table: Table, others: list[int], index: list[str], notes: list[str]) -> Parsed | None:
     """Table with one row for each sample and sRNA: turned into the wide form, 0 where a pair is not listed."""
     lowered = [c.lower() for c in table.columns]
+    numeric = [i for i in others if pd.api.types.is_numeric_dtype(table.frame[i])]
     counted = [i for i in others if COUNT_COLUMN.fullmatch(lowered[i])]
     named = [i for i in others if lowered[i] in SAMPLE_COLUMNS and lowered[i] not in ("id", "name")]
-    texts = [i for i in others if i not in counted and not pd.api.types.is_numeric_dtype(table.frame[i])]
+    texts = [i for i in others if i not in counted and i not in numeric]
+    counted = counted or numeric * (len(numeric) == len(named) == 1)
     keys = named or [i for i in texts if lowered[i] not in NO_SAMPLE and len(set(index)) < len(index)]
-    if len(keys) != 1 or len(counted) != 1 or share_of_srnas(index) <= 0.5:
+    if share_of_srnas(index) <= 0.5:
+        return None
+    if (len(keys) != 1 or len(counted) != 1) and len(set(index)) == len(index):
+        return None
+    if len(keys) != 1 or len(counted) != 1:
+        places = [i for i in texts if lowered[i] not in NO_SAMPLE and not re.match("chr", str(table.frame[i].iloc[0]))]
+        key = (named or places or [0])[0]
+        if len(named or places) == 1 and not pd.DataFrame({0: index, 1: table.labels(key)}).duplicated().any():
+            what = f"one row per {short(table.columns[key], 20)!r} and sRNA, and {len(counted)} columns called count"
+            raise ReadError(f"{table.name}: {what}; expected columns sample, miRNA and count, or one for each sample.")
         return None
     pairs = pd.DataFrame({"sample": table.labels(keys[0]), "srna": index})
     n_samples, n_srnas = pairs.nunique()
@@ -169,34 +205,55 @@ def _split(table: Table, others: list[int], labels: list[str], apart: set[str]) 
         elif table.columns[i].lower() not in apart and table.frame[i].isna().all():
             data[i] = np.full(len(labels), np.nan)
     expect(data, f"{table.name}: no column holds numbers; expected columns of counts beside the names")
-    return pd.DataFrame(data, index=labels), [i for i in others if i not in data]
+    frame = pd.DataFrame(data, index=labels)
+    return frame.fillna(0.0) if table.missing == "zero" else frame, [i for i in others if i not in data]
 
 
 def _features_in_rows(table: Table, index: list[str], names_at: int, others: list[int], notes: list[str]) -> Parsed:
     before = [i for i in others if i < names_at]  # what stands before the names says where they lie, as in BED files
     frame, rest = _split(table, [i for i in others if i > names_at], index, NO_SAMPLE)
     rest = [*before, *rest]
-    marked = [i for i in frame if NORMALISED_COLUMN.search(table.columns[i])]
+    lowered = {table.columns[i].lower() for i in frame}
+    if read_umis := [i for i in frame if re.sub("reads$", "umis", c := table.columns[i].lower()) in lowered - {c}]:
+        notes.append(f"{len(read_umis)} columns of reads left out beside those of their UMIs (QIAGEN)")
+        frame = frame.drop(columns=read_umis)
+    marked = [i for i in frame if NORMALISED_COLUMN.search(table.columns[i]) and not _normal_tissue(table, i, frame)]
     normalised = ""
     if len(marked) == frame.shape[1]:
         normalised = f"every column is named as normalised (first {short(table.columns[marked[0]], 30)!r})"
-    elif dropped := [i for i in marked if not _normal_tissue(table.columns[i], frame[i], table.columns)]:
-        notes.append(f"{len(dropped)} normalised columns left out (first {short(table.columns[dropped[0]], 30)!r})")
-        frame = frame.drop(columns=dropped)
+    elif all(re.search(r"(?:^|[ _.-])[dD]{0,2}C[tq]$", table.columns[i]) for i in frame):
+        normalised = f"every column is named as Ct of qPCR (first {short(table.columns[frame.columns[0]], 30)!r})"
+    elif marked:
+        notes.append(f"{len(marked)} normalised columns left out (first {short(table.columns[marked[0]], 30)!r})")
+        frame = frame.drop(columns=marked)
     if rest:
         listed = ", ".join(short(table.columns[i], 20) or "unnamed" for i in rest[:5])
         notes.append(f"{len(rest)} annotation columns left aside ({listed})")
-    frame = frame.set_axis([table.columns[i] for i in frame], axis=1)
+    frame = frame.set_axis([table.columns[i].removeprefix("read_count_") for i in frame], axis=1)  # TCGAbiolinks
+    if frame.shape[1] == 1 and COUNT_COLUMN.fullmatch(frame.columns[0]):
+        notes.append(f"column {short(frame.columns[0], 20)!r} is one sample, named after the file")
+        frame.columns = [_file_sample(table)]
     loci = table.frame[[i for i in rest if i in before or table.columns[i].lower() in LOCUS]]
     return _parsed(frame, table.name, notes, loci=loci, normalised=normalised)
 
 
-def _normal_tissue(column: str, values: pd.Series, columns: list[str]) -> bool:
-    """Whether ``liver_norm`` is a sample: whole numbers, and no column of the same name holds its counts."""
-    base = NORMALISED_COLUMN.sub("", column)
-    raw = re.compile(re.escape(base) + r"(?:[ _.(-](?:raw|reads?|counts?|read[ _.]?counts?)\)?)?", re.IGNORECASE)
-    whole = bool((values == np.floor(values)).all())
-    return whole and column.lower().endswith("norm") and not any(map(raw.fullmatch, columns))
+def _normal_tissue(table: Table, column: int, frame: pd.DataFrame) -> bool:
+    """Whether ``liver_norm`` is a sample: no column of the same name is there, or these are no multiples of it."""
+    name, values = table.columns[column], frame[column]
+    if not re.search(r"[ _.-]norm$", name, re.IGNORECASE):
+        return False
+    base = re.escape(NORMALISED_COLUMN.sub("", name))
+    raw = re.compile(base + r"(?:[ _.(-](?:raw|reads?|counts?|read[ _.]?counts?)\)?)?", re.IGNORECASE)
+    bases = [frame[i] for i in frame if raw.fullmatch(table.columns[i])]
+    multiples = ((values - b * values.sum() / max(b.sum(), 1)).abs().max() <= 0.51 and (b > 0).sum() > 9 for b in bases)
+    return not bases or (bool((values == np.floor(values)).all()) and not any(multiples))
+
+
+def _file_sample(table: Table, endings: str = "") -> str:
+    """Sample that a file is named after, else the folder of a file that tools name alike everywhere."""
+    path = Path(table.name)
+    own = re.sub(rf"(?:^|[._-]+)(?:{endings})$", "", stem(path)) if endings else stem(path)
+    return own or path.absolute().parent.name or stem(path)
 
 
 def _parsed(
@@ -222,11 +279,13 @@ def _check_filled(frame: pd.DataFrame, name: str, what: str) -> None:
     for empty, axis in ((missing.all(axis=0), "sample"), (missing.all(axis=1), what)):
         if empty.any():
             first = short(str(empty.index[empty][0]), 40)
-            raise ReadError(f"{name}: {int(empty.sum())} {axis}s hold no value (first {first!r}); expected 0 for none.")
+            raise ReadError(
+                f"{name}: {int(empty.sum())} {axis}s hold no value (first {first!r}); expected 0 for none{ZERO}."
+            )
     for i, j in np.argwhere(missing.to_numpy())[:1]:
         place = f"{what} {short(str(frame.index[i]), 40)!r}, sample {short(frame.columns[j], 40)!r}"
         number = int(missing.to_numpy().sum())
-        raise ReadError(f"{name}: {number} cells are empty or missing (first: {place}); expected 0 for no read.")
+        raise ReadError(f"{name}: {number} cells are empty or missing (first: {place}); expected 0 for no read{ZERO}.")
 
 
 def _merge_repeats(counts: pd.DataFrame, name: str, loci: pd.DataFrame | None, notes: list[str]) -> pd.DataFrame:
@@ -471,28 +530,147 @@ def nfcore_smrnaseq(table: Table, samples: set[str]) -> Parsed:
     mirtop joins one row per isomiR; they are summed to miRNAs as the pipeline itself does, the first row of each UID
     only (``bin/collapse_mirtop.r``).
     """
-    if not {"UID", "miRNA"} <= set(table.columns):
-        return count_table(table, samples)
-    places = [i for i, c in enumerate(table.columns) if c not in MIRTOP_COLUMNS]
-    again = table.frame[table.columns.index("UID")].duplicated().to_numpy()
-    frame = _matrix(table, places, table.columns.index("miRNA"))[~again]
+    return isomirs(table, samples) if {"UID", "miRNA"} <= set(table.columns) else count_table(table, samples)
+
+
+ISOMIR_COLUMNS = re.compile(
+    r"uid|read|seq|sequence|name|mirna|mir|variant|iso_\w+|mism|add|[ts][35]|db|precursor|ambiguity|start|end|change"
+    r"|chrom|annotflag|entropy|(?:exact|hairpin|isomir) mirna|(?:mature|primary) trna|snorna|rrna|ncrna others|mrna",
+    re.IGNORECASE,
+)
+
+
+def isomirs(table: Table, samples: set[str]) -> Parsed:
+    """One row per isomiR, summed to mature miRNAs: mirtop counts, isomiRs ``rawData``, seqbuster and bcbio, miRge.
+
+    A sequence that several rows list counts at the first, as nf-core/smrnaseq does (``bin/collapse_mirtop.r``).
+    """
+    lowered = [c.lower() for c in table.columns]
+    at = {c: i for i, c in reversed(list(enumerate(lowered)))}
+    names = table.frame[next(at[c] for c in (*MATURE, "exact mirna") if c in at)]
+    if "isomir mirna" in at:  # miRge's mapped.csv names canonical reads and isomiRs in two columns
+        names = names.fillna(table.frame[at["isomir mirna"]]).str.replace(r"\.SNP.*", "", regex=True)
+    key = next(at[c] for c in ("uid", "seq", "sequence", "read") if c in at)
+    again = table.frame[key].duplicated().to_numpy()
+    kept = ~again & (table.frame[at["db"]].eq("miRNA").to_numpy() if "db" in at else True)
+    if "isomir mirna" in at:
+        kept &= names.notna().to_numpy()
+    places = [at["freq"]] if "freq" in at else [i for i, c in enumerate(lowered) if not ISOMIR_COLUMNS.fullmatch(c)]
+    frame = _matrix(table, places).set_axis(["" if pd.isna(n) else str(n).strip() for n in names])[kept]
+    if "freq" in at:
+        frame.columns = [_file_sample(table, "mirbase-ready")]
     counts = frame.groupby(level=0, sort=False).sum()
-    notes = [f"{len(frame)} isomiRs summed to {len(counts)} miRNAs, {again.sum()} rows that repeat a UID left out"]
-    return _parsed(counts, table.name, [*table.notes, *notes], "miRNA")
+    left = f"{again.sum()} rows that repeat a {table.columns[key]}" + f", {(~kept & ~again).sum()} of no mature" * (
+        "db" in at
+    )
+    notes = [*table.notes, f"{len(frame)} isomiRs summed to {len(counts)} miRNAs, {left} left out"]
+    scaled = "miRge writes reads per million of isomiRs here; the counts are in miR.Counts.csv or mapped.csv"
+    return _parsed(
+        counts, table.name, notes, "miRNA", normalised=scaled if "entropy" in at and _fractions(frame) else ""
+    )
 
 
-def join(parts: list[Parsed], name: str) -> Parsed:
-    """One table from several one-sample files; an sRNA that a file does not list has 0 reads there."""
+def _fractions(frame: pd.DataFrame) -> bool:
+    return bool((frame.to_numpy() % 1).any())
+
+
+def mirgff3(source: Source) -> Parsed:
+    """mirGFF3 of mirtop and miRge3: isomiRs, each with the counts of the samples that ``## COLDATA:`` names."""
+    text, notes = decode(source)
+    named = re.search(r"^##\s*COLDATA:\s*(.+)$", text, re.MULTILINE)
+    rows = [line.split("\t") for line in text.split("\n") if line.strip() and not line.startswith("#")]
+    ragged = next((row for row in rows if len(row) != 9), None)
+    expect(rows and not ragged, f"{source.name}: {'a line without nine cells' if rows else 'no line'}; expected GFF3")
+    told = [dict(re.findall(r"(\w+)[= ]([^;]*)", row[8])) for row in rows]
+    if not named or not all({"Expression", "Name"} <= set(t) for t in told):
+        lacks = "a line without Expression and Name" if named else "no line ## COLDATA, so no Expression of samples"
+        raise ReadError(f"{source.name}: {lacks}; expected the mirGFF3 of mirtop, no annotation.")
+    names = [s.strip() for s in named[1].split(",")]
+    wrong = next((t["Expression"] for t in told if t["Expression"].count(",") + 1 != len(names)), None)
+    what = f"Expression {short(wrong or '', 20)!r} where COLDATA names {len(names)} samples"
+    expect(wrong is None, f"{source.name}: {what}; expected a count for each")
+    passed = [t for t in told if t.get("Filter", "Pass").strip().lower() == "pass"]
+    expect(passed, f"{source.name}: every row is rejected by its Filter; expected rows that pass")
+    cells = {t.get("UID", t.get("Read", str(i))): t for i, t in reversed(list(enumerate(passed)))}  # the first of each
+    lines = ["\t".join([str(uid), t["Name"].strip(), *t["Expression"].strip().split(",")]) for uid, t in cells.items()]
+    notes.append(f"{len(rows) - len(passed)} rows that are rejected left out")
+    table = parse_text("\n".join(["\t".join(["UID", "miRNA", *names]), *reversed(lines)]), source.name)
+    return isomirs(replace(table, notes=(*source.notes, *notes)), set())
+
+
+def excerpt(table: Table, samples: set[str]) -> Parsed:
+    """exceRpt: ``readCounts_miRNAmature_sense.txt`` of one sample, or the merged ``exceRpt_miRNA_ReadCounts.txt``.
+
+    Reads that map to several sRNAs are shared out among them (multimapAdjustedReadCount), so counts are rounded.
+    """
+    if "multimapAdjustedReadCount" in table.columns:
+        frame = _matrix(table, [table.columns.index("multimapAdjustedReadCount")])
+        frame.columns = [_file_sample(table, "readCounts_miRNA(?:mature|precursor)_(?:anti)?sense")]
+        notes = [*table.notes, "column multimapAdjustedReadCount taken, one sample named after its file or folder"]
+    else:
+        frame, notes = _matrix(table, list(range(1, len(table.columns)))), list(table.notes)
+    # name:MIMAT:genus:species:short name, several joined by |
+    frame.index = ["/".join(part.split(":")[0] for part in name.split("|")) for name in frame.index]
+    return _parsed(frame, table.name, notes, shared="multimap-adjusted reads of exceRpt")
+
+
+def gdc(table: Table, samples: set[str]) -> Parsed:
+    """GDC: ``mirnas.quantification.txt`` (stem-loops) or ``isoforms.quantification.txt`` (summed by accession)."""
+    frame, notes = _matrix(table, [table.columns.index("read_count")]), list(table.notes)
+    frame.columns = [_file_sample(table, r"(?:mirbase\d+\.)?(?:mirna|isoform)s?\.quantification|quantification")]
+    notes.append("column read_count taken, one sample named after its file or folder")
+    if "miRNA_region" in table.columns:
+        regions = pd.Series(table.labels(table.columns.index("miRNA_region")))
+        accession = regions.str.extract(r"^mature,(MIMAT\d{7})$")[0]
+        lost = frame[accession.isna().to_numpy()].to_numpy().sum()
+        notes.append(
+            f"isoforms summed to accessions; {lost:,.0f} reads of precursors, stem-loops or without place left out"
+        )
+        frame = frame.set_axis(accession)[accession.notna().to_numpy()].groupby(level=0, sort=False).sum()
+        frame.index.name = None
+        expect(len(frame), f"{table.name}: no row of a mature miRNA (mature,MIMAT...); expected isoforms of the GDC")
+    return _parsed(frame, table.name, notes, "miRNA")
+
+
+ISOMIR = re.compile(
+    r"([A-Za-z]{3,4}-(?:miR|mir|let|lin|lsy)-\w+(?:-\d+)*(?:-[53]p)?\*?)[.;](?:ref\b|iso\b|iso_|\S*[.;]\S*[.;]).*"
+)
+
+
+def _named_isomirs(table: Table) -> list[re.Match[str]]:
+    """Names of isomiRs such as ``hsa-miR-21-5p.iso.t5:0`` in the first column."""
+    return [m for n in table.labels(0) if len(n) < 200 and (m := ISOMIR.fullmatch(n))]
+
+
+def named_isomirs(table: Table, samples: set[str]) -> Parsed:
+    """One row per isomiR, called after its miRNA (``counts.tsv`` of bcbio, isomiRs): summed to mature miRNAs."""
+    frame = _matrix(table, list(range(1, len(table.columns))))
+    counts = frame.groupby([m[1] if (m := ISOMIR.fullmatch(n)) else n for n in frame.index], sort=False).sum()
+    notes = [*table.notes, f"{len(frame)} isomiRs summed to {len(counts)} miRNAs"]
+    return _parsed(counts, table.name, notes, "miRNA")
+
+
+def join(parts: list[Parsed], name: str, listed: list[str]) -> Parsed:
+    """One table from several files; what a file does not list has 0 reads there if files list only what has reads."""
     grouped = pd.concat([part.counts for part in parts]).groupby(level=0, sort=False)
     twice = (grouped.count() > 1).any(axis=1)
     if twice.any():
         first = short(str(twice.index[twice][0]), 40)
         raise ReadError(f"{name}: sample {first!r} is in two files; expected each once.")
     table = grouped.sum()
+    notes = list(dict.fromkeys(note for part in parts for note in part.notes))
+    for part, file in zip(parts, listed, strict=True):
+        lost = table.columns.difference(part.counts.columns, sort=False)
+        if len(lost) and (len(part.counts) > 1 or not part.counts.to_numpy().all()):
+            what = f"{file} lists sRNAs without reads, but not {short(str(lost[0]), 40)!r}, which another file has"
+            raise ReadError(f"{name}: {what}; expected the same names in each file, or only sRNAs with reads.")
+    some = int((grouped.count().sum() < len(table)).sum())
+    notes[:0] = [f"{some} sRNAs that only some files list have 0 reads in the others"] if some else []
     biotype = pd.concat([part.var["biotype"] for part in parts])
     var = annotate(table).assign(biotype=biotype[~biotype.index.duplicated(keep="last")])
-    notes = list(dict.fromkeys(note for part in parts for note in part.notes))
-    return Parsed(table, var=var, notes=[f"{len(parts)} files joined", *notes])
+    normalised, shared = (max(getattr(p, key) for p in parts) for key in ("normalised", "shared"))
+    joined = f"{len(parts)} files joined"
+    return Parsed(table, var=var, notes=[joined, *notes], normalised=normalised, shared=shared)
 
 
 def _matrix(table: Table, places: list[int], names_at: int = 0) -> pd.DataFrame:
@@ -501,7 +679,7 @@ def _matrix(table: Table, places: list[int], names_at: int = 0) -> pd.DataFrame:
     frame, rest = _split(table, places, table.labels(names_at), set())
     for i in [*rest, *frame.columns[frame.isna().any()]][:1]:
         column = short(table.columns[i], 40)
-        raise ReadError(f"{table.name}: {column!r} holds text or empty cells; expected counts.")
+        raise ReadError(f"{table.name}: {column!r} holds text or empty cells; expected counts{ZERO}.")
     return frame.set_axis([table.columns[i] for i in places], axis=1)
 
 
@@ -542,6 +720,21 @@ def _is_oasis2(table: Table, name: str) -> object:
     return named or (len(table.columns) == 2 and guess_biotype(first) and re.fullmatch(COUNT, second))
 
 
+def _is_excerpt(table: Table, name: str) -> object:
+    named = sum(bool(re.search(r":MIMAT\d{7}:", n)) for n in table.labels(0)) > 0.5 * len(table.frame)
+    return named or "multimapAdjustedReadCount" in table.columns or "exceRpt_miRNA_Read" in name
+
+
+def _is_isomirs(table: Table, name: str) -> bool:
+    lowered = [c.lower() for c in table.columns]
+    if {"exact mirna", "isomir mirna"} <= set(lowered):
+        return "sequence" in lowered
+    at = next((lowered.index(c) for c in MATURE if c in lowered), None)
+    listed = {"seq", "sequence", "read"} & set(lowered) and not {"sample", "sample_id"} & set(lowered)
+    tagged = {"mism", "t5", "t3", "entropy"} & set(lowered)
+    return at is not None and bool(listed) and (bool(tagged) or bool(table.frame[at].duplicated().any()))
+
+
 # The first that fits wins.
 LAYOUTS = {
     "mirdeep2": Layout("miRDeep2: miRNAs_expressed_all_samples_*.csv", _is_mirdeep2, mirdeep2),
@@ -552,6 +745,22 @@ LAYOUTS = {
                               nfcore_smrnaseq, scaled="logtpm|normalized_cpm", instead="mature_counts.csv"),
     "oasis2": Layout("Oasis 2: a count file, a folder of them, or a table; sRNAs and contaminants", _is_oasis2, oasis2,
                      ("*_allspeciesCounts.txt*", "*ontaminant*", "*athogen*")),
+    "excerpt": Layout("exceRpt: readCounts_miRNAmature_sense.txt, exceRpt_miRNA_ReadCounts.txt", _is_excerpt, excerpt,
+                      ("*readCounts_miRNAmature_sense.txt*",), "ReadsPerMillion", "*_exceRpt_miRNA_ReadCounts.txt"),
+    "gdc": Layout("GDC: isoforms.quantification.txt (matures) or mirnas.quantification.txt, and folders of them",
+                  lambda table, name: {"miRNA_ID", "read_count"} <= set(table.columns), gdc,
+                  ("*isoforms.quantification.txt*", "*isoform.quantification.txt*")),
+    "gdc_stem_loops": Layout("GDC: a folder of mirnas.quantification.txt", lambda table, name: False, gdc,
+                             ("*mirnas.quantification.txt*", "*mirna.quantification.txt*")),
+    "isomirs": Layout("isomiRs: seqbuster and bcbio (.mirna, mirbase-ready.counts), rawData, mirtop counts, miRge3's"
+                      " mapped.csv", _is_isomirs, isomirs, ("*.mirna", "*mirbase-ready.counts*")),
+    "named_isomirs": Layout("isomiRs called after their miRNA: counts.tsv of bcbio",
+                            lambda table, name: len(_named_isomirs(table)) > 0.5 * len(table.frame), named_isomirs),
+    "mirge_entropy": Layout("isomirs.samples.csv of miRge, which holds no counts",
+                            lambda table, name: any("isomir+mirna entropy" in c.lower() for c in table.columns),
+                            scaled="", instead="miR.Counts.csv or mapped.csv"),
+    "mirmaster": Layout("miRMaster: quantification_raw_mirna.csv", lambda table, name: "quantification_" in name,
+                        scaled="rpm|norm", instead="*quantification_raw_mirna.csv"),
     "table": Layout("CSV, TSV or parquet, either way round", lambda table, name: True),
 }  # fmt: skip
 

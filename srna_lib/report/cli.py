@@ -35,28 +35,37 @@ app = typer.Typer(
 )
 
 
+Format = Annotated[str | None, typer.Option("--format", help="Layout, where detection errs.")]
+Metadata = Annotated[
+    Path | None,
+    typer.Option(
+        "--metadata", help="Sample table.", show_default="STEM.metadata.csv or metadata.csv beside the counts"
+    ),
+]
+Round = Annotated[bool, typer.Option("--round", help="Round expected counts to whole ones.")]
+Missing = Annotated[str, typer.Option("--missing", help="What empty cells mean: refuse or zero.")]
+
+
 @app.command()
 def convert(
     input: Annotated[Path, typer.Argument(metavar="INPUT", help="Count file or folder.")],
     out: Annotated[Path, typer.Option("--out", metavar="ATLAS.h5ad", help="Atlas to write.")],
-    format: Annotated[str | None, typer.Option("--format", help="Layout, where detection errs.")] = None,
-    metadata: Annotated[
-        Path | None,
-        typer.Option("--metadata", help="Sample table.", show_default="STEM.metadata.csv or metadata.csv beside INPUT"),
-    ] = None,
+    format: Format = None,
+    metadata: Metadata = None,
     dataset_id: Annotated[
         str | None,
         typer.Option("--dataset-id", metavar="NAME", help="Study of all samples.", show_default="as the metadata say"),
     ] = None,
     allow_normalised: Annotated[bool, typer.Option("--allow-normalised", help="Carry normalised values.")] = False,
-    round_expected: Annotated[bool, typer.Option("--round", help="Round expected counts to whole ones.")] = False,
+    round_expected: Round = False,
+    missing: Missing = "refuse",
     force: Annotated[bool, typer.Option("--force", help="Replace an existing ATLAS.h5ad.")] = False,
 ) -> None:
     """Read counts of any known layout, say what was understood, and write an atlas."""
     from srna_lib import io
 
     _check_target(input, out, force)
-    told: dict[str, Any] = {"metadata": metadata, "dataset_id": dataset_id}
+    told: dict[str, Any] = {"metadata": metadata, "dataset_id": dataset_id, "missing": missing}
     adata = io.read(input, format=format, **told, allow_normalised=allow_normalised, round_expected=round_expected)
     typer.echo(io.describe(adata))
     try:
@@ -67,6 +76,21 @@ def convert(
     except (TypeError, ValueError, KeyError) as error:
         raise InputError(f"{out}: cannot be written ({error}); expected values that .h5ad can hold.") from error
     typer.echo(f"written: {out}")
+
+
+@app.command("describe")
+def describe_counts(
+    input: Annotated[Path, typer.Argument(metavar="FILE", help="Count file or folder.")],
+    format: Format = None,
+    metadata: Metadata = None,
+    round_expected: Round = False,
+    missing: Missing = "refuse",
+) -> None:
+    """Say what is understood of a count file, as `srna convert` would read it; nothing is written."""
+    from srna_lib import io
+
+    told: dict[str, Any] = {"round_expected": round_expected, "missing": missing}
+    typer.echo(io.describe(io.read(input, format=format, metadata=metadata, **told)))
 
 
 def _check_target(source: Path, out: Path, force: bool) -> None:
@@ -291,9 +315,10 @@ def annotate(
         list[str] | None,
         typer.Option("--bundle", help="Shipped bundle or folder; repeatable.", show_default="all shipped"),
     ] = None,
-    metadata: Annotated[Path | None, typer.Option("--metadata", help="Sample table.")] = None,
-    format: Annotated[str | None, typer.Option("--format", help="Layout, where detection errs.")] = None,
-    round_expected: Annotated[bool, typer.Option("--round", help="Round expected counts to whole ones.")] = False,
+    metadata: Metadata = None,
+    format: Format = None,
+    round_expected: Round = False,
+    missing: Missing = "refuse",
     explain: Annotated[
         bool | None, typer.Option("--explain/--no-explain", help="Name sRNAs that speak for and against.")
     ] = None,
@@ -305,6 +330,7 @@ def annotate(
 
     _check_folder(out)
     reading: dict[str, Any] = {"metadata": metadata, "format": format, "round_expected": round_expected}
+    reading["missing"] = missing
     bundles = [load_bundle(b) for b in bundle or DEFAULT]
     answered = predict(counts, bundles, explain=explain, **reading)
     typer.echo(summary(answered))
