@@ -112,6 +112,14 @@ def test_a_bundle_is_a_pipeline_for_the_other_verbs(bundle, new):
     assert (bundle.model().predict(counts) == expected).all()
 
 
+def test_steps_to_flip_are_those_of_the_pipeline_where_no_name_is_missing(bundle, new, told):
+    counts = srna.data.counts_frame(new)[bundle.about["features"]]
+    steps = srna.steps_to_flip(bundle.model(), counts, max_steps=samples.FURTHEST).groupby("sample", sort=False)
+    expected = steps["leaves"].min().reindex(new.obs_names).to_numpy()
+    np.testing.assert_array_equal(told.uns["annotation"]["steps_to_flip"].to_numpy(), expected)
+    assert np.isfinite(expected).mean() > 0.5
+
+
 def test_a_bundle_comes_back_from_disk_as_it_was(bundle, new, told, tmp_path):
     folder = save(bundle, tmp_path / "deep" / "bundle")
     assert sorted(p.name for p in folder.iterdir()) == ["arrays.npz", "bundle.json", "card.md"]

@@ -34,14 +34,16 @@ from srna_lib.errors import InputError
 from srna_lib.evaluate import tempered
 from srna_lib.explain import contributions
 from srna_lib.io import read, write_h5ad
+from srna_lib.stability import MaskedInput, deeplift_order, first_flips
 
 DEFAULT = ("lineage", "tissue_group", "sample_type")
 FIELDS = (
     "sample_id", "task", "prediction", "probability", "status", "reason", "set", "ontology_term_id", "likeliest",
-    "likeliest_probability", "distance", "nearest_studies", "nearest_samples", "speaks_for", "speaks_against", "reads",
-    "names_known", "reads_known", "model_names_found",
+    "likeliest_probability", "distance", "nearest_studies", "nearest_samples", "speaks_for", "speaks_against",
+    "steps_to_flip", "reads", "names_known", "reads_known", "model_names_found",
 )  # fmt: skip
-EXPLAINED = 1000  # samples up to which reasons are given unless asked for
+EXPLAINED, FLIPPED = 1000, 200  # samples up to which reasons are given unless asked for, and steps to a flip counted
+FURTHEST = 50  # sRNAs masked before a prediction counts as firm
 FOREIGN = "another species"
 MOSTLY = 0.5  # share of names or reads below which a table is of another kind
 
@@ -63,7 +65,8 @@ def annotate(
     bundles : str, path, Bundle or a sequence of these, default ("lineage", "tissue_group", "sample_type")
         What is predicted: names of shipped bundles, folders, or bundles.
     explain : bool, optional
-        Say which sRNAs speak for and against (DeepLIFT). Default: up to 1000 samples.
+        Say which sRNAs speak for and against (DeepLIFT). Default: up to 1000 samples. Up to 200 of them also get
+        ``steps_to_flip``: how many sRNAs, masked as in `srna.steps_to_flip`, change the likeliest class; empty: over 50.
     top : int, default 5
         sRNAs named on each side.
     **reading
@@ -185,6 +188,7 @@ def _annotate(atlas: ad.AnnData, bundle: Bundle, names: pd.DataFrame, top: int) 
         "nearest_samples": [";".join(samples[row[:3]]) if found else "" for row in near],
         "speaks_for": why[0],
         "speaks_against": why[1],
+        "steps_to_flip": _flips(z, bundle) if top and found and len(z) <= FLIPPED else np.nan,
         "reads": reads,
         "names_known": names["names_known"].to_numpy(),
         "reads_known": names["reads_known"].to_numpy(),
@@ -231,6 +235,16 @@ def _reasons(z: np.ndarray, bundle: Bundle, best: np.ndarray, top: int) -> tuple
     score = own - (given.sum(axis=1) - own) / (given.shape[1] - 1)
     order = np.argsort(-score, axis=1, kind="stable")
     return [";".join(names[row[:top]]) for row in order], [";".join(names[row[::-1][:top]]) for row in order]
+
+
+def _flips(z: np.ndarray, bundle: Bundle) -> np.ndarray:
+    """Least number of sRNAs that have to be masked before another class is likeliest; NaN where `FURTHEST` do not."""
+    network, blank = bundle.network, -bundle.arrays["mean"] / bundle.arrays["scale"]
+    names = np.asarray(bundle.about["features"], dtype=object)[bundle.arrays["kept"]]
+    active = (z > blank + 1e-4) & (z != 0)  # neither absent from the sample nor from the table
+    inputs = MaskedInput(names, z, blank, active, np.zeros_like(z), None, None)
+    flips = first_flips(inputs, network, deeplift_order(network, blank), max_steps=FURTHEST)
+    return flips.groupby("sample")["stability"].min().reindex(range(len(z))).to_numpy()
 
 
 def summary(annotated: ad.AnnData) -> str:

@@ -113,7 +113,7 @@ def clustered(
     if n <= 40 and not strip:
         ticks = {"tickvals": list(range(n)), "ticktext": names, "showticklabels": True, "side": "right"}
         fig.update_yaxes(row=1, col=2, **ticks)
-        scale["colorbar"]["x"] = 1.14
+        scale["colorbar"]["x"] = 1.03 + 0.012 * max(map(len, names))  # beyond the names
     legend = {"orientation": "h", "y": 1, "yanchor": "bottom", "title": {"text": "class"}}
     fig.update_layout(coloraxis=scale, legend=legend)
     decorate(fig, title, caption, above="text" if strip else "", height=min(760, max(300, 4 * n if strip else 30 * n)))

@@ -46,6 +46,7 @@ def annotated_page(annotated: ad.AnnData, bundles: Sequence[Bundle]) -> str:
         has_figures=True,
         figures=drawn,
         explained=bool((table["speaks_for"] != "").any()),
+        flipped=bool(table["steps_to_flip"].notna().any()),
         n_samples=annotated.n_obs,
         n_odd=int((odd > 0).sum()),
         tasks=[_summary(table[table["task"] == b.label], b) for b in bundles],

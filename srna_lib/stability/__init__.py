@@ -3,7 +3,11 @@
 from srna_lib.stability.confidence import (
     STEPS, accuracy_at_coverage, auroc_table, combination, examples, firmness, gain_of_kept,
 )  # fmt: skip
-from srna_lib.stability.flips import ORDERS, cross_flips, donor_flips, flip_curves, forest_importance, steps_to_flip
+from srna_lib.stability.flips import (
+    ORDERS, cross_flips, donor_flips, first_flips, flip_curves, forest_importance, steps_to_flip,
+)  # fmt: skip
+from srna_lib.stability.masking import MaskedInput
+from srna_lib.stability.orders import deeplift_order
 from srna_lib.stability.refits import (
     SOURCES, by_firmness, change_table, fit_folds, fit_seeds, fit_shuffled, prediction_changes, refit_predictions,
 )  # fmt: skip
