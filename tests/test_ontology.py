@@ -256,7 +256,7 @@ def test_unknown_labels_are_listed_or_refused(samples):
 
 
 def test_annotate_refuses_what_it_does_not_know(samples):
-    with pytest.raises(InputError, match=r"unknown source of labels 'gtex': expected one of fetal_lung"):
+    with pytest.raises(InputError, match=r"unknown source of labels 'gtex': expected one of exrna, fetal_lung"):
         tissues.annotate_labels(samples, "gtex", "what")
     with pytest.raises(InputError, match=r"obs\['cell'\] is missing \(found: what, kept\)"):
         tissues.annotate_labels(samples, "mirome", "cell")
@@ -273,3 +273,15 @@ def test_hierarchy_agrees_with_the_simulated_atlas():
     tops = tissues.hierarchy().set_index("tissue_group")["tissue_top"]
     for group, described in simulated.items():
         assert tops[group] == described["top"], group
+
+
+def test_terms_of_classes_are_current_and_say_what_the_classes_are(parser):
+    said = {
+        "biofluid": "bodily fluid", "blood cell": "hematopoietic cell", "endothelial": "endothelial cell",
+        "epithelial": "epithelial cell", "germline": "germ line cell", "mesenchymal": "connective tissue cell",
+        "neural": "neural cell", "pluripotent": "pluripotent stem cell", "striated muscle": "striated muscle cell",
+    }  # fmt: skip
+    assert {name: parser.get_term_label(term) for name, term in tissues.TERMS["lineage"].items()} == said
+    for terms in tissues.TERMS.values():
+        assert not any(parser.is_term_deprecated(term) for term in terms.values())
+    assert set(tissues.TERMS["tissue_group"]) == set(TABLE["tissue_group"].dropna())

@@ -31,7 +31,7 @@ from sklearn.decomposition import PCA
 from sklearn.pipeline import Pipeline
 
 import srna_lib
-from srna_lib.data import Task, atlas_name, eligible, make_task, tissue_table
+from srna_lib.data import TERMS, Task, atlas_name, eligible, make_task
 from srna_lib.errors import InputError, one_of
 from srna_lib.evaluate import (
     Profile,
@@ -51,7 +51,6 @@ from srna_lib.models import recipe as make_recipe
 FORMAT = 2
 NETWORKS = ("dl_log",)  # recipes that a bundle can hold: log CPM, filter, z-scores, dense network
 PARENTS = {"tissue_group": "tissue_top"}  # label -> label that it backs off to
-ROOTS = {"tissue_group": "group_root", "lineage": "lineage_root"}  # label -> its ontology term in the table of tissues
 MISSING = (0.2, 0.4, 0.6, 0.8)  # shares of the model's sRNAs that are taken away
 DEPTHS = (300, 1000, 3000, 10000, 30000)  # reads that are left
 USUAL = 0.8  # share of studies whose distance is taken as usual
@@ -445,11 +444,14 @@ def _bundle(
         "training_study": pd.Index(studies).get_indexer(task.groups).astype(np.int32),
     }
     info = atlas.uns["srna"]
-    terms = _terms(task.name)
+    terms = TERMS.get(task.name, {})
     about = {
         "format": FORMAT,
         "label": task.name,
         "classes": [{"name": c, "parent": parents.get(c, ""), "term": terms.get(c, "")} for c in task.classes],
+        "parent_terms": {
+            p: TERMS.get(PARENTS.get(task.name, ""), {}).get(p, "") for p in sorted(set(parents.values()))
+        },
         "features": [str(f) for f in task.X.columns],
         "network": {"hidden": list(network.hidden), "dropout": list(network.dropout)},
         "n_weights": len(network.weights_),
@@ -462,14 +464,6 @@ def _bundle(
         "settings": settings,
     }
     return Bundle(about, arrays)
-
-
-def _terms(label: str) -> dict[str, str]:
-    """Ontology term of each class, where the table of tissues gives one."""
-    if label not in ROOTS:
-        return {}
-    pairs = tissue_table()[[label, ROOTS[label]]].dropna().drop_duplicates()
-    return dict(pairs.itertuples(index=False, name=None))
 
 
 @contextmanager

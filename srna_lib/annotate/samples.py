@@ -65,8 +65,9 @@ def annotate(
     bundles : str, path, Bundle or a sequence of these, default ("lineage", "tissue_group", "sample_type")
         What is predicted: names of shipped bundles, folders, or bundles.
     explain : bool, optional
-        Say which sRNAs speak for and against (DeepLIFT). Default: up to 1000 samples. Up to 200 of them also get
-        ``steps_to_flip``: how many sRNAs, masked as in `srna.steps_to_flip`, change the likeliest class; empty: over 50.
+        Say which sRNAs speak for and against (DeepLIFT). Default: up to 1000 samples. Up to 200 also get
+        ``steps_to_flip``: how many sRNAs, masked as in `srna.steps_to_flip`, change the likeliest class; empty: over
+        50.
     top : int, default 5
         sRNAs named on each side.
     **reading
@@ -168,7 +169,7 @@ def _annotate(atlas: ad.AnnData, bundle: Bundle, names: pd.DataFrame, top: int) 
     )
     inside = 1 - q <= limits["set"]
     inside[np.arange(len(q)), table["best"]] = True
-    terms = {c["name"]: c["term"] for c in about["classes"]}
+    terms = about["parent_terms"] | {c["name"]: c["term"] for c in about["classes"]}
     studies = np.asarray(about["training_studies"], dtype=object)[arrays["training_study"]]
     samples = np.asarray(about["training_samples"], dtype=object)
     why = _reasons(z, bundle, table["best"].to_numpy(), top if found else 0)

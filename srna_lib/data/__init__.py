@@ -28,4 +28,4 @@ from srna_lib.data.task import (
     with_label,
     without_absent,
 )
-from srna_lib.data.tissues import ANNOTATED, annotate_labels, tissue_table, without_marker_labels
+from srna_lib.data.tissues import ANNOTATED, TERMS, annotate_labels, tissue_table, without_marker_labels

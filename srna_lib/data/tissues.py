@@ -20,6 +20,31 @@ ANNOTATED = ["tissue", "tissue_group", "tissue_top", "tissue_ontology_term_id", 
 BY_MARKERS = ("Embryonic_stem_cell_H7", "Endothelial_progenitor_cell")
 
 
+# ontology term of a class: the most special one that all samples of the class are part of, or close to it
+TERMS = {
+    "lineage": {
+        "biofluid": "UBERON:0006314", "blood cell": "CL:0000988", "endothelial": "CL:0000115",
+        "epithelial": "CL:0000066", "germline": "CL:0000039", "mesenchymal": "CL:0002320", "neural": "CL:0002319",
+        "pluripotent": "CL:0002248", "striated muscle": "CL:0000737",
+    },
+    "tissue_group": {
+        "adipose": "UBERON:0001013", "blood": "UBERON:0000178", "brain": "UBERON:0000955",
+        "connective": "UBERON:0002384", "digestive": "UBERON:0001555", "embryonic": "UBERON:0000922",
+        "epithelium": "UBERON:0000483", "eye": "UBERON:0000970", "germline": "CL:0000039", "gland": "UBERON:0002530",
+        "intestine": "UBERON:0000160", "liver": "UBERON:0002107", "lung": "UBERON:0002048",
+        "lymphoid": "UBERON:0002465", "muscle": "UBERON:0002385", "nerve": "UBERON:0001021",
+        "placenta": "UBERON:0001987", "vascular": "UBERON:0002049",
+    },
+    "tissue_top": {
+        "embryonic": "UBERON:0000922", "epithelial": "UBERON:0000483", "haematopoietic": "UBERON:0002390",
+        "mesenchymal": "UBERON:0002384",
+    },
+    "sample_type": {
+        "biofluid": "UBERON:0006314",
+    },
+}  # fmt: skip
+
+
 @cache
 def tissue_table() -> pd.DataFrame:
     """Every label of every public data set, and what it means, one row per (source, label). Shared: not to be changed.

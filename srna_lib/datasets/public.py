@@ -269,8 +269,9 @@ def read_exrna(kjens: Path | str, ttusc: Path | str, metadata_path: Path | str, 
     obs = metadata[["dataset_id"]].astype(object)
     obs["donor_id"] = obs.index.str.extract(r"_U19_(?:Plasma|Serum)_(\d+)-\d+_fastq$")[0].to_numpy(dtype=object)
     obs["tissue"] = metadata["biofluid"].str.lower().astype(object)
-    obs["lineage"] = obs["sample_type"] = "biofluid"
-    obs["flagged"], obs["is_cell_line"] = metadata["low_miRNA_flag"].astype(bool), False
+    obs = annotate_labels(obs, "exrna", "tissue", strict=True).assign(sample_type="biofluid")
+    obs.attrs.clear()
+    obs["flagged"] = metadata["low_miRNA_flag"].astype(bool)
     counts.index.name = counts.columns.name = obs.index.name = None
     whole, changed = counts.round(), int((counts % 1 != 0).to_numpy().sum())
     return make_atlas(whole, obs, mature(counts.columns), info={**info, "rounded": changed})

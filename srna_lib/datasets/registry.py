@@ -27,6 +27,7 @@ PARSERS: dict[str, Callable[..., ad.AnnData]] = {
 # what a parsed atlas depends on besides its parser's module; a change of these makes the cache parse anew
 DEPENDS = {
     "mirome": ("data/tissues.py", "resources/tissues.tsv"),
+    "exrna": ("data/tissues.py", "resources/tissues.tsv"),
     "open_atlas": ("data/tissues.py", "data/features.py", "data/mirna_names.py", "resources/tissues.tsv",
                    "resources/mirna_names.tsv"),
 }  # fmt: skip
