@@ -27,13 +27,20 @@ METRICS = {
     "accuracy_per_dataset": "mean over studies",
 }
 
-_CALLS = {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "auc": "AUROC"}
-PEOPLE = {  # task -> notebook, and metric -> column title
-    "sex": ("03_sex", {"auc": "AUROC, pooled", "auc_within": "AUROC, mean within cohorts", "accuracy": "accuracy"}),
-    "age_2": ("04_age", _CALLS),
+KNOWN, UNSEEN = "patient_kfold", "one_dataset_out"  # other patients of known cohorts, cohorts left out
+_CALLS = {(KNOWN, "accuracy"): "accuracy", (KNOWN, "balanced_accuracy"): "balanced accuracy", (KNOWN, "auc"): "AUROC"}
+PEOPLE: dict[str, tuple[str, dict[tuple[str, str], str]]] = {  # task -> notebook, (scheme, metric) -> column title
+    "sex": ("03_sex", {
+        (KNOWN, "auc"): "AUROC, pooled", (KNOWN, "auc_within"): "AUROC, mean within cohorts",
+        (UNSEEN, "auc_within"): "the same, cohort never seen", (KNOWN, "auc_within, tumour samples"): "tumours",
+        (KNOWN, "auc_within, normal samples"): "normal samples", (KNOWN, "accuracy"): "accuracy",
+    }),
+    "age_2": ("04_age", {**_CALLS, (UNSEEN, "auc"): "AUROC, cohort never seen"}),
     "age_4": ("04_age", _CALLS),
-    "age_years": ("04_age", {"mae": "MAE, years", "r2": "R2", "coverage:0.9": "coverage of the 90 % interval"}),
-}
+    "age_years": ("04_age", {
+        (KNOWN, "mae"): "MAE, years", (KNOWN, "r2"): "R2", (KNOWN, "coverage:0.9"): "coverage of the 90 % interval",
+    }),
+}  # fmt: skip
 PAGES = ("README.md", "docs/results.md")
 
 
@@ -86,31 +93,29 @@ def label_table(dataset: str) -> str:
     return "\n".join(lines)
 
 
-def people_table(notebook: str, task: str, metrics: dict[str, str]) -> str:
-    """Markdown table of a label of people on TCGA, folds grouped by patient: a row per recipe."""
+def people_table(notebook: str, task: str, columns: dict[tuple[str, str], str]) -> str:
+    """Markdown table of a label of people on TCGA: a row per recipe, a column per scheme and metric."""
     rows = [
         r
         for r in read("tcga", notebook)
-        if (r["task"], r["scheme"]) == (task, "patient_kfold")
-        and r["features"] in ("sRNA", "metadata")
-        and "+" not in r["model"]
+        if r["task"] == task and r["features"] in ("sRNA", "metadata") and "+" not in r["model"]
     ]
-    cell: dict[tuple[str, str], dict[str, Any]] = {}
+    cell: dict[tuple[str, tuple[str, str]], dict[str, Any]] = {}
     for r in rows:
-        if r["metric"] in metrics and r["value"] is not None:
-            cell.setdefault((r["model"], r["metric"]), r)
-    models = list(dict.fromkeys(m for m, _ in cell if m != "dummy"))
-    first = next(iter(cell.values()))
+        if (r["scheme"], r["metric"]) in columns and r["value"] is not None:
+            cell.setdefault((r["model"], (r["scheme"], r["metric"])), r)
+    models = list(dict.fromkeys(m for m, (scheme, _) in cell if m != "dummy" and scheme == KNOWN))
+    first = next(r for (_, (scheme, _)), r in cell.items() if scheme == KNOWN)
+    over = "patients, of cohorts never seen over cohorts" if any(s == UNSEEN for s, _ in columns) else "patients"
     lines = [
-        f"{first['n_samples']} samples of {first['n_datasets']} cohorts; 95 % intervals over patients.",
+        f"{first['n_samples']} samples of {first['n_datasets']} cohorts; 95 % intervals over {over}.",
         "",
-        "| model | " + " | ".join(metrics.values()) + " |",
-        "|---" * (1 + len(metrics)) + "|",
+        "| model | " + " | ".join(columns.values()) + " |",
+        "|---" * (1 + len(columns)) + "|",
     ]
     for model in models:
-        found = [cell.get((model, m)) for m in metrics]
-        values = ["" if r is None else f"{r['value']:.3f} [{r['ci_low']:.3f}, {r['ci_high']:.3f}]" for r in found]
-        lines.append(f"| `{model}` | " + " | ".join(values) + " |")
+        found = [cell.get((model, column)) for column in columns]
+        lines.append(f"| `{model}` | " + " | ".join("" if r is None else interval(r) for r in found) + " |")
     return "\n".join(lines)
 
 
