@@ -248,14 +248,26 @@ def _flips(z: np.ndarray, bundle: Bundle) -> np.ndarray:
     return flips.groupby("sample")["stability"].min().reindex(range(len(z))).to_numpy()
 
 
+def kinds_of(reasons: pd.Series) -> pd.Series:
+    """Reasons without what differs from sample to sample, for counting."""
+    return reasons.replace({r" between .*": "", r"^[\d,]+ reads; ": "too few reads; "}, regex=True)
+
+
 def summary(annotated: ad.AnnData) -> str:
-    """What was said of the samples, for people: per task how many got which answer, and why the others did not."""
-    table, lines = annotated.uns["annotation"], [f"{annotated.n_obs} samples"]
+    """What was read and what was said of it, for people: per task how many got which answer, and why others did not."""
+    table, reading = annotated.uns["annotation"], annotated.uns.get("srna", {}).get("reading", {})
+    known = (
+        f"{table['names_known'].iloc[0]:.0%} of the names and {table['reads_known'].median():.0%} of the reads known"
+    )
+    lines = [
+        f"{annotated.n_obs} samples, {known}",
+        *(f"  {note}" for note in str(reading.get("notes", "")).splitlines()),
+    ]
     for task, rows in table.groupby("task", sort=False):
         made = rows[rows["status"] != ABSTAINED]
         said = ", ".join(f"{name} {n}" for name, n in made["prediction"].value_counts().items())
         lines.append(f"{task}: {len(made)} of {len(rows)} answered{': ' * bool(said)}{said}")
-        reasons = rows.loc[rows["status"] == ABSTAINED, "reason"].str.replace(r" between .*", "", regex=True)
+        reasons = kinds_of(rows.loc[rows["status"] == ABSTAINED, "reason"])
         lines += [f"  abstained, {n}: {reason}" for reason, n in reasons.value_counts().head(5).items()]
     return "\n".join(lines)
 

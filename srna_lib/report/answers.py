@@ -14,7 +14,7 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 
-from srna_lib.annotate import Audit, Bundle
+from srna_lib.annotate import Audit, Bundle, kinds_of
 from srna_lib.data import atlas_name, counts_frame, harmonise
 from srna_lib.report.page import figure_json, render
 from srna_lib.report.results import versions
@@ -87,8 +87,7 @@ def _blood(mended: ad.AnnData) -> pd.DataFrame:
 
 def _summary(rows: pd.DataFrame, bundle: Bundle) -> dict[str, Any]:
     """What the page says of a task: how many got which answer, and why others got none."""
-    reasons = rows.loc[rows["status"] == "abstained", "reason"]
-    reasons = reasons.replace({r" between .*": "", r"^[\d,]+ reads; ": "too few reads; "}, regex=True)
+    reasons = kinds_of(rows.loc[rows["status"] == "abstained", "reason"])
     tallies = {"status": rows["status"], "reason": reasons, "class": rows.loc[rows["prediction"] != "", "prediction"]}
     tallies["verdict"] = rows.loc[rows["verdict"] != "", "verdict"]
     counted = {what: _tally(values) for what, values in tallies.items()}
