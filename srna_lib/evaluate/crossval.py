@@ -223,10 +223,16 @@ def seen_by(name: str, task: Task, atlas: ad.AnnData | None, context: tuple[str,
 
 
 def fit_fold(task: Task, model: Pipeline, train: np.ndarray, groups: pd.Series | None = None) -> Pipeline:
-    """A fresh copy of a model, fitted on some samples; one that takes ``groups`` is given these, or the donors."""
-    extra, groups = {}, task.donors if groups is None else groups
-    if groups is not None and has_fit_parameter(model[-1], "groups"):
-        extra[f"{model.steps[-1][0]}__groups"] = groups.to_numpy()[train]
+    """A fresh copy of a model, fitted on some samples; one that takes ``groups`` is given these, or the donors.
+
+    One that takes ``studies`` is given the study of each sample.
+    """
+    known = {"groups": task.donors if groups is None else groups, "studies": task.groups}
+    extra = {
+        f"{model.steps[-1][0]}__{name}": values.to_numpy()[train]
+        for name, values in known.items()
+        if values is not None and has_fit_parameter(model[-1], name)
+    }
     return clone(model).fit(task.X.iloc[train], task.y.iloc[train], **extra)
 
 

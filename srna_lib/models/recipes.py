@@ -31,6 +31,7 @@ from srna_lib.models.preprocess import (
     ZeroFilter,
     at_least_two,
 )
+from srna_lib.models.studies import StudyClassifier
 
 RECIPES = {
     "dl_paper": "the paper's network: RPM, zero filter, MinMax, 1000-250-250 ReLU with dropout",
@@ -38,6 +39,9 @@ RECIPES = {
     "rf_plain": "the same features in a plain forest of 500 trees: nothing selected, nothing down-sampled",
     "logistic": "linear baseline: log2 CPM, z-score, L2-penalised logistic regression with class weights",
     "dl_log": "a network on log2 CPM: z-score, features present in 10 % of samples, class weights",
+    "wccn": "linear, for studies never seen: what differs between studies of one class is scaled down, then logistic",
+    "lda_study": "linear discriminant analysis with studies, not samples, as its units",
+    "robust": "the scores of wccn and lda_study added, weighted by studies of training left out",
     "dummy": "always the most frequent class",
     "tissue_input": "linear, centred within tissue (cohort): the tissue is an input, all tissues share their weights",
     "per_tissue": "linear, centred within tissue: every tissue has weights of its own and learns from nobody else",
@@ -59,6 +63,8 @@ QUANTITY_RECIPES = {
 }
 # recipes that read columns of covariates beside the sRNAs
 CONDITIONED = ("tissue_input", "per_tissue", "partial_pooling", "pooled_kernel", "ordinal")
+# for studies never seen: parts of the classifier, and reads per million added before the logarithm
+_STUDIES = {"wccn": (("logistic",), 0.01), "lda_study": (("lda",), 0.1), "robust": (("logistic", "lda"), 1.0)}
 _POOLING = {"tissue_input": (1.0, 0.0), "per_tissue": (0.0, 1.0), "partial_pooling": (1.0, 0.15)}
 
 
@@ -245,6 +251,9 @@ def _class_steps(name: str, seed: int) -> list[tuple[str, Any]]:
     if name == "dl_log":
         network = DenseNetClassifier(epochs=30, batch_size=128, class_weight="balanced", random_state=seed)
         return [*log, ("classifier", network)]
+    if name in _STUDIES:
+        parts, prior = _STUDIES[name]
+        return [("log_cpm", LogCPM(prior)), *log[1:], ("classifier", StudyClassifier(parts))]
     if name in CONDITIONED:
         shared, own = _POOLING.get(name, _POOLING["partial_pooling"])
         kernel: dict[str, Any] = {"gamma": 0.05, "alpha": 0.05} if name == "pooled_kernel" else {}

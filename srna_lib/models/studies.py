@@ -1,0 +1,188 @@
+"""Linear classifiers for studies never seen: how studies of one class differ is noise, and is scaled down.
+
+The noise is measured on mean profiles of cells, a cell being the samples of one class in one study. As a class has far
+fewer studies than there are sRNAs, the covariance S of these means around their class's is drawn to the identity:
+S + s I, where s is the mean of the variances of S along the directions in which it has any.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+from scipy.optimize import minimize
+from scipy.special import log_softmax
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedGroupKFold
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_consistent_length, validate_data
+
+from srna_lib.errors import one_of
+from srna_lib.models.preprocess import at_least_two
+
+PARTS = {
+    "logistic": "logistic regression after within-class covariance normalisation: profiles times (S / s + I)^(-1/2)",
+    "lda": "linear discriminant analysis of cells, classes equally probable, means of classes drawn to that of all",
+}
+
+
+class Noise(NamedTuple):
+    """Means of k classes over studies, (k, d), their numbers of studies, directions of S, (r, d), and its variances."""
+
+    means: np.ndarray
+    counts: np.ndarray
+    directions: np.ndarray
+    variances: np.ndarray
+
+
+class StudyClassifier(LogisticRegression):
+    """Softmax of linear scores, fitted so that it rests on what holds in many studies.
+
+    Its form is that of `LogisticRegression`, with ``coef_`` and ``intercept_`` for profiles as given; what differs is
+    how they are found. Scores of several parts are added up.
+
+    Parameters
+    ----------
+    parts : tuple of str, default ("logistic", "lda")
+        One or both of `PARTS`.
+    folds : int, default 3
+        Inner folds, grouped by study, on whose log loss the weight of each part is fitted: of a single part it is the
+        inverse temperature, which leaves its predictions as they are. 0: no folds, every weight is 1.
+    ridge : float, default 0.2
+        The discriminant analysis takes S + ridge s I.
+    C : float, default 0.01
+        Inverse penalty of the logistic part.
+    tol, max_iter : float and int, default 1e-3 and 500
+        When its solver stops.
+
+    Attributes
+    ----------
+    weights_ : array, shape (n_parts,)
+        Weight of each part.
+    n_iter_ : array of int, shape (1,)
+        Iterations of the logistic part's solver; 1 without it.
+
+    References
+    ----------
+    Hatch, Kajarekar and Stolcke 2006, Within-class covariance normalization for SVM-based speaker recognition; Hastie,
+    Tibshirani and Friedman 2009, section 4.3.1 (regularised discriminant analysis); Guo et al. 2017 (temperature).
+    """
+
+    def __init__(
+        self,
+        parts: tuple[str, ...] = ("logistic", "lda"),
+        folds: int = 3,
+        ridge: float = 0.2,
+        C: float = 0.01,
+        tol: float = 1e-3,
+        max_iter: int = 500,
+    ) -> None:
+        super().__init__(C=C, tol=tol, max_iter=max_iter)
+        self.parts, self.folds, self.ridge = parts, folds, ridge
+
+    def fit(self, X: Any, y: Any, studies: Any = None) -> Self:
+        """Fit to scaled profiles; `studies`, shape (n_samples,), names studies; without it each sample is its own."""
+        X, y = validate_data(self, X, y, dtype=np.float64)
+        check_classification_targets(y)
+        self.classes_, code = np.unique(y, return_inverse=True)
+        at_least_two(self.classes_)
+        studies = np.arange(len(y)) if studies is None else np.unique(np.asarray(studies), return_inverse=True)[1]
+        check_consistent_length(X, studies)
+        for part in self.parts:
+            one_of("part", part, PARTS)
+        self.n_iter_ = np.ones(1, dtype=np.int32)
+        self.weights_ = self._weights(X, code, studies)
+        coefficients = np.tensordot(self.weights_, self._fit_parts(X, code, studies), axes=1).T
+        if len(self.classes_) == 2:  # as in scikit-learn: one row, of the second class
+            coefficients = coefficients[1:] - coefficients[:1]
+        self.coef_, self.intercept_ = coefficients[:, :-1], coefficients[:, -1]
+        return self
+
+    def _weights(self, X: np.ndarray, code: np.ndarray, studies: np.ndarray) -> np.ndarray:
+        """Weights that fit the studies of inner folds best; a sample whose class its fold did not learn is left out."""
+        scores = np.full((len(self.parts), len(X), code.max() + 1), -np.inf)
+        n_folds = min(self.folds, len(np.unique(studies)))
+        for train, test in StratifiedGroupKFold(n_folds).split(X, code, studies) if n_folds > 1 else ():
+            known, inner = np.unique(code[train], return_inverse=True)
+            if len(known) > 1:
+                fitted = self._fit_parts(X[train], inner, studies[train])
+                scores[:, test[:, None], known] = X[test] @ fitted[:, :-1] + fitted[:, -1:]
+        rows = np.flatnonzero(np.isfinite(scores[0, range(len(X)), code]))
+        if not len(rows):
+            return np.ones(len(self.parts))
+        importance = _sample_weights(code[rows], studies[rows])
+
+        def loss(logs: np.ndarray) -> float:
+            log_p = log_softmax(np.tensordot(np.exp(logs), scores[:, rows], axes=1), axis=1)
+            return -np.average(log_p[range(len(rows)), code[rows]], weights=importance)
+
+        start = np.zeros(len(self.parts))
+        return np.exp(minimize(loss, start, method="L-BFGS-B", bounds=[(-10, 5)] * len(start)).x)
+
+    def _fit_parts(self, X: np.ndarray, code: np.ndarray, studies: np.ndarray) -> np.ndarray:
+        """Coefficients and intercept of every class, shape (n_parts, n_features + 1, n_classes)."""
+        noise, fitted = study_noise(X, code, studies), []
+        s = noise.variances.mean() if len(noise.variances) else 1.0
+        for part in self.parts:
+            if part == "lda":
+                fitted.append(_discriminant(noise, self.ridge * s))
+                continue
+            scale = np.sqrt(s / (noise.variances + s))
+            model = LogisticRegression(C=self.C, tol=self.tol, max_iter=self.max_iter)
+            model.fit(_scaled(X, noise.directions, scale), code, _sample_weights(code, studies))
+            self.n_iter_ = model.n_iter_
+            weights = np.vstack([_scaled(model.coef_, noise.directions, scale).T, model.intercept_])
+            # of two classes scikit-learn has the scores of the second only
+            fitted.append(weights if weights.shape[1] > 1 else np.hstack([0 * weights, weights]))
+        return np.stack(fitted)
+
+    def __sklearn_tags__(self) -> Any:
+        """Dense arrays only."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = tags.array_api_support = False
+        return tags
+
+
+def study_noise(X: np.ndarray, code: np.ndarray, studies: np.ndarray) -> Noise:
+    """How studies of one class differ in profiles (n, d) of classes 0, ..., k - 1."""
+    cells, cell = np.unique(np.column_stack([code, studies]), axis=0, return_inverse=True)
+    profiles = _means(X, cell)
+    means = _means(profiles, cells[:, 0])
+    _, singular, directions = np.linalg.svd(profiles - means[cells[:, 0]], full_matrices=False)
+    variances = singular**2 / len(cells)
+    real = variances > 1e-10 * X.var(axis=0).sum()
+    return Noise(means, np.bincount(cells[:, 0]), directions[real], variances[real])
+
+
+def _discriminant(noise: Noise, s: float) -> np.ndarray:
+    """Coefficients and intercepts of linear discriminant analysis with covariance S + s I, shape (d + 1, k).
+
+    The mean of a class with few studies is noise for the most part, so it is drawn to the mean of all classes by
+    n / (n + r) with n its studies and r the variance between studies over that between classes (empirical Bayes).
+    """
+    centre, within = noise.means.mean(axis=0), noise.variances.sum()
+    between = np.square(noise.means - centre).sum() / (len(noise.means) - 1) - (within / noise.counts).mean()
+    trust = noise.counts * max(between, 1e-9)
+    means = centre + (trust / (trust + within))[:, None] * (noise.means - centre)
+    weights = _scaled(means, noise.directions, s / (noise.variances + s)) / s
+    return np.vstack([weights.T, -0.5 * (weights * means).sum(axis=1)])
+
+
+def _means(values: np.ndarray, code: np.ndarray) -> np.ndarray:
+    """Mean of the rows of each code 0, 1, ..."""
+    sums = np.zeros((code.max() + 1, values.shape[1]))
+    np.add.at(sums, code, values)
+    return sums / np.bincount(code)[:, None]
+
+
+def _scaled(values: np.ndarray, directions: np.ndarray, factors: np.ndarray) -> np.ndarray:
+    """Scale what rows have along orthonormal directions; what is orthogonal to all of them stays."""
+    return values + (values @ directions.T) * (factors - 1) @ directions
+
+
+def _sample_weights(code: np.ndarray, studies: np.ndarray) -> np.ndarray:
+    """A cell of n samples weighs sqrt(n) in all, and each class the same; the mean weight is 1."""
+    _, cell, size = np.unique(np.column_stack([code, studies]), axis=0, return_inverse=True, return_counts=True)
+    weights = 1 / np.sqrt(size[cell])
+    weights /= np.bincount(code, weights)[code]
+    return weights / weights.mean()

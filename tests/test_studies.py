@@ -1,0 +1,207 @@
+"""Linear classifiers whose unit is the study."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.linalg import inv, sqrtm
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+import srna_lib as srna
+from srna_lib.data import Task
+from srna_lib.errors import InputError
+from srna_lib.models.studies import PARTS, StudyClassifier, study_noise
+
+ALL = [("logistic",), ("lda",), ("logistic", "lda")]
+
+
+def world(n_studies=12, size=8, n_features=30, *, classes=3, shift=1.5, seed=0):
+    """Studies of several classes; class c lifts feature c by 2, each study shifts the last features its own way."""
+    rng = np.random.default_rng(seed)
+    studies = np.repeat(np.arange(n_studies), size * classes)
+    code = np.tile(np.repeat(np.arange(classes), size), n_studies)
+    X = rng.normal(size=(len(code), n_features)) + 2 * np.eye(classes, n_features)[code]
+    X[:, -5:] += shift * rng.normal(size=(n_studies, classes, 5))[studies, code]
+    return X, np.array(list("abcdef"))[code], studies
+
+
+@parametrize_with_checks([StudyClassifier(parts) for parts in ALL])
+def test_keeps_the_rules_of_scikit_learn(estimator, check):
+    check(estimator)
+
+
+def test_the_noise_is_what_was_planted():
+    """Two classes, two studies each, two samples: means differ from their class's by 3 along the second axis alone."""
+    X = np.array([[1, 3, 1], [1, 3, -1], [1, -3, 1], [1, -3, -1], [0, 3, 0], [0, 3, 0], [0, -3, 2], [0, -3, -2]], float)
+    noise = study_noise(X, np.repeat([0, 1], 4), np.tile([0, 0, 1, 1], 2))
+    np.testing.assert_allclose(noise.means, [[1, 0, 0], [0, 0, 0]], atol=1e-12)
+    np.testing.assert_array_equal(noise.counts, [2, 2])
+    np.testing.assert_allclose(np.abs(noise.directions), [[0, 1, 0]], atol=1e-12)
+    np.testing.assert_allclose(noise.variances, [9])
+
+
+@pytest.mark.parametrize("part", list(PARTS))
+def test_a_direction_in_which_studies_differ_loses_weight(part):
+    """By chance the studies' shift goes with the class in training: logistic regression believes it, this less."""
+    X, y, studies = world(classes=2, shift=0)
+    X[:, -1] += np.where(y == "a", 1.0, -1.0) + 3 * np.random.default_rng(1).normal(size=24)[2 * studies + (y == "b")]
+    plain = LogisticRegression(C=0.01).fit(X, y).coef_[0]
+    ours = StudyClassifier((part,), folds=0).fit(X, y, studies).coef_[0]
+    assert abs(ours[-1] / ours[0]) < 0.5 * abs(plain[-1] / plain[0])
+
+
+@pytest.mark.parametrize("n_features", [5, 30])
+@pytest.mark.parametrize("classes", [2, 4])
+def test_lda_of_one_sample_a_cell_is_scikit_learns(classes, n_features):
+    """S + s I is scikit-learn's shrunk covariance but for a factor; drawing means in is moving each class's samples."""
+    X, y, studies = world(7, 1, n_features, classes=classes)
+    code = np.unique(y, return_inverse=True)[1]
+    noise = study_noise(X, code, studies)
+    centre, within = noise.means.mean(axis=0), noise.variances.sum()
+    between = np.square(noise.means - centre).sum() / (classes - 1) - within / 7
+    moved = X - (within / (within + 7 * between) * (noise.means - centre))[code]
+    ridge = 0.5 * n_features / len(noise.variances)  # s in units of the mean over all features
+    oracle = LinearDiscriminantAnalysis("lsqr", ridge / (1 + ridge), np.ones(classes) / classes).fit(moved, y)
+    oracle.intercept_ -= 0 if classes == 2 else np.log(1 / classes)
+    ours = StudyClassifier(("lda",), folds=0, ridge=0.5).fit(X, y, studies)
+    np.testing.assert_allclose(ours.coef_ * (1 + ridge), oracle.coef_, rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(ours.intercept_ * (1 + ridge), oracle.intercept_, rtol=1e-6, atol=1e-9)
+    assert (ours.predict(X) == oracle.predict(X)).all()
+
+
+def test_the_mean_of_a_class_of_few_studies_is_drawn_in():
+    """Class c is in one study: its weights shrink against those of the same class in ten."""
+    X, y, studies = world(10, classes=3)
+    few = (y != "c") | (studies == 0)
+    norms = [
+        np.linalg.norm(StudyClassifier(("lda",), folds=0).fit(X[i], y[i], studies[i]).coef_[2][:3])
+        for i in (np.ones(len(y), dtype=bool), few)
+    ]
+    assert norms[1] < 0.7 * norms[0]
+
+
+def test_the_logistic_part_is_the_plain_formula():
+    X, y, studies = world(6, 4)
+    keep = np.random.default_rng(1).random(len(y)) < 0.7  # cells of several sizes
+    X, y, studies = X[keep], y[keep], studies[keep]
+    table = pd.DataFrame(X).assign(y=y, study=studies)
+    cells = table.groupby(["y", "study"]).mean()
+    noise = (cells - cells.groupby("y").transform("mean")).to_numpy()
+    covariance = noise.T @ noise / len(noise)
+    s = np.trace(covariance) / np.linalg.matrix_rank(covariance)
+    scale = inv(sqrtm(covariance / s + np.eye(len(covariance)))).real
+    weight = table.groupby(["y", "study"])["y"].transform("size") ** -0.5
+    weight = weight / weight.groupby(table["y"]).transform("sum") * len(table) / 3
+    oracle = LogisticRegression(C=0.01, tol=1e-8).fit(X @ scale, y, weight)
+    ours = StudyClassifier(("logistic",), folds=0, tol=1e-8).fit(X, y, studies)
+    np.testing.assert_allclose(ours.coef_, oracle.coef_ @ scale, atol=1e-6)
+    np.testing.assert_allclose(ours.predict_proba(X), oracle.predict_proba(X @ scale), atol=1e-6)
+
+
+@pytest.mark.parametrize("parts", ALL)
+def test_the_order_of_samples_changes_nothing(parts):
+    X, y, studies = world()
+    order = np.random.default_rng(0).permutation(len(y))
+    one = StudyClassifier(parts).fit(X, y, studies)
+    other = StudyClassifier(parts).fit(X[order], y[order], studies[order])
+    np.testing.assert_allclose(one.predict_proba(X), other.predict_proba(X), atol=1e-3)
+
+
+def test_samples_measured_again_change_nothing_of_a_discriminant_analysis():
+    X, y, studies = world()
+    again = np.append(np.arange(len(y)), np.tile(np.flatnonzero(studies == 0), 5))
+    one, other = (
+        StudyClassifier(("lda",), folds=0).fit(X[i], y[i], studies[i]).coef_ for i in (np.arange(len(y)), again)
+    )
+    np.testing.assert_allclose(one, other, atol=1e-9)
+
+
+@pytest.mark.parametrize("parts", ALL)
+def test_labels_permuted_within_studies_give_chance(parts):
+    X, y, studies = world(20, size=10)
+    rng, shuffled = np.random.default_rng(0), y.copy()
+    for study in range(20):
+        shuffled[studies == study] = rng.permutation(y[studies == study])
+    seen = studies < 14
+    right = [
+        (StudyClassifier(parts).fit(X[seen], labels[seen], studies[seen]).predict(X[~seen]) == y[~seen]).mean()
+        for labels in (y, shuffled)
+    ]
+    assert right[0] > 0.75 and abs(right[1] - 1 / 3) < 0.1
+
+
+@pytest.mark.parametrize("parts", ALL)
+def test_a_feature_that_gives_studies_away_buys_nothing(parts):
+    """Each study of training has one class and a mark of its own, which fits the training samples perfectly."""
+    X, y, studies = world(36, size=6)
+    kept = (np.array(list("abc"))[studies % 3] == y) | (studies >= 27)
+    X, y, studies = X[kept], y[kept], studies[kept]
+    marked = np.column_stack([X, 5.0 * (studies[:, None] == np.arange(27))])
+    seen = studies < 27
+    right = [
+        (StudyClassifier(parts).fit(Z[seen], y[seen], studies[seen]).predict(Z[~seen]) == y[~seen]).mean()
+        for Z in (X, marked)
+    ]
+    assert right[0] > 0.7 and right[1] <= right[0] + 0.02
+
+
+@pytest.mark.parametrize("parts", ALL)
+def test_inner_folds_temper_and_never_turn_the_predictions_of_a_single_part(parts):
+    X, y, studies = world(14, size=4)
+    seen = studies < 10
+    raw, ours = (StudyClassifier(parts, folds=f).fit(X[seen], y[seen], studies[seen]) for f in (0, 3))
+    assert (raw.weights_ == 1).all() and ours.weights_.shape == (len(parts),) and (ours.weights_ > 0).all()
+    losses = [log_loss(y[~seen], model.predict_proba(X[~seen])) for model in (raw, ours)]
+    assert losses[1] < losses[0]
+    if len(parts) == 1:
+        assert (raw.predict(X) == ours.predict(X)).all()
+
+
+def test_without_studies_each_sample_is_its_own_and_one_study_has_no_noise():
+    X, y, _ = world(4)
+    own = StudyClassifier().fit(X, y, np.arange(len(y)))
+    np.testing.assert_array_equal(StudyClassifier().fit(X, y).coef_, own.coef_)
+    single = StudyClassifier(("logistic",), tol=1e-8).fit(X, y, np.zeros(len(y)))
+    plain = LogisticRegression(C=0.01, tol=1e-8).fit(X, y)  # three classes of a size
+    np.testing.assert_allclose(single.coef_, plain.coef_, atol=1e-6)
+
+
+def test_what_cannot_be_is_refused():
+    X, y, studies = world(4)
+    with pytest.raises(ValueError, match="inconsistent"):
+        StudyClassifier().fit(X, y, studies[1:])
+    with pytest.raises(InputError, match="part"):
+        StudyClassifier(("svm",)).fit(X, y, studies)
+
+
+@pytest.fixture
+def task() -> Task:
+    X, y, studies = world(9, size=5)
+    counts = pd.DataFrame(np.round(2 ** (X + 6)), columns=[f"hsa-miR-{i}" for i in range(30)])
+    return Task("kind", counts, pd.Series(y), pd.Series(studies).map("S{}".format), {})
+
+
+def test_folds_hand_the_studies_of_their_training_samples_on(task, monkeypatch):
+    seen, fit = [], StudyClassifier.fit
+
+    def noting(self, X, y, studies=None):
+        seen.append(studies)
+        return fit(self, X, y, studies)
+
+    monkeypatch.setattr(StudyClassifier, "fit", noting)
+    splits = srna.make_splits(task, "study", n_splits=3)
+    table = srna.cross_validate(task, "robust", splits, progress=False)
+    assert [list(s) for s in seen] == [task.groups.iloc[s.train].tolist() for s in splits]
+    assert (table["y_pred"] == table["y_true"]).mean() > 0.65  # of three classes
+
+
+def test_deeplift_and_linear_weights_read_it(task):
+    model = srna.recipe("robust").fit(task.X, task.y, classifier__studies=task.groups)
+    explained = srna.explain(model, task.X)
+    total = explained.values.sum(axis=2)
+    np.testing.assert_allclose(total, explained.logits - explained.reference_logits, atol=1e-4)
+    assert list(srna.explain.linear_weights(model, task.X).idxmax(axis=1)) == [f"hsa-miR-{i}" for i in range(3)]
