@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 
 from srna_lib.data.task import Task
+from srna_lib.errors import InputError
 from srna_lib.evaluate import crossval
 from srna_lib.evaluate.crossval import Split, map_folds, task_key
 from srna_lib.models.recipes import QUANTITY_RECIPES, RECIPES, recipe
@@ -43,7 +44,19 @@ def test_finished_folds_are_not_done_again(tmp_path):
     again = map_folds(refuse, SPLITS, key="k", cache=tmp_path / "new", progress=False)
     for a, b in zip(first, again, strict=True):
         pd.testing.assert_frame_equal(a, b)
-    assert not list((tmp_path / "new").glob("*.part"))
+    assert {p.suffix for p in (tmp_path / "new").iterdir()} == {".parquet"}
+
+
+def test_a_full_disk_is_one_sentence_and_leaves_nothing(tmp_path, monkeypatch):
+    def full(self, content):
+        with open(self, "wb") as file:
+            file.write(content[:9])
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(InputError, match=r"\.parquet: cannot be written \(No space left on device\); expected free"):
+        map_folds(partial(work, 10), SPLITS, key="k", cache=tmp_path, progress=False)
+    assert not list(tmp_path.iterdir())
 
 
 def test_another_key_or_split_is_another_fold(tmp_path):

@@ -232,6 +232,14 @@ def test_odd_metadata_is_written_or_refused_in_one_sentence(tmp_path, metadata, 
     assert {*columns, "dataset_id"} <= set(ad.read_h5ad(out).obs)
 
 
+def test_nothing_where_something_may_be_is_read(own):
+    """anndata writes None as an array without a shape, which counted as a piece that is missing."""
+    with h5py.File(own, "a") as file:
+        ad.io.write_elem(file, "raw", None)
+        ad.io.write_elem(file, "uns/nothing", None)
+    assert read_h5ad(own).shape == (len(SAMPLES), len(SRNAS))
+
+
 @pytest.mark.parametrize("locale", ["C.UTF-8", "C"])
 def test_names_and_locales_that_are_not_utf8(tmp_path, locale):
     path = os.fsencode(tmp_path) + b"/M\xfcller.csv"

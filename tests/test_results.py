@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.metadata
 import json
+import os
 import platform
+import re
 from pathlib import Path
 
 import anndata as ad
@@ -17,10 +20,12 @@ from oof import binary
 
 import srna_lib
 from srna_lib import datasets
+from srna_lib.errors import InputError
 from srna_lib.evaluate.metrics import METRICS, PER_CLASS, score
+from srna_lib.io import unpack, write_file
 from srna_lib.report import close, notebook, open_dataset, results, say
 from srna_lib.report.notebook import answered
-from srna_lib.report.results import RECORD_FIELDS, to_records, versions, write_file
+from srna_lib.report.results import RECORD_FIELDS, to_records, versions
 
 RECORD = {
     "task": "tissue_group", "dataset": "toy", "model": "m", "features": "miRNA", "scheme": "grouped_kfold",
@@ -140,11 +145,47 @@ def test_a_write_that_is_cut_short_leaves_the_old_file(tmp_path, monkeypatch):
         seen.append((Path(source).read_text(), Path(destination)))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(results.os, "replace", crash)
+    monkeypatch.setattr(unpack.os, "replace", crash)
     with pytest.raises(KeyboardInterrupt):
         write_file(target, "new")
     assert target.read_text() == "old"
     assert seen == [("new", target)]  # the whole text stood in another file before the rename
+    assert files_below(tmp_path) == ["a.json"]
+
+
+def test_a_full_disk_is_one_sentence_and_leaves_the_old_file(tmp_path, monkeypatch):
+    """It ended in a traceback and left half a file under a name of its own."""
+    target = tmp_path / "a.json"
+    write_file(target, "old")
+
+    def full(self, content):
+        with open(self, "wb") as file:
+            file.write(content[:1])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    says = rf"^{re.escape(str(target))}: cannot be written \(No space left on device\); expected free space"
+    with pytest.raises(InputError, match=says):
+        write_file(target, "new")
+    assert target.read_text() == "old" and list(tmp_path.iterdir()) == [target]
+
+
+def test_a_link_under_the_name_of_a_half_written_file_is_not_followed(tmp_path):
+    """What another user of the folder put there under the name that was to be expected was overwritten."""
+    precious = tmp_path / "precious"
+    precious.write_text("mine")
+    for name in ("a.json.part", "a.json"):
+        (tmp_path / name).symlink_to(precious)
+    write_file(tmp_path / "a.json", "new")
+    assert precious.read_text() == "mine"
+    assert (tmp_path / "a.json").read_text() == "new" and not (tmp_path / "a.json").is_symlink()
+    assert (tmp_path / "a.json").stat().st_mode & 0o777 == 0o666 & ~umask()
+
+
+def umask() -> int:
+    old = os.umask(0)
+    os.umask(old)
+    return old
 
 
 def test_card(leave):

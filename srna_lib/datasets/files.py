@@ -7,7 +7,6 @@ import json
 import logging
 import os
 import shutil
-import uuid
 from collections.abc import Callable, Iterable
 from importlib import metadata
 from pathlib import Path
@@ -20,6 +19,7 @@ import pooch
 
 from srna_lib.data import check_atlas
 from srna_lib.errors import InputError
+from srna_lib.io import h5ad_bytes, write_file
 
 RAW = "https://raw.githubusercontent.com/{repository}/{commit}/{path}"
 PACKAGES = ("anndata", "pandas", "pyreadr", "rdata")  # what shapes a parsed atlas besides our own code
@@ -112,8 +112,8 @@ def cached(folder: Path, variant: str, key: str, info: dict[str, Any], parse: Ca
     atlas = parse()
     try:
         written = _write(atlas, folder, variant, key)
-    except OSError as error:
-        log.warning("%s: the parsed atlas cannot be kept (%s); the next load parses again.", folder, error)
+    except InputError as error:
+        log.warning("%s: the parsed atlas cannot be kept; the next load parses again (%s)", folder, error)
         return atlas
     for path in set(folder.glob(f"{variant}-*.h5ad")) - set(stored(folder, variant, key)):
         path.unlink(missing_ok=True)
@@ -122,16 +122,11 @@ def cached(folder: Path, variant: str, key: str, info: dict[str, Any], parse: Ca
 
 
 def _write(atlas: ad.AnnData, folder: Path, variant: str, key: str) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    partial = folder / f".{variant}-{uuid.uuid4().hex}.part"
     # text columns become categories on the way, in a shallow copy, so that `atlas` stays as it is
     copy = ad.AnnData(X=atlas.X, obs=atlas.obs.copy(), var=atlas.var.copy(), uns=dict(atlas.uns))
-    try:
-        copy.write_h5ad(partial, compression="lzf")
-        target = folder / f"{variant}-{key}-{_hash(partial)}.h5ad"
-        os.replace(partial, target)
-    finally:
-        partial.unlink(missing_ok=True)
+    content = h5ad_bytes(copy, "lzf")
+    target = folder / f"{variant}-{key}-{hashlib.sha256(content).hexdigest()[:16]}.h5ad"
+    write_file(target, content)
     return target
 
 

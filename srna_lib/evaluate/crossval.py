@@ -30,6 +30,7 @@ from tqdm import tqdm
 from srna_lib.data import NORMALISED, Task, make_task, metadata_only, with_context
 from srna_lib.errors import InputError, one_of
 from srna_lib.evaluate.splits import ALIASES, Split, make_splits
+from srna_lib.io import write_file
 from srna_lib.models import CONDITIONED, quantity_recipe, recipe
 
 ENOUGH_STUDIES = 5  # for residuals of studies left out
@@ -379,11 +380,8 @@ def _do_fold(work: Callable[[Split], pd.DataFrame], split: Split, stem: Path | N
     _settle()
     table = work(split)
     if stem is not None:
-        stem.parent.mkdir(parents=True, exist_ok=True)
         content = table.to_parquet(index=False)
-        partial_file = stem.with_suffix(f".{os.getpid()}.part")
-        partial_file.write_bytes(content)
-        os.replace(partial_file, stem.with_suffix(f".{_checksum(content)}.parquet"))
+        write_file(stem.with_suffix(f".{_checksum(content)}.parquet"), content)
     return table
 
 

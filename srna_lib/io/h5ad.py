@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import io
 import math
-import os
 import re
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +18,7 @@ from scipy.sparse.csgraph import connected_components
 from srna_lib.errors import ReadError
 from srna_lib.io.tables import MAX_CELLS, MAX_COLUMNS, annotate, check_names, share_of_srnas
 from srna_lib.io.tools import Parsed
-from srna_lib.io.unpack import MAX_BYTES, expect, refusing, short
+from srna_lib.io.unpack import MAX_BYTES, expect, refusing, short, write_file
 
 MAX_OBJECTS = 100_000
 MAX_DEPTH = 40
@@ -74,7 +72,8 @@ def _check_dataset(node: h5py.Dataset, path: str, name: str) -> int:
         raise ReadError(f"{name}: {path} keeps its data in another file; expected a file that holds all its data.")
     _check_type(node.id, path, name)
     is_text = h5py.check_string_dtype(node.dtype) is not None
-    size = math.prod(node.shape or ()) * max(node.dtype.itemsize, TEXT_BYTES if is_text else 1)
+    shape = (0,) if node.shape is None else node.shape
+    size = math.prod(shape) * max(node.dtype.itemsize, TEXT_BYTES if is_text else 1)
     expect(size <= MAX_BYTES, f"{name}: {path} unfolds to {size} bytes; expected at most {MAX_BYTES}")
     if size:
         wanted = math.prod(-(-n // c) for n, c in zip(node.shape, node.chunks, strict=True)) if node.chunks else 1
@@ -195,7 +194,7 @@ def _whole(values: np.ndarray) -> bool:
 
 
 def write_h5ad(adata: ad.AnnData, out: Path) -> None:
-    """Write an atlas in a folder of its own, then move it to its place, so that nobody finds half a file.
+    """Write an atlas whole or not at all.
 
     Parameters
     ----------
@@ -204,8 +203,17 @@ def write_h5ad(adata: ad.AnnData, out: Path) -> None:
     out : Path
         Target; missing folders are made, an existing file is replaced.
     """
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name[:40]}.") as folder:
-        partial = Path(folder) / "atlas.h5ad"
-        adata.write_h5ad(partial, compression="gzip")
-        os.replace(partial, out)
+    with refusing(f"{out}: cannot be written", "values that .h5ad can hold", TypeError, ValueError, KeyError):
+        content = h5ad_bytes(adata, "gzip")
+    write_file(out, content)
+
+
+def h5ad_bytes(adata: ad.AnnData, compression: str) -> bytes:
+    """An ``.h5ad`` file, made in memory: on a full disk HDF5 says many things and may leave a damaged file."""
+    buffer = io.BytesIO()
+    adata.strings_to_categoricals()
+    with h5py.File(buffer, "w") as file:
+        ad.io.write_elem(file, "/", adata, dataset_kwargs={"compression": compression})
+        if adata.raw is None:
+            del file["raw"]  # what stands there for nothing is unknown to anndata before 0.11
+    return buffer.getvalue()

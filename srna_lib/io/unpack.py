@@ -1,4 +1,4 @@
-"""Bytes of a user's file: opened without trust, decompressed within limits, told apart by content."""
+"""Bytes of a user's file: opened without trust, decompressed within limits, told apart; files written whole."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import io
 import lzma
 import os
 import re
+import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -205,6 +206,19 @@ def _kind(data: bytes, name: str) -> str:
     what = next((what for what, pattern in FOREIGN.items() if re.match(pattern, start)), "")
     expect(not what, f"{name}: this is {what}; expected a table of counts (CSV, TSV, parquet or .h5ad)")
     return "text"
+
+
+def write_file(path: Path, content: str | bytes) -> None:
+    """Write a file whole or not at all: in a folder that nobody else can guess or enter, then moved to its place."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".srna-") as folder:
+            whole = Path(folder, "whole")
+            whole.write_bytes(content.encode() if isinstance(content, str) else content)
+            os.replace(whole, path)
+    except OSError as error:
+        why = error.strerror or error
+        raise InputError(f"{path}: cannot be written ({why}); expected free space and a writable folder.") from error
 
 
 def short(text: str, length: int = 60) -> str:

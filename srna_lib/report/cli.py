@@ -68,13 +68,7 @@ def convert(
     told: dict[str, Any] = {"metadata": metadata, "dataset_id": dataset_id, "missing": missing}
     adata = io.read(input, format=format, **told, allow_normalised=allow_normalised, round_expected=round_expected)
     typer.echo(io.describe(adata))
-    try:
-        io.write_h5ad(adata, out)
-    except OSError as error:
-        why = error.strerror or error
-        raise InputError(f"{out}: cannot be written ({why}); expected a writable path.") from error
-    except (TypeError, ValueError, KeyError) as error:
-        raise InputError(f"{out}: cannot be written ({error}); expected values that .h5ad can hold.") from error
+    io.write_h5ad(adata, out)
     typer.echo(f"written: {out}")
 
 
@@ -296,14 +290,12 @@ def example(
 ) -> None:
     """Write a small table to try `srna annotate` on: a made-up sample of each class, and one with hardly a read."""
     from srna_lib.annotate import example as make
+    from srna_lib.io import write_file
 
     if counts.exists():
         raise InputError(f"{counts}: it exists already; expected the name of a new file.")
     table = make(bundle, seed=seed)
-    try:
-        table.to_csv(counts)
-    except OSError as error:
-        raise InputError(f"{counts}: cannot be written ({error}); expected a writable path.") from error
+    write_file(counts, table.to_csv())
     typer.echo(f"written: {counts}, {table.shape[1]} samples x {table.shape[0]} sRNAs")
 
 

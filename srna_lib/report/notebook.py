@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from srna_lib.report.results import BANNER, RECORD_FIELDS, to_records, versions, write_file
+from srna_lib.report.results import BANNER, RECORD_FIELDS, to_records, versions
 
 if TYPE_CHECKING:
     import anndata as ad
@@ -120,6 +120,8 @@ def close(
     ValueError
         When a record lacks a field or has one of its own, or holds a number that JSON cannot (nan).
     """
+    from srna_lib.io import write_file
+
     rows = [row for given in records for row in ([given] if isinstance(given, dict) else to_records(given))]
     for row in rows:
         if set(row) != set(RECORD_FIELDS):

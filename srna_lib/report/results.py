@@ -1,11 +1,9 @@
-"""Results on disk: the fields of a record, versions, the banner of simulated data, and files written whole."""
+"""Results on disk: the fields of a record, versions, and the banner of simulated data."""
 
 from __future__ import annotations
 
 import importlib.metadata
-import os
 import platform
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import srna_lib
@@ -43,11 +41,3 @@ def versions() -> dict[str, str]:
     """Versions of Python, this package and what its figures depend on."""
     installed = {name: importlib.metadata.version(name) for name in PACKAGES}
     return {"python": platform.python_version(), "srna_lib": srna_lib.__version__, **installed}
-
-
-def write_file(path: Path, content: str | bytes) -> None:
-    """Write a file under a temporary name, then rename it, so that nobody reads half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".part")
-    partial.write_bytes(content.encode() if isinstance(content, str) else content)
-    os.replace(partial, path)

@@ -33,8 +33,8 @@ from srna_lib import datasets
 from srna_lib.data import MADE_FROM
 from srna_lib.datasets import fetch, is_file
 from srna_lib.errors import InputError, one_of, unknown
+from srna_lib.io import write_file
 from srna_lib.report.page import describe_error, index_page, notebook_page, notebook_title
-from srna_lib.report.results import write_file
 
 PACKAGE = Path(srna_lib.__file__).resolve().parent
 MANIFEST = "run.json"
