@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import errno
 import hashlib
 import json
 import os
@@ -12,6 +13,7 @@ import subprocess
 import sys
 import time
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -19,12 +21,14 @@ import nbformat
 import pandas as pd
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from typer.testing import CliRunner
 
 from srna_lib.data.atlas import make_atlas
 from srna_lib.datasets import registry
 from srna_lib.errors import InputError
 from srna_lib.report import page as report_page
 from srna_lib.report import run as report_run
+from srna_lib.report.cli import app
 from srna_lib.report.results import BANNER
 
 ROOT = Path(__file__).parent.parent
@@ -220,7 +224,7 @@ def test_index_has_card_numbers_figure_and_banner_all_escaped(run):
 
 def test_nothing_is_left_over(run):
     base, _, _ = run
-    assert not [path.name for path in (base / "out").iterdir() if ".part" in path.name]
+    assert not [path.name for path in (base / "out").iterdir() if path.name.startswith(".")]
 
 
 def test_pages_draw_in_a_browser(run):
@@ -274,6 +278,105 @@ def test_resume_skips_what_is_done_and_redoes_what_changed(in_process, tmp_path,
     assert statuses(notebooks=["2"], seed=1) == ["ok"]
 
 
+def _cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-5])
+
+
+def _flip(path: Path) -> None:
+    path.write_bytes(path.read_bytes().replace(b"7", b"8"))
+
+
+@pytest.mark.parametrize("name", ["01_good.html", "results/01_good.card.json", "results/01_good.figure.json"])
+@pytest.mark.parametrize("damage", [Path.unlink, _cut, _flip, lambda path: path.write_text("[1]")])
+def test_what_is_deleted_or_damaged_is_made_again(in_process, tmp_path, name, damage):
+    """Truncated pages and deleted results were skipped as done, and a damaged card ended the run in a traceback."""
+    source, out, lines = tmp_path / "nbs", tmp_path / "out", []
+    save(source, "01_good", code(PARAMETERS, "parameters"), code(FIGURE), code(CARD))
+    save(source, "02_b", code("2"))
+    report_run.run_notebooks(out=out, notebooks_dir=source, say=str)
+    before = (out / name).read_bytes()
+    damage(out / name)
+    report = report_run.run_notebooks(["2"], out=out, notebooks_dir=source, say=lines.append)
+    assert [o.status for o in report.outcomes] == ["skipped"] and "01_good.html" not in report.index.read_text()
+    said = f"{out}: page, results or entry of 01_good are not as its run left them, so it counts as not run"
+    assert lines.count(said) == 1
+    report = report_run.run_notebooks(out=out, notebooks_dir=source, say=str)
+    assert [o.status for o in report.outcomes] == ["ok", "skipped"]
+    assert "&lt;i&gt;7" in report.index.read_text()
+    assert name.endswith(".html") or (out / name).read_bytes() == before
+
+
+@pytest.mark.parametrize("change", [{"seconds": "long"}, {"parameters": None}, {"status": "ok "}, {"title": "Other"}])
+def test_a_damaged_entry_of_the_manifest_is_made_again(in_process, tmp_path, change):
+    """A value of another kind was a traceback."""
+    source, out = tmp_path / "nbs", tmp_path / "out"
+    save(source, "01_a", code(PARAMETERS, "parameters"), code("1"))
+    report_run.run_notebooks(out=out, notebooks_dir=source, say=str)
+    entry = json.loads((out / "run.json").read_text())["01_a"]
+    (out / "run.json").write_text(json.dumps({"01_a": entry | change}))
+    report = report_run.run_notebooks(out=out, notebooks_dir=source, say=str)
+    assert [o.status for o in report.outcomes] == ["ok"]
+    assert json.loads((out / "run.json").read_text())["01_a"]["title"] == "01_a"
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [("card", "{"), ("card", "[1]"), ("card", '{"key_numbers": [1]}'), ("card", '{"versions": "1"}'), ("figure", "{")],
+)
+def test_a_notebook_that_writes_a_damaged_card_fails_and_the_others_go_on(in_process, tmp_path, kind, text):
+    source, out = tmp_path / "nbs", tmp_path / "out"
+    write = f"from pathlib import Path\nPath(out, 'results').mkdir()\nPath(out, 'results/01_a.{kind}.json')"
+    save(source, "01_a", code(PARAMETERS, "parameters"), code(f"{write}.write_text({text!r})"))
+    save(source, "02_b", code("2"))
+    report = report_run.run_notebooks(out=out, notebooks_dir=source, say=str)
+    assert [(o.status, o.bad_input) for o in report.outcomes] == [("failed", True), ("ok", False)]
+    assert report.exit_code == 2
+    page = report.index.read_text()
+    assert f"01_a.{kind}.json: not readable (" in page and "expected JSON as" in page
+
+
+def test_two_runs_into_one_folder_both_stand_in_the_index(in_process, tmp_path):
+    """The one that ended first was lost from the manifest and the index."""
+    source, out = tmp_path / "nbs", tmp_path / "out"
+    beside = tmp_path / "beside"
+    save(beside, "02_b", code("2"))
+    save(source, "02_b", code("2"))
+    inner = f"from srna_lib.report.run import run_notebooks\nrun_notebooks(['2'], out={str(out)!r}, "
+    save(source, "01_a", code("1"), code(inner + f"notebooks_dir={str(source)!r}, say=str)"))
+    report = report_run.run_notebooks(["1"], out=out, notebooks_dir=source, say=str)
+    assert set(json.loads((out / "run.json").read_text())) == {"01_a", "02_b"}
+    assert 'href="01_a.html"' in report.index.read_text() and 'href="02_b.html"' in report.index.read_text()
+
+
+def test_many_runs_into_one_folder_lose_no_entry(tmp_path):
+    known = {f"{i:02d}_n" for i in range(12)}
+
+    def note(stem: str) -> None:
+        with report_run._manifest(tmp_path, known, print) as manifest:
+            entry = dict.fromkeys(report_run.KEYS, "") | {"status": report_run.NOT_APPLICABLE}
+            time.sleep(0.02)
+            manifest[stem] = entry
+
+    with ThreadPoolExecutor(12) as pool:
+        list(pool.map(note, known))
+    assert set(json.loads((tmp_path / "run.json").read_text())) == known
+
+
+def test_a_full_disk_ends_a_run_in_one_sentence(in_process, tmp_path, monkeypatch):
+    """It was a traceback, from the page or the manifest."""
+    source, out = tmp_path / "nbs", tmp_path / "out"
+    save(source, "01_a", code(PARAMETERS, "parameters"), code("1"))
+
+    def full(self, content):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    done = CliRunner().invoke(app, ["run", "--out", str(out), "--notebooks", str(source)])
+    assert done.exit_code == 2 and "cannot be written (No space left on device)" in done.stderr
+    assert done.stderr.count("srna: error") == 1 and "Traceback" not in done.output
+    assert not list(out.iterdir())
+
+
 def test_digest_counts_source_and_parameters_but_neither_outputs_nor_place(tmp_path):
     path = save(tmp_path, "01_a", code("1"))
     first = report_run.digest_of(path, {"seed": 0, "out": "/a"})
@@ -325,7 +428,7 @@ def test_interrupted_run_ends_with_130_and_goes_on(tmp_path):
     assert child.returncode == 130
     assert "Traceback" not in errors
     assert "interrupted" in errors
-    assert not [path.name for path in out.iterdir() if ".part" in path.name]
+    assert not [path.name for path in out.iterdir() if path.name.startswith(".")]
     save(source, "02_b", code("1"))
     report = report_run.run_notebooks(out=out, notebooks_dir=source, say=str)
     assert [outcome.status for outcome in report.outcomes] == ["skipped", "ok"]

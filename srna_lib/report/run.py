@@ -8,6 +8,7 @@ the column that the notebook's parameter ``label`` names.
 from __future__ import annotations
 
 import ast
+import fcntl
 import hashlib
 import json
 import os
@@ -15,9 +16,11 @@ import platform
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +41,8 @@ from srna_lib.report.page import describe_error, index_page, notebook_page, note
 
 PACKAGE = Path(srna_lib.__file__).resolve().parent
 MANIFEST = "run.json"
-KEYS = {"digest", "status", "seconds", "finished_at", "title", "simulated", "parameters", "error", "versions"}
+KEYS = {"digest", "status", "seconds", "finished_at", "title", "simulated", "parameters", "error", "versions", "sha256"}
+RESULTS = (".json", ".parquet", ".card.json", ".figure.json")  # of a notebook
 NOT_APPLICABLE = "not applicable"  # status of a notebook that asks for what the data set does not have
 PROFILES = ("smoke", "demo", "full")
 OPTIONS = {"dataset": "--dataset", "profile": "--profile", "out": "--out", "seed": "--seed", "n_jobs": "--jobs"}
@@ -227,27 +231,68 @@ def digest_of(path: Path, given: Mapping[str, Any]) -> str:
 
 
 def _read_manifest(folder: Path, known: set[str], say: Callable[[str], None]) -> dict[str, dict[str, Any]]:
-    """Entries of earlier runs of known notebooks whose pages are there; says so if the file is damaged."""
+    """Entries of earlier runs of known notebooks whose pages and results are as they were written; says what is not."""
     file = folder / MANIFEST
     try:
         entries = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
-        complete = {stem: entry for stem, entry in entries.items() if stem in known and KEYS <= entry.keys()}
+        whole = {s: e for s, e in entries.items() if s in known and KEYS <= e.keys() and e["sha256"] == _seal(e)}
     except (OSError, ValueError, AttributeError) as error:
         say(f"{file}: not readable ({type(error).__name__}), so every notebook is run again")
         return {}
-    return {s: e for s, e in complete.items() if e["status"] == NOT_APPLICABLE or (folder / f"{s}.html").exists()}
+    kept = {s: e for s, e in whole.items() if e["status"] == NOT_APPLICABLE or e["files"] == _left(folder, s)}
+    for stem in sorted(known & entries.keys() - kept.keys()):
+        say(f"{folder}: page, results or entry of {stem} are not as its run left them, so it counts as not run")
+    return kept
 
 
-def _write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
-    write_file(folder / MANIFEST, json.dumps(manifest, indent=1, sort_keys=True, default=str) + "\n")
+def _seal(entry: Mapping[str, Any]) -> str:
+    """Checksum of an entry, but for the checksum itself."""
+    told = {key: value for key, value in entry.items() if key != "sha256"}
+    return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _left(folder: Path, stem: str) -> dict[str, str]:
+    """Checksums of page and results of a notebook; the executed notebook is for readers to go on with."""
+    places = [folder / f"{stem}.html", *(folder / "results" / f"{stem}{end}" for end in RESULTS)]
+    return {place.name: hashlib.sha256(place.read_bytes()).hexdigest() for place in places if place.is_file()}
+
+
+@contextmanager
+def _manifest(folder: Path, known: set[str], say: Callable[[str], None]) -> Iterator[dict[str, dict[str, Any]]]:
+    """The manifest, to be read and changed while runs beside this one wait, and then written."""
+    place = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # network disks lock no folder; the moment from here to the writing is then a gap
+            fcntl.flock(place, fcntl.LOCK_EX)
+        manifest = _read_manifest(folder, known, say)
+        yield manifest
+        for entry in manifest.values():
+            entry["sha256"] = _seal(entry)
+        write_file(folder / MANIFEST, json.dumps(manifest, indent=1, sort_keys=True, default=str) + "\n")
+    finally:
+        os.close(place)
 
 
 def _remove(folder: Path, stem: str, *suffixes: str) -> None:
     """Remove what an earlier run left, which this one would otherwise show as its own."""
-    for suffix in (".json", ".parquet", ".card.json", ".figure.json"):
+    for suffix in RESULTS:
         (folder / "results" / f"{stem}{suffix}").unlink(missing_ok=True)
     for suffix in suffixes:
         (folder / f"{stem}{suffix}").unlink(missing_ok=True)
+
+
+def _written(folder: Path, stem: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Card and headline figure that a notebook wrote, if it did."""
+    written = []
+    for file in (folder / "results" / f"{stem}.card.json", folder / "results" / f"{stem}.figure.json"):
+        try:
+            told = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+            {**told.get("key_numbers", {}), **told.get("versions", {})}  # refuses what is no mapping
+        except (ValueError, TypeError, AttributeError) as error:
+            what = f"results/{file.name}: not readable ({type(error).__name__})"
+            raise InputError(f"{what}; expected JSON as srna_lib.report.close writes it.") from error
+        written.append(told)
+    return written[0], written[1]
 
 
 def card_of(folder: Path, stem: str, entry: Mapping[str, Any]) -> dict[str, Any]:
@@ -255,8 +300,7 @@ def card_of(folder: Path, stem: str, entry: Mapping[str, Any]) -> dict[str, Any]
 
     A failed notebook shows no numbers and no figure: its own checks may be what failed.
     """
-    files = [folder / "results" / f"{stem}.{kind}.json" for kind in ("card", "figure")]
-    written, figure = [json.loads(f.read_text(encoding="utf-8")) if f.exists() else {} for f in files]
+    written, figure = _written(folder, stem)
     ok, given = entry["status"] == "ok", entry["parameters"]
     return {
         **entry,
@@ -398,12 +442,14 @@ def run_notebooks(
             os.environ[name] = os.path.abspath(os.environ[name])
     fetch(place)
     _make_folder(folder)
-    manifest = _read_manifest(folder, {path.stem for path in source.glob("*.ipynb")}, say)
+    change = partial(_manifest, folder, {path.stem for path in source.glob("*.ipynb")}, say)
+    with change() as manifest:
+        earlier = dict(manifest)
     outcomes = []
     try:
         for number, path in enumerate(paths, start=1):
             label = f"[{number}/{len(paths)}] {path.stem}"
-            digest, done = digest_of(path, given[path]), manifest.get(path.stem, {})
+            digest, done = digest_of(path, given[path]), earlier.get(path.stem, {})
             if path in reasons:
                 say(f"{label}: {NOT_APPLICABLE}: {reasons[path]}")
                 _remove(folder, path.stem, ".html", ".ipynb")
@@ -415,18 +461,19 @@ def run_notebooks(
                 continue
             else:
                 say(f"{label}: running on {place}, profile {profile}")
-                manifest.pop(path.stem, None)  # an interrupted notebook must not count as done
-                _write_manifest(folder, manifest)
-                _remove(folder, path.stem)
+                with change() as manifest:
+                    manifest.pop(path.stem, None)  # an interrupted notebook must not count as done
+                    _remove(folder, path.stem)
                 entry = _run_one(path, folder, given[path], about["simulated"]) | {"digest": digest}
                 what = f"failed after {entry['seconds']:.1f} s: {entry['error']['sentence']}" if entry["error"] else ""
                 say(f"{label}: {what or 'ok, ' + format(entry['seconds'], '.1f') + ' s'}")
-            manifest[path.stem] = entry
-            _write_manifest(folder, manifest)
+            with change() as manifest:
+                manifest[path.stem] = entry
             refused = bool(entry["error"]) and entry["error"]["name"] == "InputError"
             outcomes.append(Outcome(path.stem, entry["status"], entry["seconds"], refused))
     finally:
-        index = write_index(folder, manifest)
+        with change() as manifest:
+            index = write_index(folder, manifest)
     return Report(index, outcomes)
 
 
@@ -439,9 +486,13 @@ def _run_one(path: Path, folder: Path, given: dict[str, Any], simulated: bool) -
             kernel = {"kernel_name": "python3", "language": "python", "kernel_manager_class": ThisInterpreter}
             shown = {"cwd": str(path.parent), "progress_bar": sys.stderr.isatty()}
             papermill.execute_notebook(_literal(path), _literal(executed), parameters=given, **shown, **kernel)
+            _written(folder, path.stem)
         except papermill.PapermillExecutionError as failure:
             described = describe_error(failure.ename, failure.evalue, "\n".join(failure.traceback))
             error = {"name": failure.ename, **described}
+        except InputError as failure:
+            _remove(folder, path.stem)
+            error = {"name": "InputError", "sentence": str(failure), "traceback": ""}
         except Exception as failure:  # the kernel died or did not start: this notebook failed, not the run
             name = type(failure).__name__
             sentence = f"the kernel stopped ({describe_error(name, str(failure), '')['sentence']})"
@@ -461,7 +512,7 @@ def _run_one(path: Path, folder: Path, given: dict[str, Any], simulated: bool) -
     page = notebook_page(nb, error=error, folder=path.parent, simulated=simulated, **texts)
     write_file(folder / f"{path.stem}.ipynb", nbformat.writes(nb) + "\n")
     write_file(folder / f"{path.stem}.html", page)
-    return entry
+    return entry | {"files": _left(folder, path.stem)}
 
 
 def _entry(
