@@ -237,6 +237,64 @@ def test_files_without_counts_are_refused(tmp_path, case):
     assert result.exit_code == 2 and said.replace("\\", "") in result.stderr, result.output
 
 
+def wide(tmp_path: Path, names: list[str], kind: str, **var) -> Path:
+    """Two samples of these names, as a table or as AnnData without or with a kind of each name."""
+    frame = pd.DataFrame([range(1, len(names) + 1), range(2, len(names) + 2)], index=["s1", "s2"], columns=names)
+    path = tmp_path / f"a.{kind}"
+    if kind == "csv":
+        frame.T.to_csv(path)
+    else:
+        obs = pd.DataFrame({"dataset_id": "A"}, index=frame.index)
+        ad.AnnData(frame.to_numpy(float), obs, pd.DataFrame(var, index=names)).write_h5ad(path)
+    return path
+
+
+ISOMIRS = {
+    "isomiRs": ".iso.t5:{}.seed:0.t3:0", "offsets": "|{}|-1", "mirtop, joined": "_iso_5p:{}", "reference": ":ref.{}",
+    "sequence": "_TAGCTTATCAGACTGATGTTG{}A",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["csv", "h5ad"])
+@pytest.mark.parametrize("case", ISOMIRS)
+def test_isomirs_by_name_are_summed_in_every_kind_of_file(tmp_path, case, kind):
+    """In an AnnData file, and under these names in a table, 31,240 isomiRs were taken for as many miRNAs."""
+    names = [m + ISOMIRS[case].format("ACGT"[i] if case == "sequence" else i) for m in MIRS for i in range(3)]
+    adata = read(wide(tmp_path, names, kind))
+    same(adata, {"s1": dict(zip(MIRS, [6, 15, 24], strict=True)), "s2": dict(zip(MIRS, [9, 18, 27], strict=True))})
+    assert "9 isomiRs summed to 3 miRNAs" in notes(adata) and (adata.var["biotype"] == "miRNA").all()
+
+
+@pytest.mark.parametrize("end", ["", ".1", "_st2", "|MIMAT0000062", ":MIMAT0000062:Homo:sapiens:let-7a", "_v2", "-ref"])
+def test_other_names_are_no_isomirs(tmp_path, end):
+    names = [m + end for m in MIRS]
+    assert list(read(wide(tmp_path, names, "h5ad")).var_names) == names
+
+
+GENES = {
+    "symbols": ["TP53", "MYC", "ACTB", "GAPDH", "EGFR", "KRAS", "BRCA1", "CD4", "XIST", "MIR17HG", "MIR21"],
+    "Ensembl": [f"ENSG{i:011d}.3" for i in range(9)],
+    "miRNAs among genes": [*MIRS, *(f"ENSG{i:011d}" for i in range(20))],
+}
+FEATURES = {
+    "features": ["mean_reads", "pct_mt", "n_genes", "gc"], "proteins": [f"P{i:05d}" for i in range(9)],
+    "places": [f"chr1:{i}00-{i}99" for i in range(9)], "sequences": [f"TAGCTTATCAGACTGATGTT{a}" for a in "ACGT"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("names", "kind"),
+    [(n, k) for n in GENES.values() for k in ("csv", "h5ad")] + [(n, "h5ad") for n in FEATURES.values()],
+)
+def test_tables_of_genes_and_features_are_refused(tmp_path, names, kind):
+    """They became atlases of sRNAs of kind "other", with MIR21 for a miRNA."""
+    path = wide(tmp_path, names, kind)
+    with pytest.raises(ReadError, match=rf"^{path}: \d+ of {len(names)} names .* do not look like sRNAs; expected"):
+        read(path)
+    if kind == "h5ad":
+        assert read(wide(tmp_path, names, kind, biotype="other")).n_vars == len(names)
+
+
 def test_empty_cells_are_zero_on_demand(tmp_path):
     path = put(tmp_path, "a.csv", PLAIN.replace(",0\n", ",\n"))
     same(read(path, missing="zero"), EXPECTED)

@@ -16,8 +16,8 @@ import scipy.sparse as sp
 from scipy.sparse.csgraph import connected_components
 
 from srna_lib.errors import ReadError
-from srna_lib.io.tables import MAX_CELLS, MAX_COLUMNS, annotate, check_names, share_of_srnas
-from srna_lib.io.tools import Parsed
+from srna_lib.io.tables import MAX_CELLS, MAX_COLUMNS, annotate, check_names, check_srnas, share_of_srnas
+from srna_lib.io.tools import Parsed, name_isomirs, sum_isomirs
 from srna_lib.io.unpack import MAX_BYTES, expect, refusing, short, write_file
 
 MAX_OBJECTS = 100_000
@@ -123,7 +123,11 @@ def _read(file: h5py.File, name: str) -> Parsed:
         twice = var.index[var.index.duplicated()][0]
         raise ReadError(f"{name}: var repeats the name {short(twice, 40)!r}; expected each sRNA once.")
     counts = pd.DataFrame(values, index=obs.index, columns=var.index)
+    if name_isomirs(list(var.index)):
+        counts = sum_isomirs(counts.T, notes).T
+        var = pd.DataFrame(index=counts.columns)
     if "biotype" not in var:
+        check_srnas(list(var.index), name, "sRNAs such as hsa-miR-21-5p in var, or their kind in var['biotype']")
         guessed = annotate(counts)
         var = var.drop(columns=[c for c in guessed if c in var]).join(guessed)
     info = _info(file["uns/srna"]) if "uns/srna" in file else {}

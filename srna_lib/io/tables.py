@@ -290,6 +290,8 @@ BIOTYPE_NAMES = (
     ("contaminant", r"[a-z]*(?:bacteri|bacter |coccus |bacillus |plasma |plasmodium|monas )"),
 )
 PATTERNS = tuple((biotype, re.compile(pattern, re.IGNORECASE)) for biotype, pattern in BIOTYPE_NAMES)
+GENE = re.compile(r"ENS[A-Z]*[GT]\d{11}(?:\.\d+)?")
+MOST = 0.8  # of all genes of GENCODE a tenth are miRNAs, snoRNAs and other small ones
 SPECIES = re.compile(r"([A-Za-z][a-z]{2})[-_](?:mir|let|miR|Mir|Let|MIR|LET)[-_]?\d")
 MONTHS = "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"
 MANGLED = re.compile(
@@ -307,6 +309,14 @@ def share_of_srnas(names: list[str]) -> float:
     """Share of names that look like sRNAs, of at most 2000 taken evenly; 0 for none."""
     taken = names[:: max(1, len(names) // 2000)]
     return sum(bool(guess_biotype(n)) for n in taken) / len(taken) if taken else 0.0
+
+
+def check_srnas(names: list[str], file: str, expected: str) -> None:
+    """Refuse names of which few are those of sRNAs: of genes (some of which are called MIR21), proteins, features."""
+    others = [n for n in names if not guess_biotype(n) or GENE.fullmatch(n)]
+    if len(others) > MOST * len(names):
+        found = f"{len(others)} of {len(names)} names (first {short(others[0], 30)!r}) do not look like sRNAs"
+        raise ReadError(f"{file}: {found}; expected {expected}.")
 
 
 def annotate(counts: pd.DataFrame, biotype: str = "") -> pd.DataFrame:

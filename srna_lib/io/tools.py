@@ -20,6 +20,7 @@ from srna_lib.io.tables import (
     Table,
     annotate,
     check_names,
+    check_srnas,
     decode,
     guess_biotype,
     parse,
@@ -109,6 +110,9 @@ def count_table(table: Table, samples: set[str]) -> Parsed:
         return long
     header = [table.columns[i] for i in others]
     down, across = share_of_srnas(index), share_of_srnas([h for h in header if h.lower() not in OBS_NAMES | NO_SAMPLE])
+    if down != across:
+        srnas = index if down > across else [h for h in header if h.lower() not in OBS_NAMES | NO_SAMPLE]
+        check_srnas(srnas, name, "a table of sRNAs such as hsa-miR-21-5p")
     if down == across:
         down, across = float(len(samples & set(header))), float(len(samples & set(index)))
     if down == across:
@@ -633,20 +637,28 @@ def gdc(table: Table, samples: set[str]) -> Parsed:
 
 
 ISOMIR = re.compile(
-    r"([A-Za-z]{3,4}-(?:miR|mir|let|lin|lsy)-\w+(?:-\d+)*(?:-[53]p)?\*?)[.;](?:ref\b|iso\b|iso_|\S*[.;]\S*[.;]).*"
+    r"([A-Za-z]{3,4}-(?:miR|mir|let|lin|lsy)-\w+?(?:-\d+)*(?:-[53]p)?\*?)"
+    r"(?:[.;:|_](?:ref\b|iso(?:miR)?(?:\b|_)).*|[.;]\S*[.;]\S*[.;].*|\|[+-]?\d+\|[+-]?\d+.*|[_|:][ACGTUN]{15,30})"
 )
 
 
-def _named_isomirs(table: Table) -> list[re.Match[str]]:
-    """Names of isomiRs such as ``hsa-miR-21-5p.iso.t5:0`` in the first column."""
-    return [m for n in table.labels(0) if len(n) < 200 and (m := ISOMIR.fullmatch(n))]
+def name_isomirs(names: list[str]) -> bool:
+    """Whether most names are those of isomiRs, called after their miRNA."""
+    return sum(len(n) < 200 and bool(ISOMIR.fullmatch(n)) for n in names) > 0.5 * len(names)
+
+
+def sum_isomirs(frame: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
+    """Rows of isomiRs summed to mature miRNAs."""
+    of = [m[1] if (m := ISOMIR.fullmatch(n)) else n for n in frame.index]
+    counts = frame.groupby(of, sort=False).sum()
+    notes.append(f"{len(frame)} isomiRs summed to {len(counts)} miRNAs")
+    return counts
 
 
 def named_isomirs(table: Table, samples: set[str]) -> Parsed:
     """One row per isomiR, called after its miRNA (``counts.tsv`` of bcbio, isomiRs): summed to mature miRNAs."""
-    frame = _matrix(table, list(range(1, len(table.columns))))
-    counts = frame.groupby([m[1] if (m := ISOMIR.fullmatch(n)) else n for n in frame.index], sort=False).sum()
-    notes = [*table.notes, f"{len(frame)} isomiRs summed to {len(counts)} miRNAs"]
+    notes = list(table.notes)
+    counts = sum_isomirs(_matrix(table, list(range(1, len(table.columns)))), notes)
     return _parsed(counts, table.name, notes, "miRNA")
 
 
@@ -755,7 +767,7 @@ LAYOUTS = {
     "isomirs": Layout("isomiRs: seqbuster and bcbio (.mirna, mirbase-ready.counts), rawData, mirtop counts, miRge3's"
                       " mapped.csv", _is_isomirs, isomirs, ("*.mirna", "*mirbase-ready.counts*")),
     "named_isomirs": Layout("isomiRs called after their miRNA: counts.tsv of bcbio",
-                            lambda table, name: len(_named_isomirs(table)) > 0.5 * len(table.frame), named_isomirs),
+                            lambda table, name: name_isomirs(table.labels(0)), named_isomirs),
     "mirge_entropy": Layout("isomirs.samples.csv of miRge, which holds no counts",
                             lambda table, name: any("isomir+mirna entropy" in c.lower() for c in table.columns),
                             scaled="", instead="miR.Counts.csv or mapped.csv"),
