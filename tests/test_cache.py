@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 
 import anndata as ad
@@ -12,6 +13,7 @@ import pytest
 
 from srna_lib.data.atlas import counts_frame, make_atlas
 from srna_lib.datasets import files as datasets_files
+from srna_lib.io import h5ad_bytes
 
 
 @pytest.fixture
@@ -87,6 +89,45 @@ def test_damaged_file_is_parsed_again_with_a_word(tmp_path, parse, described, ca
     assert parse.calls == 2 and not caplog.text
 
 
+def test_a_file_that_vouches_only_for_itself_is_not_taken(tmp_path, parse, described):
+    """A file of ones was accepted under the checksum of its own content, and an atlas under another's name."""
+    fresh = datasets_files.cached(tmp_path, "v", "k", described, parse)
+    (path,) = tmp_path.iterdir()
+    ones = fresh.copy()
+    ones.X = np.ones(ones.shape)
+    content = h5ad_bytes(ones, "lzf")
+    for length in (16, 32, 64):
+        name = f"{path.stem.rpartition('-')[0]}-{hashlib.sha256(content).hexdigest()[:length]}.h5ad"
+        (tmp_path / name).write_bytes(content)
+    path.unlink()
+    assert_same(datasets_files.cached(tmp_path, "v", "k", described, parse), fresh)
+    (path,) = tmp_path.iterdir()
+    content, before = path.read_bytes(), parse.calls
+    for variant, key in (("v", "later"), ("w", "k")):
+        path.with_name(path.name.replace("v-k-", f"{variant}-{key}-")).write_bytes(content)
+        datasets_files.cached(tmp_path, variant, key, described, parse)
+    assert parse.calls == before + 2
+
+
+def test_the_key_lies_outside_and_is_read_by_its_owner_only(tmp_path, parse, described, monkeypatch, caplog):
+    monkeypatch.setattr(datasets_files.pooch, "os_cache", lambda name: tmp_path / "home" / name)
+    datasets_files._secret.cache_clear()
+    monkeypatch.setattr(datasets_files, "_secret", datasets_files._secret.__wrapped__)
+    folder = tmp_path / "data"
+    datasets_files.cached(folder, "v", "k", described, parse)
+    (key,) = (tmp_path / "home").iterdir()
+    assert key.stat().st_size == 32 and key.stat().st_mode & 0o777 == 0o600
+    key.rename(tmp_path / "of another user")
+    datasets_files.cached(folder, "v", "k", described, parse)
+    assert parse.calls == 2 and len(files(folder)) == 2 and not caplog.text  # each user's own, in one folder
+    key.unlink()
+    (tmp_path / "home").rmdir()
+    (tmp_path / "home").write_text("in the way")
+    for _ in range(2):
+        datasets_files.cached(folder, "v", "k", described, parse)
+    assert parse.calls == 3 and "held against their own content only" in caplog.text
+
+
 @pytest.mark.parametrize("length", [0, 100])
 def test_truncated_file(tmp_path, parse, described, length):
     datasets_files.cached(tmp_path, "v", "k", described, parse)
@@ -100,7 +141,7 @@ def test_another_key_replaces_and_another_variant_stays(tmp_path, parse, describ
     datasets_files.cached(tmp_path, "v", "old", described, parse)
     datasets_files.cached(tmp_path, "w", "old", described, parse)
     datasets_files.cached(tmp_path, "v", "new", described, parse)
-    assert [n.rpartition("-")[0] for n in files(tmp_path)] == ["v-new", "w-old"]
+    assert [n.rsplit("-", 2)[0] for n in files(tmp_path)] == ["v-new", "w-old"]
     assert parse.calls == 3
 
 
@@ -108,7 +149,7 @@ def test_a_parser_that_fails_leaves_the_old_file(tmp_path, parse, described):
     datasets_files.cached(tmp_path, "v", "old", described, parse)
     with pytest.raises(ZeroDivisionError):
         datasets_files.cached(tmp_path, "v", "new", described, lambda: 1 / 0)
-    assert [n.rpartition("-")[0] for n in files(tmp_path)] == ["v-old"]
+    assert [n.rsplit("-", 2)[0] for n in files(tmp_path)] == ["v-old"]
 
 
 def test_a_run_that_is_killed_leaves_no_file_under_the_final_name(tmp_path, parse, described, monkeypatch):

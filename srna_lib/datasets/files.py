@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 import json
 import logging
 import os
+import secrets
 import shutil
+import tempfile
 from collections.abc import Callable, Iterable
+from contextlib import suppress
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -93,19 +98,48 @@ def digest(parts: Any, sources: Iterable[Path] = ()) -> str:
 
 
 def stored(folder: Path, variant: str, key: str) -> list[Path]:
-    """Files of this variant and key; more than one only when two processes wrote at once."""
-    return sorted(folder.glob(f"{variant}-{key}-*.h5ad"))
+    """Files of this variant, key and user; more than one only when two processes wrote at once."""
+    return sorted(folder.glob(f"{variant}-{key}-{_owner()}-*.h5ad"))
+
+
+def _owner() -> str:
+    """What tells this user's files from those of others in the same folder."""
+    return hashlib.sha256(_secret()).hexdigest()[:8]
+
+
+@cache
+def _secret() -> bytes:
+    """Key of this user outside the folder of data, made when first asked for; empty where none can be kept."""
+    path = Path(f"{pooch.os_cache('srna_lib')}.key")
+    try:
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile(dir=path.parent) as file:  # only its owner may read it
+                file.write(secrets.token_bytes(32))
+                file.flush()
+                with suppress(FileExistsError):  # a process beside this one was first
+                    os.link(file.name, path)
+        return path.read_bytes()
+    except OSError as error:
+        log.warning("%s: cannot be kept (%s), so parsed atlases are held against their own content only.", path, error)
+        return b""
+
+
+def _seal(content: bytes, variant: str, key: str) -> str:
+    """Checksum of a parsed atlas and of what it was parsed from that only this user can make."""
+    return hmac.new(_secret(), f"{variant}-{key}-".encode() + content, hashlib.sha256).hexdigest()[:32]
 
 
 def cached(folder: Path, variant: str, key: str, info: dict[str, Any], parse: Callable[[], ad.AnnData]) -> ad.AnnData:
     """Read the parsed atlas of a variant (options) and key (`digest` of all it depends on), or parse and keep it.
 
-    The name of the file ends in a hash of its content, so that a damaged one is recognised, removed and parsed anew.
+    The name of the file ends in a checksum that only this user can make (`_seal`), so that one that is damaged, of
+    another source or made by others is recognised, removed and parsed anew.
     Files of the same variant and another key are outdated and removed. Where the folder cannot be written, the parsed
     atlas is returned all the same. `info` stands in ``uns["srna"]``; entries that the parser added are kept.
     """
     for path in stored(folder, variant, key):
-        if _hash(path) == path.stem.rpartition("-")[2]:
+        if hmac.compare_digest(_seal(path.read_bytes(), variant, key), path.stem.rpartition("-")[2]):
             return _read(path, info)
         log.warning("%s: the parsed atlas is damaged and was removed; the source files are parsed again.", path)
         path.unlink(missing_ok=True)
@@ -115,7 +149,7 @@ def cached(folder: Path, variant: str, key: str, info: dict[str, Any], parse: Ca
     except InputError as error:
         log.warning("%s: the parsed atlas cannot be kept; the next load parses again (%s)", folder, error)
         return atlas
-    for path in set(folder.glob(f"{variant}-*.h5ad")) - set(stored(folder, variant, key)):
+    for path in set(folder.glob(f"{variant}-*.h5ad")) - set(folder.glob(f"{variant}-{key}-*.h5ad")):
         path.unlink(missing_ok=True)
     del atlas
     return _read(written, info)
@@ -125,7 +159,7 @@ def _write(atlas: ad.AnnData, folder: Path, variant: str, key: str) -> Path:
     # text columns become categories on the way, in a shallow copy, so that `atlas` stays as it is
     copy = ad.AnnData(X=atlas.X, obs=atlas.obs.copy(), var=atlas.var.copy(), uns=dict(atlas.uns))
     content = h5ad_bytes(copy, "lzf")
-    target = folder / f"{variant}-{key}-{hashlib.sha256(content).hexdigest()[:16]}.h5ad"
+    target = folder / f"{variant}-{key}-{_owner()}-{_seal(content, variant, key)}.h5ad"
     write_file(target, content)
     return target
 
@@ -142,7 +176,3 @@ def _read(path: Path, info: dict[str, Any]) -> ad.AnnData:
             table[column] = values.where(values.notna(), np.nan)
     atlas.uns["srna"] = {**info, **added}
     return check_atlas(atlas)
-
-
-def _hash(path: Path) -> str:
-    return pooch.file_hash(str(path))[:16]
