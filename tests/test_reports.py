@@ -618,6 +618,24 @@ def test_a_need_can_be_the_column_that_a_parameter_names(tmp_path, values, colum
     assert applies or reason.endswith(" Another column: -p label=NAME.")
 
 
+@pytest.mark.parametrize(
+    ("values", "columns", "says"),
+    [
+        ({}, {"tissue": 10}, "two classes of at least 15 samples in the column tissue, and the second largest in the"),
+        ({"min_class_size": 5}, {"tissue": 10}, ""),
+        ({}, {"tissue": 15}, ""),
+        ({}, ["tissue"], ""),
+        ({"label": "age_2"}, {"age_years": 1}, ""),
+    ],
+)
+def test_classes_that_are_too_small_are_found_before_anything_runs(tmp_path, values, columns, says):
+    """A run of 20 samples in two classes ended each notebook after a minute."""
+    cell = code("label: str = 'tissue'\nmin_class_size: int = 15", "parameters")
+    path = save(tmp_path, "01_a", cell, srna={"needs": ["{label}"]})
+    reason = report_run.why_not(path, "x.h5ad", columns, values)
+    assert says in reason and bool(reason) == bool(says)
+
+
 def test_needs_that_no_data_set_meets(tmp_path):
     path = save(tmp_path / "nbs", "01_a", code("1"), srna={"needs": ["shoe_size"]})
     assert report_run.why_not(path, "demo", ["tissue", "sex"]).endswith("does not have; it has sex, tissue.")

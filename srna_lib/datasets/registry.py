@@ -58,11 +58,14 @@ def is_file(name: str) -> bool:
 def entry(name: str) -> dict[str, Any]:
     """Registry entry of a data set or of other files that `fetch` brings, or what an atlas file states of itself.
 
-    Its ``columns`` are those of ``obs`` with at least two known values: those that something can be asked about.
+    Its ``columns`` are those of ``obs`` with at least two known values: those that something can be asked about; of a
+    file with the size of the second largest class of each.
     """
     if is_file(name):
         own = read_h5ad(name)
-        return {**own.uns["srna"], "columns": [str(c) for c in own.obs if own.obs[c].nunique() > 1], "files": []}
+        classes = {str(c): own.obs[c].value_counts() for c in own.obs}
+        columns = {column: int(sizes.iloc[1]) for column, sizes in classes.items() if (sizes > 0).sum() > 1}
+        return {**own.uns["srna"], "columns": columns, "files": []}
     known = registered()
     one_of("data set", name, known)
     return known[name]

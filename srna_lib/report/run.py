@@ -189,6 +189,14 @@ def why_not(path: Path, dataset: str, columns: Iterable[str], values: Mapping[st
     declared, chosen = needed_columns(path), {**_declared(path), **(values or {})}
     needs = [_filled(need, chosen) for need in declared]
     lacking = _lacking(needs, columns)
+    least, second = chosen.get("min_class_size", 0), columns if isinstance(columns, Mapping) else {}
+    small = next((n for n, d in zip(needs, declared, strict=True) if n != d and second.get(n, least) < least), None)
+    if not lacking and small:
+        found = f"the second largest in the data set {dataset!r} has {second[small]}"
+        return (
+            f"{path.stem} needs two classes of at least {least} samples in the column {small}, and {found};"
+            f" -p min_class_size={second[small]} takes smaller ones."
+        )
     if not lacking:
         return ""
     others = [n for n in datasets.names() if not _lacking(needs, datasets.entry(n)["columns"])]
