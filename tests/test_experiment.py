@@ -69,6 +69,13 @@ def test_plain_names_of_splits_stand_for_those_on_disk(task, alias, scheme):
         cross_validate(task, [], alias)
 
 
+def test_one_study_cannot_be_left_out(task):
+    """It ended in pandas' "No objects to concatenate"."""
+    alone = replace(task, groups=task.groups.map(lambda _: "S0"))
+    with pytest.raises(InputError, match=r"1 studies, none of which leaves .*; expected two studies or more"):
+        cross_validate(alone, "dummy", "one_dataset_out", progress=False)
+
+
 def test_changes_of_a_profile_fit_the_recipes():
     for profile in PROFILES.values():
         for name, changes in profile.changes.items():

@@ -377,6 +377,19 @@ def test_a_full_disk_ends_a_run_in_one_sentence(in_process, tmp_path, monkeypatc
     assert not list(out.iterdir())
 
 
+def test_a_full_disk_under_the_executed_notebook_is_one_sentence(tmp_path, monkeypatch):
+    """What papermill had written of it was read, a traceback."""
+
+    def full(source, target, **_):
+        Path(target).write_text('{"cells": [')
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(report_run.papermill, "execute_notebook", full)
+    save(tmp_path / "nbs", "01_a", code("1"))
+    with pytest.raises(InputError, match=r"01_a\.ipynb: not readable as a notebook"):
+        report_run.run_notebooks(out=tmp_path / "out", notebooks_dir=tmp_path / "nbs", say=str)
+
+
 def test_digest_counts_source_and_parameters_but_neither_outputs_nor_place(tmp_path):
     path = save(tmp_path, "01_a", code("1"))
     first = report_run.digest_of(path, {"seed": 0, "out": "/a"})

@@ -176,6 +176,9 @@ def cross_validate(
         split = make_splits(
             task, split, n_splits=n_splits or size.n_splits, repeats=size.repeats, most=size.max_datasets_out, seed=seed
         )
+    if not split:
+        found = f"{task.groups.nunique()} studies, none of which leaves all of its classes to the others"
+        raise InputError(f"task {task.name!r}: {found}; expected two studies or more with the same classes.")
     names = [recipes] if isinstance(recipes, str) else list(recipes)
     if not names:
         raise InputError("cross-validation: no recipe was named; expected at least one.")

@@ -505,7 +505,7 @@ def _run_one(path: Path, folder: Path, given: dict[str, Any], simulated: bool) -
             name = type(failure).__name__
             sentence = f"the kernel stopped ({describe_error(name, str(failure), '')['sentence']})"
             error = {"name": name, "sentence": sentence, "traceback": ""}
-        nb = nbformat.read(executed if executed.exists() else path, as_version=4)
+        nb = _read(executed if executed.exists() else path)
     # Papermill's own error cells and this machine's paths are nobody's business.
     nb.cells = [cell for cell in nb.cells if "papermill-error-cell-tag" not in cell.metadata.get("tags", [])]
     nb.metadata.setdefault("papermill", {}).update(input_path=path.name, output_path=path.name)
