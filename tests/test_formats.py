@@ -218,6 +218,8 @@ REFUSED: dict[str, tuple[str, str, str]] = {
     "features": ("a.csv", "miRNA,length,n_targets\nhsa-miR-1-3p,22,90\nhsa-miR-21-5p,22,80\n", "no column holds"),
     "novel first, no header": ("a.tsv", "novel_1\t4\t5\nhsa-miR-1-3p\t5\t6\nhsa-miR-21-5p\t7\t8\n", "no header"),
     "STAR": ("a.tsv", "N_unmapped\t4\t5\nhsa-miR-1-3p\t5\t6\nhsa-miR-21-5p\t7\t8\n", "no header"),
+    "a sample of dashes": ("a.csv", "miRNA,s1,s2\nhsa-miR-1-3p,5,-\nhsa-miR-21-5p,7,-\n", "1 samples hold no value"),
+    "a sample of ND": ("a.csv", "miRNA,s1,s2\nhsa-miR-1-3p,5,ND\nhsa-miR-21-5p,7,ND\n", "1 samples hold no value"),
     "a fraction of a normal tissue": ("a.csv", "miRNA,T1,N1_norm\nhsa-miR-1-3p,5,0.3\nhsa-miR-21-5p,7,120.2\n", "50%"),
     "mirGFF3, counts that do not fit": ("a.gff", GFF.replace("Expression=7,0", "Expression=7"), "names 2 samples"),
     "mirGFF3, all rejected": ("a.gff", GFF.replace("Filter=Pass", "Filter=No").replace("Filter Pass", "Filter No"),
@@ -247,6 +249,24 @@ def wide(tmp_path: Path, names: list[str], kind: str, **var) -> Path:
         obs = pd.DataFrame({"dataset_id": "A"}, index=frame.index)
         ad.AnnData(frame.to_numpy(float), obs, pd.DataFrame(var, index=names)).write_h5ad(path)
     return path
+
+
+def test_columns_that_tell_of_samples_are_no_srnas(tmp_path):
+    text = "sample,rin,GC,n_loci,hsa-miR-1-3p,hsa-miR-21-5p,hsa-let-7a-5p\ns1,7,40,3,5,7,1\ns2,8,41,4,0,120,3\n"
+    same(read(put(tmp_path, "a.csv", text)), EXPECTED)
+
+
+def test_samples_that_are_called_like_statistics_are_read_where_the_metadata_name_them(tmp_path):
+    path = put(tmp_path, "a.csv", PLAIN.replace("s1,s2", "Mean,class"))
+    with pytest.raises(InputError, match="no column holds numbers"):
+        read(path)
+    put(tmp_path, "a.metadata.csv", "sample,tissue\nMean,liver\nclass,brain\n")
+    same(read(path), {"Mean": EXPECTED["s1"], "class": EXPECTED["s2"]})
+
+
+def test_names_with_semicolons_are_parted_as_their_header(tmp_path):
+    text = "isomir,s1,s2\n" + "".join(f"{m};iso_5p:{i};iso_3p:-1,{i},5\n" for m in MIRS for i in (1, 2))
+    same(read(put(tmp_path, "a.csv", text)), {"s1": dict.fromkeys(MIRS, 3), "s2": dict.fromkeys(MIRS, 10)})
 
 
 ISOMIRS = {

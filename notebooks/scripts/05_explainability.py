@@ -10,7 +10,7 @@
 #     language: python
 #     name: python3
 #   srna:
-#     needs: ['{label}']
+#     needs: ['{label}', dataset_id]
 # ---
 
 # %% [markdown]

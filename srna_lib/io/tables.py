@@ -121,7 +121,7 @@ def _delimiter(lines: list[str], name: str) -> str:
     sample = [re.sub(r'"[^"]*"', "q", line) for line in lines[:SNIFF_LINES]]
     body = [line for line in sample if not line.startswith(("#", "!"))] or sample
     for cells in (body, [re.sub(r"[\t;,| ]+$", "", line) for line in body]):  # then without empty cells at the ends
-        for candidate in DELIMITERS:
+        for candidate in sorted(DELIMITERS, key=lambda c: c not in body[0]):  # names of isomiRs hold semicolons
             counts = Counter(len(li.split()) - 1 if candidate == " " else li.count(candidate) for li in cells)
             number, lines_alike = max(counts.items(), key=lambda item: (item[1], item[0]))
             if number > 0 and lines_alike >= 0.6 * len(body):

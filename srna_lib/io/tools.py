@@ -69,6 +69,7 @@ ODD_NUMBERS = {r"[+-]?\d{1,3}([,' ]\d{3})+(\.\d+)?": "a number with thousands ma
 COUNT_COLUMN = re.compile(r"(?:raw[ _.]?)?(?:read[ _.]?)?(?:counts?|reads)|n", re.IGNORECASE)
 
 
+EMPTY = {"", "-", "--", ".", "ND", "nd", "n.d.", "N.D."}  # of a sample that was not measured
 ZERO = " (--missing zero counts them as 0)"
 
 
@@ -120,9 +121,9 @@ def count_table(table: Table, samples: set[str]) -> Parsed:
         raise ReadError(f"{name}: neither {firsts} name sRNAs; expected hsa-miR-21-5p, or metadata with the samples.")
     if down > across:
         notes.append("sRNAs in rows, samples in columns")
-        return _features_in_rows(table, index, names_at, others, notes)
+        return _features_in_rows(table, index, names_at, others, notes, NO_SAMPLE - {s.lower() for s in samples})
     notes.append("samples in rows, sRNAs in columns")
-    frame, rest = _split(table, others, index, OBS_NAMES)
+    frame, rest = _split(table, others, index, OBS_NAMES | NO_SAMPLE)
     if rest:
         notes.append(f"sample columns beside the counts: {', '.join(short(table.columns[i], 20) for i in rest[:8])}")
     obs = pd.DataFrame({table.columns[i]: table.frame[i].to_numpy() for i in rest}, index=index)
@@ -206,16 +207,18 @@ def _split(table: Table, others: list[int], labels: list[str], apart: set[str]) 
         values = None if table.columns[i].lower() in apart else numbers(table, i, labels)
         if values is not None:
             data[i] = values
-        elif table.columns[i].lower() not in apart and table.frame[i].isna().all():
+        elif table.columns[i].lower() not in apart and set(table.labels(i)) <= EMPTY:
             data[i] = np.full(len(labels), np.nan)
     expect(data, f"{table.name}: no column holds numbers; expected columns of counts beside the names")
     frame = pd.DataFrame(data, index=labels)
     return frame.fillna(0.0) if table.missing == "zero" else frame, [i for i in others if i not in data]
 
 
-def _features_in_rows(table: Table, index: list[str], names_at: int, others: list[int], notes: list[str]) -> Parsed:
+def _features_in_rows(
+    table: Table, index: list[str], names_at: int, others: list[int], notes: list[str], no_sample: set[str]
+) -> Parsed:
     before = [i for i in others if i < names_at]  # what stands before the names says where they lie, as in BED files
-    frame, rest = _split(table, [i for i in others if i > names_at], index, NO_SAMPLE)
+    frame, rest = _split(table, [i for i in others if i > names_at], index, no_sample)
     rest = [*before, *rest]
     lowered = {table.columns[i].lower() for i in frame}
     if read_umis := [i for i in frame if re.sub("reads$", "umis", c := table.columns[i].lower()) in lowered - {c}]:
