@@ -170,6 +170,15 @@ def test_without_studies_each_sample_is_its_own_and_one_study_has_no_noise():
     np.testing.assert_allclose(single.coef_, plain.coef_, atol=1e-6)
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("y", ["aabb", "aaab", "abbbbb"])
+@pytest.mark.parametrize("studies", ["abcd", "aabb", "abab"])
+def test_a_handful_of_samples_will_do(y, studies):
+    X = np.random.default_rng(0).normal(size=(len(y), 3))
+    model = StudyClassifier().fit(X, list(y), (2 * list(studies))[: len(y)])
+    assert np.isfinite(model.predict_proba(X)).all()
+
+
 def test_what_cannot_be_is_refused():
     X, y, studies = world(4)
     with pytest.raises(ValueError, match="inconsistent"):

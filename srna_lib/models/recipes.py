@@ -63,8 +63,8 @@ QUANTITY_RECIPES = {
 }
 # recipes that read columns of covariates beside the sRNAs
 CONDITIONED = ("tissue_input", "per_tissue", "partial_pooling", "pooled_kernel", "ordinal")
-# for studies never seen: parts of the classifier, and reads per million added before the logarithm
-_STUDIES = {"wccn": (("logistic",), 0.01), "lda_study": (("lda",), 0.1), "robust": (("logistic", "lda"), 1.0)}
+# for studies never seen: reads per million added before the logarithm, parts of the classifier, inner folds
+_STUDIES = {"wccn": (0.01, ("logistic",), 0), "lda_study": (0.1, ("lda",), 3), "robust": (1.0, ("logistic", "lda"), 3)}
 _POOLING = {"tissue_input": (1.0, 0.0), "per_tissue": (0.0, 1.0), "partial_pooling": (1.0, 0.15)}
 
 
@@ -252,8 +252,8 @@ def _class_steps(name: str, seed: int) -> list[tuple[str, Any]]:
         network = DenseNetClassifier(epochs=30, batch_size=128, class_weight="balanced", random_state=seed)
         return [*log, ("classifier", network)]
     if name in _STUDIES:
-        parts, prior = _STUDIES[name]
-        return [("log_cpm", LogCPM(prior)), *log[1:], ("classifier", StudyClassifier(parts))]
+        prior, parts, folds = _STUDIES[name]
+        return [("log_cpm", LogCPM(prior)), *log[1:], ("classifier", StudyClassifier(parts, folds))]
     if name in CONDITIONED:
         shared, own = _POOLING.get(name, _POOLING["partial_pooling"])
         kernel: dict[str, Any] = {"gamma": 0.05, "alpha": 0.05} if name == "pooled_kernel" else {}

@@ -7,6 +7,7 @@ S + s I, where s is the mean of the variances of S along the directions in which
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -101,8 +102,11 @@ class StudyClassifier(LogisticRegression):
     def _weights(self, X: np.ndarray, code: np.ndarray, studies: np.ndarray) -> np.ndarray:
         """Weights that fit the studies of inner folds best; a sample whose class its fold did not learn is left out."""
         scores = np.full((len(self.parts), len(X), code.max() + 1), -np.inf)
-        n_folds = min(self.folds, len(np.unique(studies)))
-        for train, test in StratifiedGroupKFold(n_folds).split(X, code, studies) if n_folds > 1 else ():
+        n_folds = min(self.folds, len(np.unique(studies)), np.bincount(code).max())
+        with warnings.catch_warnings():  # classes of fewer samples than folds do not matter
+            warnings.filterwarnings("ignore", message="The least populated class", category=UserWarning)
+            folds = list(StratifiedGroupKFold(n_folds).split(X, code, studies)) if n_folds > 1 else []
+        for train, test in folds:
             known, inner = np.unique(code[train], return_inverse=True)
             if len(known) > 1:
                 fitted = self._fit_parts(X[train], inner, studies[train])
