@@ -125,7 +125,8 @@ def cross_validate(
         Samples, labels and studies.
     recipes : str, iterable of str, or dict of Pipeline
         Names of recipes (`models.RECIPES`; `models.QUANTITY_RECIPES` where the target is a number), or name -> unfitted
-        pipeline from raw counts to class; cloned for each fold.
+        pipeline from raw counts to class; cloned for each fold. A last step whose ``fit`` takes ``groups`` or
+        ``studies`` is given the donors or the studies of its training samples.
     split : str or list of Split, default "study"
         As in `make_splits`: ``"random"``, ``"study"``, ``"donor"``, ``"one_dataset_out"``; or splits of your own.
     atlas : AnnData, optional
