@@ -20,7 +20,7 @@ import pytest
 from typer.testing import CliRunner
 
 from srna_lib import datasets
-from srna_lib.annotate import bundles
+from srna_lib.annotate import DEFAULT, bundles
 from srna_lib.io import read_h5ad, write_h5ad
 from srna_lib.models import recipe
 from srna_lib.report import cli
@@ -220,7 +220,7 @@ def test_bundles_of_ones_own_data(own_atlas, tmp_path, monkeypatch):
     for command in found:
         result = invoke(*shlex.split(command)[1:], *(["--folds", 2] if "train" in command else []))
         assert result.exit_code == 0, result.output
-    assert len(pd.read_csv(tmp_path / "annotated" / "predictions.csv")) == 2 * read_h5ad(OWN).n_obs
+    assert len(pd.read_csv(tmp_path / "annotated" / "predictions.csv")) == len(DEFAULT) * read_h5ad(OWN).n_obs
 
 
 def test_the_example_is_annotated_and_its_spoilt_sample_refused(tmp_path, monkeypatch):
@@ -239,7 +239,7 @@ def test_the_example_is_annotated_and_its_spoilt_sample_refused(tmp_path, monkey
     assert (told == told.index.str.removeprefix("like_")).mean() > 0.7 and len(told) == 9
     again = invoke("example", "counts.csv")
     assert again.exit_code == 2 and "it exists already" in again.output
-    nowhere = invoke("example", "no/such/folder/counts.csv")
+    nowhere = invoke("example", "counts.csv/deeper.csv")
     assert nowhere.exit_code == 2 and len(nowhere.output.strip().splitlines()) == 1
 
 
