@@ -364,6 +364,26 @@ def test_from_a_table_to_answers_and_back(bundle, table, told, tmp_path):
     assert len(json.loads((tmp_path / "out" / "srna_mqc.json").read_text())["data"]) == 24
 
 
+@pytest.mark.parametrize("kind", ["mouse", "four names", "no read"])
+def test_tables_of_which_little_is_known_get_their_page_by_command(bundle, new, tmp_path, kind):
+    counts = srna.data.counts_frame(new).T.astype(int)
+    if kind == "mouse":
+        counts.index = counts.index.str.replace("hsa-", "mmu-")
+    elif kind == "four names":
+        counts = counts.iloc[:4]
+    else:
+        counts.iloc[:, 0] = 0
+    counts.to_csv(tmp_path / "odd.csv")
+    done = invoke("annotate", tmp_path / "odd.csv", "--bundle", save(bundle, tmp_path / "b"), "--out", tmp_path / "out")
+    assert done.exit_code == 0, done.output
+    rows = pd.read_csv(tmp_path / "out" / "predictions.csv", keep_default_na=False)
+    refused = rows.set_index("sample_id")["status"] == "abstained"
+    assert refused[counts.columns[0]] and (kind == "no read" or refused.all())
+    named = set(";".join([*rows["speaks_for"], *rows["speaks_against"]]).split(";")) - {""}
+    assert named <= set(counts.index)
+    assert counts.columns[0] in (tmp_path / "out" / "report.html").read_text()
+
+
 def test_text_that_looks_like_a_formula_is_quoted(bundle, new, tmp_path):
     odd = new.copy()
     odd.obs_names = ["=1+1", "@sum", *new.obs_names[2:]]

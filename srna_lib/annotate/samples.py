@@ -78,7 +78,7 @@ def annotate(
     AnnData, shape (n_samples, n_srnas)
         The samples as they came. ``uns["annotation"]``: one row per sample and task with the columns `FIELDS`;
         ``obs`` has ``<task>_predicted``, ``_probability`` and ``_status`` of each; ``obsm["X_openTSNE"]`` are
-        coordinates in the training map of the first bundle.
+        coordinates in the training map of the first bundle (NaN where no name is known).
 
     Raises
     ------
@@ -195,7 +195,8 @@ def _annotate(atlas: ad.AnnData, bundle: Bundle, names: pd.DataFrame, top: int) 
         "reads_known": names["reads_known"].to_numpy(),
         "model_names_found": found,
     }
-    return pd.DataFrame(rows), np.median(arrays["map"][near], axis=1)
+    places = np.median(arrays["map"][near], axis=1)
+    return pd.DataFrame(rows), places if found else np.full_like(places, np.nan)
 
 
 def model_input(atlas: ad.AnnData, bundle: Bundle) -> tuple[np.ndarray, float, np.ndarray]:
@@ -227,15 +228,22 @@ def _between(q: np.ndarray, classes: np.ndarray) -> list[str]:
 
 
 def _reasons(z: np.ndarray, bundle: Bundle, best: np.ndarray, top: int) -> tuple[Iterable[str], Iterable[str]]:
-    """Name the sRNAs that speak most for the likeliest class, and most against it, held to the mean of the others."""
+    """Name the sRNAs that speak most for the likeliest class, and most against it, held to the mean of the others.
+
+    One that is not in the table says nothing, so it is not named.
+    """
     if not top:
         return "", ""
     names = np.asarray(bundle.about["features"], dtype=object)[bundle.arrays["kept"]]
     given = contributions(bundle.network, z, reference="zeros").values
     own = given[np.arange(len(z)), best]
     score = own - (given.sum(axis=1) - own) / (given.shape[1] - 1)
-    order = np.argsort(-score, axis=1, kind="stable")
-    return [";".join(names[row[:top]]) for row in order], [";".join(names[row[::-1][:top]]) for row in order]
+
+    def most(score: np.ndarray) -> list[str]:
+        order = np.argsort(-score, axis=1, kind="stable")[:, :top]
+        return [";".join(names[row[own[row] > 0]]) for row, own in zip(order, score, strict=True)]
+
+    return most(score), most(-score)
 
 
 def _flips(z: np.ndarray, bundle: Bundle) -> np.ndarray:
@@ -243,7 +251,7 @@ def _flips(z: np.ndarray, bundle: Bundle) -> np.ndarray:
     network, blank = bundle.network, -bundle.arrays["mean"] / bundle.arrays["scale"]
     names = np.asarray(bundle.about["features"], dtype=object)[bundle.arrays["kept"]]
     active = (z > blank + 1e-4) & (z != 0)  # neither absent from the sample nor from the table
-    inputs = MaskedInput(names, z, blank, active, np.zeros_like(z), None, None)
+    inputs = MaskedInput(names, z, blank, active, reads=np.zeros_like(z), counts=None, front=None)
     flips = first_flips(inputs, network, deeplift_order(network, blank), max_steps=FURTHEST)
     return flips.groupby("sample")["stability"].min().reindex(range(len(z))).to_numpy()
 

@@ -36,21 +36,24 @@ def annotated_page(annotated: ad.AnnData, bundles: Sequence[Bundle]) -> str:
     odd = 2 * (table["verdict"] == "contradicts") + (table["status"] == "abstained")
     odd = odd.groupby(table["sample_id"]).max().sort_values(ascending=False, kind="stable")
     shown = list(odd.index[:CARDS])
-    cards, mended = table[table["sample_id"].isin(shown)], harmonise(annotated, bundles[0].about["features"])[0]
-    figures = [_map(table, annotated, bundles[0]), _heatmap(mended, cards, bundles[0])]
+    cards, first = table[table["sample_id"].isin(shown)], bundles[0]
+    figures, blood = [], pd.DataFrame(index=annotated.obs_names)
+    if table.loc[table["task"] == first.label, "model_names_found"].iloc[0] > 0:
+        mended = harmonise(annotated, first.about["features"])[0]
+        figures, blood = [_map(table, annotated, first), _heatmap(mended, cards, first)], _blood(mended)
     drawn = [{"body": figure_json(json.loads(f.to_json())), "height": f.layout.height} for f in figures if f]
     return render(
         "annotated.html.j2",
         title=f"Annotation of {atlas_name(annotated)}",
         simulated=bool(annotated.uns["srna"]["simulated"]),
-        has_figures=True,
+        has_figures=bool(drawn),
         figures=drawn,
         explained=bool((table["speaks_for"] != "").any()),
         flipped=bool(table["steps_to_flip"].notna().any()),
         n_samples=annotated.n_obs,
         n_odd=int((odd > 0).sum()),
         tasks=[_summary(table[table["task"] == b.label], b) for b in bundles],
-        cards=list(_cards(cards, shown, annotated, _blood(mended))),
+        cards=list(_cards(cards, shown, annotated, blood)),
         bundles=[b.about for b in bundles],
         versions=_versions(),
     )
