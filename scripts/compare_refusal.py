@@ -20,12 +20,12 @@ from scipy.special import logsumexp
 from scipy.stats import rankdata
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
-from sklearn.pipeline import make_pipeline
 
 import srna_lib as srna
 from srna_lib.annotate.bundles import ABSTAINED, USUAL, Space, decide, make_thresholds, study_shares
 from srna_lib.data import Task
 from srna_lib.evaluate import Profile, build_recipe, fit_fold, make_splits
+from srna_lib.io import write_file
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "refusal.md"
 N_SPLITS, N_MODELS = 5, 10
@@ -91,12 +91,12 @@ def _correlation(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def _disagreement(task: Task, z: np.ndarray, train: np.ndarray, new: np.ndarray, seed: int) -> np.ndarray:
-    """Entropy of the mean probability of linear models, each of studies drawn with replacement."""
+    """Entropy of the mean probability of linear models, each of the studies that a draw with replacement holds."""
     groups, y, rng = task.groups.iloc[train].to_numpy(), task.y.iloc[train].to_numpy(), np.random.default_rng(seed)
     names, total = np.unique(groups), np.zeros((len(new), task.y.nunique()))
     for _ in range(N_MODELS):
         drawn = np.flatnonzero(np.isin(groups, rng.choice(names, len(names))))
-        model = make_pipeline(LogisticRegression(C=0.001, max_iter=200)).fit(z[drawn], y[drawn])
+        model = LogisticRegression(C=0.001, max_iter=200).fit(z[drawn], y[drawn])
         total[:, pd.Index(sorted(task.y.unique())).get_indexer(model.classes_)] += model.predict_proba(new)
     mean = total / N_MODELS
     return -(mean * np.log(np.maximum(mean, 1e-12))).sum(axis=1)
@@ -152,9 +152,7 @@ def main(arguments: list[str]) -> None:
         tables[name], kept[name] = compare(task, name, options.flips, options.error, options.seed)
         print(name, tables[name].loc[KEPT].round(3).to_dict(), kept[name], flush=True)
     text = page(pd.concat(tables, names=["class"]), pd.DataFrame(kept).T, options)
-    partial = PAGE.with_suffix(".part")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(PAGE)
+    write_file(PAGE, text)
 
 
 def page(table: pd.DataFrame, kept: pd.DataFrame, options: argparse.Namespace) -> str:

@@ -303,8 +303,8 @@ srna.explore.readable(audit.studies.head(3), {"contradicted": "{:.0%}"})
 # %% [markdown]
 # ## The models that travel with the package
 #
-# Without a bundle of your own there are two, trained on `open_atlas`: *lineage* and tissue group of human samples. Did
-# they see your study? If so, what follows is no test.
+# Without a bundle of your own there are those of the package, trained on `open_atlas`: *lineage*, tissue group and
+# sample type of human samples. Did they see your study? If so, what follows is no test.
 
 # %%
 told = srna.annotate(desk / "miR.Counts.csv", explain=False).uns["annotation"]

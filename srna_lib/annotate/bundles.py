@@ -11,9 +11,7 @@ import hashlib
 import io
 import json
 import math
-import os
 import platform
-import tempfile
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -45,6 +43,7 @@ from srna_lib.evaluate import (
     tempered,
 )
 from srna_lib.explore import embed
+from srna_lib.io import written_whole
 from srna_lib.models import DenseNetClassifier
 from srna_lib.models import recipe as make_recipe
 
@@ -55,7 +54,7 @@ MISSING = (0.2, 0.4, 0.6, 0.8)  # shares of the model's sRNAs that are taken awa
 DEPTHS = (300, 1000, 3000, 10000, 30000)  # reads that are left
 USUAL = 0.8  # share of studies whose distance is taken as usual
 PREDICTED, BACKED_OFF, ABSTAINED = "predicted", "backed off", "abstained"
-NEVER = 2.0  # a confidence that no probability reaches, a distance that no sample has
+NEVER = 1e6  # a confidence that no probability reaches, a distance that no sample has
 DROP = 0.02  # accuracy of predictions that missing names or reads may cost
 N_COMPONENTS, N_NEIGHBOURS = 50, 10
 SHRINKAGE = 0.2  # of covariances in the reference space
@@ -472,15 +471,9 @@ def new_folder(folder: Path | str) -> Iterator[Path]:
     folder = Path(folder)
     if folder.exists():
         raise InputError(f"{folder}: it exists already; expected the name of a new folder.")
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".srna-", dir=folder.parent, ignore_cleanup_errors=True) as partial:
-            Path(partial, "whole").mkdir()
-            yield Path(partial, "whole")
-            os.replace(Path(partial, "whole"), folder)
-    except OSError as error:
-        why = error.strerror or error
-        raise InputError(f"{folder}: cannot be written ({why}); expected a writable folder.") from error
+    with written_whole(folder) as whole:
+        whole.mkdir()
+        yield whole
 
 
 def write_csv(table: pd.DataFrame, path: Path) -> None:

@@ -379,9 +379,8 @@ def _settle() -> None:
         os._exit(1)
 
     if "Loky" in type(current_process()).__name__:
-        os.environ.setdefault(
-            "NPROC", os.environ.get("OMP_NUM_THREADS", "1")
-        )  # threads of XLA, which else takes all cores
+        # XLA, which else takes all cores, reads the number of its threads there
+        os.environ.setdefault("NPROC", os.environ.get("OMP_NUM_THREADS", "1"))
         threading.Thread(target=watch, args=(os.getppid(),), daemon=True).start()
 
 

@@ -208,17 +208,24 @@ def _kind(data: bytes, name: str) -> str:
     return "text"
 
 
-def write_file(path: Path, content: str | bytes) -> None:
-    """Write a file whole or not at all: in a folder that nobody else can guess or enter, then moved to its place."""
+@contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """Where to write a file or folder: in a folder that nobody else can guess or enter; moved to `path` at the end."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=".srna-") as folder:
             whole = Path(folder, "whole")
-            whole.write_bytes(content.encode() if isinstance(content, str) else content)
+            yield whole
             os.replace(whole, path)
     except OSError as error:
         why = error.strerror or error
         raise InputError(f"{path}: cannot be written ({why}); expected free space and a writable folder.") from error
+
+
+def write_file(path: Path, content: str | bytes) -> None:
+    """Write a file whole or not at all."""
+    with written_whole(path) as whole:
+        whole.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
 def short(text: str, length: int = 60) -> str:
