@@ -28,6 +28,7 @@ ROOMS = (
     "explain",
     "stability",
     "annotate",
+    "companions",
     "plots",
     "report",
 )

@@ -1,0 +1,1 @@
+"""Figures of notebooks 09 to 12."""
