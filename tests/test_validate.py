@@ -18,7 +18,7 @@ from srna_lib.data.task import Task
 from srna_lib.errors import InputError
 from srna_lib.evaluate import splits as splits_module
 from srna_lib.evaluate.crossval import cross_validate
-from srna_lib.evaluate.splits import SCHEMES, make_splits
+from srna_lib.evaluate.splits import SCHEMES, collections_out, fewer_studies, make_splits
 from srna_lib.models.recipes import quantity_recipe, recipe
 
 FOREST = {"classifier__n_estimators": 10}
@@ -52,6 +52,32 @@ def test_random_folds_cover_every_sample_once(task):
 def test_studies_never_straddle(task, scheme):
     for split in make_splits(task, scheme):
         assert not set(task.groups.iloc[split.train]) & set(task.groups.iloc[split.test])
+
+
+def test_a_collection_goes_with_the_studies_that_it_has_a_part_of():
+    studies = ["A", "A", "B", "B", "C", "C", "D", "D"]
+    task = make(["brain", "liver", "brain", "liver", "brain", "liver", "blood", "brain"], studies)
+    where = pd.Series(["one", "one", "one", "two", "two", "two", "three", "three"], index=task.y.index)
+    splits = {s.fold: (set(task.groups.iloc[s.train]), sorted(s.test)) for s in collections_out(task, where)}
+    assert splits == {  # B lies in both of the first two; blood is in no other collection
+        "one": ({"C", "D"}, [0, 1, 2]),
+        "two": ({"A", "D"}, [3, 4, 5]),
+        "three": ({"A", "B", "C"}, [7]),
+    }
+    assert collections_out(task, where.replace({"two": "one", "three": "one"})) == []
+    assert collections_out(task, pd.Series(dtype=object)) == []
+
+
+def test_fewer_studies_are_part_of_more_and_tests_stay(task):
+    folds = make_splits(task, "study", n_splits=4)
+    few, more = ({s.fold: s for s in fewer_studies(task, folds, n, seed=1)} for n in (3, 6))
+    for fold in folds:
+        assert set(few[fold.fold].train) < set(more[fold.fold].train) < set(fold.train)
+        assert task.groups.iloc[few[fold.fold].train].nunique() == 3
+        assert np.array_equal(few[fold.fold].test, fold.test)
+    assert [s.train.tolist() for s in fewer_studies(task, folds, 99)] == [s.train.tolist() for s in folds]
+    single = make(["brain"] * 6 + ["liver"] * 6, ["A"] * 3 + ["B"] * 3 + ["C"] * 3 + ["D"] * 3)
+    assert fewer_studies(single, make_splits(single, "study", n_splits=2), 1) == []  # one class alone cannot be fitted
 
 
 @settings(max_examples=30, deadline=None)

@@ -54,4 +54,4 @@ from srna_lib.evaluate.metrics import (
     score,
     weighted_auc,
 )
-from srna_lib.evaluate.splits import SCHEMES, Split, make_splits
+from srna_lib.evaluate.splits import SCHEMES, Split, collections_out, fewer_studies, make_splits

@@ -127,6 +127,34 @@ def _one_out(task: Task, groups: np.ndarray) -> list[Split]:
     ]
 
 
+def collections_out(task: Task, collections: pd.Series) -> list[Split]:
+    """Each collection left out, with every study that it has a part of; none where there is but one.
+
+    `collections` names that of each sample, by id. Samples of classes that training then lacks are not tested.
+    """
+    where, groups, y = (t.astype(object).to_numpy() for t in (collections.reindex(task.y.index), task.groups, task.y))
+    splits = []
+    for name in sorted(set(where[pd.notna(where)])):
+        train = np.flatnonzero((where != name) & ~np.isin(groups, groups[where == name]))
+        test = np.flatnonzero((where == name) & np.isin(y, y[train]))
+        splits += [Split(str(name), train, test)] if len(test) and len(set(y[train])) > 1 else []
+    return splits
+
+
+def fewer_studies(task: Task, splits: list[Split], n: int, *, seed: int = 0) -> list[Split]:
+    """The same folds with at most `n` studies in training, at random; fewer studies are part of more.
+
+    A fold whose studies hold one class only is left out.
+    """
+    fewer = []
+    for fold, train, test in splits:
+        groups = task.groups.iloc[train]
+        kept = np.random.default_rng(seed).permutation(sorted(set(groups)))[:n]
+        rest = train[groups.isin(kept).to_numpy()]
+        fewer += [Split(fold, rest, test)] if task.y.iloc[rest].nunique() > 1 else []
+    return fewer
+
+
 def _by_donor(y: np.ndarray, groups: np.ndarray, people: np.ndarray, k: int, seed: int) -> list:
     """Folds that keep donors together, balanced by class and study, else by class, where one stratum reaches all."""
     classes = pd.Series(y).astype(str)
