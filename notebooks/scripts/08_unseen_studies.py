@@ -60,11 +60,13 @@ atlas = srna.data.subsample(atlas, label, per_study=size.per_study, min_class_si
 # %%
 task = srna.make_task(atlas, label, min_class_size=min_class_size)
 fold = srna.make_splits(task, "study", n_splits=4, seed=seed)[0]
-plain = evaluate.fit_fold(task, srna.recipe("logistic", seed=seed), fold.train)
-robust = evaluate.fit_fold(task, srna.recipe("robust", seed=seed), fold.train)
 
 # %%
+plain = evaluate.fit_fold(task, srna.recipe("logistic", seed=seed), fold.train)
+robust = evaluate.fit_fold(task, srna.recipe("robust", seed=seed), fold.train)
 X, y = task.X.iloc[fold.test], task.y.iloc[fold.test]
+
+# %%
 say(f"""
 **Correct: {plain.score(X, y):.1%} by `logistic`, {robust.score(X, y):.1%} by `robust`**, of {len(y)} samples of
 {task.groups.iloc[fold.test].nunique()} studies.
@@ -92,12 +94,16 @@ pd.Series(srna.RECIPES, name="what it is").loc[names].to_frame().style
 # %%
 predict = partial(srna.cross_validate, profile=size, seed=seed, n_jobs=n_jobs, cache=f"{out}/cache")
 random_folds, grouped = predict(task, names, "random"), predict(task, names, "study")
+
+# %%
 unseen = predict(task, names, "one_dataset_out")
 everything = pd.concat([random_folds, grouped, unseen], ignore_index=True)
 
 # %%
 score = partial(srna.score, dataset=info["name"], n_boot=size.n_boot, seed=seed)
 score = partial(score, metrics=[*evaluate.METRICS, "calibration_error", *evaluate.PER_CLASS])
+
+# %%
 scores = score(everything)
 evaluate.scores_table(scores[scores["scheme"] == "one_dataset_out"], [*evaluate.METRICS, "calibration_error"])
 
@@ -111,6 +117,8 @@ evaluate.scores_table(shown, ["accuracy", "accuracy_per_dataset"])
 # %%
 labels = {"random_5fold": "random folds", "grouped_kfold": "grouped by study", "one_dataset_out": "one dataset out"}
 labels |= {"accuracy_per_dataset": "mean over studies", "balanced_accuracy": "balanced accuracy"}
+
+# %%
 best = [m for m in ("logistic", "dl_log", "robust") if m in names] or names[:1]
 shown = everything[everything["model"].isin(best) & everything["sample_id"].isin(unseen["sample_id"])]
 by_study = evaluate.per_dataset(shown[shown["scheme"] != "grouped_kfold"])
@@ -119,6 +127,8 @@ by_study = evaluate.per_dataset(shown[shown["scheme"] != "grouped_kfold"])
 shown = by_study.assign(recipe=by_study["model"] + ", " + by_study["scheme"].map(labels))
 shown = shown.sort_values(["model", "scheme"], ascending=[True, False], kind="stable")
 caption = srna.pl.caption(unseen["sample_id"].nunique(), unseen["dataset_id"].nunique(), "random folds are optimistic")
+
+# %%
 headline = srna.pl.per_study(
     shown, "recipe", title="Accuracy in each study: seen beside others, and never seen", caption=caption
 )
@@ -133,18 +143,19 @@ headline
 # %%
 pairs = [("robust", "logistic"), ("robust", "dl_log"), ("robust", "rf_paper"), ("wccn", "logistic")]
 pairs = [p for p in [*pairs, ("lda_study", "logistic")] if set(p) <= set(names)]
-gaps = srna.compare(
-    pd.concat([grouped, unseen]), pairs, metric=["accuracy", "balanced_accuracy", "accuracy_per_dataset"],
-    n_boot=size.n_boot, seed=seed,
-)  # fmt: skip
+
+# %%
+gaps = partial(srna.compare, metric=evaluate.METRICS, n_boot=size.n_boot, seed=seed)
+gaps = gaps(pd.concat([grouped, unseen]), pairs)
 evaluate.pairs_table(gaps.replace({"scheme": labels, "metric": labels}), by=("pair", "scheme", "metric"))
 
 # %%
 shown = gaps[gaps["metric"] == "accuracy_per_dataset"].replace({"scheme": labels})
 shown["recipes, scheme"] = shown["pair"] + ", " + shown["scheme"]
 caption = srna.pl.caption(extra="paired by study, 95 % intervals over studies")
-shown_as = "difference in accuracy, mean over studies"
-srna.pl.gains(shown, "recipes, scheme", what=shown_as, title="Paired differences", caption=caption)
+srna.pl.gains(
+    shown, "recipes, scheme", what="difference in mean accuracy of studies", title="Paired differences", caption=caption
+)
 
 # %% [markdown]
 # ## A whole collection never seen
@@ -166,6 +177,8 @@ evaluate.scores_table(score(abroad.assign(scheme=abroad["fold"] + " left out")),
 # %%
 candidates = scores[(scores["scheme"] == "one_dataset_out") & (scores["model"] != "dummy")]
 winner = evaluate.best(candidates if len(candidates) else scores)
+
+# %%
 own = unseen[unseen["model"] == winner["model"]]
 wrong = own[own["y_true"] != own["y_pred"]]
 worst = wrong["dataset_id"].value_counts()
@@ -176,6 +189,8 @@ say(f"""
 {(worst == own["dataset_id"].value_counts().reindex(worst.index)).sum()} of {own["dataset_id"].nunique()} studies are
 wrong throughout.
 """)
+
+# %%
 shown = wrong.groupby(["dataset_id", "y_true", "y_pred"]).size().sort_values(ascending=False)
 explore.readable(shown.rename("samples").reset_index().head(10))
 
@@ -206,12 +221,16 @@ folds = srna.make_splits(task, "study", n_splits=size.n_splits or 10, seed=seed)
 most = min(task.groups.iloc[f.train].nunique() for f in folds)
 curve = [n for n in (10, 20, 40, 80, 160) if n < most] + [most]
 curve = {n: evaluate.fewer_studies(task, folds, n, seed=seed) for n in curve}
+
+# %%
 quick = [m for m in ("logistic", "robust") if m in names] or names[:1]
 
 # %%
 curve = [predict(task, quick, part, scheme="fewer studies").assign(n_studies=n) for n, part in curve.items()]
 curve = pd.concat([score(table, metrics="accuracy").assign(n_studies=table["n_studies"].iloc[0]) for table in curve])
 caption = srna.pl.caption(len(task.y), task.groups.nunique(), "folds grouped by study", extra="95 % intervals")
+
+# %%
 srna.pl.metrics(
     curve.astype({"n_studies": str}).rename(columns={"n_studies": "studies in training"}),
     x="studies in training",
@@ -235,6 +254,8 @@ say(f"""
 # %%
 dealt = srna.data.shuffle_studies(task, seed=seed)
 null = pd.concat([predict(dealt, quick[-1:], "random"), predict(dealt, [*quick[-1:], "dummy"], "study")])
+
+# %%
 null_scores = srna.score(null, dataset=info["name"], metrics="accuracy", n_boot=size.n_boot, seed=seed)
 null_scores = null_scores.assign(model=null_scores["model"] + ", labels of studies exchanged")
 evaluate.scores_table(null_scores)
@@ -267,7 +288,6 @@ apart = pd.concat([grouped, unseen])
 assert (apart.groupby(["model", "scheme", "dataset_id"])["fold"].nunique() == 1).all(), "no study in two folds"
 assert (everything.filter(regex="^p_").sum(axis=1) - 1).abs().max() < 1e-5, "probabilities of a sample sum to 1"
 assert not apart.duplicated(["model", "scheme", "sample_id"]).any(), "every sample is predicted once"
-# a sample is told the same whoever comes along
 assert (robust.predict(X.iloc[:3]) == robust.predict(X)[:3]).all()
 
 # %%
@@ -329,8 +349,8 @@ srna.pl.confusion(evaluate.confusion(own), title=f"{winner['model']} in studies 
 # %% tags=["answer"]
 
 # %% tags=["solution"]
-alone = srna.recipe("robust", seed=seed).fit(task.X.iloc[fold.train], task.y.iloc[fold.train])
-{"studies known": robust.score(X, y), "each sample its own study": alone.score(X, y)}
+plain = srna.recipe("robust", seed=seed).fit(task.X.iloc[fold.train], task.y.iloc[fold.train])
+{"studies known": robust.score(X, y), "each sample its own study": plain.score(X, y)}
 
 # %% [markdown]
 # ## What to try next
