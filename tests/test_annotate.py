@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.distance import mahalanobis
+from sklearn.linear_model import LogisticRegression
 from typer.testing import CliRunner
 
 import srna_lib as srna
@@ -219,7 +220,7 @@ def test_too_few_studies_make_no_bundle():
         InputError, match="toy: 9 studies have a known tissue; expected at least 16 to promise at most 6%"
     ):
         train(laboratories(9), "tissue", profile=PROFILE, progress=False)
-    with pytest.raises(InputError, match="unknown recipe of a bundle 'rf_paper': expected one of dl_log"):
+    with pytest.raises(InputError, match="recipe of a bundle 'rf_paper': expected one of dl_log, robust, logistic"):
         train(laboratories(6), "tissue", recipe="rf_paper")
 
 
@@ -382,6 +383,38 @@ def test_tables_of_which_little_is_known_get_their_page_by_command(bundle, new, 
     named = set(";".join([*rows["speaks_for"], *rows["speaks_against"]]).split(";")) - {""}
     assert named <= set(counts.index)
     assert counts.columns[0] in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_a_linear_recipe_makes_a_bundle_too(new):
+    bundle = train(laboratories(), "tissue", recipe="robust", n_splits=6, progress=False)
+    table = samples.annotate(new, bundle).uns["annotation"]
+    made = (table["status"] == "predicted").to_numpy()
+    assert made.mean() > 0.7 and (table["prediction"][made] == new.obs["tissue"].to_numpy()[made]).mean() > 0.95
+    assert table["speaks_for"].str.count(";").eq(4).all() and table["steps_to_flip"][made].min() > 0
+    assert bundle.about["network"]["hidden"] == [] and bundle.about["settings"]["recipe"] == "robust"
+
+
+@pytest.mark.parametrize("names", [CLASSES, CLASSES[:2]])
+def test_a_linear_model_as_layers_says_the_same(names):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(60, 5)), np.asarray(names)[rng.integers(0, len(names), 60)]
+    model = LogisticRegression().fit(X, y)
+    network = bundles.as_network(model)
+    np.testing.assert_allclose(network.predict_proba(X), model.predict_proba(X), atol=1e-5)
+    assert (network.predict(X) == model.predict(X)).all()
+
+
+def test_an_atlas_with_tissue_groups_lays_its_reference_space_out_on_all_of_it():
+    atlas = laboratories(10)
+    assert bundles.reference_samples(atlas, srna.make_task(atlas, "tissue")).name == "tissue"
+    atlas.obs["tissue_group"] = atlas.obs["tissue"].map({"brain": "head", "heart": "trunk", "liver": "trunk"})
+    atlas.obs.loc[atlas.obs["tissue"] == "liver", "tissue"] = None  # organs of no class that is predicted
+    task = srna.make_task(atlas, "tissue")
+    whole = bundles.reference_samples(atlas, task)
+    assert whole.classes == ["head", "trunk"] and len(whole.y) == atlas.n_obs > len(task.y)
+    assert list(whole.X.columns) == list(task.X.columns)
+    atlas.obs["tissue_group"] = "head"  # of one class no distance is relative to anything
+    assert bundles.reference_samples(atlas, task).name == "tissue"
 
 
 def test_text_that_looks_like_a_formula_is_quoted(bundle, new, tmp_path):

@@ -13,9 +13,9 @@ import json
 import math
 import platform
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from importlib import resources
 from pathlib import Path
@@ -47,16 +47,17 @@ from srna_lib.io import written_whole
 from srna_lib.models import DenseNetClassifier
 from srna_lib.models import recipe as make_recipe
 
-FORMAT = 2
-NETWORKS = ("dl_log",)  # recipes that a bundle can hold: log CPM, filter, z-scores, dense network
+FORMAT = 3
+HELD = ("dl_log", "robust", "logistic")  # recipes that a bundle can hold: log2(CPM + 1), filter, z-scores, layers
 PARENTS = {"tissue_group": "tissue_top"}  # label -> label that it backs off to
+REFERENCE = "tissue_group"  # column that lays out the reference space of the whole atlas, where there is one
 MISSING = (0.2, 0.4, 0.6, 0.8)  # shares of the model's sRNAs that are taken away
 DEPTHS = (300, 1000, 3000, 10000, 30000)  # reads that are left
 USUAL = 0.8  # share of studies whose distance is taken as usual
 PREDICTED, BACKED_OFF, ABSTAINED = "predicted", "backed off", "abstained"
 NEVER = 1e6  # a confidence that no probability reaches, a distance that no sample has
 DROP = 0.02  # accuracy of predictions that missing names or reads may cost
-N_COMPONENTS, N_NEIGHBOURS = 50, 10
+N_COMPONENTS, N_WIDE, N_NEIGHBOURS = 50, 100, 10  # of the space of the label, of the whole atlas's
 SHRINKAGE = 0.2  # of covariances in the reference space
 FILES = ("bundle.json", "arrays.npz")
 
@@ -96,6 +97,13 @@ class Bundle:
         net.classes_, net.n_features_in_ = np.asarray(self.classes, dtype=object), len(self.arrays["kept"])
         return net
 
+    @property
+    def spaces(self) -> list[Space]:
+        """Reference spaces: of the classes, and of the whole atlas."""
+        return [
+            Space(*(self.arrays[prefix + f.name].astype(np.float32) for f in fields(Space))) for prefix in ("", "wide_")
+        ]
+
     def model(self) -> Pipeline:
         """The whole model, from counts of `about["features"]` to a class, for `srna.explain` and others."""
         names = np.asarray(self.about["features"], dtype=object)
@@ -132,7 +140,7 @@ def train(
     label : str, default "tissue_group"
         Column of ``obs`` that is predicted.
     recipe : str, default "dl_log"
-        One of `NETWORKS`.
+        One of `HELD`; ``docs/unseen_studies.md`` compares them.
     min_class_size : int, default 15
         As in `make_task`.
     n_splits : int, default 20
@@ -158,7 +166,7 @@ def train(
     InputError
         Another recipe, or too few studies for the error: with one more study counted wrong, n promise 1 / (n + 1).
     """
-    one_of("recipe of a bundle", recipe, NETWORKS)
+    one_of("recipe of a bundle", recipe, HELD)
     task = make_task(eligible(atlas, label), label, min_class_size=min_class_size)
     n_studies, needed = task.groups.nunique(), math.ceil(1 / error) - 1
     if n_studies < needed:
@@ -168,8 +176,9 @@ def train(
         )
     model = build_recipe(task, recipe, seed=seed, profile=profile or Profile())
     splits = make_splits(task, "study", n_splits=min(n_splits, n_studies), seed=seed)
-    key = task_key(task, model, [__name__], seed)
-    work = partial(_held_out, task, model, seed)
+    reference = reference_samples(atlas, task)
+    key = task_key(task, model, [__name__], seed, task_key(reference, model, []))
+    work = partial(_held_out, task, reference, model, seed)
     folds = map_folds(work, splits, key=key, label=f"{recipe}, {label}", **run)
     held_out = pd.concat(folds, ignore_index=True)
     parents = _parents(atlas, task, PARENTS.get(label, ""))
@@ -181,7 +190,7 @@ def train(
     promises |= {"least": _least(measured)}
     fitted = fit_fold(task, model, np.arange(len(task.y)))
     settings = {"recipe": recipe, "seed": seed, "error": error, "level": level, "n_splits": len(splits)}
-    return _bundle(atlas, task, fitted, parents, promises, settings)
+    return _bundle(atlas, task, reference, fitted, parents, promises, settings)
 
 
 def _parents(atlas: ad.AnnData, task: Task, column: str) -> dict[str, str]:
@@ -193,17 +202,25 @@ def _parents(atlas: ad.AnnData, task: Task, column: str) -> dict[str, str]:
     return found.to_dict() if set(task.classes) <= set(found.index) and found.nunique() < len(task.classes) else {}
 
 
-def _held_out(task: Task, model: Pipeline, seed: int, split: Split) -> pd.DataFrame:
+def reference_samples(atlas: ad.AnnData, task: Task) -> Task:
+    """Every sample of the atlas whose `REFERENCE` is known, with the sRNAs of the task; else the task itself."""
+    if task.name == REFERENCE or (atlas.obs.get(REFERENCE, pd.Series()).value_counts() > 1).sum() < 2:
+        return task
+    whole = make_task(atlas, REFERENCE, min_class_size=2)
+    return replace(whole, X=whole.X[task.X.columns])
+
+
+def _held_out(task: Task, reference: Task, model: Pipeline, seed: int, split: Split) -> pd.DataFrame:
     """Probabilities of the samples of studies left out, as they are and spoilt, and their distance from training."""
     fitted, X, y = fit_fold(task, model, split.train), task.X.iloc[split.test], task.y.iloc[split.test]
-    train = split.train
-    space = Space.fit(_z(fitted, task.X.iloc[train]), task.y.iloc[train], study_shares(task.groups.iloc[train]))
+    left_out = reference.groups.isin(set(task.groups.iloc[split.test]))
+    spaces = fit_spaces(fitted, task, split.train, reference, np.flatnonzero(~left_out))
     rng, tables = np.random.default_rng((seed, int(split.test[0]))), []
 
     def add(spoilt: str, z: np.ndarray) -> None:
         table = pd.DataFrame(fitted[-1].predict_proba(z), columns=[f"p_{c}" for c in fitted.classes_])
         about = {"sample_id": X.index, "dataset_id": task.groups.to_numpy()[split.test], "y_true": y.to_numpy()}
-        tables.append(pd.DataFrame(about | {"spoilt": spoilt, "distance": space.distance(z)}).join(table))
+        tables.append(pd.DataFrame(about | {"spoilt": spoilt, "distance": unlikeness(spaces, z)}).join(table))
 
     whole = _z(fitted, X)
     add("", whole)
@@ -230,7 +247,7 @@ def _thinned(X: pd.DataFrame, depth: int, rng: np.random.Generator) -> pd.DataFr
 
 @dataclass(frozen=True)
 class Space:
-    """Principal components of z-scores and the training samples in them: who is near, and who is like none of them.
+    """Principal components of z-scores, and where the classes of the training samples lie in them.
 
     How unlike a sample is comes as the relative Mahalanobis distance (Ren et al. 2021, arXiv:2106.09022): squared
     distance from the nearest class's mean, with the covariance that classes have in common, less that from the mean of
@@ -238,33 +255,45 @@ class Space:
     """
 
     components: np.ndarray  # (n_components, n_features)
-    points: np.ndarray  # (n_training, n_components)
-    norms: np.ndarray  # (n_training,) of z-scores
     centres: np.ndarray  # (n_classes + 1, n_components) means of classes, and of all
     precisions: np.ndarray  # (2, n_components, n_components) inverse covariances: within classes, and of all
 
     @classmethod
-    def fit(cls, z: np.ndarray, y: Any, weights: np.ndarray) -> Space:
+    def fit(cls, z: np.ndarray, y: Any, weights: np.ndarray, n_components: int = N_COMPONENTS) -> Space:
         """Lay out training samples of classes `y`."""
-        pca = PCA(min(N_COMPONENTS, len(z) - 1, z.shape[1]), random_state=0, svd_solver="randomized").fit(z)
+        n_components = min(n_components, len(z) - 1, z.shape[1])
+        pca = PCA(n_components, random_state=0, svd_solver="randomized").fit(z)
         points, (codes, names) = (z @ pca.components_.T).astype(np.float64), pd.factorize(np.asarray(y), sort=True)
         means = [np.average(points[codes == i], axis=0, weights=weights[codes == i]) for i in range(len(names))]
         centres = np.array([*means, np.average(points, axis=0, weights=weights)])
         precisions = [_precision(points - centre, weights) for centre in (centres[codes], centres[-1])]
-        return cls(pca.components_, points, np.linalg.norm(z, axis=1), centres, np.array(precisions))
+        return cls(pca.components_, centres, np.array(precisions))
 
     def distance(self, z: np.ndarray) -> np.ndarray:
         """Relative Mahalanobis distance of each sample, per component."""
         points = z @ self.components.T
         apart = points[:, None] - self.centres  # (n_samples, n_classes + 1, n_components)
-        within, whole = (np.einsum("ijk,kl,ijl->ij", apart[:, part], p, apart[:, part]) for part, p in
+        within, whole = (np.einsum("ijk,ijk->ij", apart[:, part] @ p, apart[:, part]) for part, p in
                          zip((slice(-1), slice(-1, None)), self.precisions, strict=True))  # fmt: skip
         return (within.min(axis=1) - whole[:, 0]) / points.shape[1]
 
-    def nearest(self, z: np.ndarray) -> np.ndarray:
-        """Positions of the training samples of largest cosine, nearest first, shape (n_samples, n_neighbours)."""
-        cosine = (z @ self.components.T) @ self.points.T / np.maximum(self.norms, 1e-9)
-        return np.argsort(-cosine, axis=1, kind="stable")[:, : min(N_NEIGHBOURS, cosine.shape[1])]
+
+def fit_spaces(fitted: Pipeline, task: Task, train: np.ndarray, reference: Task, known: np.ndarray) -> list[Space]:
+    """Space of the classes to predict, and that of the whole atlas by `REFERENCE`, from the samples at these places."""
+    sides = ((task, train, N_COMPONENTS), (reference, known, N_WIDE))
+    return [Space.fit(_z(fitted, t.X.iloc[at]), t.y.iloc[at], study_shares(t.groups.iloc[at]), n) for t, at, n in sides]
+
+
+def unlikeness(spaces: Sequence[Space], z: np.ndarray) -> np.ndarray:
+    """How unlike training each sample is: its distances in all spaces, summed."""
+    return np.sum([space.distance(z) for space in spaces], axis=0)
+
+
+def nearest(z: np.ndarray, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Positions of the training samples of largest cosine, nearest first, shape (n_samples, n_neighbours)."""
+    components, points = (arrays[k].astype(np.float32) for k in ("components", "points"))
+    cosine = (z @ components.T) @ points.T / np.maximum(arrays["norms"], 1e-9)
+    return np.argsort(-cosine, axis=1, kind="stable")[:, : min(N_NEIGHBOURS, cosine.shape[1])]
 
 
 def _precision(residuals: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -419,12 +448,14 @@ def _least(measured: dict[str, Any]) -> dict[str, float]:
 
 
 def _bundle(
-    atlas: ad.AnnData, task: Task, fitted: Pipeline, parents: dict[str, str], promises: dict[str, Any], settings: dict
-) -> Bundle:
+    atlas: ad.AnnData, task: Task, reference: Task, fitted: Pipeline, parents: dict[str, str],
+    promises: dict[str, Any], settings: dict,
+) -> Bundle:  # fmt: skip
     """All that a bundle holds, from a model fitted on every sample."""
-    network, z, scale = fitted[-1], _z(fitted, task.X), fitted.named_steps["scale"]
-    space = Space.fit(z, task.y, study_shares(task.groups))
-    coordinates = embed(pd.DataFrame(space.points / np.maximum(space.norms, 1e-9)[:, None]), seed=settings["seed"])
+    network, z, scale = as_network(fitted[-1]), _z(fitted, task.X), fitted.named_steps["scale"]
+    own, wide = fit_spaces(fitted, task, np.arange(len(task.y)), reference, np.arange(len(reference.y)))
+    points, norms = (z @ own.components.T).astype(np.float64), np.linalg.norm(z, axis=1)
+    coordinates = embed(pd.DataFrame(points / np.maximum(norms, 1e-9)[:, None]), seed=settings["seed"])
     half = {f"weight_{i}": w.astype(np.float16) for i, w in enumerate(network.weights_)}
     reads = task.X.div(task.X.sum(axis=1).clip(lower=1), axis=0).mean().to_numpy()
     studies, samples = list(dict.fromkeys(task.groups)), task.y.index.astype(str)
@@ -433,11 +464,10 @@ def _bundle(
         "mean": scale.mean_.astype(np.float32),
         "scale": scale.scale_.astype(np.float32),
         "reads": reads.astype(np.float32),
-        "components": space.components.astype(np.float16),
-        "points": space.points.astype(np.float16),
-        "norms": space.norms.astype(np.float32),
-        "centres": space.centres.astype(np.float32),
-        "precisions": space.precisions.astype(np.float32),
+        "points": points.astype(np.float16),
+        "norms": norms.astype(np.float32),
+        **_packed(own),
+        **_packed(wide, "wide_"),
         "map": coordinates.to_numpy(dtype=np.float32),
         "training_class": pd.Index(task.classes).get_indexer(task.y.astype(str)).astype(np.int16),
         "training_study": pd.Index(studies).get_indexer(task.groups).astype(np.int32),
@@ -463,6 +493,25 @@ def _bundle(
         "settings": settings,
     }
     return Bundle(about, arrays)
+
+
+def as_network(classifier: Any) -> DenseNetClassifier:
+    """A fitted classifier as dense layers; a linear one is a single layer, of two classes the first has logit 0."""
+    if isinstance(classifier, DenseNetClassifier):
+        return classifier
+    kernel, bias = classifier.coef_.T, classifier.intercept_
+    if kernel.shape[1] == 1:
+        kernel, bias = np.hstack([0 * kernel, kernel]), np.r_[0, bias]
+    network = DenseNetClassifier(hidden=(), dropout=())
+    network.weights_ = [kernel.astype(np.float32), bias.astype(np.float32)]
+    network.classes_, network.n_features_in_ = classifier.classes_, len(kernel)
+    return network
+
+
+def _packed(space: Space, prefix: str = "") -> dict[str, np.ndarray]:
+    """Arrays of a space; the components need little precision."""
+    arrays = {f.name: getattr(space, f.name) for f in fields(Space)}
+    return {prefix + k: v.astype(np.float16 if k == "components" else np.float32) for k, v in arrays.items()}
 
 
 @contextmanager

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +22,11 @@ from srna_lib.annotate.bundles import (
     BACKED_OFF,
     PREDICTED,
     Bundle,
-    Space,
     decide,
     load_bundle,
+    nearest,
     new_folder,
+    unlikeness,
     write_csv,
 )
 from srna_lib.data import atlas_name, counts_frame, harmonise, match_names
@@ -145,8 +145,7 @@ def _annotate(atlas: ad.AnnData, bundle: Bundle, names: pd.DataFrame, top: int) 
         z, found, reads = np.zeros((len(names), len(arrays["kept"])), np.float32), 0.0, np.zeros(len(names))
     else:
         z, found, reads = model_input(atlas, bundle)
-    space = Space(*(arrays[f.name].astype(np.float32) for f in fields(Space)))
-    distance, near = space.distance(z), space.nearest(z)
+    distance, near = unlikeness(bundle.spaces, z), nearest(z, arrays)
     order = sorted({c["parent"] or c["name"] for c in about["classes"]})
     parent = np.array([order.index(c["parent"] or c["name"]) for c in about["classes"]])
     network = bundle.network

@@ -263,6 +263,7 @@ def train(
     atlas: Annotated[str, typer.Argument(metavar="ATLAS", help="Data set, or an atlas (.h5ad).")],
     task: Annotated[str, typer.Option("--task", metavar="COLUMN", help="Column of obs that is predicted.")],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="New folder for the bundle.")],
+    recipe: Annotated[str, typer.Option("--recipe", help="dl_log (a network), robust or logistic.")] = "dl_log",
     folds: Annotated[int, typer.Option(min=2, help="Folds by study that its promises are measured in.")] = 20,
     error: Annotated[
         float, typer.Option(min=0.001, max=0.5, help="Share of wrong predictions that is aimed at.")
@@ -277,7 +278,8 @@ def train(
     from srna_lib.datasets import load
 
     _check_folder(out)
-    bundle = make(with_label(load(atlas), task), task, n_splits=folds, error=error, n_jobs=jobs, seed=seed)
+    settings = {"recipe": recipe, "n_splits": folds, "error": error, "n_jobs": jobs, "seed": seed}
+    bundle = make(with_label(load(atlas), task), task, **settings)
     typer.echo(card(bundle))
     typer.echo(f"written: {save(bundle, out)}")
 
