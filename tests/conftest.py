@@ -6,10 +6,8 @@ import fcntl
 import os
 from pathlib import Path
 
-import inline
 import numpy as np
 import pandas as pd
-import papermill
 import pooch
 import pytest
 import requests
@@ -17,6 +15,11 @@ from hypothesis import settings
 from toyfile import COMMIT, CONTENT, TOY, refuse_with
 
 from srna_lib.datasets import registry
+from srna_lib.processes import ADDRESSES, hidden
+
+with hidden(ADDRESSES):
+    import inline
+    import papermill
 
 # Programs that one test compiled serve the next one, in this process, in workers beside it and in notebooks' kernels.
 KEPT = Path(__file__).resolve().parents[1] / ".pytest_cache"

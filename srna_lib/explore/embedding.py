@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import warnings
 from typing import Any
 
@@ -15,6 +14,7 @@ from sklearn.preprocessing import FunctionTransformer
 from srna_lib.errors import InputError, one_of
 from srna_lib.explore.tables import is_counts
 from srna_lib.models import LogCPM
+from srna_lib.processes import hidden
 
 
 def principal_components(X: pd.DataFrame, n: int = 50, *, transformer: Any = None, seed: int = 0) -> pd.DataFrame:
@@ -86,17 +86,10 @@ def embed(points: pd.DataFrame, method: str = "opentsne", *, seed: int = 0, n_it
 
 def _import_umap() -> Any:
     """Import umap-learn without its neural variant, which would load TensorFlow and start keras on it, not on JAX."""
-    hide = "tensorflow" not in sys.modules
-    if hide:
-        sys.modules["tensorflow"] = None  # type: ignore[assignment]  # as if it were not installed
-    try:
-        with warnings.catch_warnings():
-            # umap imports tqdm's notebook bar, which asks for ipywidgets; nothing here draws a bar.
-            warnings.filterwarnings("ignore", message="IProgress not found")
-            import umap
-    finally:
-        if hide:
-            del sys.modules["tensorflow"]
+    with hidden("tensorflow"), warnings.catch_warnings():
+        # umap imports tqdm's notebook bar, which asks for ipywidgets; nothing here draws a bar.
+        warnings.filterwarnings("ignore", message="IProgress not found")
+        import umap
     return umap
 
 

@@ -24,11 +24,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import nbformat
-import papermill
 import zmq
-from jupyter_client.kernelspec import KernelSpec
-from jupyter_client.manager import AsyncKernelManager
 from traitlets import default
 
 import srna_lib
@@ -37,7 +33,14 @@ from srna_lib.data import MADE_FROM
 from srna_lib.datasets import fetch, is_file
 from srna_lib.errors import InputError, one_of, unknown
 from srna_lib.io import write_file
+from srna_lib.processes import ADDRESSES, hidden
 from srna_lib.report.page import describe_error, index_page, notebook_page, notebook_title
+
+with hidden(ADDRESSES):
+    import nbformat
+    import papermill
+    from jupyter_client.kernelspec import KernelSpec
+    from jupyter_client.manager import AsyncKernelManager
 
 PACKAGE = Path(srna_lib.__file__).resolve().parent
 MANIFEST = "run.json"
