@@ -16,6 +16,8 @@ from srna_lib.explore.tables import is_counts
 from srna_lib.models import LogCPM
 from srna_lib.processes import hidden
 
+FEW_SAMPLES = 4096  # umap looks at all pairs of fewer
+
 
 def principal_components(X: pd.DataFrame, n: int = 50, *, transformer: Any = None, seed: int = 0) -> pd.DataFrame:
     """Principal components ``PC1`` ... of log2(CPM + 1), of values that are no counts, or of what `transformer` makes.
@@ -79,8 +81,19 @@ def embed(points: pd.DataFrame, method: str = "opentsne", *, seed: int = 0, n_it
         options = {"neighbors": "exact", "negative_gradient_method": "bh", "n_iter": n_iter, "random_state": seed}
         xy = TSNE(perplexity=min(30.0, (n - 1) / 3.01), initialization="pca", n_jobs=1, **options).fit(values)
     else:
-        reducer = _import_umap().UMAP(n_neighbors=min(15, n - 1), init="pca", random_state=seed, n_jobs=1)
-        xy = reducer.fit_transform(values)
+        umap, k = _import_umap(), min(15, n - 1)
+        options = {"n_neighbors": k, "init": "pca", "random_state": seed, "n_jobs": 1}
+        if n < FEW_SAMPLES:
+            # The neighbours that umap would find, by its own distance, without the seconds in which it compiles a sort.
+            distance = pairwise_distances(values.astype(np.float32), metric=umap.distances.euclidean)
+            nearest = np.argsort(distance, axis=1, kind="stable")[:, :k].astype(np.int32)
+            options["precomputed_knn"] = nearest, np.take_along_axis(distance, nearest, axis=1), None
+            options["force_approximation_algorithm"] = True
+        with warnings.catch_warnings():
+            warnings.filterwarnings(
+                "ignore", message="precomputed_knn"
+            )  # no place for new samples, which none asks for
+            xy = umap.UMAP(**options).fit_transform(values)
     return pd.DataFrame(np.asarray(xy, dtype=float), index=points.index, columns=["x", "y"])
 
 
