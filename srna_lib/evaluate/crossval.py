@@ -413,7 +413,7 @@ def task_key(task: Task, model: Pipeline, code: Iterable[str], *settings: Any) -
 
     The code is that of the models, and of the modules whose names begin as in `code`.
     """
-    rows = pd.util.hash_pandas_object(task.X, index=True).to_numpy()
+    rows = list(task.X.index), np.ascontiguousarray(task.X.to_numpy())
     donors = None if task.donors is None else list(task.donors)
     data = (task.name, rows, list(task.X.columns), list(task.y), task.classes, list(task.groups), donors)
     modules = [m for name, m in sorted(sys.modules.items()) if name.startswith(("srna_lib.models.", *code))]
