@@ -21,6 +21,8 @@ with hidden(ADDRESSES):
     import inline
     import papermill
 
+    from srna_lib.report import run as report_run
+
 # Programs that one test compiled serve the next one, in this process, in workers beside it and in notebooks' kernels.
 KEPT = Path(__file__).resolve().parents[1] / ".pytest_cache"
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(KEPT / "jax"))
@@ -71,8 +73,10 @@ def real(mirror):
 
 @pytest.fixture
 def in_process(monkeypatch):
-    """Run notebooks in the test's own process."""
+    """Run notebooks in the test's own process, one by one."""
+    each = report_run._run_each
     monkeypatch.setattr(papermill, "execute_notebook", inline.execute_notebook)
+    monkeypatch.setattr(report_run, "_run_each", lambda todo, begin, beside: each(todo, begin, 1))
 
 
 @pytest.fixture(scope="session")
