@@ -82,6 +82,9 @@ def embed(points: pd.DataFrame, method: str = "opentsne", *, seed: int = 0, n_it
         xy = TSNE(perplexity=min(30.0, (n - 1) / 3.01), initialization="pca", n_jobs=1, **options).fit(values)
     else:
         umap, k = _import_umap(), min(15, n - 1)
+        for compiled in (umap.umap_.smooth_knn_dist, umap.umap_.compute_membership_strengths):
+            compiled.enable_caching()  # on disk, for the next process
+        umap.layouts._nb_optimize_layout_euclidean_single_epoch.enable_caching()
         options = {"n_neighbors": k, "init": "pca", "random_state": seed, "n_jobs": 1}
         if n < FEW_SAMPLES:
             # The neighbours that umap would find, by its own distance, without the seconds in which it compiles a sort.
