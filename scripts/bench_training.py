@@ -46,7 +46,7 @@ def fresh_keras(data: list, epochs: int) -> list[np.ndarray]:
     out = []
     for train, y, test in data:
         keras.utils.set_random_seed(0)
-        model = build(keras, train.shape[1], (1000, 250, 250), (0.5, 0.4, 0.4), int(y.max()) + 1)
+        model = build(keras, train.shape[1], (1000, 250, 250), (0.5, 0.4, 0.4), int(y.max()) + 1, "glorot_uniform")
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         model.compile(optimizer=keras.optimizers.Adam(), loss=loss)
         model.fit(train, y, epochs=epochs, batch_size=30, verbose=0)

@@ -6,10 +6,8 @@ import fcntl
 import os
 from pathlib import Path
 
-import inline
 import numpy as np
 import pandas as pd
-import papermill
 import pooch
 import pytest
 import requests
@@ -17,6 +15,13 @@ from hypothesis import settings
 from toyfile import COMMIT, CONTENT, TOY, refuse_with
 
 from srna_lib.datasets import registry
+from srna_lib.processes import ADDRESSES, hidden
+
+with hidden(ADDRESSES):
+    import inline
+    import papermill
+
+    from srna_lib.report import run as report_run
 
 # Programs that one test compiled serve the next one, in this process, in workers beside it and in notebooks' kernels.
 KEPT = Path(__file__).resolve().parents[1] / ".pytest_cache"
@@ -68,8 +73,10 @@ def real(mirror):
 
 @pytest.fixture
 def in_process(monkeypatch):
-    """Run notebooks in the test's own process."""
+    """Run notebooks in the test's own process, one by one."""
+    each = report_run._run_each
     monkeypatch.setattr(papermill, "execute_notebook", inline.execute_notebook)
+    monkeypatch.setattr(report_run, "_run_each", lambda todo, begin, beside: each(todo, begin, 1))
 
 
 @pytest.fixture(scope="session")

@@ -77,7 +77,10 @@ def test_list_of_the_real_registry():
     assert "10893 x 680" in result.stdout
 
 
-@pytest.mark.parametrize("name", registry.names())
+# parses real data, which takes minutes where nothing is kept yet
+@pytest.mark.parametrize(
+    "name", [n if n == "demo" else pytest.param(n, marks=pytest.mark.slow) for n in registry.names()]
+)
 def test_the_registry_knows_the_columns_of_every_atlas(name, request):
     atlas = registry.load(name) if name == "demo" else request.getfixturevalue("real")(name)
     assert set(registry.entry(name)["columns"]) == {c for c in atlas.obs if atlas.obs[c].nunique() > 1}

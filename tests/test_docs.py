@@ -19,10 +19,9 @@ sys.path.insert(0, str(ROOT / "scripts"))
 
 
 def test_tables_are_those_of_the_results():
-    run = subprocess.run(
-        [sys.executable, ROOT / "scripts/make_figures.py", "--check"], capture_output=True, text=True, check=False
-    )
-    assert run.returncode == 0, run.stdout + run.stderr
+    import make_figures
+
+    make_figures.main(["--check"])  # leaves with what differs
 
 
 @pytest.mark.slow

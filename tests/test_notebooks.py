@@ -7,8 +7,6 @@ import json
 import re
 import runpy
 import statistics
-import subprocess
-import sys
 from pathlib import Path
 
 import inline
@@ -45,11 +43,8 @@ def test_there_are_notebooks():
     assert STEMS[:2] == ["01_data_exploration", "02_tissue"]
 
 
-def test_scripts_and_notebooks_agree():
-    run = subprocess.run(
-        [sys.executable, ROOT / "scripts/sync_notebooks.py", "--check"], capture_output=True, text=True, check=False
-    )
-    assert run.returncode == 0, run.stdout + run.stderr
+def test_scripts_and_notebooks_agree(capsys):
+    assert runpy.run_path(str(ROOT / "scripts" / "sync_notebooks.py"))["main"](["--check"]) == 0, capsys.readouterr()
 
 
 def test_the_script_says_which_columns_a_notebook_needs(tmp_path):

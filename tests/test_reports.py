@@ -21,6 +21,7 @@ import nbformat
 import pandas as pd
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from test_fold_cache import is_running, wait_for
 from typer.testing import CliRunner
 
 from srna_lib.data.atlas import make_atlas
@@ -278,6 +279,53 @@ def test_resume_skips_what_is_done_and_redoes_what_changed(in_process, tmp_path,
     assert statuses(notebooks=["2"], seed=1) == ["ok"]
 
 
+MEETING = """import os, time
+from pathlib import Path
+meeting = Path(out).parent
+(meeting / f"{me}.here").write_text(f"{n_jobs} {os.environ['OMP_NUM_THREADS']}")
+end = time.monotonic() + 60
+while not (meeting / f"{other}.here").exists() and time.monotonic() < end:
+    time.sleep(0.05)
+assert (meeting / f"{other}.here").exists(), "alone"
+"""
+
+
+def test_notebooks_run_beside_each_other_with_their_share_of_workers_and_threads(tmp_path, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    source, out = tmp_path / "nbs", tmp_path / "out"
+    save(source, "01_a", code(PARAMETERS, "parameters"), code("me, other = 'a', 'b'"), code(MEETING))
+    save(source, "02_b", code(PARAMETERS, "parameters"), code("me, other = 'b', 'a'"), code(MEETING), code("1 / 0"))
+    lines: list[str] = []
+    report = report_run.run_notebooks(out=out, notebooks_dir=source, jobs=4, say=lines.append)
+    assert [(o.notebook, o.status) for o in report.outcomes] == [("01_a", "ok"), ("02_b", "failed")]
+    assert [(tmp_path / f"{name}.here").read_text() for name in "ab"] == ["2 1", "2 1"]
+    assert sorted(line.split(":")[0] for line in lines) == ["[1/2] 01_a"] * 2 + ["[2/2] 02_b"] * 2
+    assert ["running" in line for line in lines] == [True, True, False, False]
+    assert "ZeroDivisionError" in (out / "02_b.html").read_text() and 'href="01_a.html"' in report.index.read_text()
+    assert "JAX_COMPILATION_CACHE_DIR" in os.environ  # the one of the tests, which a run leaves as it is
+
+
+def test_how_many_run_at_a_time_does_not_make_a_notebook_run_again(in_process, tmp_path):
+    source, out = tmp_path / "nbs", tmp_path / "out"
+    save(source, "01_a", code(PARAMETERS, "parameters"), code("1"))
+    states = [
+        report_run.run_notebooks(out=out, notebooks_dir=source, say=str, jobs=jobs).outcomes[0].status
+        for jobs in (2, 1)
+    ]
+    assert states == ["ok", "skipped"]
+
+
+def test_compiled_programs_are_kept_in_the_report_and_only_for_its_run(tmp_path, monkeypatch):
+    for name in [name for name in os.environ if name.startswith("JAX_")]:
+        monkeypatch.delenv(name)
+    save(tmp_path / "nbs", "01_a", code("import jax\njax.jit(lambda x: (x @ x).sum())(jax.numpy.ones((4, 4)))"))
+    monkeypatch.setenv("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+    monkeypatch.setattr(report_run, "LEAST_SECONDS", "0")
+    assert not report_run.run_notebooks(out=tmp_path / "out", notebooks_dir=tmp_path / "nbs", say=str).exit_code
+    assert list((tmp_path / "out" / "cache" / "jax").iterdir())
+    assert "JAX_COMPILATION_CACHE_DIR" not in os.environ
+
+
 def _cut(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-5])
 
@@ -419,18 +467,28 @@ def test_every_module_and_the_registry_count_as_library():
     assert {"run.py", "crossval.py", "datasets.json", "page.js"} <= names
 
 
-def test_interrupted_run_ends_with_130_and_goes_on(tmp_path):
+WAIT = """import os, time
+from pathlib import Path
+end = time.monotonic() + 60
+while "01_a" not in (Path(out) / "run.json").read_text() and time.monotonic() < end:
+    time.sleep(0.1)
+(Path(out).parent / "new").write_text(str(os.getpid()))
+(Path(out).parent / "new").rename(Path(out).parent / "on")
+time.sleep(60)"""
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_interrupted_run_ends_with_130_and_goes_on(tmp_path, jobs):
     source, out = tmp_path / "nbs", tmp_path / "out"
     save(source, "01_a", code("1"))
-    wait = f"import time, pathlib\npathlib.Path({str(tmp_path / 'on')!r}).touch()\ntime.sleep(60)"
-    save(source, "02_b", code(wait))
+    save(source, "02_b", code(PARAMETERS, "parameters"), code(WAIT))
     # A test runner in the background ignores SIGINT, and its children would too.
     start = (
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
         "from srna_lib.report.cli import main; main()"
     )
     child = subprocess.Popen(
-        [sys.executable, "-c", start, "run", "--out", str(out), "--notebooks", str(source)],
+        [sys.executable, "-c", start, "run", "--out", str(out), "--notebooks", str(source), "--jobs", jobs],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     limit = time.monotonic() + 90
@@ -441,6 +499,8 @@ def test_interrupted_run_ends_with_130_and_goes_on(tmp_path):
     assert child.returncode == 130
     assert "Traceback" not in errors
     assert "interrupted" in errors
+    kernel = int((tmp_path / "on").read_text())
+    assert wait_for(lambda: not is_running(kernel), 10), "a notebook outlives its run"
     assert not [path.name for path in out.iterdir() if path.name.startswith(".")]
     save(source, "02_b", code("1"))
     report = report_run.run_notebooks(out=out, notebooks_dir=source, say=str)

@@ -299,7 +299,8 @@ def _effects(cfg: Config, rng: Rng, srnas: pd.DataFrame, truth: pd.DataFrame, tr
             doses += cfg[task]["dose_sd"] * _deviations(rng, true["dataset_id"].to_numpy(), dose)
         effect = table.loc[(task, label)].to_numpy()
         for own, chosen in zip(doses, (~contaminant, contaminant), strict=True):
-            total[:, chosen] += np.outer(own, effect[chosen])
+            moved = np.flatnonzero(chosen & (effect != 0))  # a few of all sRNAs
+            total[:, moved] += np.outer(own, effect[moved])
     return total
 
 

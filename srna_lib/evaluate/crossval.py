@@ -5,16 +5,11 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import inspect
-import os
 import sys
-import threading
-import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cache as once
 from functools import partial
 from io import BytesIO
-from multiprocessing import current_process
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +27,7 @@ from srna_lib.errors import InputError, one_of
 from srna_lib.evaluate.splits import ALIASES, Split, make_splits
 from srna_lib.io import write_file
 from srna_lib.models import CONDITIONED, quantity_recipe, recipe
+from srna_lib.processes import settle
 
 ENOUGH_STUDIES = 5  # for residuals of studies left out
 PACKAGES = ("numpy", "scikit-learn", "keras", "jax", "imbalanced-learn")
@@ -369,24 +365,9 @@ def map_folds(
     return [done[i].assign(fold=split.fold) for i, split in enumerate(splits)]
 
 
-@once
-def _settle() -> None:
-    """Keep a worker to its share of cores, and end it within seconds of the run that started it, however that ended."""
-
-    def watch(parent: int) -> None:
-        while os.getppid() == parent:
-            time.sleep(1)
-        os._exit(1)
-
-    if "Loky" in type(current_process()).__name__:
-        # XLA, which else takes all cores, reads the number of its threads there
-        os.environ.setdefault("NPROC", os.environ.get("OMP_NUM_THREADS", "1"))
-        threading.Thread(target=watch, args=(os.getppid(),), daemon=True).start()
-
-
 def _do_fold(work: Callable[[Split], pd.DataFrame], split: Split, stem: Path | None) -> pd.DataFrame:
     """Do the work for one fold, and write the table whole or not at all; its name ends in the checksum of its bytes."""
-    _settle()
+    settle()
     table = work(split)
     if stem is not None:
         content = table.to_parquet(index=False)
@@ -413,7 +394,7 @@ def task_key(task: Task, model: Pipeline, code: Iterable[str], *settings: Any) -
 
     The code is that of the models, and of the modules whose names begin as in `code`.
     """
-    rows = pd.util.hash_pandas_object(task.X, index=True).to_numpy()
+    rows = list(task.X.index), np.ascontiguousarray(task.X.to_numpy())
     donors = None if task.donors is None else list(task.donors)
     data = (task.name, rows, list(task.X.columns), list(task.y), task.classes, list(task.groups), donors)
     modules = [m for name, m in sorted(sys.modules.items()) if name.startswith(("srna_lib.models.", *code))]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import warnings
 from typing import Any
 
@@ -15,6 +14,9 @@ from sklearn.preprocessing import FunctionTransformer
 from srna_lib.errors import InputError, one_of
 from srna_lib.explore.tables import is_counts
 from srna_lib.models import LogCPM
+from srna_lib.processes import hidden
+
+FEW_SAMPLES = 4096  # umap looks at all pairs of fewer
 
 
 def principal_components(X: pd.DataFrame, n: int = 50, *, transformer: Any = None, seed: int = 0) -> pd.DataFrame:
@@ -79,24 +81,31 @@ def embed(points: pd.DataFrame, method: str = "opentsne", *, seed: int = 0, n_it
         options = {"neighbors": "exact", "negative_gradient_method": "bh", "n_iter": n_iter, "random_state": seed}
         xy = TSNE(perplexity=min(30.0, (n - 1) / 3.01), initialization="pca", n_jobs=1, **options).fit(values)
     else:
-        reducer = _import_umap().UMAP(n_neighbors=min(15, n - 1), init="pca", random_state=seed, n_jobs=1)
-        xy = reducer.fit_transform(values)
+        umap, k = _import_umap(), min(15, n - 1)
+        for compiled in (umap.umap_.smooth_knn_dist, umap.umap_.compute_membership_strengths):
+            compiled.enable_caching()  # on disk, for the next process
+        umap.layouts._nb_optimize_layout_euclidean_single_epoch.enable_caching()
+        options = {"n_neighbors": k, "init": "pca", "random_state": seed, "n_jobs": 1}
+        if n < FEW_SAMPLES:
+            # The neighbours that umap would find, by its own distance, without the seconds in which it compiles a sort.
+            distance = pairwise_distances(values.astype(np.float32), metric=umap.distances.euclidean)
+            nearest = np.argsort(distance, axis=1, kind="stable")[:, :k].astype(np.int32)
+            options["precomputed_knn"] = nearest, np.take_along_axis(distance, nearest, axis=1), None
+            options["force_approximation_algorithm"] = True
+        with warnings.catch_warnings():
+            warnings.filterwarnings(
+                "ignore", message="precomputed_knn"
+            )  # no place for new samples, which none asks for
+            xy = umap.UMAP(**options).fit_transform(values)
     return pd.DataFrame(np.asarray(xy, dtype=float), index=points.index, columns=["x", "y"])
 
 
 def _import_umap() -> Any:
     """Import umap-learn without its neural variant, which would load TensorFlow and start keras on it, not on JAX."""
-    hide = "tensorflow" not in sys.modules
-    if hide:
-        sys.modules["tensorflow"] = None  # type: ignore[assignment]  # as if it were not installed
-    try:
-        with warnings.catch_warnings():
-            # umap imports tqdm's notebook bar, which asks for ipywidgets; nothing here draws a bar.
-            warnings.filterwarnings("ignore", message="IProgress not found")
-            import umap
-    finally:
-        if hide:
-            del sys.modules["tensorflow"]
+    with hidden("tensorflow"), warnings.catch_warnings():
+        # umap imports tqdm's notebook bar, which asks for ipywidgets; nothing here draws a bar.
+        warnings.filterwarnings("ignore", message="IProgress not found")
+        import umap
     return umap
 
 

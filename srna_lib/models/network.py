@@ -42,13 +42,13 @@ def clear_programs() -> None:
     compile_training.cache_clear()
 
 
-def build(keras: Any, n_features: int, hidden: tuple, dropout: tuple, n_classes: int) -> Any:
-    """Lay out dense ReLU layers with dropout, then linear outputs (logits)."""
+def build(keras: Any, n_features: int, hidden: tuple, dropout: tuple, n_classes: int, kernels: str = "zeros") -> Any:
+    """Lay out dense ReLU layers with dropout, then linear outputs (logits); weights are for the caller to set."""
     model = keras.Sequential([keras.Input((n_features,), name="srnas")])
     for i, (units, share) in enumerate(zip(hidden, dropout, strict=True), start=1):
-        model.add(keras.layers.Dense(units, activation="relu", name=f"dense_{i}"))
+        model.add(keras.layers.Dense(units, activation="relu", kernel_initializer=kernels, name=f"dense_{i}"))
         model.add(keras.layers.Dropout(share, name=f"dropout_{i}"))
-    model.add(keras.layers.Dense(n_classes, name="logits"))
+    model.add(keras.layers.Dense(n_classes, kernel_initializer=kernels, name="logits"))
     return model
 
 
@@ -142,7 +142,7 @@ def shuffled(rng: np.random.Generator, n: int, rows: int, batch: int) -> tuple[n
     return order, steps
 
 
-PAD_SAMPLES = 256  # training sets are padded to multiples of these, so that folds share one program
+PAD_SAMPLES = 1024  # training sets are padded to multiples of these, so that folds share one program
 PAD_FEATURES = 64
 
 

@@ -19,6 +19,7 @@ import plotly.io as pio
 from plotly.subplots import make_subplots
 
 from srna_lib.errors import InputError
+from srna_lib.processes import ADDRESSES, hidden
 
 Table: TypeAlias = pd.DataFrame | Sequence[Mapping[str, Any]]
 Labels: TypeAlias = Mapping[str, str] | None
@@ -42,7 +43,8 @@ WRAP = 120
 
 def setup() -> None:
     """Set renderer and template for a notebook: figures travel as plotly JSON, not as images."""
-    pio.renderers.default = "plotly_mimetype"
+    with hidden(ADDRESSES):  # loads nbformat, and that jsonschema
+        pio.renderers.default = "plotly_mimetype"
     pio.templates["srna"] = template()
     pio.templates.default = "srna"
 

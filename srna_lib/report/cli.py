@@ -234,7 +234,7 @@ def run(
     dataset: Annotated[str, typer.Option(help="Data set (demo, mirome) or your own atlas.h5ad.")] = "demo",
     profile: Annotated[str, typer.Option(help="Size of the run: smoke, demo or full.")] = "demo",
     out: Annotated[Path | None, typer.Option(help="Report folder.", show_default="reports/DATASET")] = None,
-    jobs: Annotated[int, typer.Option(min=1, help="Parallel workers inside a notebook.")] = 2,
+    jobs: Annotated[int, typer.Option(min=1, help="Notebooks at a time; fewer notebooks have workers each.")] = 2,
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of splits, models, simulation.")] = 0,
     parameter: Annotated[
         list[str] | None,

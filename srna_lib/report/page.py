@@ -18,15 +18,18 @@ from typing import Any
 import jinja2
 import nh3
 from markupsafe import Markup
-from nbconvert.filters.ansi import strip_ansi
-from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
-from nbconvert.preprocessors import CoalesceStreamsPreprocessor
-from nbformat import NotebookNode
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import get_lexer_by_name
 
+from srna_lib.processes import ADDRESSES, hidden
 from srna_lib.report.results import BANNER
+
+with hidden(ADDRESSES):
+    from nbconvert.filters.ansi import strip_ansi
+    from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
+    from nbconvert.preprocessors import CoalesceStreamsPreprocessor
+    from nbformat import NotebookNode
 
 PLOTLY = "application/vnd.plotly.v1+json"
 IMAGES = ("image/svg+xml", "image/png", "image/jpeg")
@@ -44,7 +47,7 @@ ATTRIBUTES = {
     "th": {"colspan", "rowspan", "scope"},
     "td": {"colspan", "rowspan"},
 }
-ADDRESSES = {"href": re.compile(r"(?i)#|https?://|[\w./-]+([?#]|$)"), "src": re.compile("data:image/")}
+LINKS = {"href": re.compile(r"(?i)#|https?://|[\w./-]+([?#]|$)"), "src": re.compile("data:image/")}
 LOOKS = {"text-align", "color", "background-color", "font-weight"}
 # The leading style sheet of pandas' Styler, and its rules: cells by id, plain properties.
 STYLES = re.compile(r"\s*<style[^>]*>(.*?)</style>", re.DOTALL)
@@ -79,7 +82,7 @@ def clean(html: str, *more: str) -> Markup:
 
 
 def _safe_address(tag: str, name: str, value: str) -> str | None:
-    return value if name not in ADDRESSES or ADDRESSES[name].match(value) else None
+    return value if name not in LINKS or LINKS[name].match(value) else None
 
 
 class _Prose(IPythonRenderer):

@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, wait
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,11 +25,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import nbformat
-import papermill
+import joblib
 import zmq
-from jupyter_client.kernelspec import KernelSpec
-from jupyter_client.manager import AsyncKernelManager
+from joblib.externals.loky import ProcessPoolExecutor
 from traitlets import default
 
 import srna_lib
@@ -37,7 +36,14 @@ from srna_lib.data import MADE_FROM
 from srna_lib.datasets import fetch, is_file
 from srna_lib.errors import InputError, one_of, unknown
 from srna_lib.io import write_file
+from srna_lib.processes import ADDRESSES, hidden, settle
 from srna_lib.report.page import describe_error, index_page, notebook_page, notebook_title
+
+with hidden(ADDRESSES):
+    import nbformat
+    import papermill
+    from jupyter_client.kernelspec import KernelSpec
+    from jupyter_client.manager import AsyncKernelManager
 
 PACKAGE = Path(srna_lib.__file__).resolve().parent
 MANIFEST = "run.json"
@@ -46,6 +52,7 @@ RESULTS = (".json", ".parquet", ".card.json", ".figure.json")  # of a notebook
 NOT_APPLICABLE = "not applicable"  # status of a notebook that asks for what the data set does not have
 PROFILES = ("smoke", "demo", "full")
 OPTIONS = {"dataset": "--dataset", "profile": "--profile", "out": "--out", "seed": "--seed", "n_jobs": "--jobs"}
+LEAST_SECONDS = "0.1"  # what compiles faster is compiled again
 TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
@@ -227,9 +234,9 @@ def library_files() -> list[Path]:
 
 
 def digest_of(path: Path, given: Mapping[str, Any]) -> str:
-    """Hash all that decides the results of a notebook: cells, parameters (but ``out``), the library, own data."""
+    """Hash all that decides the results of a notebook: cells, parameters, the library, own data."""
     cells = [[cell.cell_type, cell.source, cell.metadata.get("tags", [])] for cell in _read(path).cells]
-    values = {name: value for name, value in given.items() if name != "out"}
+    values = {name: value for name, value in given.items() if name not in ("out", "n_jobs")}
     digest = hashlib.sha256(json.dumps([cells, values, srna_lib.__version__], sort_keys=True).encode())
     if is_file(str(given.get("dataset", ""))):
         digest.update(hashlib.sha256(Path(given["dataset"]).read_bytes()).digest())
@@ -409,7 +416,7 @@ def run_notebooks(
     out : path, optional
         Report folder; ``reports/<dataset>`` by default (for a file, its stem).
     jobs : int, default 2
-        Parallel workers inside a notebook; notebooks run one after another.
+        Notebooks at a time, each in a process of its own; with fewer notebooks, workers inside each.
     seed : int, default 0
         Seed of splits, models and the simulated atlas.
     parameters : mapping, optional
@@ -453,46 +460,93 @@ def run_notebooks(
     change = partial(_manifest, folder, {path.stem for path in source.glob("*.ipynb")}, say)
     with change() as manifest:
         earlier = dict(manifest)
-    outcomes = []
-    try:
-        for number, path in enumerate(paths, start=1):
-            label = f"[{number}/{len(paths)}] {path.stem}"
-            digest, done = digest_of(path, given[path]), earlier.get(path.stem, {})
-            if path in reasons:
-                say(f"{label}: {NOT_APPLICABLE}: {reasons[path]}")
-                _remove(folder, path.stem, ".html", ".ipynb")
-                entry = _entry(_read(path), path, given[path], about["simulated"])
-                entry |= {"digest": "", "status": NOT_APPLICABLE, "reason": reasons[path]}
-            elif not force and done.get("status") == "ok" and done.get("digest") == digest:
-                say(f"{label}: skipped, done on {done['finished_at']} (--force runs it again)")
-                outcomes.append(Outcome(path.stem, "skipped", 0.0))
-                continue
-            else:
-                say(f"{label}: running on {place}, profile {profile}")
-                with change() as manifest:
-                    manifest.pop(path.stem, None)  # an interrupted notebook must not count as done
-                    _remove(folder, path.stem)
-                entry = _run_one(path, folder, given[path], about["simulated"]) | {"digest": digest}
-                what = f"failed after {entry['seconds']:.1f} s: {entry['error']['sentence']}" if entry["error"] else ""
-                say(f"{label}: {what or 'ok, ' + format(entry['seconds'], '.1f') + ' s'}")
+    digests = {path: digest_of(path, given[path]) for path in paths}
+    labels = {path: f"[{number}/{len(paths)}] {path.stem}" for number, path in enumerate(paths, start=1)}
+    outcomes: dict[Path, Outcome] = {}
+    todo: list[Path] = []
+    for path in paths:
+        done = earlier.get(path.stem, {})
+        if path in reasons:
+            say(f"{labels[path]}: {NOT_APPLICABLE}: {reasons[path]}")
+            _remove(folder, path.stem, ".html", ".ipynb")
+            entry = _entry(_read(path), path, given[path], about["simulated"])
             with change() as manifest:
-                manifest[path.stem] = entry
-            refused = bool(entry["error"]) and entry["error"]["name"] == "InputError"
-            outcomes.append(Outcome(path.stem, entry["status"], entry["seconds"], refused))
+                manifest[path.stem] = entry | {"digest": "", "status": NOT_APPLICABLE, "reason": reasons[path]}
+            outcomes[path] = Outcome(path.stem, NOT_APPLICABLE, 0.0)
+        elif not force and done.get("status") == "ok" and done.get("digest") == digests[path]:
+            say(f"{labels[path]}: skipped, done on {done['finished_at']} (--force runs it again)")
+            outcomes[path] = Outcome(path.stem, "skipped", 0.0)
+        else:
+            todo.append(path)
+    beside = min(jobs, len(todo))
+    for path in todo:
+        given[path] |= {"n_jobs": jobs // beside} if "n_jobs" in given[path] else {}
+
+    def begin(path: Path) -> tuple[Any, ...]:
+        say(f"{labels[path]}: running on {place}, profile {profile}")
+        with change() as manifest:
+            manifest.pop(path.stem, None)  # an interrupted notebook must not count as done
+            _remove(folder, path.stem)
+        return path, folder, given[path], about["simulated"], beside == 1
+
+    try:
+        with _compiled_once(folder / "cache" / "jax"):
+            for path, entry in _run_each(todo, begin, beside):
+                what = f"failed after {entry['seconds']:.1f} s: {entry['error']['sentence']}" if entry["error"] else ""
+                say(f"{labels[path]}: {what or 'ok, ' + format(entry['seconds'], '.1f') + ' s'}")
+                with change() as manifest:
+                    manifest[path.stem] = entry | {"digest": digests[path]}
+                refused = bool(entry["error"]) and entry["error"]["name"] == "InputError"
+                outcomes[path] = Outcome(path.stem, entry["status"], entry["seconds"], refused)
     finally:
         with change() as manifest:
             index = write_index(folder, manifest)
-    return Report(index, outcomes)
+    return Report(index, [outcomes[path] for path in paths])
 
 
-def _run_one(path: Path, folder: Path, given: dict[str, Any], simulated: bool) -> dict[str, Any]:
+@contextmanager
+def _compiled_once(folder: Path) -> Iterator[None]:
+    """Within the block what JAX compiles is kept in a folder, for other notebooks and workers; a user's own counts."""
+    own = {"JAX_COMPILATION_CACHE_DIR": str(folder), "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": LEAST_SECONDS}
+    own = {} if own.keys() & os.environ.keys() else own
+    os.environ.update(own)
+    try:
+        yield
+    finally:
+        for name in own:
+            os.environ.pop(name, None)
+
+
+def _run_each(
+    todo: list[Path], begin: Callable[[Path], tuple[Any, ...]], beside: int
+) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Notebooks with their entries as they are done: one by one, or ``beside`` each other in processes of their own."""
+    if beside < 2:
+        yield from ((path, _run_one(*begin(path))) for path in todo)
+        return
+    threads = os.environ.get("OMP_NUM_THREADS", str(max(1, joblib.cpu_count() // beside)))
+    pool = ProcessPoolExecutor(beside, initializer=settle, env={"OMP_NUM_THREADS": threads})
+    waiting = list(todo)
+    running: dict[Any, Path] = {}
+    try:
+        while waiting or running:
+            while waiting and len(running) < beside:
+                path = waiting.pop(0)
+                running[pool.submit(_run_one, *begin(path))] = path
+            for done in wait(running, return_when=FIRST_COMPLETED).done:
+                yield running.pop(done), done.result()
+    finally:
+        pool.shutdown(kill_workers=True)
+
+
+def _run_one(path: Path, folder: Path, given: dict[str, Any], simulated: bool, bar: bool) -> dict[str, Any]:
     """Execute one notebook, write its page, and return its entry of the manifest."""
     start, error = time.perf_counter(), None
     with tempfile.TemporaryDirectory() as scratch:
         executed = Path(scratch) / path.name
         try:
             kernel = {"kernel_name": "python3", "language": "python", "kernel_manager_class": ThisInterpreter}
-            shown = {"cwd": str(path.parent), "progress_bar": sys.stderr.isatty()}
+            shown = {"cwd": str(path.parent), "progress_bar": bar and sys.stderr.isatty()}
             papermill.execute_notebook(_literal(path), _literal(executed), parameters=given, **shown, **kernel)
             _written(folder, path.stem)
         except papermill.PapermillExecutionError as failure:
