@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.spatial.distance import cdist
 from sklearn.decomposition import PCA
 from sklearn.metrics import pairwise_distances, silhouette_samples
 from sklearn.preprocessing import FunctionTransformer
@@ -39,6 +40,9 @@ def principal_components(X: pd.DataFrame, n: int = 50, *, transformer: Any = Non
 def embed(points: pd.DataFrame, method: str = "opentsne", *, seed: int = 0, n_iter: int = 500) -> pd.DataFrame:
     """Lay samples out in a plane, reproducibly, from a PCA start.
 
+    Another last digit of a coordinate is another map, and last digits are those of the BLAS kernel. So coordinates and
+    start are rounded to six digits of the largest, and distances are taken without BLAS.
+
     Parameters
     ----------
     points : DataFrame, shape (n_samples, n_components)
@@ -58,7 +62,7 @@ def embed(points: pd.DataFrame, method: str = "opentsne", *, seed: int = 0, n_it
     Raises
     ------
     InputError
-        Unknown method, or fewer than 5 samples.
+        Unknown method, or fewer than 5 samples or 2 components.
 
     Examples
     --------
@@ -69,19 +73,29 @@ def embed(points: pd.DataFrame, method: str = "opentsne", *, seed: int = 0, n_it
     """
     n = len(points)
     one_of("embedding", method, ("opentsne", "umap"))
-    if n < 5:
-        raise InputError(f"an embedding needs at least 5 samples, found {n}.")
-    values = points.to_numpy(dtype=np.float64)
+    if n < 5 or points.shape[1] < 2:
+        raise InputError(f"an embedding needs at least 5 samples and 2 components, found {n} and {points.shape[1]}.")
+    values = _steady(points.to_numpy(dtype=np.float64))
+    start, distances = _steady(PCA(2, random_state=seed).fit_transform(values)), cdist(values, values)
+    options = {"metric": "precomputed", "random_state": seed, "n_jobs": 1}
     if method == "opentsne":
-        from openTSNE import TSNE
+        from openTSNE import TSNE, initialization
 
         # Exact neighbours: no index to build, no randomness, fast enough below some ten thousand samples.
-        options = {"neighbors": "exact", "negative_gradient_method": "bh", "n_iter": n_iter, "random_state": seed}
-        xy = TSNE(perplexity=min(30.0, (n - 1) / 3.01), initialization="pca", n_jobs=1, **options).fit(values)
+        options |= {"neighbors": "exact", "negative_gradient_method": "bh", "n_iter": n_iter}
+        xy = TSNE(perplexity=min(30.0, (n - 1) / 3.01), initialization=initialization.rescale(start), **options)
     else:
-        reducer = _import_umap().UMAP(n_neighbors=min(15, n - 1), init="pca", random_state=seed, n_jobs=1)
-        xy = reducer.fit_transform(values)
+        # a and b are what umap-learn fits to its defaults (min_dist 0.1, spread 1), again to the last digit
+        xy = _import_umap().UMAP(n_neighbors=min(15, n - 1), init=start, a=1.577, b=0.8951, **options)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="using precomputed metric")  # nothing is transformed back
+        xy = xy.fit(distances) if method == "opentsne" else xy.fit_transform(distances)
     return pd.DataFrame(np.asarray(xy, dtype=float), index=points.index, columns=["x", "y"])
+
+
+def _steady(values: np.ndarray) -> np.ndarray:
+    """Values to six digits of the largest."""
+    return np.round(values, 5 - int(np.floor(np.log10(np.abs(values).max() or 1.0))))
 
 
 def _import_umap() -> Any:
