@@ -43,7 +43,7 @@ from srna_lib.report import close, open_dataset, say
 
 # %%
 atlas, info = open_dataset(dataset, profile=profile, seed=seed)
-atlas, label, note = explore.prepare(atlas, label, min_class_size=min_class_size)
+atlas, label, min_class_size, note = explore.prepare(atlas, label, min_class_size=min_class_size)
 say(note)
 
 # %% [markdown]
