@@ -207,6 +207,35 @@ def test_own_data_with_hostile_names(own_atlas, listener, given, in_process, tmp
 
 
 @pytest.mark.slow
+def test_twenty_samples_of_one_study_end_in_a_report(in_process, tmp_path):
+    """A CSV of two classes: the atlas is shown, and what cannot be asked of it is left out with its reason."""
+    atlas = datasets.load("demo")
+    obs = pd.concat([atlas.obs[atlas.obs["tissue"] == tissue].head(10) for tissue in ("blood", "plasma")])
+    table = pd.DataFrame(atlas[obs.index].X.toarray().astype(int), obs.index, atlas.var_names)
+    table.T.to_csv(tmp_path / "counts.csv")
+    obs = obs[["tissue"]].assign(sex=["F", "M"] * 10, age=range(30, 70, 2))
+    obs.to_csv(tmp_path / "counts.metadata.csv", index_label="sample")
+    made = invoke("convert", tmp_path / "counts.csv", "--out", tmp_path / OWN)
+    assert made.exit_code == 0 and "one study" in made.output, made.output
+    options = ["-p", "label=tissue", "--profile", "smoke", "--jobs", 1, "--out", tmp_path / "out"]
+    result = invoke("run", "--dataset", tmp_path / OWN, *options)
+    assert result.exit_code == 0, result.output
+    left_out = dict(re.findall(r"(\d\d)_\w+: not applicable: (.+)", result.output))
+    assert sorted(left_out) == ["02", "03", "04", "05", "06", "07"], result.output
+    for number, says in {
+        "02": "are of one",
+        "03": "the second largest",
+        "04": "age intervals",
+        "07": "are of one",
+    }.items():
+        assert says in left_out[number]
+    page = (tmp_path / "out" / "01_data_exploration.html").read_text()
+    assert "classes of at least 10 are looked at" in page and "20 samples" in page
+    index = (tmp_path / "out" / "index.html").read_text()
+    assert "Small-RNA report: mine" in index and index.count("are of one; expected two or more") == 4
+
+
+@pytest.mark.slow
 def test_bundles_of_ones_own_data(own_atlas, tmp_path, monkeypatch):
     """The README's commands on one's own table in order, with a smaller network."""
     small = {"classifier__hidden": (32,), "classifier__dropout": (0.2,), "classifier__epochs": 4}

@@ -85,11 +85,21 @@ def test_shared_studies_are_counted_most_first():
 def test_prepare_says_what_stands_for_class_and_study():
     flow = ["f1"] * 6 + ["f2"] * 5 + [np.nan]
     single = atlas({"diagnosis": HALVES, "flow_cell": flow})
-    prepared, label, note = tables.prepare(single, "tissue_group", min_class_size=5)
-    assert label == "diagnosis" and "the class is `diagnosis`" in note and "read `flow_cell`" in note
+    prepared, label, least, note = tables.prepare(single, "tissue_group", min_class_size=5)
+    assert least == 5 and label == "diagnosis" and "the class is `diagnosis`" in note and "read `flow_cell`" in note
     assert prepared.obs["dataset_id"].tolist() == [*flow[:11], "unknown"] and set(single.obs["dataset_id"]) == {"P"}
     both = atlas({"tissue_group": HALVES, "dataset_id": HALVES})
-    assert tables.prepare(both, "tissue_group", min_class_size=5) == (both, "tissue_group", "")
+    assert tables.prepare(both, "tissue_group", min_class_size=5) == (both, "tissue_group", 5, "")
+
+
+@pytest.mark.parametrize(("sizes", "least"), [((15, 15), 15), ((40, 10), 10), ((10, 9), 9), ((10, 5), 5), ((16, 4), 5)])
+def test_classes_of_a_small_atlas_are_taken_as_they_are(sizes, least):
+    """A table of 20 samples in two classes of 10 ended notebook 01 in a refusal."""
+    small = atlas({"tissue": np.repeat(["a", "b"], sizes)}, n=sum(sizes))
+    assert tables.usable_size(small, "tissue", 15) == least == tables.usable_size(small, "organ", 15)
+    if min(sizes) >= 5:
+        assert tables.prepare(small, "tissue")[1:3] == ("tissue", least)
+        assert bool(tables.prepare(small, "tissue")[3]) == (least < 15)
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,8 @@
+import os
+import platform
+import subprocess
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -193,6 +198,34 @@ def test_embed_is_reproducible_and_keeps_groups_together(counts, method):
     assert shares(first, groups, studies, k=5).loc["neighbour_class", "observed"] > 0.95
 
 
+def test_maps_do_not_hang_on_the_last_digits(counts):
+    """BLAS kernels differ in them: the same counts had another map in another environment of one machine."""
+    pcs = embedding.principal_components(counts, 5)
+    noise = np.random.default_rng(0).normal(0, 1e-10 * pcs.abs().to_numpy().max(), pcs.shape)
+    first, other = (embedding.embed(points, n_iter=250) for points in (pcs, pcs + noise))
+    pd.testing.assert_frame_equal(first, other, check_exact=True)
+
+
+MAP = """
+import numpy as np, pandas as pd
+from srna_lib.explore import embed, principal_components
+rng = np.random.default_rng(0)
+counts = rng.poisson(rng.lognormal(3, 2, (3, 80)).repeat(20, axis=0)).astype(float)
+pcs = principal_components(pd.DataFrame(counts), 20)
+print(embed(pcs, "umap").to_numpy().tobytes().hex())
+"""
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="NOT TESTED: the kernel named here is one of x86")
+@pytest.mark.slow
+def test_maps_are_the_same_for_another_kernel_and_number_of_threads(capsys):
+    exec(MAP, {})
+    names = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "NUMBA_NUM_THREADS")
+    env = {**os.environ, "OPENBLAS_CORETYPE": "Prescott", **dict.fromkeys(names, "2")}
+    other = subprocess.run([sys.executable, "-W", "ignore", "-c", MAP], capture_output=True, text=True, env=env)
+    assert other.stdout == capsys.readouterr().out, other.stderr
+
+
 def test_embed_lowers_the_perplexity_for_few_samples(counts):
     few = embedding.principal_components(counts.iloc[::5], 3)
     assert embedding.embed(few, "opentsne", n_iter=50).notna().all(axis=None)
@@ -201,5 +234,7 @@ def test_embed_lowers_the_perplexity_for_few_samples(counts):
 def test_embed_refuses_what_it_does_not_know(counts):
     with pytest.raises(InputError, match="'phate': expected one of opentsne, umap"):
         embedding.embed(counts, "phate")
-    with pytest.raises(InputError, match="at least 5 samples, found 3"):
+    with pytest.raises(InputError, match="at least 5 samples and 2 components, found 3"):
         embedding.embed(counts.iloc[:3])
+    with pytest.raises(InputError, match="2 components, found 36 and 1"):
+        embedding.embed(counts.iloc[:, :1])

@@ -694,7 +694,7 @@ def test_a_need_can_be_the_column_that_a_parameter_names(tmp_path, values, colum
 @pytest.mark.parametrize(
     ("values", "columns", "says"),
     [
-        ({}, {"tissue": 10}, "two classes of at least 15 samples in the column tissue, and the second largest in the"),
+        ({}, {"tissue": 10}, "two classes in the column tissue of at least 15 samples, and the second largest in the"),
         ({"min_class_size": 5}, {"tissue": 10}, ""),
         ({}, {"tissue": 15}, ""),
         ({}, ["tissue"], ""),
@@ -707,6 +707,19 @@ def test_classes_that_are_too_small_are_found_before_anything_runs(tmp_path, val
     path = save(tmp_path, "01_a", cell, srna={"needs": ["{label}"]})
     reason = report_run.why_not(path, "x.h5ad", columns, values)
     assert says in reason and bool(reason) == bool(says)
+
+
+@pytest.mark.parametrize(("size", "says"), [(10, "two classes in the column sex of at least 15 samples"), (15, "")])
+def test_a_notebook_states_the_size_of_its_classes_itself(tmp_path, size, says):
+    """Sex and age of 20 samples ended notebooks 03 and 04 after half a minute each."""
+    path = save(tmp_path, "03_a", code("1"), srna={"needs": ["sex"], "least": 15})
+    reason = report_run.why_not(path, "x.h5ad", {"sex": size})
+    assert says in reason and bool(reason) == bool(says) and "min_class_size" not in reason
+
+
+def test_a_single_study_is_called_so(tmp_path):
+    path = save(tmp_path, "02_a", code("1"), srna={"needs": ["dataset_id"]})
+    assert "the samples of 'x.h5ad' are of one" in report_run.why_not(path, "x.h5ad", {"tissue": 10})
 
 
 def test_needs_that_no_data_set_meets(tmp_path):

@@ -43,7 +43,7 @@ from srna_lib.report import close, open_dataset, say
 
 # %%
 atlas, info = open_dataset(dataset, profile=profile, seed=seed)
-atlas, label, note = explore.prepare(atlas, label, min_class_size=min_class_size)
+atlas, label, min_class_size, note = explore.prepare(atlas, label, min_class_size=min_class_size)
 say(note)
 
 # %% [markdown]
@@ -248,6 +248,7 @@ headline
 
 # %%
 umap = explore.embed(pcs, "umap", seed=seed)
+caption += "; UMAP rounds as the processor does: another kind may draw another map of the same neighbours"
 srna.pl.embedding_pair(umap.join(described), label, axis="UMAP", title="The same by UMAP", caption=caption)
 
 # %% [markdown]
@@ -366,7 +367,8 @@ close(
 #
 # * Where a study holds one class, nothing here can say which of the two its samples share: look at `effective_studies`.
 # * Shares of neighbours depend on the features. Other features may hide the laboratory, or show it more.
-# * The maps are for looking. Distances between islands and their sizes mean little; UMAP can differ between machines.
+# * The maps are for looking. Distances between islands and their sizes mean little. openTSNE draws the same map on
+#   every machine we tried; UMAP's loops are compiled for the processor and can draw another one on another kind.
 #
 # ## Exercises
 

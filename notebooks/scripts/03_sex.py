@@ -11,6 +11,7 @@
 #     name: python3
 #   srna:
 #     needs: [sex]
+#     least: 15
 # ---
 
 # %% [markdown]

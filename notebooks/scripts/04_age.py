@@ -11,6 +11,7 @@
 #     name: python3
 #   srna:
 #     needs: [age_years]
+#     least: 15
 # ---
 
 # %% [markdown]

@@ -60,12 +60,14 @@ def entry(name: str) -> dict[str, Any]:
     """Registry entry of a data set or of other files that `fetch` brings, or what an atlas file states of itself.
 
     Its ``columns`` are those of ``obs`` with at least two known values: those that something can be asked about; of a
-    file with the size of the second largest class of each.
+    file with the size of the second largest class of each (of ages, up to 65 years and above).
     """
     if is_file(name):
         own = read_h5ad(name)
         classes = {str(c): own.obs[c].value_counts() for c in own.obs}
         columns = {column: int(sizes.iloc[1]) for column, sizes in classes.items() if (sizes > 0).sum() > 1}
+        if "age_years" in columns:
+            columns["age_years"] = int((own.obs["age_years"].dropna() <= 65).value_counts().iloc[1:2].sum())
         return {**own.uns["srna"], "columns": columns, "files": []}
     known = registered()
     one_of("data set", name, known)

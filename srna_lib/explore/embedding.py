@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.spatial.distance import cdist
 from sklearn.decomposition import PCA
 from sklearn.metrics import pairwise_distances, silhouette_samples
 from sklearn.preprocessing import FunctionTransformer
@@ -15,8 +16,6 @@ from srna_lib.errors import InputError, one_of
 from srna_lib.explore.tables import is_counts
 from srna_lib.models import LogCPM
 from srna_lib.processes import hidden
-
-FEW_SAMPLES = 4096  # umap looks at all pairs of fewer
 
 
 def principal_components(X: pd.DataFrame, n: int = 50, *, transformer: Any = None, seed: int = 0) -> pd.DataFrame:
@@ -41,6 +40,9 @@ def principal_components(X: pd.DataFrame, n: int = 50, *, transformer: Any = Non
 def embed(points: pd.DataFrame, method: str = "opentsne", *, seed: int = 0, n_iter: int = 500) -> pd.DataFrame:
     """Lay samples out in a plane, reproducibly, from a PCA start.
 
+    Another last digit of a coordinate is another map, and last digits are those of the BLAS kernel. So coordinates and
+    start are rounded to six digits of the largest, and distances are taken without BLAS.
+
     Parameters
     ----------
     points : DataFrame, shape (n_samples, n_components)
@@ -60,7 +62,7 @@ def embed(points: pd.DataFrame, method: str = "opentsne", *, seed: int = 0, n_it
     Raises
     ------
     InputError
-        Unknown method, or fewer than 5 samples.
+        Unknown method, or fewer than 5 samples or 2 components.
 
     Examples
     --------
@@ -71,33 +73,37 @@ def embed(points: pd.DataFrame, method: str = "opentsne", *, seed: int = 0, n_it
     """
     n = len(points)
     one_of("embedding", method, ("opentsne", "umap"))
-    if n < 5:
-        raise InputError(f"an embedding needs at least 5 samples, found {n}.")
-    values = points.to_numpy(dtype=np.float64)
+    if n < 5 or points.shape[1] < 2:
+        raise InputError(f"an embedding needs at least 5 samples and 2 components, found {n} and {points.shape[1]}.")
+    values = _steady(points.to_numpy(dtype=np.float64))
+    start, distances = _steady(PCA(2, random_state=seed).fit_transform(values)), cdist(values, values)
     if method == "opentsne":
-        from openTSNE import TSNE
+        from openTSNE import TSNE, initialization
 
         # Exact neighbours: no index to build, no randomness, fast enough below some ten thousand samples.
-        options = {"neighbors": "exact", "negative_gradient_method": "bh", "n_iter": n_iter, "random_state": seed}
-        xy = TSNE(perplexity=min(30.0, (n - 1) / 3.01), initialization="pca", n_jobs=1, **options).fit(values)
+        options = {"metric": "precomputed", "neighbors": "exact", "negative_gradient_method": "bh", "n_iter": n_iter}
+        options |= {"random_state": seed, "n_jobs": 1}
+        xy = TSNE(perplexity=min(30.0, (n - 1) / 3.01), initialization=initialization.rescale(start), **options)
     else:
         umap, k = _import_umap(), min(15, n - 1)
         for compiled in (umap.umap_.smooth_knn_dist, umap.umap_.compute_membership_strengths):
             compiled.enable_caching()  # on disk, for the next process
         umap.layouts._nb_optimize_layout_euclidean_single_epoch.enable_caching()
-        options = {"n_neighbors": k, "init": "pca", "random_state": seed, "n_jobs": 1}
-        if n < FEW_SAMPLES:
-            # The neighbours that umap would find, by its own distance, without the seconds in which it compiles a sort.
-            distance = pairwise_distances(values.astype(np.float32), metric=umap.distances.euclidean)
-            nearest = np.argsort(distance, axis=1, kind="stable")[:, :k].astype(np.int32)
-            options["precomputed_knn"] = nearest, np.take_along_axis(distance, nearest, axis=1), None
-            options["force_approximation_algorithm"] = True
-        with warnings.catch_warnings():
-            warnings.filterwarnings(
-                "ignore", message="precomputed_knn"
-            )  # no place for new samples, which none asks for
-            xy = umap.UMAP(**options).fit_transform(values)
+        # Neighbours from here: umap would compile a sort for seconds to find the same.
+        nearest = np.argsort(distances, axis=1, kind="stable")[:, :k].astype(np.int32)
+        knn = nearest, np.take_along_axis(distances, nearest, axis=1).astype(np.float32), None
+        options = {"random_state": seed, "n_jobs": 1, "precomputed_knn": knn, "force_approximation_algorithm": True}
+        # a and b are what umap-learn fits to its defaults (min_dist 0.1, spread 1), again to the last digit
+        xy = umap.UMAP(n_neighbors=k, init=start, a=1.577, b=0.8951, **options)
+    with warnings.catch_warnings():  # nothing new is placed by these
+        warnings.filterwarnings("ignore", message="using precomputed metric|precomputed_knn")
+        xy = xy.fit(distances) if method == "opentsne" else xy.fit_transform(values)
     return pd.DataFrame(np.asarray(xy, dtype=float), index=points.index, columns=["x", "y"])
+
+
+def _steady(values: np.ndarray) -> np.ndarray:
+    """Values to six digits of the largest."""
+    return np.round(values, 5 - int(np.floor(np.log10(np.abs(values).max() or 1.0))))
 
 
 def _import_umap() -> Any:

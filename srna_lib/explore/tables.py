@@ -178,20 +178,32 @@ def is_counts(values: pd.DataFrame) -> bool:
     return bool((values.to_numpy() % 1 == 0).all())
 
 
-def prepare(adata: ad.AnnData, label: str, *, min_class_size: int = 15) -> tuple[ad.AnnData, str, str]:
-    """Choose what stands for class and for study where the data set lacks the label, or is a single study.
+def prepare(adata: ad.AnnData, label: str, *, min_class_size: int = 15) -> tuple[ad.AnnData, str, int, str]:
+    """Choose what stands for class and for study where the data set lacks the label, is small, or is a single study.
 
-    Returns the atlas (a copy whose ``dataset_id`` is the batch where it is one study), the label, and a note in
-    Markdown that says what was chosen, empty where it is what was asked for.
+    Returns the atlas (a copy whose ``dataset_id`` is the batch where it is one study), the label, the size of its
+    smallest class, and a note in Markdown that says what was chosen, empty where it is what was asked for.
     """
-    usable, batch, notes = usable_label(adata, label, min_class_size=min_class_size), usable_batch(adata), []
+    least, notes = usable_size(adata, label, min_class_size), []
+    usable, batch = usable_label(adata, label, min_class_size=least), usable_batch(adata)
     if usable != label:
         notes.append(f"`{label}` has no two classes that are large enough: **the class is `{usable}` from here on.**")
+    if least != min_class_size:
+        notes.append(f"No two classes have {min_class_size} samples: **classes of at least {least} are looked at.**")
     if batch != "dataset_id":
         notes.append(f"This data set is a single study: **where it says study from here on, read `{batch}`.**")
         adata = adata.copy()
         adata.obs["dataset_id"] = adata.obs[batch].astype(object).fillna("unknown").astype(str)
-    return adata, usable, "\n\n".join(notes)
+    return adata, usable, least, "\n\n".join(notes)
+
+
+def usable_size(adata: ad.AnnData, wanted: str, min_class_size: int) -> int:
+    """The size that is wanted if any label has two classes of it, else the second largest class's, five at least."""
+    second = {c: adata.obs[c].value_counts().iloc[1:2].sum() for c in (wanted, *LABELS) if c in adata.obs}
+    most = max(second.values(), default=0)
+    if most >= min_class_size:
+        return min_class_size
+    return min(min_class_size, max(5, int(second[wanted] if second.get(wanted, 0) >= 5 else most)))
 
 
 def usable_label(adata: ad.AnnData, wanted: str = "tissue_group", *, min_class_size: int = 15) -> str:

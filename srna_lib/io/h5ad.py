@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import math
 import re
@@ -24,6 +25,7 @@ MAX_OBJECTS = 100_000
 MAX_DEPTH = 40
 TEXT_BYTES = 64  # of a Python string in an array; the file says 16
 PICKLE = re.compile(rb"\x80[\x02-\x05].*\.", re.DOTALL)
+SEAL, SEALED = b"srna sha256 ", 512  # HDF5 leaves the first 512 bytes to whoever writes; names have no other checksum
 OPAQUE = {"O": "object", "V": "opaque or compound", "M": "opaque", "m": "opaque"}
 
 
@@ -34,6 +36,9 @@ def parse_h5ad(data: bytes, name: str) -> Parsed:
     """
     # h5py and anndata raise whatever a damaged file leads to; one handle for the look and for the reading, so that
     # nothing can be exchanged in between
+    if data.startswith(SEAL):
+        whole = data[len(SEAL) :].startswith(hashlib.sha256(data[SEALED:]).hexdigest().encode())
+        expect(whole, f"{name}: damaged, or changed in place since srna wrote it (checksum); expected it as written")
     unknown = refusing(f"{name}: damaged or unknown .h5ad content", "anndata 0.8 or later", Exception)
     with unknown, h5py.File(io.BytesIO(data), "r") as file:
         _inspect(file, name)
@@ -198,7 +203,7 @@ def _whole(values: np.ndarray) -> bool:
 
 
 def write_h5ad(adata: ad.AnnData, out: Path) -> None:
-    """Write an atlas whole or not at all.
+    """Write an atlas whole or not at all, with a checksum in front by which `read` notices any change.
 
     Parameters
     ----------
@@ -208,15 +213,18 @@ def write_h5ad(adata: ad.AnnData, out: Path) -> None:
         Target; missing folders are made, an existing file is replaced.
     """
     with refusing(f"{out}: cannot be written", "values that .h5ad can hold", TypeError, ValueError, KeyError):
-        content = h5ad_bytes(adata, "gzip")
-    write_file(out, content)
+        content = h5ad_bytes(adata, "gzip", SEALED)[SEALED:]
+    write_file(out, (SEAL + hashlib.sha256(content).hexdigest().encode()).ljust(SEALED, b"\n") + content)
 
 
-def h5ad_bytes(adata: ad.AnnData, compression: str) -> bytes:
-    """An ``.h5ad`` file, made in memory: on a full disk HDF5 says many things and may leave a damaged file."""
+def h5ad_bytes(adata: ad.AnnData, compression: str, free: int = 0) -> bytes:
+    """An ``.h5ad`` file, made in memory: on a full disk HDF5 says many things and may leave a damaged file.
+
+    Its first `free` bytes (512 or none) are left blank.
+    """
     buffer = io.BytesIO()
     adata.strings_to_categoricals()
-    with h5py.File(buffer, "w") as file:
+    with h5py.File(buffer, "w", userblock_size=free) as file:
         ad.io.write_elem(file, "/", adata, dataset_kwargs={"compression": compression})
         if adata.raw is None:
             del file["raw"]  # what stands there for nothing is unknown to anndata before 0.11

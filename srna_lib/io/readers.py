@@ -225,7 +225,14 @@ def _quantity(path: Path, parsed: Parsed, allow: bool, rounding: bool) -> tuple[
     expect(kind != "broken", f"{path}: {seen}; expected raw read counts, whole numbers from 0")
     if kind == "counts":
         return kind, counts
-    few = kind == "expected" and (counts.to_numpy() % 1 > 0).mean() <= FEW
+    fractions = counts.to_numpy() % 1 > 0
+    odd = fractions.sum(axis=1) > 0.5 * (counts.to_numpy() > 0).sum(axis=1)
+    if kind == "expected" and odd.any() and not parsed.shared and not fractions[~odd].any():
+        which = f"{int(odd.sum())} of {len(odd)} samples only (first {short(counts.index[odd][0], 40)!r})"
+        raise ReadError(
+            f"{path}: fractions stand in {which}; expected raw read counts in all, or a table without these columns."
+        )
+    few = kind == "expected" and fractions.mean() <= FEW
     if few or (kind == "expected" and rounding) or (parsed.shared and not parsed.normalised and counts.ge(0).all(None)):
         parsed.notes.append(f"rounded: {parsed.shared or seen}")
         return "counts", counts.round()

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from srna_lib.errors import ReadError
-from srna_lib.io.tables import Table, decode, parse
-from srna_lib.io.tools import SAMPLE_COLUMNS, geo_samples
+from srna_lib.io.tables import SAMPLE_COLUMNS, Table, decode, parse
+from srna_lib.io.tools import geo_samples
 from srna_lib.io.unpack import COMPRESSED, load, short, stem
 
 # Per column of the atlas: other spellings, the better known first.

@@ -20,6 +20,8 @@ from srna_lib.io.unpack import MAX_BYTES, Source, expect, refusing, short
 MAX_COLUMNS = 200_000  # the largest catalogue, all sRNAs of the SEA export as columns, has about 40,000
 MAX_CELLS = 250_000_000  # 2 GB as float64
 SNIFF_LINES = 60
+SAMPLE_COLUMNS = ("sample_id", "sample", "sample_name", "sampleid", "name", "id", "run", "srr", "gsm", "geo_accession",
+                  "barcode", "file", "filename")  # fmt: skip
 MISSING = ("", "NA", "N/A", "NaN", "nan", "NULL", "null", "None", "#N/A", "n/a", "'--")
 DELIMITERS = "\t;,| "
 WAYS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
@@ -36,6 +38,7 @@ class Table:
     delimiter: str = ""  # "" for parquet
     notes: tuple[str, ...] = ()
     missing: str = "refuse"  # or "zero", what empty cells then count as
+    marked: str = ""  # a number such as 1.234 where all that have a dot could be thousands
 
     def labels(self, column: int) -> list[str]:
         """Cells of a column as names, "" where one is missing."""
@@ -96,7 +99,7 @@ def parse_text(text: str, name: str) -> Table:
     if delimiter == " ":
         lines = [re.sub(r'("[^"]*")|[ \t]+', lambda m: m.group(1) or "\t", line.strip()) for line in lines]
         delimiter = "\t"
-    lines = _uncomment(lines, delimiter, notes)
+    lines = _untitle(_uncomment(lines, delimiter, notes), delimiter, notes)
     with refusing(f"{name}: the quotes do not match", "pairs", csv.Error):
         if any('"' in line for line in lines):
             header, *rows = csv.reader(io.StringIO("\n".join(lines)), delimiter=delimiter, strict=True)
@@ -106,14 +109,16 @@ def parse_text(text: str, name: str) -> Table:
             widths = np.array([line.count(delimiter) + 1 for line in lines[1:]])
     trailing = delimiter != "\t" and all(line.rstrip().endswith(delimiter) for line in lines[1:])
     width, header = _square(header, widths, trailing, name)
+    named = {i: str for i, h in enumerate(header) if i == 0 or h.strip().lower() in SAMPLE_COLUMNS}  # 001 is no 1
     with refusing(f"{name}: no table", "equal rows", ValueError, OverflowError):
         frame = pd.read_csv(
-            io.StringIO("\n".join(lines)), sep=delimiter, header=None, skiprows=1, names=range(width), dtype={0: str},
+            io.StringIO("\n".join(lines)), sep=delimiter, header=None, skiprows=1, names=range(width), dtype=named,
             na_values=list(MISSING), keep_default_na=False, index_col=False, float_precision="round_trip",
             low_memory=False,
         )  # fmt: skip
     frame[0] = frame[0].str.strip()
-    return _drop_empty(Table(name, [h.strip() for h in header], frame, delimiter, tuple(notes)))
+    marked = _marked(frame, lines, delimiter)
+    return _drop_empty(Table(name, [h.strip() for h in header], frame, delimiter, tuple(notes), marked=marked))
 
 
 def _delimiter(lines: list[str], name: str) -> str:
@@ -141,6 +146,32 @@ def _uncomment(lines: list[str], delimiter: str, notes: list[str]) -> list[str]:
     if first - is_header > 0:
         notes.append(f"{first - is_header} comment lines left out")
     return lines[first - is_header :]
+
+
+def _untitle(lines: list[str], delimiter: str, notes: list[str]) -> list[str]:
+    """Leave out titles: lines of one cell above the first of three or more."""
+    filled = [len([c for c in re.sub(r'"[^"]*"', "q", li).split(delimiter) if c.strip()]) for li in lines[:12]]
+    first = next((i for i, n in enumerate(filled) if n > 2), 0)
+    other = max(lines[max(first - 1, 0)].count(c) for c in DELIMITERS[:3] if c != delimiter)
+    header = other + 1 >= filled[first]  # that another character parts
+    if first == 0 or header or max(filled[:first]) > 1 or len(lines) < first + 2:
+        return lines
+    notes.append(f"title left out ({short(lines[0].strip(delimiter), 40)})")
+    return lines[first:]
+
+
+def _marked(frame: pd.DataFrame, lines: list[str], delimiter: str) -> str:
+    """First number with a dot where each of them, beside whole ones below 1000, could have a mark of thousands."""
+    values = frame.select_dtypes("number").to_numpy(dtype=np.float64)
+    if np.nanmax(values, initial=0) >= 1000 or not (values % 1 > 0).any():
+        return ""
+    dotted = []
+    for cell in (c for line in lines[1:] for c in re.split(rf'[{re.escape(delimiter)}" ]+', line)):
+        if "." in cell and re.fullmatch(r"[\d.]+", cell):
+            dotted.append(cell)
+            if not re.fullmatch(r"[1-9]\d{0,2}\.\d{3}", cell):
+                return ""
+    return dotted[0] if 0 < len(dotted) < values.size else ""
 
 
 def _even(lines: list[str], delimiter: str) -> tuple[list[str], list[str]]:
@@ -220,10 +251,10 @@ def parse_parquet(source: Source) -> Table:
 
 
 def parse_xlsx(source: Source) -> Table:
-    """One table from the only filled sheet of an Excel workbook; a title above the header is left out."""
+    """One table from the only filled sheet of an Excel workbook."""
     import openpyxl
 
-    notes, sheets, cells = [], {}, 0
+    sheets, cells = {}, 0
     with refusing(f"{source.name}: damaged Excel workbook", "one that a spreadsheet opens", Exception):
         for sheet in openpyxl.load_workbook(io.BytesIO(source.data), read_only=True, data_only=True).worksheets:
             sheet.reset_dimensions()
@@ -240,12 +271,10 @@ def parse_xlsx(source: Source) -> Table:
         raise ReadError(f"{source.name}: {listed} with cells; expected one, or the sheet of counts saved as CSV.")
     (rows,) = sheets.values()
     width = max(map(len, rows))
-    while len(rows) > 2 and width > 2 and sum(map(bool, rows[0])) == 1:
-        notes.append(f"title left out ({short(max(rows.pop(0), key=len), 40)})")
     out = io.StringIO()
     csv.writer(out, delimiter="\t", lineterminator="\n").writerows(r + [""] * (width - len(r)) for r in rows)
     table = parse_text("sep=\t\n" + out.getvalue(), source.name)
-    return replace(table, notes=(*source.notes, *notes, *table.notes))
+    return replace(table, notes=(*source.notes, *table.notes))
 
 
 R_EXPORT = "one matrix or data frame of counts with names, or what write.csv(counts, 'counts.csv') saves in R"
@@ -280,11 +309,11 @@ def parse_rdata(source: Source) -> Table:
 BIOTYPE_NAMES = (
     ("miRNA", r"(?:[a-z]{3,5}[-_. ])?(?:novel[-_. ]?)?(?:pre[-_])?(?:mir[-_. ]?\d|let[-_. ]?7|bantam)"),
     ("miRNA", r"[a-z]{3}-(?:lin|let|lsy)-\d|mi(?:mat)?\d{7}"),
-    ("piRNA", r"(?:[a-z]{3}[-_])?pi(?:r|rna)[-_.]?(?:[a-z]{3}[-_])?\d|pi-[a-z]{3}-\d"),
+    ("piRNA", r"(?:[a-z]{3}[-_])?pi(?:r|rna)[-_.]?(?:[a-z]{3}[-_])?\d|pi-[a-z]{3}-\d|dq\d{6}$"),
     ("snoRNA", r"(?:[a-z]{3}[-_])?(?:snor[ad]?\d|snord|snora|scarna|sno[-_]?(?:rna|u)|hbii-|aca\d|u\d+[-_]snorna)"),
     ("snRNA", r"(?:rnu\d|rnvu|rn7sk|snrna|u(?:1|2|4|5|6|7|11|12|4atac|6atac)(?:$|[- ]))"),
-    ("tRF", r"(?:[a-z]{3}[-_])?(?:trf[-_ ]|trf$|trna|mt-t[a-z]\d?$|tsrna|tirna|nm-trna)"),
-    ("other", r"(?:rrna|rn5s|rn18s|rn28s|rn45s|rn7sl|rny\d|y_?rna|vtrna|misc_?rna)"),
+    ("tRF", r"(?:[a-z]{3}[-_])?(?:trf[-_ ]|trf$|tdr-|trna|mt-t[a-z]\d?$|tsrna|tirna|nm-trna)"),
+    ("other", r"(?:rrna|rn5s|rn18s|rn28s|rn45s|rn7sl|rny\d|hy[1345]$|y_?rna|vtrna|misc_?rna)"),
     ("other", r"(?:5|5-8|5\.8|12|16|18|28|45)s[-_ ]?r|ens[a-z]*[gt]\d{11}"),
     ("contaminant", r".*(?:\b[a-z]*virus\b|\b(?!macro)[a-z]*phage\b|viridae|viroid)"),
     ("contaminant", r"[a-z]*(?:bacteri|bacter |coccus |bacillus |plasma |plasmodium|monas )"),
@@ -296,7 +325,8 @@ SPECIES = re.compile(r"([A-Za-z][a-z]{2})[-_](?:mir|let|miR|Mir|Let|MIR|LET)[-_]
 MONTHS = "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"
 MANGLED = re.compile(
     rf"\d{{1,4}}[-/ ](?:{MONTHS})(?:[-/ ]\d+)?|(?:{MONTHS})[-/ ]\d{{1,4}}|\d{{4}}-\d\d-\d\d(?: \d\d:.*)?"
-    r"|\d{1,2}/\d{1,2}/\d{2,4}|#(?:name\?|ref!|value!|div/0!|num!|null!)|\d\.\d+e\+\d+", re.IGNORECASE
+    r"|\d{1,2}/\d{1,2}/\d{2,4}|#(?:name\?|ref!|value!|div/0!|num!|null!)|\d\.\d+e\+\d+|[34]\d{4}|#{3,}",
+    re.IGNORECASE,
 )  # fmt: skip
 
 
@@ -345,7 +375,9 @@ def check_names(names: list[str], axis: str, file: str) -> None:
 
 
 LARGEST = 1e12  # no library has a million million reads; beyond 2**53 whole numbers are no longer exact
-MILLION = (0.99e6, 1.01e6)
+TOTALS = {1e6: (0.01, "a million, so these are reads per million (RPM, CPM, TPM)"),
+          1e7: (0.01, "ten million, so these are reads per ten million"),
+          100: (0.1, "a hundred, so these are percentages")}  # fmt: skip
 LOG_LARGEST = 45.0  # log2 of the largest library is below 35, and a PCR has 40 to 45 cycles
 
 
@@ -359,7 +391,7 @@ class Quantity(NamedTuple):
 def judge(values: np.ndarray) -> Quantity:
     """What a matrix (samples x sRNAs, nothing missing) holds, judged by its values.
 
-    Samples with reads that all sum to a million are RPM even when rounded, but for a single one of whole numbers.
+    Samples most of which sum to a million are RPM even when rounded, but for a single one of whole numbers.
     """
     if values.size == 0:
         return Quantity("broken", f"the table has {values.shape[0]} samples and {values.shape[1]} sRNAs")
@@ -375,9 +407,18 @@ def judge(values: np.ndarray) -> Quantity:
         return Quantity(kind, seen)
     sums = values.sum(axis=1)
     sums = sums[sums > 0]
-    a_million = len(sums) and ((sums > MILLION[0]) & (sums < MILLION[1])).all() and values.shape[1] > 1
-    if a_million and (fractions or len(sums) > 1):
-        return Quantity("normalised", "every sample sums to a million, so these are reads per million (RPM, CPM, TPM)")
+    for total, (within, what) in TOTALS.items() if values.shape[1] > 1 else ():
+        hits = int((np.abs(sums / total - 1) < within).sum())
+        # more than half, since one library in fifty has about a million reads
+        if hits > len(sums) / 2 and (fractions or len(sums) > 1) and (total > 100 or hits == len(sums) > 1):
+            which = "every sample sums" if hits == len(sums) else f"{hits} of {len(sums)} samples sum"
+            return Quantity("normalised", f"{which} to {what}")
+    if not fractions and values.size >= 100 and largest <= 1:
+        return Quantity("normalised", "every value is 0 or 1, which says what is there and not how much")
+    n, low = values.shape[1], values.min(axis=1)
+    ranks = len(values) > 1 and n >= 10 and (low <= 1).all() and (values.max(axis=1) - low == n - 1).all()
+    if ranks and (np.diff(np.sort(values, axis=1)) == 1).all():
+        return Quantity("normalised", "every sample holds each rank once, so these are ranks")
     if not fractions:
         return Quantity("counts")
     share = f"{fractions / values.size:.0%} of the values are fractions"

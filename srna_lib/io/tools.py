@@ -17,6 +17,7 @@ import pandas as pd
 from srna_lib.errors import ReadError
 from srna_lib.io.tables import (
     MAX_CELLS,
+    SAMPLE_COLUMNS,
     Table,
     annotate,
     check_names,
@@ -31,14 +32,15 @@ from srna_lib.io.unpack import COMPRESSED, Source, expect, load, refusing, short
 
 NUMBER = re.compile(r"[+-]?[\d][\d.,' ]*(?:[eE][+-]?\d+)?|[+-]?inf(?:inity)?", re.IGNORECASE)
 MATURE = ("mirna", "mir", "mature", "mature_mirna")
-SAMPLE_COLUMNS = ("sample_id", "sample", "sample_name", "sampleid", "name", "id", "run", "srr", "gsm", "geo_accession",
-                  "barcode", "file", "filename")  # fmt: skip
 LOCUS = {"precursor", "hairpin", "locus", "loci", "parent", "chr", "chrom", "chromosome", "start", "end", "stop",
          "location", "position", "coordinates", "accession", "id", "mimat", "strand"}  # fmt: skip
 NO_SAMPLE = LOCUS | {"width", "length", "total", "sum", "mean", "average", "median", "score", "gene_id", "biotype",
                      "sequence", "seq", "family", "type", "class", "index", "rank", "description", "gc", "gc_content",
                      "n_loci", "total_reads", "total_counts", "entrez", "entrez_id", "pmid", "mfe", "n_targets",
-                     "conservation"}  # fmt: skip
+                     "conservation", "effectivelength", "effective_length", "eff_length", "tpm", "rpm", "cpm", "fpkm",
+                     "rpkm", "pvalue", "p_value", "padj", "adj_p_val", "fdr", "qvalue", "q_value", "log2foldchange",
+                     "log2fc", "logfc", "foldchange", "fold_change", "basemean", "lfcse", "aveexpr",
+                     "cluster", "detected_in", "n_samples", "targets", "conserved", "confidence"}  # fmt: skip
 # two columns of these make a table that holds no counts; one of the last does
 NOT_COUNTS = {
     "a table of differential expression": {"log2foldchange", "logfc", "padj", "adj.p.val", "fdr", "pvalue", "p.value"},
@@ -50,26 +52,47 @@ NOT_COUNTS_AT_ALL = {
     "qPCR (Ct)": r"(?:delta[ _-]?|d|dd|Δ|ΔΔ)?(?:ct|cq|crt)(?:[ _.-]?(?:mean|value|values))?",
     "a statistic of miRTrace": r"rna_type|clade|distinct_mirna_hairpins\w*|mirbase_ids",
 }
+PLAIN_NAME = re.compile(r"(?:[a-z]{3,4}[-_.])?(?:mir|let)[-_.]?\d+[a-z]?(?:[-_.]\d)*(?:[-_.][35]p)?\*?", re.IGNORECASE)
 PROBE = re.compile(r".+_(?:x_)?st")  # of Affymetrix miRNA arrays
 OBS_NAMES = {"tissue", "organ", "sex", "gender", "age", "age_years", "dataset_id", "dataset", "study", "study_id",
              "batch", "donor", "donor_id", "patient", "patient_id", "subject", "subject_id", "cell_type", "platform",
              "tissue_group", "label", "group", "condition", "diagnosis", "disease", "rin", "bmi", "weight", "height",
              "total_reads", "total_counts", "mapped_reads", "library_size", "replicate"}  # fmt: skip
 NORMALISED_COLUMN = re.compile(
-    r"(?:[ _.(-](?:norm|normalized|normalised|rpm|cpm|tpm|rpkm|fpkm|log2)\)?$)|^reads_per_million", re.IGNORECASE
+    r"[ _.(-](?:norm|normali[sz]ed(?:[ _.]?(?:counts?|reads?))?|(?:log2?)?(?:rpm|cpm)|tpm|rpkm|fpkm|log2|vst|rlog"
+    r"|tmm)\)?$|^reads_per_million|^(?:rpm|cpm|tpm|rpkm|fpkm|normali[sz]ed)[ _.(-]",
+    re.IGNORECASE,
 )
 # what HTSeq, STAR and others write below or above their counts
 SUMMARY = re.compile(
-    r"__\w+|n_(?:unmapped|multimapping|nofeature|ambiguous)|(?:grand[ _]?)?total(?:[ _]?(?:reads?|counts?))?|sum"
-    r"|unmapped|unassigned\w*|miRNAtotal",
+    r"__\w+|n_(?:unmapped|multimapping|nofeature|ambiguous)|(?:grand[ _]?)?total(?:[ _]?(?:reads?|counts?)|[ _:].*)?"
+    r"|sum:?|(?:un)?mapped(?:[ _]reads?)?|unassigned\w*|miRNAtotal|lib(?:rary)?[ _.]?size|(?:sequencing[ _])?depth"
+    r"|mean|average|median",
     re.IGNORECASE,
 )
 ODD_NUMBERS = {r"[+-]?\d{1,3}([,' ]\d{3})+(\.\d+)?": "a number with thousands marks",
                r"[+-]?\d+,\d+": "a number with a decimal comma"}  # fmt: skip
-COUNT_COLUMN = re.compile(r"(?:raw[ _.]?)?(?:read[ _.]?)?(?:counts?|reads)|n", re.IGNORECASE)
+COUNT_COLUMN = re.compile(
+    r"(?:raw[ _.]?)?(?:read[ _.]?)?(?:counts?|reads)|n|numreads|est_counts|expected_count", re.IGNORECASE
+)
 
 
-EMPTY = {"", "-", "--", ".", "ND", "nd", "n.d.", "N.D."}  # of a sample that was not measured
+EMPTY = {
+    "",
+    "-",
+    "--",
+    ".",
+    "?",
+    "x",
+    "nd",
+    "n.d.",
+    "n.a.",
+    "not detected",
+    "undetected",
+    "undetermined",
+    "failed",
+    "missing",
+}  # of a sample that was not measured
 ZERO = " (--missing zero counts them as 0)"
 
 
@@ -102,6 +125,8 @@ def count_table(table: Table, samples: set[str]) -> Parsed:
     told = all(values) or (named and any(values) and any(map(guess_biotype, table.columns[1:])))
     if told and (SUMMARY.fullmatch(first) or re.search(r"[a-z].*\d", first, re.I)) and not samples & set(table.columns):
         raise ReadError(f"{name}: the first line holds counts, no header; expected names of samples.")
+    what = f"{table.marked!r} and no number from 1000 on has marks of thousands, or three decimals"
+    expect(not table.marked, f"{name}: {what}; expected whole numbers without marks")
     notes = list(table.notes)
     names_at, others = _names_column(table, notes)
     index = table.labels(names_at)
@@ -110,10 +135,10 @@ def count_table(table: Table, samples: set[str]) -> Parsed:
     if long := _long_table(table, others, index, notes):
         return long
     header = [table.columns[i] for i in others]
-    down, across = share_of_srnas(index), share_of_srnas([h for h in header if h.lower() not in OBS_NAMES | NO_SAMPLE])
-    if down != across:
-        srnas = index if down > across else [h for h in header if h.lower() not in OBS_NAMES | NO_SAMPLE]
-        check_srnas(srnas, name, "a table of sRNAs such as hsa-miR-21-5p")
+    features = [h for h in header if _key(h) not in OBS_NAMES | NO_SAMPLE]
+    down, across = share_of_srnas(index), share_of_srnas(features)
+    if min(down, across) > 0.5:  # samples called after the miRNA that they have too much of
+        down, across = (float(np.mean([bool(PLAIN_NAME.fullmatch(n)) for n in x])) for x in (index, features))
     if down == across:
         down, across = float(len(samples & set(header))), float(len(samples & set(index)))
     if down == across:
@@ -121,13 +146,32 @@ def count_table(table: Table, samples: set[str]) -> Parsed:
         raise ReadError(f"{name}: neither {firsts} name sRNAs; expected hsa-miR-21-5p, or metadata with the samples.")
     if down > across:
         notes.append("sRNAs in rows, samples in columns")
-        return _features_in_rows(table, index, names_at, others, notes, NO_SAMPLE - {s.lower() for s in samples})
+        return _features_in_rows(table, index, names_at, others, notes, NO_SAMPLE - {_key(s) for s in samples})
     notes.append("samples in rows, sRNAs in columns")
-    frame, rest = _split(table, others, index, OBS_NAMES | NO_SAMPLE)
+    apart = OBS_NAMES | NO_SAMPLE
+    counted = _counts_rows(table)
+    if not samples & set(index) and first.lower() not in SAMPLE_COLUMNS and (counted or first):
+        fits = [i for i in others if table.columns[i].lower() in SAMPLE_COLUMNS[: None if counted else 4]]
+        for i in fits[:1]:
+            index, apart = table.labels(i), apart | {_key(first)}
+            others = [j for j in range(int(counted), len(table.columns)) if j != i]
+    known = [j for j, h in enumerate(header) if guess_biotype(h)]
+    if share_of_srnas(features) >= 0.5:  # what stands before and behind the sRNAs tells of the samples
+        apart = apart | {_key(h) for h in (*header[: known[0]], *header[known[-1] + 1 :])}
+    frame, rest = _split(table, others, index, apart)
     if rest:
         notes.append(f"sample columns beside the counts: {', '.join(short(table.columns[i], 20) for i in rest[:8])}")
-    obs = pd.DataFrame({table.columns[i]: table.frame[i].to_numpy() for i in rest}, index=index)
-    return _parsed(frame.set_axis([table.columns[i] for i in frame], axis=1).T, name, notes, obs=obs)
+    obs = pd.DataFrame({table.columns[i]: table.frame[i].to_numpy() for i in rest if table.columns[i]}, index=index)
+    sums = np.array([bool(SUMMARY.fullmatch(n)) and n not in samples for n in index])
+    if sums.any():
+        notes.append(f"{sums.sum()} rows of sums or means left out ({short(index[sums.argmax()], 20)})")
+    frame = frame.set_axis([table.columns[i] for i in frame], axis=1)
+    return _parsed(frame[~sums].T, name, notes, obs=obs[~sums])
+
+
+def _key(column: str) -> str:
+    """Name of a column as the lists here have it, without its unit."""
+    return re.sub(r"[\s.-]+", "_", re.sub(r"\s*\([^)]*\)$", "", column.lower()))
 
 
 def _names_column(table: Table, notes: list[str]) -> tuple[int, list[int]]:
@@ -142,9 +186,13 @@ def _names_column(table: Table, notes: list[str]) -> tuple[int, list[int]]:
     if best == 0 or scores[best] <= 0.5:
         return 0, list(range(1, len(table.columns)))
     notes.append(f"names taken from column {short(table.columns[best], 30)!r}")
+    return best, [i for i in range(int(_counts_rows(table)), len(table.columns)) if i != best]
+
+
+def _counts_rows(table: Table) -> bool:
+    """Whether the first column only numbers the rows, from 0 or 1."""
     steps = np.diff(pd.to_numeric(table.frame[0], errors="coerce"), prepend=-1)
-    counted = (steps[1:] == 1).all() and steps[0] in (1, 2)
-    return best, [i for i in range(int(counted), len(table.columns)) if i != best]
+    return bool((steps[1:] == 1).all() and steps[0] in (1, 2))
 
 
 def _long_table(table: Table, others: list[int], index: list[str], notes: list[str]) -> Parsed | None:
@@ -154,8 +202,9 @@ def _long_table(table: Table, others: list[int], index: list[str], notes: list[s
     counted = [i for i in others if COUNT_COLUMN.fullmatch(lowered[i])]
     named = [i for i in others if lowered[i] in SAMPLE_COLUMNS and lowered[i] not in ("id", "name")]
     texts = [i for i in others if i not in counted and i not in numeric]
-    counted = counted or numeric * (len(numeric) == len(named) == 1)
-    keys = named or [i for i in texts if lowered[i] not in NO_SAMPLE and len(set(index)) < len(index)]
+    plain = [i for i in numeric if _key(lowered[i]) not in NO_SAMPLE]
+    counted = counted or plain * (len(plain) == len(named) == 1)
+    keys = named or [i for i in texts if _key(lowered[i]) not in NO_SAMPLE and len(set(index)) < len(index)]
     if share_of_srnas(index) <= 0.5:
         return None
     if (len(keys) != 1 or len(counted) != 1) and len(set(index)) == len(index):
@@ -204,10 +253,11 @@ def _split(table: Table, others: list[int], labels: list[str], apart: set[str]) 
     """Columns of numbers, and positions of the rest: text, and names in `apart`."""
     data: dict[int, np.ndarray] = {}
     for i in others:
-        values = None if table.columns[i].lower() in apart else numbers(table, i, labels)
+        is_apart = _key(table.columns[i]) in apart
+        values = None if is_apart else numbers(table, i, labels)
         if values is not None:
             data[i] = values
-        elif table.columns[i].lower() not in apart and set(table.labels(i)) <= EMPTY:
+        elif not is_apart and {t.lower() for t in table.labels(i)} <= EMPTY:
             data[i] = np.full(len(labels), np.nan)
     expect(data, f"{table.name}: no column holds numbers; expected columns of counts beside the names")
     frame = pd.DataFrame(data, index=labels)
@@ -217,8 +267,12 @@ def _split(table: Table, others: list[int], labels: list[str], apart: set[str]) 
 def _features_in_rows(
     table: Table, index: list[str], names_at: int, others: list[int], notes: list[str], no_sample: set[str]
 ) -> Parsed:
-    before = [i for i in others if i < names_at]  # what stands before the names says where they lie, as in BED files
-    frame, rest = _split(table, [i for i in others if i > names_at], index, no_sample)
+    # what stands before the names says where they lie, as in BED files, unless it is called as what stands behind
+    counted = [i for i in others if pd.to_numeric(table.frame[i], errors="coerce").notna().all()]
+    kinds = {i: re.sub(r"\d+", "0", table.columns[i]) for i in counted}
+    behind = {kind for i, kind in kinds.items() if i > names_at} or set(kinds.values())
+    before = [i for i in others if i < names_at and kinds.get(i) not in behind]
+    frame, rest = _split(table, [i for i in others if i not in before], index, no_sample)
     rest = [*before, *rest]
     lowered = {table.columns[i].lower() for i in frame}
     if read_umis := [i for i in frame if re.sub("reads$", "umis", c := table.columns[i].lower()) in lowered - {c}]:
@@ -250,8 +304,11 @@ def _normal_tissue(table: Table, column: int, frame: pd.DataFrame) -> bool:
     if not re.search(r"[ _.-]norm$", name, re.IGNORECASE):
         return False
     base = re.escape(NORMALISED_COLUMN.sub("", name))
-    raw = re.compile(base + r"(?:[ _.(-](?:raw|reads?|counts?|read[ _.]?counts?)\)?)?", re.IGNORECASE)
-    bases = [frame[i] for i in frame if raw.fullmatch(table.columns[i])]
+    raw = re.compile(base + r"([ _.(-](?:raw|reads?|counts?|read[ _.]?counts?)\)?)?", re.IGNORECASE)
+    found = {i: m for i in frame if (m := raw.fullmatch(table.columns[i]))}
+    bases = [frame[i] for i in found]
+    if any(m[1] for m in found.values()):
+        return False  # s1_raw stands beside s1_norm
     multiples = ((values - b * values.sum() / max(b.sum(), 1)).abs().max() <= 0.51 and (b > 0).sum() > 9 for b in bases)
     return not bases or (bool((values == np.floor(values)).all()) and not any(multiples))
 
@@ -270,14 +327,36 @@ def _parsed(
     """Check names and cells of a table of sRNAs x samples, leave out sums, merge repeats and annotate."""
     check_names(list(frame.columns), "sample", name)
     check_names(list(frame.index), what, name)
-    summary = frame.index.str.strip().str.fullmatch(SUMMARY)
+    told = np.array(["obs" not in more and _key(n) in OBS_NAMES for n in frame.index])
+    if told.any():
+        more["obs"] = frame[told].T
+        notes.append(f"rows that tell of the samples: {', '.join(short(n, 20) for n in frame.index[told][:8])}")
+    summary = frame.index.str.strip().str.fullmatch(SUMMARY) | frame.index.str.match("#+ *[A-Za-z]") | _sums(frame.T)
+    summary &= ~told
     if summary.any() and not summary.all():
         listed = ", ".join(short(n, 20) for n in frame.index[summary][:5])
-        notes.append(f"{int(summary.sum())} rows that are sums or reads without an {what} left out ({listed})")
-        frame, loci = frame[~summary], None if loci is None else loci[~summary]
+        notes.append(
+            f"{int(summary.sum())} rows that are sums, comments or reads without an {what} left out ({listed})"
+        )
+    left = ~(summary | told) if not (summary | told).all() else np.ones(len(frame), dtype=bool)
+    frame, loci = frame[left], None if loci is None else loci[left]
+    if (total := _sums(frame)).any():
+        notes.append(f"{short(frame.columns[total][0], 20)!r}, the sum of the other samples, left out")
+        frame = frame.loc[:, ~total]
+    if not biotype:
+        wanted = "sRNAs such as hsa-miR-21-5p, or an .h5ad file whose var['biotype'] says what they are"
+        check_srnas(list(frame.index), name, wanted)
     _check_filled(frame, name, what)
     frame = _merge_repeats(frame, name, loci, notes)
     return Parsed(frame.T, var=annotate(frame.T, biotype), notes=notes, **more)
+
+
+def _sums(frame: pd.DataFrame) -> np.ndarray:
+    """Mask of the one column that is the sum of the others, of several in several rows, if there is such a one."""
+    values, total = frame.to_numpy(), frame.sum(axis=1).to_numpy()
+    mixed = ((values > 0).sum(axis=1) > 2).sum() > 1
+    found = (2 * values == total[:, None]).all(axis=0) & bool(mixed)
+    return found & (found.sum() == 1)
 
 
 def _check_filled(frame: pd.DataFrame, name: str, what: str) -> None:

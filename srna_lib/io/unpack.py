@@ -196,7 +196,7 @@ def _only_member(name: str, data: io.BytesIO) -> IO[bytes]:
 
 def _kind(data: bytes, name: str) -> str:
     """Tell binary tables from text, and say what a file is that holds no counts."""
-    if data.startswith(b"\x89HDF\r\n\x1a\n"):
+    if b"\x89HDF\r\n\x1a\n" in (data[:8], data[512:520]):  # or behind 512 bytes that HDF5 leaves to the writer
         return "hdf5"
     if data.startswith(b"PAR1"):
         return "parquet"

@@ -278,8 +278,8 @@ def train(
     from srna_lib.datasets import load
 
     _check_folder(out)
-    settings = {"recipe": recipe, "n_splits": folds, "error": error, "n_jobs": jobs, "seed": seed}
-    bundle = make(with_label(load(atlas), task), task, **settings)
+    known = with_label(load(atlas), task)
+    bundle = make(known, task, recipe=recipe, n_splits=folds, error=error, n_jobs=jobs, seed=seed)
     typer.echo(card(bundle))
     typer.echo(f"written: {save(bundle, out)}")
 

@@ -196,16 +196,21 @@ def why_not(path: Path, dataset: str, columns: Iterable[str], values: Mapping[st
     declared, chosen = needed_columns(path), {**_declared(path), **(values or {})}
     needs = [_filled(need, chosen) for need in declared]
     lacking = _lacking(needs, columns)
-    least, second = chosen.get("min_class_size", 0), columns if isinstance(columns, Mapping) else {}
-    small = next((n for n, d in zip(needs, declared, strict=True) if n != d and second.get(n, least) < least), None)
+    fixed = _read(path).metadata.get("srna", {}).get("least", 0)  # size of a class, where no parameter sets it
+    least, second = chosen.get("min_class_size", fixed), columns if isinstance(columns, Mapping) else {}
+    asked = [n for n, d in zip(needs, declared, strict=True) if n != d or fixed]
+    small = next((n for n in asked if second.get(n, least) < least), None)
     if not lacking and small:
-        found = f"the second largest in the data set {dataset!r} has {second[small]}"
+        what = "age intervals (up to 65 years and above)" if small == "age_years" else f"classes in the column {small}"
+        smaller = f"; -p min_class_size={second[small]} takes smaller ones" if "min_class_size" in chosen else ""
         return (
-            f"{path.stem} needs two classes of at least {least} samples in the column {small}, and {found};"
-            f" -p min_class_size={second[small]} takes smaller ones."
+            f"{path.stem} needs two {what} of at least {least} samples, and the second largest in the data set"
+            f" {dataset!r} has {second[small]}{smaller}."
         )
     if not lacking:
         return ""
+    if lacking == ["dataset_id"]:
+        return f"{path.stem} leaves studies out, and the samples of {dataset!r} are of one; expected two or more."
     others = [n for n in datasets.names() if not _lacking(needs, datasets.entry(n)["columns"])]
     wanted = " and ".join(need.replace("|", " or ") for need in lacking)
     instead = f"data sets that do: {', '.join(others)}" if others else f"it has {', '.join(sorted(columns)) or 'none'}"
@@ -335,12 +340,14 @@ def write_index(folder: Path, manifest: Mapping[str, Mapping[str, Any]]) -> Path
     """Write ``index.html`` from the entries and cards; returns its path."""
     cards = [card_of(folder, stem, manifest[stem]) for stem in sorted(manifest)]
     names = list(dict.fromkeys(card["dataset"] for card in cards))
-    shown = [datasets.entry(name) for name in names if name in datasets.names()]
+    known = datasets.names()
+    shown = [datasets.entry(name) for name in names if name in known]
+    titles = [datasets.entry(name)["title"] if name in known else Path(name).stem for name in names]
     left_out, failed = (sum(card["status"] == status for card in cards) for status in (NOT_APPLICABLE, "failed"))
     finished = max((card["finished_at"] for card in cards if card["status"] != NOT_APPLICABLE), default="none")
     page = index_page(
         cards,
-        title="Small-RNA report: " + (" and ".join(data["title"] for data in shown) or "no notebook is done"),
+        title="Small-RNA report: " + (" and ".join(titles) or "no notebook is done"),
         datasets=shown,
         summary=f"Notebooks run: {len(cards) - left_out}, failed: {failed}"
         + f", {NOT_APPLICABLE}: {left_out}" * bool(left_out)
