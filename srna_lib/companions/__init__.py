@@ -1,1 +1,3 @@
 """Door of companions: four published neighbours of the paper, at work on small RNAs (notebooks 09 to 12)."""
+
+from srna_lib.companions.limits import DESIGNS, Design, Simulation, design, simulate
