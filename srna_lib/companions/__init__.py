@@ -11,6 +11,7 @@ from srna_lib.companions.limits import (
     by_length,
     design,
     fit_all,
+    gaps,
     rank_all,
     retrain,
     simulate,

@@ -29,6 +29,7 @@ from srna_lib.explain import (
     contributions,
     d1,
     forest_gini,
+    gap_tables,
     global_importance,
     integrated_gradients,
     linear_weights,
@@ -108,6 +109,8 @@ class Design:
         if self.n_classes < 2 or not 1 <= self.owned * sets <= self.n_groups:
             found = f"{self.n_classes} classes that own {self.owned} of {self.n_groups} groups"
             raise InputError(f"design: found {found}; expected two classes or more, and enough groups for all of them.")
+        if not 1 <= np.min(self.size):
+            raise InputError(f"design: groups of {self.size} features; expected at least one.")
         if self.layout not in LAYOUTS:
             raise unknown("layout", self.layout, LAYOUTS)
         if self.classes_per_study and self.n_studies < self.n_classes:
@@ -143,12 +146,12 @@ def design(name: str) -> Design:
     ``syn_p_<m>`` (2 classes with m groups each). ``syn_g`` alone is ``syn_g_1``.
     """
     if found := re.fullmatch(r"syn_(?:g(?:_(\d+))?|t_(\d+)|p_(\d+))", name):
-        classes, size, owned = (int(v) if v else 0 for v in found.groups())
-        if size:
-            return Design(2, 2000 // size, 1, size=size)
-        if owned:
+        more, size, owned = (None if v is None else int(v) for v in found.groups())
+        if size is not None:
+            return Design(2, 2000 // max(size, 1), 1, size=size)
+        if owned is not None:
             return Design(2, 200, owned)
-        n = (classes or 1) + 1
+        n = 2 if more is None else more + 1
         return Design(n, 200, 10, weights=(0.5 / (n - 1),) * (n - 1) + (0.5,) if n in (6, 11) else ())
     if name not in DESIGNS:
         raise unknown("design", name, [*DESIGNS, "syn_g_<m>", "syn_t_<k>", "syn_p_<m>"])
@@ -379,7 +382,7 @@ def _outputs(classifier: Any, values: pd.DataFrame, output: str) -> np.ndarray:
     """Probabilities or logits, shape (n_samples, n_classes); of a logistic regression's two classes the first has 0."""
     if output == "probability":
         return classifier.predict_proba(values.to_numpy())
-    logits = getattr(classifier, "logits", getattr(classifier, "decision_function", None))(values.to_numpy())
+    logits = (classifier.logits if hasattr(classifier, "logits") else classifier.decision_function)(values.to_numpy())
     return logits if logits.ndim == 2 else np.column_stack([np.zeros_like(logits), logits])
 
 
@@ -412,8 +415,7 @@ def fit_all(
     lasso = LogisticRegression(l1_ratio=1.0, solver="saga", C=0.1, class_weight="balanced", tol=0.01, max_iter=300)
     models = {"logistic L2": recipe("logistic"), "logistic L1": recipe("logistic").set_params(classifier=lasso)}
     lasso.random_state = seed
-    forest = {"zeros__max_zero_share": 0.9, "classifier__n_estimators": trees}
-    models["forest"] = recipe("rf_plain", seed=seed, **forest)
+    models["forest"] = recipe("rf_plain", seed=seed, zeros__max_zero_share=0.9, classifier__n_estimators=trees)
     for i in range(n_networks):
         models[f"network {i + 1}"] = recipe("dl_log", seed=seed + i, **(network or NETWORK))
     return {name: fit_fold(task, model, train) for name, model in models.items()}
@@ -461,6 +463,44 @@ def rank_all(models: Mapping[str, Pipeline], X: pd.DataFrame, y: Iterable[str], 
         rows[f"mean rank of {len(networks)} networks"] = average - average.min()
     rows["random order"] = pd.Series(np.random.default_rng(seed).random(X.shape[1]), X.columns)
     return pd.DataFrame(rows).T.reindex(columns=X.columns)
+
+
+def gaps(
+    models: Mapping[str, Pipeline], X: pd.DataFrame, y: Iterable[str], *, step: int = 10, seed: int = 0
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Prediction gaps by a model's own integrated gradients: each sample's order (local), and one for all (global).
+
+    With F features, g masked at a time (put to the training mean), and pi the order, of a sample x of class y::
+
+        PG(x, pi) = 100 * sum_i (g / F) * max(0, (p_y(x) - p_y(x with the first i g of pi masked)) / p_y(x))
+
+    averaged over the correctly classified samples of a class, then over classes. PGI: largest ``|attribution|`` first;
+    PGU: smallest first. On our scale both are divided by the gap of random orders (`explain.gap_tables`).
+
+    Parameters
+    ----------
+    models : mapping of str to Pipeline
+        Networks or logistic regressions.
+    X, y
+        Samples to mask; the original takes the training samples.
+    step : int, default 10
+        Features masked at a time (g).
+    seed : int, default 0
+        Of the random orders.
+
+    Returns
+    -------
+    gaps, curves : DataFrame
+        As from `explain.gap_tables`; methods are ``<model>, local`` and ``<model>, global``.
+    """
+    truth, tables = pd.Series(list(y), X.index), []
+    for name, model in models.items():
+        right = model.predict(X) == truth
+        own, local = truth[right], attributions(model, X[right], truth[right]).values
+        scores = {f"{name}, local": local, f"{name}, global": global_importance(local, own)}
+        tables.append(gap_tables(model, X[right], own, scores, step=step, seed=seed))
+    table, curves = (pd.concat(parts) for parts in zip(*tables, strict=True))
+    return table, curves.reset_index(drop=True)
 
 
 def by_length(scores: pd.DataFrame, lengths: Iterable[int], truth: Iterable[str] = ()) -> pd.DataFrame:
