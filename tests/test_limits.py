@@ -23,6 +23,7 @@ from srna_lib.companions import (
     rank_all,
     retrain,
     simulate,
+    study_effects,
 )
 from srna_lib.companions.limits import READS
 from srna_lib.errors import InputError
@@ -332,3 +333,12 @@ def test_folds_keep_studies_apart_and_are_found_again(tmp_path):
     scored = srna.score(told, metrics="balanced_accuracy", n_boot=20)
     assert {"all", "best 10", "worst 20"} <= set(scored["features"]) and (scored["n_datasets"] == 24).all()
     assert told.groupby(["model", "features"])["sample_id"].nunique().eq(120).all()
+
+
+def test_studies_that_hold_few_classes_spoil_rankings_more_than_random_folds_tell():
+    table = study_effects([0.0, 1.0], 450, n_networks=1, trees=20, seed=1).set_index(["study_sd", "method"])
+    calm, loud = table.loc[0.0], table.loc[1.0]
+    assert loud["random"]["logistic L2"] > loud["study"]["logistic L2"] + 0.2
+    assert abs(calm["random"]["logistic L2"] - calm["study"]["logistic L2"]) < 0.15
+    assert calm["precision"]["ANOVA F"] > 0.9 > 0.7 > loud["precision"]["ANOVA F"]
+    assert table["random"].notna().groupby("method").all().sum() == 4, "rankings without a model predict nothing"

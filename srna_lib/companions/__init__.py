@@ -15,4 +15,5 @@ from srna_lib.companions.limits import (
     rank_all,
     retrain,
     simulate,
+    study_effects,
 )
