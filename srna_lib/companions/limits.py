@@ -444,7 +444,7 @@ def rank_all(models: Mapping[str, Pipeline], X: pd.DataFrame, y: Iterable[str], 
     Parameters
     ----------
     models : mapping of str to Pipeline
-        From `fit_all`.
+        From `fit_all`; networks may be missing.
     X, y
         The samples that they were fitted on.
     seed : int, default 0
@@ -467,11 +467,13 @@ def rank_all(models: Mapping[str, Pipeline], X: pd.DataFrame, y: Iterable[str], 
         else:
             rows[name] = forest_gini(model, X).iloc[0]
     for name, model in list(networks.items())[:1]:
-        inner, right = model_space(model, X), model.predict(X) == truth
+        right = model.predict(X) == truth
         own = np.atleast_1d(np.searchsorted(model.classes_, truth[right]))
         local = d1(contributions(model, X[right], reference="mean").values, own)
-        rows[f"{name}, DeepLIFT"] = pd.Series(global_importance(local, truth[right]), inner.columns)
-        rows["ANOVA F"] = pd.Series(f_classif(inner, truth)[0], inner.columns)
+        rows[f"{name}, DeepLIFT"] = pd.Series(global_importance(local, truth[right]), model_space(model, X[:1]).columns)
+    inner = model_space(models["logistic L2"], X)
+    rows["ANOVA F"] = pd.Series(f_classif(inner, truth)[0], inner.columns)
+    if networks:
         average = rank_average([rows[n].to_frame().T.set_axis(["all"]) for n in networks]).loc["all"]
         rows["mean rank"] = average - average.min()
     rows["random order"] = pd.Series(np.random.default_rng(seed).random(X.shape[1]), X.columns)
