@@ -81,7 +81,7 @@ def flip_folds(start: int, n: int, folder: Path) -> None:
     """Print what asking for each spoilt fold led to."""
     from srna_lib.evaluate.crossval import Split, map_folds
 
-    splits, done = [Split("0", np.array([0, 1]), np.array([2]))], list[str]()
+    splits, done = [Split("0", np.array([0, 1]), np.array([2]))], list[int]()
     ask = partial(map_folds, partial(work, done), splits, key="k", cache=folder, n_jobs=1, progress=False)
     whole = ask()[0]
     (path,) = folder.glob("*.parquet")

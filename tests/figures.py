@@ -139,6 +139,8 @@ STEPS = pd.DataFrame({"y_pred": ["A", "A", IMG], "wrong": [False, True, False], 
 STEPS["sample_id"] = ["x", BOLD, IMG]
 DETECTION = pd.DataFrame({"name": [IMG, BOLD], "auroc": [0.8, 0.6], "ci_low": [0.7, 0.5], "ci_high": [0.85, 0.7]})
 
+SHARES = pd.DataFrame({"k": [10, 100] * 2, "share": [0.1, 0.5, 0.2, np.nan], "what": [BOLD, BOLD, IMG, IMG]})
+
 FIGURES = {
     "metrics": lambda: plots.metrics(RECORDS, metric="accuracy", **EVIL, **TEXT),
     "metrics, two": lambda: plots.metrics(RECORDS, **TEXT),
@@ -179,4 +181,5 @@ FIGURES = {
     "unflipped": lambda: plots.unflipped(HELD, **TEXT),
     "steps_by_class": lambda: plots.steps_by_class(STEPS, **TEXT),
     "error_detection": lambda: plots.error_detection(DETECTION, **TEXT),
+    "share_lines": lambda: plots.share_lines(SHARES, "k", "share", "what", **EVIL, **TEXT),
 }

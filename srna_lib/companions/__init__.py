@@ -1,1 +1,19 @@
 """Door of companions: four published neighbours of the paper, at work on small RNAs (notebooks 09 to 12)."""
+
+from srna_lib.companions.limits import (
+    DESIGNS,
+    NETWORK,
+    Attributions,
+    Design,
+    Simulation,
+    across_folds,
+    attributions,
+    by_length,
+    design,
+    fit_all,
+    gaps,
+    rank_all,
+    retrain,
+    simulate,
+    study_effects,
+)
