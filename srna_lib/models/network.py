@@ -52,35 +52,37 @@ def build(keras: Any, n_features: int, hidden: tuple, dropout: tuple, n_classes:
     return model
 
 
+def glorot(rng: np.random.Generator, fan_in: int, fan_out: int) -> list[np.ndarray]:
+    """First kernel (Glorot uniform) and bias (zero) of a dense layer: keras's defaults."""
+    limit = np.sqrt(6 / (fan_in + fan_out))
+    return [rng.uniform(-limit, limit, (fan_in, fan_out)).astype(np.float32), np.zeros(fan_out, np.float32)]
+
+
 @lru_cache(maxsize=32)
-def compile_training(
-    n_features: int, hidden: tuple, dropout: tuple, n_classes: int, learning_rate: float
-) -> tuple[Callable, Callable]:
+def compile_training(build: Callable, layout: tuple, learning_rate: float) -> tuple[Callable, Callable]:
     """Compile the training of one epoch for one shape of network; jax keeps it per number of samples.
 
-    Returns two functions: (generator, true number of features) -> state of weights, dropout seed and optimizer moments;
-    (state, X, y, weight, order, steps) -> (state after one epoch, mean loss), where the state given is used up.
+    ``build(keras, *layout)`` lays the network out, from samples to logits. Returns two functions: (first weights, values
+    of variables that are not trained, by name, generator) -> state of weights, held values with dropout seeds, and
+    optimizer moments; (state, X, y, weight, order, steps) -> (state after one epoch, mean loss), where the state given
+    is used up.
     """
     keras = import_keras()
     import jax
     import jax.numpy as jnp
 
-    model = build(keras, n_features, hidden, dropout, n_classes)
+    model = build(keras, *layout)
     optimizer = keras.optimizers.Adam(learning_rate=learning_rate)
     optimizer.build(model.trainable_variables)
 
-    def initial_state(rng: np.random.Generator, true_features: int) -> tuple:
-        # Glorot uniform and zero biases (keras's defaults), with the true number of inputs, not the padded
-        weights = []
-        for fan_in, fan_out in pairwise((true_features, *hidden, n_classes)):
-            limit = np.sqrt(6 / (fan_in + fan_out))
-            kernel = rng.uniform(-limit, limit, (fan_in, fan_out)).astype(np.float32)
-            weights += [kernel, np.zeros(fan_out, np.float32)]
-        weights[0] = np.pad(weights[0], ((0, n_features - true_features), (0, 0)))
-        seeds = [rng.integers(0, 2**31, v.shape).astype(v.dtype) for v in model.non_trainable_variables]
+    def initial_state(weights: list[np.ndarray], held: dict[str, np.ndarray], rng: np.random.Generator) -> tuple:
+        kept = [
+            held[v.name] if v.name in held else rng.integers(0, 2**31, v.shape).astype(v.dtype)  # a seed of dropout
+            for v in model.non_trainable_variables
+        ]
         moments = [np.zeros(v.shape, v.dtype) for v in optimizer.variables]
         moments[1] = np.asarray(learning_rate, dtype=moments[1].dtype)  # [iteration, learning rate, moments ...]
-        return jax.device_put((weights, seeds, moments))
+        return jax.device_put((weights, kept, moments))
 
     def step(state: tuple, X: Any, y: Any, weight: Any) -> tuple:
         trainable, seeds, moments = state
@@ -110,7 +112,82 @@ PAD_SAMPLES = 256  # training sets are padded to multiples of these, so that fol
 PAD_FEATURES = 64
 
 
-class DenseNetClassifier(ClassifierMixin, BaseEstimator):
+class NetworkClassifier(ClassifierMixin, BaseEstimator):
+    """What networks share: training from new weights on the compiled loop, and probabilities from logits.
+
+    A subclass has the parameters `epochs`, `batch_size`, `learning_rate`, `class_weight` and `random_state`, and says
+    what is trained (`_plan`) and what its weights make of samples (`logits`).
+    """
+
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    class_weight: dict[Any, float] | str | None
+    random_state: Any
+
+    def _plan(self, n_features: int, rng: np.random.Generator) -> tuple[Callable, tuple, list, dict]:
+        """Function that lays the network out, its layout (columns first), first weights, values held by name."""
+        raise NotImplementedError
+
+    def logits(self, X: Any) -> np.ndarray:
+        """Outputs before the softmax, shape (n_samples, n_classes)."""
+        raise NotImplementedError
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Train from new weights on scaled input; `sample_weight`, shape (n_samples,), counts in the loss."""
+        self._check_parameters()
+        X, y = validate_data(self, X, y, dtype=np.float32)
+        check_classification_targets(y)
+        encoder = LabelEncoder().fit(y)
+        self.classes_ = at_least_two(encoder.classes_)
+        weight = _check_sample_weight(sample_weight, X, dtype=np.float32)
+        weight = weight * compute_sample_weight(self.class_weight, y).astype(np.float32)
+        # integers only: the seed must not depend on how often a RandomState was asked before
+        rng = np.random.default_rng(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
+        self._train(X, encoder.transform(y).astype(np.int32), weight / weight.mean(), rng)
+        return self
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Probability of each class (softmax of `logits`), shape (n_samples, n_classes)."""
+        logits = self.logits(X).astype(np.float64)
+        exps = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return exps / exps.sum(axis=1, keepdims=True)
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Most probable class of each sample."""
+        best = self.logits(X).argmax(axis=1)  # refuses an unfitted network
+        return self.classes_[best]
+
+    def _check_parameters(self) -> None:
+        for name, kind, low in (("epochs", Integral, 1), ("batch_size", Integral, 1), ("learning_rate", Real, 0)):
+            value = getattr(self, name)
+            if not isinstance(value, kind) or value < low:
+                raise ValueError(f"{name} is {value!r}; expected a number of at least {low}.")
+
+    def _train(self, X: np.ndarray, y: np.ndarray, weight: np.ndarray, rng: np.random.Generator) -> None:
+        import_keras()
+        import jax
+
+        n, n_features = X.shape
+        batch = min(self.batch_size, n)
+        rows = -(-n // PAD_SAMPLES) * PAD_SAMPLES
+        plan, layout, weights, held = self._plan(n_features, rng)
+        initial_state, epoch = compile_training(plan, layout, float(self.learning_rate))
+        X = np.pad(X, ((0, rows - n), (0, layout[0] - n_features)))
+        data = jax.device_put((X, np.pad(y, (0, rows - n)), np.pad(weight, (0, rows - n))))
+        state, steps, losses = initial_state(weights, held, rng), -(-n // batch), []
+        for _ in range(self.epochs):
+            order = np.zeros((-(-rows // batch), batch), dtype=np.int32)
+            samples = np.concatenate([rng.permutation(n), rng.integers(0, n, steps * batch - n)])
+            order[:steps] = samples.reshape(steps, batch)
+            state, loss = epoch(state, *data, order, steps)
+            losses.append(loss)
+        self.weights_ = [np.array(w) for w in state[0]]
+        self.weights_[0] = self.weights_[0][:n_features]
+        self.loss_curve_ = np.array([float(loss) for loss in losses])
+
+
+class DenseNetClassifier(NetworkClassifier):
     """Dense ReLU network with dropout and softmax output; the defaults are the paper's.
 
     Parameters
@@ -156,20 +233,6 @@ class DenseNetClassifier(ClassifierMixin, BaseEstimator):
         self.hidden, self.dropout, self.epochs, self.batch_size = hidden, dropout, epochs, batch_size
         self.learning_rate, self.class_weight, self.random_state = learning_rate, class_weight, random_state
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """Train from new weights on scaled input; `sample_weight`, shape (n_samples,), counts in the loss."""
-        self._check_parameters()
-        X, y = validate_data(self, X, y, dtype=np.float32)
-        check_classification_targets(y)
-        encoder = LabelEncoder().fit(y)
-        self.classes_ = at_least_two(encoder.classes_)
-        weight = _check_sample_weight(sample_weight, X, dtype=np.float32)
-        weight = weight * compute_sample_weight(self.class_weight, y).astype(np.float32)
-        # integers only: the seed must not depend on how often a RandomState was asked before
-        rng = np.random.default_rng(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
-        self._train(X, encoder.transform(y).astype(np.int32), weight / weight.mean(), rng)
-        return self
-
     def logits(self, X: Any) -> np.ndarray:
         """Outputs before the softmax, shape (n_samples, n_classes), float32."""
         check_is_fitted(self, "weights_")
@@ -177,17 +240,6 @@ class DenseNetClassifier(ClassifierMixin, BaseEstimator):
         for kernel, bias in zip(self.weights_[:-2:2], self.weights_[1:-2:2], strict=True):
             layer = np.maximum(layer @ kernel + bias, 0)
         return layer @ self.weights_[-2] + self.weights_[-1]
-
-    def predict_proba(self, X: Any) -> np.ndarray:
-        """Probability of each class (softmax of `logits`), shape (n_samples, n_classes)."""
-        logits = self.logits(X).astype(np.float64)
-        exps = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return exps / exps.sum(axis=1, keepdims=True)
-
-    def predict(self, X: Any) -> np.ndarray:
-        """Most probable class of each sample."""
-        best = self.logits(X).argmax(axis=1)  # refuses an unfitted network
-        return self.classes_[best]
 
     def to_keras(self) -> Any:
         """The trained network as a plain ``keras.Sequential`` with softmax output; can be saved as ``.keras``."""
@@ -201,30 +253,11 @@ class DenseNetClassifier(ClassifierMixin, BaseEstimator):
     def _check_parameters(self) -> None:
         if len(self.hidden) != len(self.dropout):
             raise ValueError(f"hidden has {len(self.hidden)} layers and dropout {len(self.dropout)}; expected as many.")
-        for name, kind, low in (("epochs", Integral, 1), ("batch_size", Integral, 1), ("learning_rate", Real, 0)):
-            value = getattr(self, name)
-            if not isinstance(value, kind) or value < low:
-                raise ValueError(f"{name} is {value!r}; expected a number of at least {low}.")
+        super()._check_parameters()
 
-    def _train(self, X: np.ndarray, y: np.ndarray, weight: np.ndarray, rng: np.random.Generator) -> None:
-        import_keras()
-        import jax
-
-        n, n_features = X.shape
-        batch = min(self.batch_size, n)
-        rows = -(-n // PAD_SAMPLES) * PAD_SAMPLES
+    def _plan(self, n_features: int, rng: np.random.Generator) -> tuple[Callable, tuple, list, dict]:
         columns = -(-n_features // PAD_FEATURES) * PAD_FEATURES
-        layout = columns, tuple(self.hidden), tuple(self.dropout), len(self.classes_)
-        initial_state, epoch = compile_training(*layout, float(self.learning_rate))
-        X = np.pad(X, ((0, rows - n), (0, columns - n_features)))
-        data = jax.device_put((X, np.pad(y, (0, rows - n)), np.pad(weight, (0, rows - n))))
-        state, steps, losses = initial_state(rng, n_features), -(-n // batch), []
-        for _ in range(self.epochs):
-            order = np.zeros((-(-rows // batch), batch), dtype=np.int32)
-            samples = np.concatenate([rng.permutation(n), rng.integers(0, n, steps * batch - n)])
-            order[:steps] = samples.reshape(steps, batch)
-            state, loss = epoch(state, *data, order, steps)
-            losses.append(loss)
-        self.weights_ = [np.array(w) for w in state[0]]
-        self.weights_[0] = self.weights_[0][:n_features]
-        self.loss_curve_ = np.array([float(loss) for loss in losses])
+        sizes = (n_features, *self.hidden, len(self.classes_))  # the true number of inputs, not the padded
+        weights = [w for pair in pairwise(sizes) for w in glorot(rng, *pair)]
+        weights[0] = np.pad(weights[0], ((0, columns - n_features), (0, 0)))
+        return build, (columns, tuple(self.hidden), tuple(self.dropout), len(self.classes_)), weights, {}
