@@ -1,0 +1,697 @@
+"""Graphs of miRNAs, and models that smooth over them: do neighbours help where samples are few?
+
+After Dutil, Cohen, Weiss, Derevyanko & Bengio (2018), arXiv 1806.06975. A graph is a table of bools, the same miRNAs down and
+across, symmetric, nothing on the diagonal. With A its matrix, I the identity and D the degrees of A + I:
+
+* normalised graph ``Â = D^-1/2 (A + I) D^-1/2`` (`normalise`); its eigenvalues lie in [-1, 1];
+* input ``H0_i = x_i e_i``: the level of miRNA i times a learned vector, its embedding;
+* layer ``H' = ReLU([Â H W1 + b1, H W2 + b2])``: half the channels look at neighbours, half (the skip path) at the node;
+* pooling over clusters P (miRNAs x clusters, 0/1): the mean of each; the next layer's graph is ``1[P'AP > 0]`` (`coarsen`);
+* node dropout: while training, whole nodes are dropped, a tenth after the first layer, .2 after the second, .4 at most;
+* output: all that is left, flattened, through one dense layer and a softmax;
+* graph-penalised logistic regression (SLR): cross-entropy plus ``sum_c |w_c|' (I - Â) |w_c|`` (`GraphLogistic`).
+
+Of the original is left out: gate, attention and other graphs than those of miRNAs; early stopping on a fifth of the samples
+(of 25, that is five: a fixed number of epochs instead); the search over settings. Otherwise done: clusters are averaged
+where the original keeps their first member, which hangs on the order of the columns; the coarse graph is that of the clusters
+(there, rows and columns of single nodes were taken); AUC is of probabilities, not of labels; random graphs are random.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+import pandas as pd
+from joblib import Parallel, delayed
+from scipy import stats
+from scipy.cluster.hierarchy import fcluster, ward
+from scipy.optimize import minimize
+from scipy.special import logsumexp, softmax
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import LabelEncoder, StandardScaler
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from srna_lib.data import Task, hairpins, match_names
+from srna_lib.errors import InputError, one_of
+from srna_lib.explain import load_sets
+from srna_lib.models import DenseNetClassifier, LogCPM, NetworkClassifier, glorot
+
+KINDS = {
+    "family": "the same family in miRBase and the same arm, so the same seed",
+    "cluster": "stem-loops less than 10,000 bases apart",
+    "coexpression": "most correlated in studies that are used for nothing else",
+    "disease": "related to the same diseases in HMDD",
+}
+
+
+# ---- graphs
+
+
+def mirna_graph(var: pd.DataFrame, kind: str, *, counts: pd.DataFrame | None = None, k: int = 10) -> pd.DataFrame:
+    """Join miRNAs that belong together.
+
+    Parameters
+    ----------
+    var : DataFrame, shape (n_mirnas, ...)
+        ``atlas.var`` of the miRNAs; a simulated atlas brings its own ``family`` and ``cluster``.
+    kind : str
+        ``"family"``, ``"cluster"``, ``"coexpression"`` or ``"disease"`` (`KINDS`).
+    counts : DataFrame, shape (n_samples, n_mirnas), optional
+        Raw counts for ``"coexpression"``; of studies that are used for nothing else.
+    k : int, default 10
+        Nearest neighbours of a miRNA in ``"coexpression"`` (Pearson correlation of log CPM) and ``"disease"`` (Jaccard
+        index of sets of diseases). More make the graph denser and its edges weaker.
+
+    Returns
+    -------
+    DataFrame, shape (n_mirnas, n_mirnas)
+        True where two miRNAs are joined. The arms of one stem-loop never are: they are one transcript.
+
+    Examples
+    --------
+    >>> var = pd.DataFrame(index=["hsa-miR-17-5p", "hsa-miR-20a-5p", "hsa-miR-20a-3p"])
+    >>> mirna_graph(var, "family").sum().tolist()
+    [1, 1, 0]
+    """
+    one_of("kind of graph", kind, KINDS)
+    names = var.index
+    if kind == "coexpression":
+        if counts is None:
+            raise InputError("co-expression: no counts were given; expected samples of studies used for nothing else.")
+        with np.errstate(invalid="ignore", divide="ignore"):
+            joined = nearest(np.nan_to_num(np.corrcoef(LogCPM().fit_transform(counts[names]).T)), k)
+    else:
+        sets = load_sets(var, [kind])
+        shared = overlap(names, sets["feature"], sets["set"])
+        sizes = shared.diagonal()
+        joined = shared > 0
+        if kind == "disease":
+            joined = nearest(shared / np.maximum(sizes[:, None] + sizes - shared, 1), k)
+        if kind == "family":
+            arms = names.str.extract(r"-([35]p)\b.*$")[0].fillna("").to_numpy()
+            joined &= (arms[:, None] == arms) | (arms[:, None] == "") | (arms == "")
+    return pd.DataFrame(joined & ~one_transcript(names).to_numpy(), index=names, columns=names)
+
+
+def nearest(similarity: np.ndarray, k: int) -> np.ndarray:
+    """Join each node with the `k` most alike among those of a similarity above 0."""
+    values = np.where(np.eye(len(similarity), dtype=bool), -np.inf, similarity)
+    chosen = np.argsort(-values, axis=1, kind="stable")[:, :k]
+    out = np.zeros(values.shape, dtype=bool)
+    np.put_along_axis(out, chosen, np.take_along_axis(values, chosen, axis=1) > 0, axis=1)
+    return out | out.T
+
+
+def overlap(names: pd.Index, features: Iterable[str], sets: Iterable[str]) -> np.ndarray:
+    """How many sets two names have in common, from pairs of a feature and a set; on the diagonal how many each has."""
+    member = pd.crosstab(pd.Series(list(features), dtype=object), pd.Series(list(sets), dtype=object)) > 0
+    member = member.reindex(names, fill_value=False).to_numpy(dtype=float)
+    return member @ member.T
+
+
+def one_transcript(names: pd.Index) -> pd.DataFrame:
+    """Which miRNAs come from the same stem-loop (the diagonal included)."""
+    loops = [(n, loop) for n, target in places(names) for loop in target]
+    return pd.DataFrame(
+        (overlap(names, *zip(*loops, strict=True)) > 0 if loops else False) | np.eye(len(names), dtype=bool),
+        index=names,
+        columns=names,
+    )
+
+
+def places(names: Iterable[str]) -> list[tuple[str, list[str]]]:
+    """Stem-loops of each name, in any spelling; a name that is none of a miRNA has none."""
+    homes, _ = hairpins()
+    matched = match_names(list(names))[["source", "target", "kind"]].itertuples(index=False)
+    return [
+        (name, [h for t in target.split(";") if t for h in (homes[t] if kind == "mature" else (t,))])
+        for name, target, kind in matched
+    ]
+
+
+def read_edges(path: Path | str, names: Iterable[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Read a user's graph: two miRNA names a line, in any spelling, parted by a tab; more columns and ``#`` are ignored.
+
+    Parameters
+    ----------
+    path : path
+        Text file. A line of column names is taken for one of unknown names.
+    names : iterable of str
+        miRNAs of the atlas. A stem-loop in the file stands for all its arms.
+
+    Returns
+    -------
+    graph : DataFrame, shape (n_mirnas, n_mirnas)
+    report : DataFrame, one row per name in the file
+        ``source, how, reason, n_mirnas`` (of the atlas that it stands for).
+
+    Raises
+    ------
+    InputError
+        No such file, no two columns, or no edge between miRNAs of the atlas (a list of genes, say).
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "edges.tsv"
+    >>> _ = path.write_text("miR-17\\tmiR-20a-5p\\n")
+    >>> read_edges(path, ["hsa-miR-17-5p", "hsa-miR-20a-5p"])[0].to_numpy().sum()
+    2
+    """
+    names = pd.Index(list(names))
+    try:
+        table = pd.read_csv(path, sep="\t", header=None, dtype=str, comment="#", keep_default_na=False)
+    except (OSError, ValueError) as error:
+        reason = str(error).partition("\n")[0]
+        raise InputError(
+            f"{path}: no edges to read ({reason}); expected two miRNA names a line, a tab between."
+        ) from error
+    if table.shape[1] < 2:
+        raise InputError(f"{path}: one column; expected two miRNA names a line, a tab between.")
+    holders: dict[str, list[str]] = {}
+    for name, target in match_names(names)[["source", "target"]].itertuples(index=False):
+        for key in dict.fromkeys([name, *target.split(";")]):
+            holders.setdefault(key, []).append(name)
+    for name, loops in places(names):
+        for loop in loops:
+            holders.setdefault(loop, []).append(name)
+    report = match_names(pd.unique(table[[0, 1]].to_numpy().ravel()))
+    stands = {
+        source: list(dict.fromkeys(n for key in [source, *target.split(";")] for n in holders.get(key, [])))
+        for source, target in report[["source", "target"]].itertuples(index=False)
+    }
+    report["n_mirnas"] = [len(stands[s]) for s in report["source"]]
+    graph = pd.DataFrame(False, index=names, columns=names)
+    for a, b in table[[0, 1]].itertuples(index=False):
+        graph.loc[stands[a], stands[b]] = True
+    graph = (graph | graph.T) & ~np.eye(len(names), dtype=bool)
+    if not graph.to_numpy().any():
+        lost = report[report["n_mirnas"] == 0]
+        why = lost["reason"].iloc[0] or "not in the atlas" if len(lost) else "each is joined with itself alone"
+        first = f"{lost['source'].iloc[0]!r}: {why}" if len(lost) else why
+        raise InputError(
+            f"{path}: no edge between miRNAs of the atlas in {len(table)} lines ({first}); expected names such as"
+            f" {names[0]!r} in two columns."
+        )
+    return graph, report[["source", "how", "reason", "n_mirnas"]]
+
+
+def check_graph(graph: pd.DataFrame, names: Iterable[str], what: str = "graph") -> np.ndarray:
+    """Matrix of a graph in the order of the names; refused where it lacks names or has no edge between them."""
+    names = list(names)
+    if lacking := [n for n in names if n not in graph.index]:
+        raise InputError(f"{what}: {len(lacking)} of {len(names)} miRNAs are unknown to it (first: {lacking[0]!r}).")
+    matrix = graph.loc[names, names].to_numpy(dtype=bool)
+    if not matrix.any():
+        raise InputError(f"{what}: no edge between the {len(names)} miRNAs; expected at least one.")
+    return matrix
+
+
+def graph_table(graphs: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """What graphs look like: edges, miRNAs with and without, mean degree; and edges shared with each other graph."""
+    rows = []
+    for name, graph in graphs.items():
+        degree = graph.sum()
+        row = {"graph": name, "edges": degree.sum() // 2, "joined": (degree > 0).sum(), "alone": (degree == 0).sum()}
+        row["mean degree"] = degree[degree > 0].mean()
+        rows.append(row | {f"shared with {n}": (graph & g).to_numpy().sum() // 2 for n, g in graphs.items()})
+    return pd.DataFrame(rows).set_index("graph")
+
+
+def rewire(graph: np.ndarray, share: float = 1.0, *, seed: int = 0, rounds: int = 10) -> np.ndarray:
+    """Swap ends of edges (a-b, c-d become a-d, c-b): every node keeps its degree, and loses its neighbours.
+
+    Parameters
+    ----------
+    graph : array, shape (n, n)
+        Symmetric, bool.
+    share : float, default 1.0
+        Share of the edges that take part, each in `rounds` rounds. 1 gives a random graph of the same degrees.
+    seed, rounds : int, default 0 and 10
+        Seed; swaps that are tried per edge. A swap that would join a node with itself or a pair twice is left out.
+
+    Examples
+    --------
+    >>> ring = np.roll(np.eye(8, dtype=bool), 1, axis=1)
+    >>> rewire(ring | ring.T, seed=1).sum(axis=0).tolist()
+    [2, 2, 2, 2, 2, 2, 2, 2]
+    """
+    if not 0 <= share <= 1:
+        raise InputError(f"share of rewired edges is {share!r}; expected 0 to 1.")
+    rng, there = np.random.default_rng(seed), graph.copy()
+    edges = np.argwhere(np.triu(graph))
+    chosen = rng.permutation(len(edges))[: round(share * len(edges))]
+    for _ in range(rounds):
+        order = rng.permutation(chosen)
+        for i, j, flip in zip(order[::2], order[1::2], rng.random(len(order)) < 0.5, strict=False):
+            (a, b), (c, d) = edges[i], edges[j][:: -1 if flip else 1]
+            if len({a, b, c, d}) == 4 and not there[a, d] and not there[c, b]:
+                for x, y, new in ((a, b, False), (c, d, False), (a, d, True), (c, b, True)):
+                    there[x, y] = there[y, x] = new
+                edges[i], edges[j] = (a, d), (c, b)
+    return there
+
+
+def normalise(graph: np.ndarray) -> np.ndarray:
+    """Â = D^-1/2 (A + I) D^-1/2, float32: symmetric, largest eigenvalue 1; that of no edges is the identity.
+
+    Examples
+    --------
+    >>> normalise(np.array([[0, 1], [1, 0]])).tolist()
+    [[0.5, 0.5], [0.5, 0.5]]
+    """
+    loops = graph.astype(bool) | np.eye(len(graph), dtype=bool)
+    scale = loops.sum(axis=0) ** -0.5
+    return (loops * scale * scale[:, None]).astype(np.float32)
+
+
+def coarsen(graph: np.ndarray, n_clusters: int) -> tuple[np.ndarray, np.ndarray]:
+    """Cluster the nodes (Ward, rows of A + I) and join the clusters between which the graph has an edge.
+
+    Returns
+    -------
+    clusters : array of int, shape (n,)
+        0 to at most `n_clusters` - 1 (fewer where distances tie), in order of their first node.
+    coarse : array of bool, shape (n_clusters, n_clusters)
+        ``1[P'AP > 0]`` without its diagonal; a cluster that no node is in stays alone.
+    """
+    if n_clusters >= len(graph):
+        return np.arange(len(graph)), graph.astype(bool)
+    labels = fcluster(ward((graph.astype(bool) | np.eye(len(graph), dtype=bool)).astype(float)), n_clusters, "maxclust")
+    clusters = pd.factorize(labels)[0]
+    member = np.eye(n_clusters)[clusters]
+    return clusters, (member.T @ graph @ member > 0) & ~np.eye(n_clusters, dtype=bool)
+
+
+# ---- models
+
+
+def convolve(ops: Any, H: Any, A: Any, W1: Any, b1: Any, W2: Any, b2: Any) -> Any:
+    """ReLU([Â H W1 + b1, H W2 + b2]) of nodes H, shape (n_samples, n_nodes, channels); `ops`: numpy or keras.ops."""
+    return ops.maximum(ops.concatenate([ops.matmul(A, H @ W1) + b1, H @ W2 + b2], axis=-1), 0)
+
+
+def build_graph_network(
+    keras: Any, n_nodes: int, clusters: tuple[int, ...], embedding: int, channels: tuple[int, ...], n_classes: int
+) -> Any:
+    """Lay the graph network out; graphs and clusters are held variables, so that all of one shape share a program."""
+
+    class Embedding(keras.layers.Layer):
+        def build(self, shape: tuple) -> None:
+            self.vectors = self.add_weight(shape=(shape[1], embedding), name="vectors")
+
+        def call(self, X: Any) -> Any:
+            return X[:, :, None] * self.vectors
+
+    class Convolution(keras.layers.Layer):
+        def __init__(self, level: int) -> None:
+            super().__init__(name=f"convolution_{level + 1}")
+            self.level = level
+
+        def build(self, shape: tuple) -> None:
+            half, n = channels[self.level] // 2, clusters[self.level]
+            sizes = ((shape[2], half), (half,)) * 2
+            self.learned = [self.add_weight(shape=s, name=f"w_{i}") for i, s in enumerate(sizes)]
+            self.graph = self.add_weight(shape=(shape[1],) * 2, name=f"graph_{self.level}", trainable=False)
+            self.pool = self.add_weight(shape=(n, shape[1]), name=f"pool_{self.level}", trainable=False)
+
+        def call(self, H: Any) -> Any:
+            return keras.ops.matmul(self.pool, convolve(keras.ops, H, self.graph, *self.learned))
+
+    model = keras.Sequential([keras.Input((n_nodes,)), Embedding(name="embedding")])
+    for level, n in enumerate(clusters):
+        model.add(Convolution(level))
+        model.add(keras.layers.Dropout(min((level + 1) / 10, 0.4), noise_shape=(None, n, 1)))
+    model.add(keras.layers.Flatten())
+    model.add(keras.layers.Dense(n_classes, name="logits"))
+    return model
+
+
+class GraphNetClassifier(NetworkClassifier):
+    """Graph convolutions with clustering-pooling on scaled levels of miRNAs; equations at the top of the module.
+
+    Parameters
+    ----------
+    graph : array, shape (n_features, n_features)
+        Which features are joined, in the order of the columns; without an edge, a network of each node for itself.
+    embedding : int, default 4
+        Length of the vector that each miRNA's level is multiplied with.
+    channels : tuple of int, default (16,)
+        Channels of each layer, half of them for the neighbours. More layers look further.
+    reduce : int, default 5
+        Nodes per cluster in the pooling after each layer; 1 for none. More leaves fewer weights to learn.
+    epochs, batch_size, learning_rate, class_weight, random_state
+        As in `models.DenseNetClassifier`.
+
+    Examples
+    --------
+    >>> X = np.random.default_rng(0).normal(size=(40, 6))
+    >>> y = np.where(X[:, :3].sum(axis=1) > 0, "high", "low")
+    >>> blocks = np.kron(np.eye(2), np.ones((3, 3))) > 0
+    >>> GraphNetClassifier(blocks, reduce=3, epochs=2, random_state=0).fit(X, y).predict_proba(X).shape
+    (40, 2)
+    """
+
+    def __init__(
+        self,
+        graph: Any,
+        embedding: int = 4,
+        channels: tuple[int, ...] = (16,),
+        reduce: int = 5,
+        epochs: int = 50,
+        batch_size: int = 30,
+        learning_rate: float = 1e-3,
+        class_weight: dict[Any, float] | str | None = None,
+        random_state: Any = None,
+    ) -> None:
+        self.graph, self.embedding, self.channels, self.reduce = graph, embedding, channels, reduce
+        self.epochs, self.batch_size, self.learning_rate = epochs, batch_size, learning_rate
+        self.class_weight, self.random_state = class_weight, random_state
+
+    def _plan(self, n_features: int, rng: np.random.Generator) -> tuple[Callable, tuple, list, dict]:
+        graph = square(self.graph, n_features)
+        self.levels_: list[tuple[np.ndarray, np.ndarray]] = []  # of each layer: Â, and averages over clusters (P/|P|)'
+        wide = self.embedding
+        weights = [rng.uniform(-(wide**-0.5), wide**-0.5, (n_features, wide)).astype(np.float32)]
+        for channels in self.channels:
+            clusters, coarse = coarsen(graph, -(-len(graph) // self.reduce))
+            member = np.eye(len(coarse), dtype=np.float32)[clusters]
+            self.levels_.append((normalise(graph), (member / np.maximum(member.sum(axis=0), 1)).T))
+            weights += glorot(rng, wide, channels // 2) + glorot(rng, wide, channels // 2)
+            graph, wide = coarse, channels
+        weights += glorot(rng, len(graph) * wide, len(self.classes_))
+        sizes = tuple(len(pool) for _, pool in self.levels_)
+        held = {
+            f"{w}_{i}": m for i, level in enumerate(self.levels_) for w, m in zip(("graph", "pool"), level, strict=True)
+        }
+        layout = n_features, sizes, self.embedding, tuple(self.channels), len(self.classes_)
+        return build_graph_network, layout, weights, held
+
+    def logits(self, X: Any) -> np.ndarray:
+        """Outputs before the softmax, shape (n_samples, n_classes), float32."""
+        check_is_fitted(self, "weights_")
+        X = validate_data(self, X, dtype=np.float32, reset=False)
+        H = X[:, :, None] * self.weights_[0]
+        for i, (graph, pool) in enumerate(self.levels_):
+            H = pool @ convolve(np, H, graph, *self.weights_[1 + 4 * i : 5 + 4 * i])
+        return H.reshape(len(X), -1) @ self.weights_[-2] + self.weights_[-1]
+
+
+def square(graph: Any, n: int) -> np.ndarray:
+    """Matrix of a graph over n features, refused where it is not symmetric or of another size."""
+    matrix = np.asarray(graph, dtype=bool)
+    if matrix.shape != (n, n) or (matrix != matrix.T).any():
+        raise InputError(f"graph of shape {matrix.shape}; expected a symmetric one of {(n, n)}, a row per feature.")
+    return matrix
+
+
+class GraphLogistic(ClassifierMixin, BaseEstimator):
+    """Logistic regression whose weights are drawn to those of their neighbours in size (SLR).
+
+    Minimises ``C sum_i CE_i + sum_c (|w_c|^2 / 2 + strength |w_c|' (I - Â) |w_c|)``; strength 0 is
+    scikit-learn's multinomial logistic regression.
+
+    Parameters
+    ----------
+    graph : array, shape (n_features, n_features)
+        Which features are joined, in the order of the columns.
+    strength : float, default 1.0
+        Of the graph's penalty. Large values make neighbours' weights of one size.
+    C : float, default 1.0
+        Inverse strength of the ridge penalty, as in scikit-learn.
+
+    Attributes
+    ----------
+    coef_ : array, shape (n_classes, n_features)
+    intercept_ : array, shape (n_classes,)
+
+    Examples
+    --------
+    >>> X = np.array([[2.0, 1.0], [1.0, 2.0], [-2.0, -1.0], [-1.0, -2.0]])
+    >>> GraphLogistic(np.array([[0, 1], [1, 0]])).fit(X, ["up", "up", "down", "down"]).predict(X).tolist()
+    ['up', 'up', 'down', 'down']
+    """
+
+    def __init__(self, graph: Any, strength: float = 1.0, C: float = 1.0) -> None:
+        self.graph, self.strength, self.C = graph, strength, C
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Fit on scaled input."""
+        X, y = validate_data(self, X, y, dtype=np.float64)
+        encoder = LabelEncoder().fit(y)
+        self.classes_, hot = encoder.classes_, np.eye(len(encoder.classes_))[encoder.transform(y)]
+        n = X.shape[1]
+        laplacian = np.eye(n) - normalise(square(self.graph, n))
+
+        def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
+            W = flat.reshape(n + 1, -1)
+            logits, size = X @ W[:-1] + W[-1], np.abs(W[:-1])
+            smooth = self.strength * laplacian @ size
+            value = self.C * (logsumexp(logits, axis=1) - (hot * logits).sum(axis=1)).sum()
+            residual = self.C * (softmax(logits, axis=1) - hot)
+            gradient = X.T @ residual + W[:-1] + 2 * np.sign(W[:-1]) * smooth
+            value += (W[:-1] ** 2).sum() / 2 + (size * smooth).sum()
+            return value, np.vstack([gradient, residual.sum(axis=0)]).ravel()
+
+        W = minimize(loss, np.zeros((n + 1) * len(self.classes_)), jac=True, method="L-BFGS-B").x.reshape(n + 1, -1)
+        self.coef_, self.intercept_ = W[:-1].T, W[-1]
+        return self
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Probability of each class, shape (n_samples, n_classes)."""
+        check_is_fitted(self, "coef_")
+        X = validate_data(self, X, dtype=np.float64, reset=False)
+        return softmax(X @ self.coef_.T + self.intercept_, axis=1)
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Most probable class of each sample."""
+        best = self.predict_proba(X).argmax(axis=1)
+        return self.classes_[best]
+
+
+# ---- experiments
+
+
+class Parts(NamedTuple):
+    """Positions of samples whose studies are used for one thing each."""
+
+    graph: np.ndarray
+    train: np.ndarray
+    test: np.ndarray
+
+
+def three_ways(studies: pd.Series, *, y: pd.Series | None = None, seed: int = 0) -> Parts:
+    """Deal whole studies into those that graphs are built on, those for training and those for the test.
+
+    About 30, 40 and 30 % of the samples, in the order of a random draw, in which training and test have every class.
+
+    Raises
+    ------
+    InputError
+        Fewer than three studies, or no draw of 100 that has every class in training and test.
+    """
+    names = studies.unique()
+    if len(names) < 3:
+        raise InputError(
+            f"{len(names)} study; expected three at least: for the graph, to train, to test."
+            if len(names) == 1
+            else f"{len(names)} studies; expected three at least: for the graph, to train, to test."
+        )
+    sizes = studies.value_counts()
+    for draw in range(100):
+        order = np.random.default_rng([seed, draw]).permutation(np.sort(names))
+        before = (sizes[order].cumsum() - sizes[order] / 2) / len(
+            studies
+        )  # share of the samples up to a study's middle
+        part = studies.map(pd.Series(np.searchsorted([0.3, 0.7], before), index=order)).to_numpy()
+        parts = Parts(*(np.flatnonzero(part == i) for i in range(3)))
+        if min(map(len, parts)) and (y is None or all(set(y.iloc[p]) == set(y) for p in parts[1:])):
+            return parts
+    raise InputError(
+        f"no way found to part {len(names)} studies so that training and test have every class of"
+        f" {y.name if y is not None else 'none'!r}; leave out classes of few studies."
+    )
+
+
+def infer_single(
+    counts: pd.DataFrame,
+    studies: pd.Series,
+    graphs: Mapping[str, pd.DataFrame],
+    *,
+    n_train: int = 50,
+    n_test: int = 500,
+    n_targets: int = 60,
+    seeds: int = 10,
+    k: int = 10,
+    shuffle: bool = False,
+    seed: int = 0,
+    n_jobs: int = 1,
+) -> pd.DataFrame:
+    """Is one miRNA above its mean, as told by others? Logistic regression on its neighbours, as many others, or all.
+
+    In each repetition studies are parted (`three_ways`): on the first part miRNAs that half of the samples express are
+    chosen and ``coexpression`` is built, the second trains, the third tests. The target's counts, and those of the
+    other arm of its stem-loop, leave before reads per million are computed: with them in the sum, the others would
+    tell what is missing.
+
+    Parameters
+    ----------
+    counts : DataFrame, shape (n_samples, n_mirnas)
+        Raw counts of all miRNAs.
+    studies : Series, shape (n_samples,)
+        Study of each sample.
+    graphs : mapping of str to DataFrame
+        Graphs that need no expression; targets are miRNAs with two neighbours in the first. May be empty.
+    n_train, n_test, n_targets : int, default 50, 500 and 60
+        Samples for training and test, miRNAs per repetition; at most.
+    seeds : int, default 10
+        Repetitions, each with other studies, samples and targets.
+    k : int, default 10
+        As in `mirna_graph`.
+    shuffle : bool, default False
+        Deal the counts of the target to other samples first: whatever tells them apart then is a leak.
+    seed, n_jobs : int, default 0 and 1
+        First seed; repetitions at a time.
+
+    Returns
+    -------
+    DataFrame, one row per repetition, target, graph and inputs
+        ``seed, target, graph, inputs`` (neighbours, random, all), ``auc`` (of probabilities, on test samples),
+        ``n_inputs, n_train, n_samples, n_datasets`` (the last two of the test).
+    """
+    whole = counts.to_numpy(dtype=float).sum(axis=1)
+
+    def once(seed: int) -> pd.DataFrame:
+        rng, parts = np.random.default_rng(seed), three_ways(studies, seed=seed)
+        seen = counts.iloc[parts.graph]
+        kept = counts.columns[(seen > 0).mean() >= 0.5]
+        own = {name: check_graph(graph, kept, name) for name, graph in graphs.items()}
+        own["coexpression"] = mirna_graph(pd.DataFrame(index=kept), "coexpression", counts=seen, k=k).to_numpy()
+        train, test = (rng.permutation(p)[:n] for p, n in ((parts.train, n_train), (parts.test, n_test)))
+        rows, n = np.concatenate([train, test]), len(train)
+        values, total, twins = counts[kept].to_numpy(dtype=float)[rows], whole[rows], one_transcript(kept).to_numpy()
+        about = {"seed": seed, "n_train": n, "n_samples": len(test), "n_datasets": studies.iloc[test].nunique()}
+        targets = np.flatnonzero(next(iter(own.values())).sum(axis=1) >= 2)
+        found = []
+        for target in rng.permutation(targets)[:n_targets]:
+            gone = twins[target]
+            others, share = np.flatnonzero(~gone), values[:, gone] / total[:, None]
+            rest = total * (1 - share.sum(axis=1))
+            if shuffle:
+                share = share[rng.permutation(len(rows))]
+            X = np.log2(1e6 * values / rest[:, None] + 1)
+            X[:, gone] = np.log2(1e6 * share + 1)
+            y = X[:, target] > X[:n, target].mean()
+            if y[:n].all() or len(set(y[n:])) < 2:
+                continue
+
+            def auc(inputs: np.ndarray, X: np.ndarray = X, y: np.ndarray = y) -> float:
+                model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)).fit(X[:n, inputs], y[:n])
+                return float(roc_auc_score(y[n:], model.decision_function(X[n:, inputs])))
+
+            every = auc(others)
+            for name, graph in own.items():
+                near = np.flatnonzero(graph[target] & ~gone)
+                if not len(near):
+                    continue
+                chance = rng.choice(others, len(near), replace=False)
+                row = about | {"target": kept[target], "graph": name, "n_inputs": len(near)}
+                found += [
+                    row | {"inputs": "neighbours", "auc": auc(near)},
+                    row | {"inputs": "random", "auc": auc(chance)},
+                ]
+                found.append(row | {"inputs": "all", "auc": every, "n_inputs": len(others)})
+        return pd.DataFrame(found)
+
+    return pd.concat(Parallel(n_jobs)(delayed(once)(s) for s in range(seed, seed + seeds)), ignore_index=True)
+
+
+def learning_curve(
+    task: Task,
+    graph: pd.DataFrame | None = None,
+    *,
+    sizes: Iterable[int] = (25, 50, 100, 200, 400),
+    shares: Iterable[float] = (0.0, 1.0),
+    n_nodes: int = 200,
+    n_test: int = 500,
+    seeds: int = 10,
+    epochs: int = 50,
+    k: int = 10,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """AUC of models with and without a graph, over the number of training samples, studies kept apart.
+
+    In each repetition studies are parted (`three_ways`); on the first part the nodes are chosen (the most abundant) and
+    co-expression is built; samples are drawn from the second, class by class; the third tests. All models read the
+    same log CPM, scaled on the training samples.
+
+    Parameters
+    ----------
+    task : Task
+        Raw counts of miRNAs, classes, studies.
+    graph : DataFrame, optional
+        Which miRNAs are joined; by default ``coexpression``.
+    sizes : iterable of int, default (25, 50, 100, 200, 400)
+        Training samples; those that the training studies do not have are left out.
+    shares : iterable of float, default (0, 1)
+        Shares of the edges that are rewired (`rewire`) before the graph network gets the graph: 0 is the graph itself, 1
+        a random one of the same degrees.
+    n_nodes, n_test, seeds, epochs : int, default 200, 500, 10 and 50
+        miRNAs; test samples at most; repetitions; passes of both networks over the training samples.
+    k, seed : int, default 10 and 0
+        As in `mirna_graph`; first seed.
+
+    Returns
+    -------
+    DataFrame, one row per repetition, model and size
+        ``seed, model, rewired`` (NaN without a graph), ``kept`` (share of the edges that are still there), ``n_train,
+        auc`` (mean over classes of one against the rest, of probabilities), ``n_samples, n_datasets`` (of the test).
+    """
+    rows = []
+    for s in range(seed, seed + seeds):
+        rng, parts = np.random.default_rng(s), three_ways(task.groups, y=task.y, seed=s)
+        names = task.X.columns[np.argsort(-LogCPM().fit_transform(task.X.iloc[parts.graph]).mean(axis=0))[:n_nodes]]
+        if graph is None:
+            var = pd.DataFrame(index=names)
+            built = mirna_graph(var, "coexpression", counts=task.X.iloc[parts.graph], k=k).to_numpy()
+        else:
+            built = check_graph(graph, names)
+        y = task.y.astype(str).to_numpy()
+        train, test = (rng.permutation(p) for p in parts[1:])
+        train = train[pd.Series(y[train]).groupby(y[train]).cumcount().argsort(kind="stable")]  # class by class
+        test = test[:n_test]
+        levels = pd.DataFrame(LogCPM().fit_transform(task.X), columns=task.X.columns)[names].to_numpy()
+        about = {"seed": s, "n_samples": len(test), "n_datasets": task.groups.iloc[test].nunique()}
+        options = {"epochs": epochs, "random_state": s}
+        plan: list[tuple[str, float, float, Any]] = [
+            ("logistic", np.nan, np.nan, LogisticRegression(max_iter=1000)),
+            ("network", np.nan, np.nan, DenseNetClassifier(hidden=(32,), dropout=(0.1,), **options)),
+            ("graph network, no edges", np.nan, np.nan, GraphNetClassifier(built & False, **options)),
+            ("graph logistic", 0.0, 1.0, GraphLogistic(built)),
+        ]
+        for share in shares:
+            other = rewire(built, share, seed=s)
+            still = float((other & built).sum() / built.sum())
+            plan.append(("graph network", share, still, GraphNetClassifier(other, **options)))
+        for n in (n for n in sizes if n <= len(train)):
+            scale = StandardScaler().fit(levels[train[:n]])
+            for name, share, still, model in plan:
+                model.fit(scale.transform(levels[train[:n]]), y[train[:n]])
+                p = model.predict_proba(scale.transform(levels[test]))
+                auc = np.mean([roc_auc_score(y[test] == c, p[:, i]) for i, c in enumerate(model.classes_)])
+                rows.append(about | {"model": name, "rewired": share, "kept": still, "n_train": n, "auc": auc})
+    return pd.DataFrame(rows)
+
+
+def over_seeds(table: pd.DataFrame, by: list[str], value: str = "auc", level: float = 0.95) -> pd.DataFrame:
+    """Mean over repetitions of the mean of each, with its t interval, in the order of appearance."""
+    each = table.groupby([*by, "seed"], sort=False, dropna=False)[value].mean().reset_index()
+    out = each.groupby(by, sort=False, dropna=False)[value].agg(value="mean", error="sem", n_seeds="size").reset_index()
+    half = stats.t.ppf((1 + level) / 2, np.maximum(out["n_seeds"] - 1, 1)) * out.pop("error")
+    return out.assign(ci_low=out["value"] - half, ci_high=out["value"] + half)
