@@ -378,7 +378,7 @@ class GraphNetClassifier(NetworkClassifier):
         graph = square(self.graph, n_features)
         self.levels_: list[tuple[np.ndarray, np.ndarray]] = []  # of each layer: Â, and averages over clusters (P/|P|)'
         wide = self.embedding
-        weights = [rng.uniform(-(wide**-0.5), wide**-0.5, (n_features, wide)).astype(np.float32)]
+        weights = [rng.uniform(0, 2 * wide**-0.5, (n_features, wide)).astype(np.float32)]
         for channels in self.channels:
             clusters, coarse = coarsen(graph, -(-len(graph) // self.reduce))
             member = np.eye(len(coarse), dtype=np.float32)[clusters]
