@@ -4,7 +4,7 @@ import sys
 from types import ModuleType
 from typing import Any
 
-from srna_lib.explain.deeplift import Contributions, contributions, model_space, reference_input
+from srna_lib.explain.deeplift import CompletenessError, Contributions, contributions, model_space, reference_input
 from srna_lib.explain.enrichment import (
     COLLECTIONS,
     collections,

@@ -12,12 +12,13 @@ from typing import Any
 import anndata as ad
 import numpy as np
 import pandas as pd
+from scipy.special import softmax
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 
 from srna_lib.data import CONTEXT, Task, annotate, with_context
-from srna_lib.errors import InputError
+from srna_lib.errors import InputError, one_of
 from srna_lib.evaluate import Profile, Split, build_recipe, fit_fold
 from srna_lib.explain.deeplift import model_space, read_network, reference_input
 from srna_lib.explain.scores import d1
@@ -61,8 +62,9 @@ def gradient_x_input(model: Pipeline, X: pd.DataFrame, *, reference: Any = None,
 
 
 def integrated_gradients(
-    model: Pipeline, X: pd.DataFrame, *, reference: Any = None, steps: int = 50, batch_size: int = 256
-) -> np.ndarray:
+    model: Pipeline, X: pd.DataFrame, *, reference: Any = None, steps: int = 50, batch_size: int = 256,
+    output: str = "logit",
+) -> np.ndarray:  # fmt: skip
     """Mean gradient of each logit on the straight way from the reference, times the difference.
 
     Parameters
@@ -71,11 +73,13 @@ def integrated_gradients(
         As in `gradient_x_input`.
     steps : int, default 50
         Points on the way (midpoints of equal pieces). More lowers what the sum lacks.
+    output : str, default "logit"
+        Or ``"probability"``, which is bounded: where the classifier is sure, most of the way counts for nothing.
 
     Returns
     -------
     array, shape (n_samples, n_classes, n_model_features), float32
-        Sums to logit minus reference logit, up to the error of the steps.
+        Sums to logit (probability) minus that of the reference, up to the error of the steps.
 
     References
     ----------
@@ -83,7 +87,8 @@ def integrated_gradients(
     """
     if steps < 1:
         raise InputError(f"steps={steps}: integrated gradients need at least one point on the way.")
-    return _along_path(model, X, reference, (np.arange(steps) + 0.5) / steps, batch_size)
+    one_of("output", output, ("logit", "probability"))
+    return _along_path(model, X, reference, (np.arange(steps) + 0.5) / steps, batch_size, output == "probability")
 
 
 def mean_scores(values: np.ndarray, model: Pipeline, X: pd.DataFrame, y: Iterable[str]) -> pd.DataFrame:
@@ -162,7 +167,9 @@ def _accuracy(tree: Any, values: np.ndarray, truth: np.ndarray) -> float:
     return float((tree.tree_.value[leaves, 0].argmax(axis=1) == truth).mean()) if len(truth) else 0.0
 
 
-def _along_path(model: Pipeline, X: pd.DataFrame, reference: Any, points: Iterable[float], batch: int) -> np.ndarray:
+def _along_path(
+    model: Pipeline, X: pd.DataFrame, reference: Any, points: Iterable[float], batch: int, probability: bool = False
+) -> np.ndarray:
     """Mean gradient at points between reference (0) and sample (1), times their difference.
 
     The first layer is linear, so what is averaged is the gradient behind it: small, and multiplied out once.
@@ -179,12 +186,12 @@ def _along_path(model: Pipeline, X: pd.DataFrame, reference: Any, points: Iterab
         rows = slice(at, at + batch)
         delta = values[rows] - start
         base, way = (values[rows] - delta) @ kernel + bias, delta @ kernel
-        total = sum(_gradient(base + np.float32(t) * way, rest) for t in points)
+        total = sum(_gradient(base + np.float32(t) * way, rest, probability) for t in points)
         out[rows] = (total / len(points)) @ kernel.T * delta[:, None, :]
     return out
 
 
-def _gradient(before: np.ndarray, rest: Layers) -> np.ndarray:
+def _gradient(before: np.ndarray, rest: Layers, probability: bool) -> np.ndarray:
     """Gradient of every output with respect to the first layer's sum, shape (n, n_outputs, n_units)."""
     masks, level = [], before
     for kernel, bias in rest:
@@ -194,6 +201,9 @@ def _gradient(before: np.ndarray, rest: Layers) -> np.ndarray:
     back = np.broadcast_to(np.eye(outputs, dtype=np.float32), (len(before), outputs, outputs))
     for mask, (kernel, _) in zip(masks[::-1], rest[::-1], strict=True):
         back = (back @ kernel.T) * mask[:, None, :]
+    if probability:  # dp_c = p_c (dz_c - sum_k p_k dz_k)
+        p = softmax(level, axis=1)[:, :, None]
+        back = p * (back - (p * back).sum(axis=1, keepdims=True))
     return back
 
 

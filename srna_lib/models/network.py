@@ -62,10 +62,10 @@ def glorot(rng: np.random.Generator, fan_in: int, fan_out: int) -> list[np.ndarr
 def compile_training(build: Callable, layout: tuple, learning_rate: float) -> tuple[Callable, Callable]:
     """Compile the training of one epoch for one shape of network; jax keeps it per number of samples.
 
-    ``build(keras, *layout)`` lays the network out, from samples to logits. Returns two functions: (first weights, values
-    of variables that are not trained, by name, generator) -> state of weights, held values with dropout seeds, and
-    optimizer moments; (state, X, y, weight, order, steps) -> (state after one epoch, mean loss), where the state given
-    is used up.
+    ``build(keras, *layout)`` lays the network out, from samples to logits. Returns two functions: (first weights,
+    values of variables that are not trained by name, generator) -> state of weights, held values with dropout seeds,
+    and optimizer moments; (state, X, y, weight, order, steps) -> (state after one epoch, mean loss), where the state
+    given is used up.
     """
     keras = import_keras()
     import jax

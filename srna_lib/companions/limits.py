@@ -1,0 +1,558 @@
+"""Limits of explanations: can a ranking of sRNAs be trusted? Companion of arXiv 2303.11336 (notebook 09).
+
+A simulator whose true features are known, and the tests that hold a ranking against them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.feature_selection import f_classif
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline
+
+from srna_lib.data import Task
+from srna_lib.errors import InputError, unknown
+from srna_lib.evaluate import Split, fit_fold, map_folds, task_key
+from srna_lib.explain import (
+    CompletenessError,
+    agreement,
+    contributions,
+    d1,
+    forest_gini,
+    global_importance,
+    integrated_gradients,
+    linear_weights,
+    model_space,
+    own_class,
+    rank_average,
+    reference_input,
+)
+from srna_lib.models import DenseNetClassifier, recipe
+
+READS = 1_500_000  # of a sample, as in the original
+PRECISION = 4.0  # of theta: the Dirichlet's parameters are this times the gap
+LEAST = 0.1  # share of an owned group that its smallest member has at least, times the group's size
+NETWORK = {  # one small hidden layer, as in the original
+    "classifier__hidden": (20,),
+    "classifier__dropout": (0.2,),
+    "classifier__epochs": 25,
+    "classifier__batch_size": 32,
+}
+LAYOUTS = ("blocks", "sparse", "ring", "chain")
+
+
+@dataclass(frozen=True)
+class Design:
+    """What is simulated; change one by ``dataclasses.replace``.
+
+    Attributes
+    ----------
+    n_classes, n_groups : int
+        Classes; groups of features that rise and fall together (pathways there, families or clusters here).
+    owned : int
+        Groups that each class owns: class c has its own ones, those of no class say nothing.
+    size : int or (int, int), default 10
+        Features of a group; or the smallest and the largest, each equally likely.
+    gap : float, default 2.0
+        How many times its usual rate an owned group has in its class.
+    layout : str, default "blocks"
+        ``blocks``: a feature has one group. ``sparse``: each feature joins each group by chance, `size` in the mean and
+        at least 3. ``ring``, ``chain``: neighbouring groups share a feature (the last also with the first, or not).
+    n_features : int, default 0
+        For ``sparse`` alone; the others have as many as their groups need.
+    weights : tuple of float, default ()
+        Share of the samples in each class; equal by default.
+    ordinal : bool, default False
+        All classes own the same groups, whose gap grows from 1 in the first class to `gap` in the last (as with age).
+    evenness : float, default 5.0
+        Dirichlet parameter of the shares of a group's members; 1 is more skewed.
+    skew : float, default 0.0
+        Standard deviation of the log base rates of the groups; about 2 in sRNA libraries.
+    n_studies, study_sd : int and float, default 1 and 0.0
+        Studies, and standard deviation of the log factor by which a study multiplies each group.
+    classes_per_study : int, default 0
+        Classes that a study holds (c, c + 1, ...); 0: all. Few of them confound study and class.
+    prefix : str, default "g"
+        Of the features' names.
+    """
+
+    n_classes: int
+    n_groups: int
+    owned: int
+    size: int | tuple[int, int] = 10
+    gap: float = 2.0
+    layout: str = "blocks"
+    n_features: int = 0
+    weights: tuple[float, ...] = ()
+    ordinal: bool = False
+    evenness: float = 5.0
+    skew: float = 0.0
+    n_studies: int = 1
+    study_sd: float = 0.0
+    classes_per_study: int = 0
+    prefix: str = "g"
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be drawn."""
+        sets = 1 if self.ordinal else self.n_classes
+        if self.n_classes < 2 or not 1 <= self.owned * sets <= self.n_groups:
+            found = f"{self.n_classes} classes that own {self.owned} of {self.n_groups} groups"
+            raise InputError(f"design: found {found}; expected two classes or more, and enough groups for all of them.")
+        if self.layout not in LAYOUTS:
+            raise unknown("layout", self.layout, LAYOUTS)
+        if self.classes_per_study and self.n_studies < self.n_classes:
+            raise InputError(f"design: {self.n_studies} studies for {self.n_classes} classes; expected one for each.")
+
+
+_TOY = Design(3, 3, 1, size=2)
+_SRNA = {"size": (2, 10), "evenness": 1.0, "skew": 2.0, "n_studies": 24, "study_sd": 0.5, "prefix": "sRNA"}
+DESIGNS = {
+    "demo": Design(2, 6, 2),
+    "SIMU1": Design(33, 1500, 37),
+    "SIMU2": Design(33, 3000, 37, layout="sparse", n_features=15_000),
+    "SimuA": Design(2, 5000, 500),
+    "SimuB": Design(4, 5000, 500),
+    "SimuC": Design(6, 5000, 500),
+    "set0": _TOY,
+    "set1": Design(3, 13, 1, size=2),
+    "set2": _TOY,
+    "set3": _TOY,
+    "set4": Design(3, 3, 1, size=2, layout="ring"),
+    "set5": Design(3, 3, 1, size=2, layout="chain"),
+    "srna_tissue": Design(6, 120, 5, gap=2.0, classes_per_study=2, **_SRNA),  # type: ignore[arg-type]
+    "srna_sex": Design(2, 120, 2, gap=1.2, **_SRNA),  # type: ignore[arg-type]
+    "srna_age": Design(3, 120, 6, gap=1.5, ordinal=True, **_SRNA),  # type: ignore[arg-type]
+}
+
+
+def design(name: str) -> Design:
+    """Look a design up by name.
+
+    Beside `DESIGNS` there are families of 2000 features: ``syn_g_<m>`` (m + 1 classes with 10 groups each; of 6 and 11
+    classes the last has half of the samples), ``syn_t_<k>`` (2 classes with one group of k features each), and
+    ``syn_p_<m>`` (2 classes with m groups each). ``syn_g`` alone is ``syn_g_1``.
+    """
+    if found := re.fullmatch(r"syn_(?:g(?:_(\d+))?|t_(\d+)|p_(\d+))", name):
+        classes, size, owned = (int(v) if v else 0 for v in found.groups())
+        if size:
+            return Design(2, 2000 // size, 1, size=size)
+        if owned:
+            return Design(2, 200, owned)
+        n = (classes or 1) + 1
+        return Design(n, 200, 10, weights=(0.5 / (n - 1),) * (n - 1) + (0.5,) if n in (6, 11) else ())
+    if name not in DESIGNS:
+        raise unknown("design", name, [*DESIGNS, "syn_g_<m>", "syn_t_<k>", "syn_p_<m>"])
+    return DESIGNS[name]
+
+
+class Simulation(NamedTuple):
+    """Simulated samples and the truth behind them.
+
+    Attributes
+    ----------
+    counts : DataFrame, shape (n_samples, n_features), int32
+        Reads; every sample has `READS`.
+    labels, studies : Series, shape (n_samples,)
+        Class (``C0`` ...) and study (``S00`` ...) of each sample.
+    groups : DataFrame, one row per group and member
+        ``group, feature, share`` of the group's reads; a feature may be in several groups where they overlap.
+    owned : dict of str to list of str
+        Class -> groups that it owns.
+    truth : DataFrame, shape (n_classes, n_features), int8
+        1 where a feature is expected higher in a class than in the mean of the others, -1 where lower, 0 where it says
+        nothing. A feature with 0 in every class belongs to no owned group.
+    """
+
+    counts: pd.DataFrame
+    labels: pd.Series
+    studies: pd.Series
+    groups: pd.DataFrame
+    owned: dict[str, list[str]]
+    truth: pd.DataFrame
+
+
+def simulate(
+    what: str | Design = "demo", n_samples: int = 9900, *, seed: int = 0, two_step: bool = False
+) -> Simulation:
+    r"""Simulate reads by latent Dirichlet allocation, with classes that own groups of features.
+
+    With k members in group p and :math:`g_{cp}` the gap where class c owns p and 1 elsewhere::
+
+        beta_p  ~ Dirichlet(evenness, ..., evenness) on its members; drawn anew while min(beta_p) < 0.1 / k, if owned
+        theta_e ~ Gamma(4 g_cp) * base_p * study_sp, brought to sum 1     (base_p, study_sp log-normal or 1)
+        x_e     ~ Multinomial(N, theta_e @ beta)                          (one step)
+
+    With base and study 1, theta is Dirichlet(4 g_c): the original's. There each read draws its group first and its
+    feature then (``two_step``), which has the same distribution and takes a loop over all groups.
+
+    Parameters
+    ----------
+    what : str or Design, default "demo"
+        Name (see `design`) or a design of your own.
+    n_samples : int, default 9900
+        Samples in all; at least 2 of each class.
+    seed : int, default 0
+        Of everything: groups, studies and samples.
+    two_step : bool, default False
+        Draw as the original does, to compare.
+
+    Returns
+    -------
+    Simulation
+
+    Raises
+    ------
+    InputError
+        Unknown name, impossible design, or too few samples.
+
+    Examples
+    --------
+    >>> made = simulate("demo", 40, seed=1)
+    >>> made.counts.shape, int((made.truth != 0).any().sum()), made.owned["C1"]
+    ((40, 60), 40, ['P2', 'P3'])
+    """
+    d = design(what) if isinstance(what, str) else what
+    if n_samples < 2 * d.n_classes:
+        raise InputError(f"n_samples={n_samples}: expected at least {2 * d.n_classes} for {d.n_classes} classes.")
+    rng = np.random.default_rng(seed)
+    gaps = np.ones((d.n_classes, d.n_groups))
+    for c in range(d.n_classes):
+        gaps[c, slice(d.owned) if d.ordinal else slice(c * d.owned, (c + 1) * d.owned)] = (
+            1 + (d.gap - 1) * c / (d.n_classes - 1) if d.ordinal else d.gap
+        )
+    mine = (gaps != 1).any(axis=0)
+    beta = _shares(d, mine, rng)
+    base = np.exp(d.skew * rng.normal(size=d.n_groups))
+    factor = np.exp(d.study_sd * rng.normal(size=(d.n_studies, d.n_groups)))
+    share = np.asarray(d.weights or (1 / d.n_classes,) * d.n_classes)
+    label = np.repeat(np.arange(d.n_classes), np.diff(np.round(np.cumsum([0, *share]) * n_samples).astype(int)))
+    counts, study = np.empty((n_samples, beta.shape[1]), dtype=np.int32), np.empty(n_samples, dtype=int)
+    held = d.classes_per_study or d.n_classes
+    for c, own in enumerate(rng.spawn(d.n_classes)):  # theta is the same in one step and in two
+        rows = np.flatnonzero(label == c)
+        hosts = [s for s in range(d.n_studies) if (c - s) % d.n_classes < held]
+        study[rows] = np.resize(hosts, len(rows))
+        theta = own.gamma(PRECISION * gaps[c], size=(len(rows), d.n_groups)) * base * factor[study[rows]]
+        theta /= theta.sum(axis=1, keepdims=True)
+        counts[rows] = _two_step(theta, beta, own) if two_step else own.multinomial(READS, theta @ beta)
+    features = np.array([f"{d.prefix}{j}" for j in range(beta.shape[1])])
+    shuffled = rng.permutation(len(features))  # else equal scores, which stay in order, would fall to the owned ones
+    groups, classes = [f"P{p}" for p in range(d.n_groups)], [f"C{c}" for c in range(d.n_classes)]
+    expected = (gaps * base) @ beta
+    others = (expected.sum(axis=0) - expected) / (d.n_classes - 1)
+    truth = np.where(np.abs(expected - others) > 1e-9 * expected, np.sign(expected - others), 0).astype(np.int8)
+    members, index = beta.tocoo(), pd.Index([f"s{i}" for i in range(n_samples)])
+    return Simulation(
+        pd.DataFrame(counts[:, shuffled], index, features[shuffled]),
+        pd.Series([classes[c] for c in label], index, name="class"),
+        pd.Series([f"S{s:02d}" for s in study], index, name="study"),
+        pd.DataFrame({"group": np.take(groups, members.row), "feature": features[members.col]}).assign(
+            share=members.data
+        ),
+        {c: [g for g, gap in zip(groups, row, strict=True) if gap != 1] for c, row in zip(classes, gaps, strict=True)},
+        pd.DataFrame(truth[:, shuffled], classes, features[shuffled]),
+    )
+
+
+def _shares(d: Design, owned: np.ndarray, rng: np.random.Generator) -> sparse.csr_matrix:
+    """Share of each member in its group's reads, shape (n_groups, n_features)."""
+    low, high = (d.size, d.size) if isinstance(d.size, int) else d.size
+    sizes, n_features = rng.integers(low, high + 1, d.n_groups), d.n_features
+    if d.layout == "sparse":
+        members = [np.flatnonzero(rng.random(n_features) < low / n_features) for _ in sizes]
+        while short := [p for p, m in enumerate(members) if len(m) < 3]:
+            members[short[0]] = np.flatnonzero(rng.random(n_features) < low / n_features)
+    else:
+        starts = np.cumsum([0, *sizes - (d.layout != "blocks")])
+        n_features = int(starts[-1]) + (d.layout == "chain")
+        members = [(at + np.arange(k)) % n_features for at, k in zip(starts, sizes, strict=False)]
+    shares = []
+    for p, own in enumerate(members):
+        drawn = rng.dirichlet([d.evenness] * len(own))
+        while owned[p] and drawn.min() < LEAST / len(own):
+            drawn = rng.dirichlet([d.evenness] * len(own))
+        shares.append(drawn)
+    where = np.repeat(np.arange(d.n_groups), [len(m) for m in members]), np.concatenate(members)
+    return sparse.csr_matrix((np.concatenate(shares), where), shape=(d.n_groups, n_features))
+
+
+def _two_step(theta: np.ndarray, beta: sparse.csr_matrix, rng: np.random.Generator) -> np.ndarray:
+    """Reads drawn group by group, shape (n_samples, n_features)."""
+    of_group = rng.multinomial(READS, theta)
+    counts = np.zeros((len(theta), beta.shape[1]), dtype=np.int64)
+    for p in range(beta.shape[0]):
+        row = beta[p]
+        counts[:, row.indices] += rng.multinomial(of_group[:, p], row.data / row.data.sum())
+    return counts
+
+
+class Attributions(NamedTuple):
+    """Attributions to each sample's own class: values (n_samples, n_features), what their sum lacks, and the steps."""
+
+    values: np.ndarray
+    error: np.ndarray
+    steps: np.ndarray
+
+
+def attributions(
+    model: Pipeline, X: pd.DataFrame, y: Iterable[str], *, output: str = "probability", reference: Any = None,
+    steps: int = 50, tolerance: float = 0.01, most: int = 25_600, batch_size: int = 256,
+) -> Attributions:  # fmt: skip
+    r"""Integrated gradients of each sample's own class, with steps doubled until they add up.
+
+    With baseline b and output f (the class's probability, as in the original; or its logit minus the mean of the
+    others, since only differences of logits mean something)::
+
+        a_j(x) = (x_j - b_j) * mean over t of df/dx_j at b + t (x - b),     |sum_j a_j(x) - (f(x) - f(b))| <= tolerance
+
+    Parameters
+    ----------
+    model : Pipeline
+        Fitted; ends in a dense network or a logistic regression.
+    X : DataFrame, shape (n_samples, n_srnas)
+        Raw counts.
+    y : iterable of str, shape (n_samples,)
+        Class of each sample.
+    output : str, default "probability"
+        Or ``"logit"``.
+    reference : optional
+        Baseline, as in `explain.contributions`.
+    steps : int, default 50
+        Points on the way at first; the original starts with 3000.
+    tolerance : float, default 0.01
+        What the sum may lack, in every sample: one percentage point in the original.
+    most : int, default 25600
+        Points on the way at which it is given up.
+    batch_size : int, default 256
+        Samples at a time.
+
+    Returns
+    -------
+    Attributions
+
+    Raises
+    ------
+    InputError
+        Unknown output.
+    ArithmeticError
+        A sample that does not add up after so many steps.
+
+    Examples
+    --------
+    >>> import srna_lib as srna
+    >>> made = simulate("demo", 40)
+    >>> model = srna.recipe("logistic").fit(made.counts, made.labels)
+    >>> bool(attributions(model, made.counts, made.labels).error.max() <= 0.01)
+    True
+    """
+    truth = np.asarray(list(y), dtype=object)
+    options = {"reference": reference, "output": output, "batch_size": batch_size}
+    inner, base = model_space(model, X), reference_input(model, X, reference=reference)
+    own, each = np.searchsorted(model.classes_, list(truth)), np.arange(len(truth))
+    due = _outputs(model[-1], inner, output) - _outputs(model[-1], base, output)
+    due = d1(due[:, :, None], own)[:, 0] if output == "logit" else due[each, own]
+    values, error, used = np.empty(inner.shape, dtype=np.float32), np.empty(len(each)), np.empty(len(each), dtype=int)
+    for at in range(0, len(each), batch_size):
+        rows, points = each[at : at + batch_size], steps
+        while len(rows):
+            found = integrated_gradients(model, X.iloc[rows], steps=points, **options)
+            values[rows] = d1(found, own[rows]) if output == "logit" else own_class(found, model, truth[rows])
+            error[rows], used[rows] = np.abs(values[rows].sum(axis=1) - due[rows]), points
+            rows, points = rows[error[rows] > tolerance], 2 * points
+            if len(rows) and points > most:
+                lacking = f"{len(rows)} samples lack up to {error[rows].max():.3g} of the {output} at {most} steps"
+                raise CompletenessError(f"integrated gradients: {lacking}; expected at most {tolerance:g}.")
+    return Attributions(values, error, used)
+
+
+def _outputs(classifier: Any, values: pd.DataFrame, output: str) -> np.ndarray:
+    """Probabilities or logits, shape (n_samples, n_classes); of a logistic regression's two classes the first has 0."""
+    if output == "probability":
+        return classifier.predict_proba(values.to_numpy())
+    logits = getattr(classifier, "logits", getattr(classifier, "decision_function", None))(values.to_numpy())
+    return logits if logits.ndim == 2 else np.column_stack([np.zeros_like(logits), logits])
+
+
+def fit_all(
+    task: Task, train: np.ndarray, *, n_networks: int = 10, seed: int = 0, network: Mapping[str, Any] | None = None,
+    trees: int = 100,
+) -> dict[str, Pipeline]:  # fmt: skip
+    """Fit the models whose rankings are compared, on log2 CPM in z-scores (the forest on reads per million).
+
+    Parameters
+    ----------
+    task : Task
+        Samples and labels.
+    train : array of int
+        Positions of the training samples.
+    n_networks : int, default 10
+        Networks that differ in nothing but their seed.
+    seed : int, default 0
+        Of the first network and of the forest.
+    network : mapping, optional
+        Parameters of recipe ``dl_log``; default: `NETWORK`, one hidden layer of 20 units as in the original.
+    trees : int, default 100
+        Of the forest.
+
+    Returns
+    -------
+    dict of str to Pipeline
+        ``logistic L2``, ``logistic L1``, ``forest`` and ``network 1`` to ``network <n>``.
+    """
+    lasso = LogisticRegression(l1_ratio=1.0, solver="saga", C=0.1, class_weight="balanced", tol=0.01, max_iter=300)
+    models = {"logistic L2": recipe("logistic"), "logistic L1": recipe("logistic").set_params(classifier=lasso)}
+    lasso.random_state = seed
+    forest = {"zeros__max_zero_share": 0.9, "classifier__n_estimators": trees}
+    models["forest"] = recipe("rf_plain", seed=seed, **forest)
+    for i in range(n_networks):
+        models[f"network {i + 1}"] = recipe("dl_log", seed=seed + i, **(network or NETWORK))
+    return {name: fit_fold(task, model, train) for name, model in models.items()}
+
+
+def rank_all(models: Mapping[str, Pipeline], X: pd.DataFrame, y: Iterable[str], *, seed: int = 0) -> pd.DataFrame:
+    """Importance of every feature by every method, for the whole task (a global ranking).
+
+    Networks: ``|attributions|`` of the correctly classified samples, each sample brought to norm 1, averaged in classes
+    and then over classes. Linear models: ``|weight|``, mean over classes. Beside them the F statistic, which needs no
+    model, a random order, DeepLIFT in the first network, and the ranks of all networks averaged.
+
+    Parameters
+    ----------
+    models : mapping of str to Pipeline
+        From `fit_all`.
+    X, y
+        The samples that they were fitted on.
+    seed : int, default 0
+        Of the random order.
+
+    Returns
+    -------
+    DataFrame, shape (n_methods, n_features)
+        Larger is more important, none below 0; NaN for features that a model's filter dropped.
+    """
+    truth = pd.Series(list(y), X.index)
+    rows, networks = {}, {n: m for n, m in models.items() if isinstance(m[-1], DenseNetClassifier)}
+    for name, model in models.items():
+        if name in networks:
+            right = model.predict(X) == truth
+            size = global_importance(attributions(model, X[right], truth[right]).values, truth[right])
+            rows[name] = pd.Series(size, model_space(model, X[:1]).columns)
+        elif isinstance(model[-1], LogisticRegression):
+            rows[name] = linear_weights(model, X).abs().mean()
+        else:
+            rows[name] = forest_gini(model, X).iloc[0]
+    for name, model in list(networks.items())[:1]:
+        inner, right = model_space(model, X), model.predict(X) == truth
+        own = np.atleast_1d(np.searchsorted(model.classes_, truth[right]))
+        local = d1(contributions(model, X[right], reference="mean").values, own)
+        rows[f"{name}, DeepLIFT"] = pd.Series(global_importance(local, truth[right]), inner.columns)
+        rows["ANOVA F"] = pd.Series(f_classif(inner, truth)[0], inner.columns)
+        average = rank_average([rows[n].to_frame().T.set_axis(["all"]) for n in networks]).loc["all"]
+        rows[f"mean rank of {len(networks)} networks"] = average - average.min()
+    rows["random order"] = pd.Series(np.random.default_rng(seed).random(X.shape[1]), X.columns)
+    return pd.DataFrame(rows).T.reindex(columns=X.columns)
+
+
+def by_length(scores: pd.DataFrame, lengths: Iterable[int], truth: Iterable[str] = ()) -> pd.DataFrame:
+    """How much of its top list each ranking shares with the others, and how much of it is true, by the list's length.
+
+    Parameters
+    ----------
+    scores : DataFrame, shape (n_rankings, n_features)
+        Rankings to compare with each other, e.g. those of seeds.
+    lengths : iterable of int
+        Lengths k of the lists.
+    truth : iterable of str, default ()
+        True features; without, ``precision`` is missing.
+
+    Returns
+    -------
+    DataFrame, one row per length
+        ``k, overlap`` (mean over pairs), ``chance`` (of random lists), ``precision`` (mean over rankings).
+    """
+    runs, known, rows = {n: scores.loc[[n]].set_axis(["all"]) for n in scores.index}, set(truth), []
+    for k in lengths:
+        pairs = agreement(runs, k)
+        best = [row.nlargest(k).index for _, row in scores.iterrows()]
+        right = np.mean([[f in known for f in b] for b in best]) if known else np.nan
+        rows.append({"k": k, "overlap": pairs["overlap"].mean(), "chance": k / scores.shape[1], "precision": right})
+    return pd.DataFrame(rows)
+
+
+def retrain(task: Task, split: Split, scores: pd.DataFrame, *, k: int = 50) -> pd.DataFrame:
+    """Fit a logistic model anew on slices of each ranking, and predict the test samples.
+
+    Parameters
+    ----------
+    task : Task
+        Samples and labels.
+    split : Split
+        Rankings must come from its training samples.
+    scores : DataFrame, shape (n_methods, n_features)
+        From `rank_all`.
+    k : int, default 50
+        Features of a slice.
+
+    Returns
+    -------
+    DataFrame, one row per method, slice and test sample
+        Columns of `evaluate.cross_validate`; ``model`` is the method, ``features`` the slice: ``best 10``, ``best k``,
+        ``next k``, ``middle k`` and ``worst k`` of the features that have a score.
+    """
+    *steps, _ = recipe("logistic").steps
+    inner = Pipeline(steps).fit(task.X.iloc[split.train])
+    names = inner.get_feature_names_out(task.X.columns)
+    values = pd.DataFrame(inner.transform(task.X), task.X.index, names)
+    base = LogisticRegression(C=0.1, class_weight="balanced", max_iter=500)
+    tables = []
+    for method, row in scores[[c for c in scores if c in values]].iterrows():
+        order = row.dropna().sort_values(ascending=False, kind="stable").index
+        if len(order) < 2 * k:
+            raise InputError(f"k={k}: the ranking {method!r} has {len(order)} features; expected at least {2 * k}.")
+        half = (len(order) - k) // 2
+        slices = {"best 10": order[:10], f"best {k}": order[:k], f"next {k}": order[k : 2 * k]}
+        slices |= {f"middle {k}": order[half : half + k], f"worst {k}": order[-k:]}
+        for name, chosen in slices.items():
+            model = clone(base).fit(values[chosen].iloc[split.train], task.y.iloc[split.train])
+            told = _told(task, split, model.predict(values[chosen].iloc[split.test]))
+            tables.append(told.assign(model=method, features=name))
+    return pd.concat(tables, ignore_index=True)
+
+
+def _told(task: Task, split: Split, predicted: np.ndarray) -> pd.DataFrame:
+    """Predictions of the test samples of a fold."""
+    about = {"sample_id": task.X.index, "dataset_id": task.groups.to_numpy(), "y_true": task.y.astype(object)}
+    table = pd.DataFrame(about).iloc[split.test].reset_index(drop=True)
+    return table.assign(y_pred=predicted, task=task.name, fold=split.fold)
+
+
+def one_fold(task: Task, split: Split, *, k: int = 50, seed: int = 0, **options: Any) -> pd.DataFrame:
+    """Fit (`fit_all`), rank (`rank_all`) and retrain (`retrain`) in one fold: predictions of all that was fitted.
+
+    ``features`` is ``all`` for the models themselves; parameters as of those functions.
+    """
+    models = fit_all(task, split.train, seed=seed, **options)
+    scores = rank_all(models, task.X.iloc[split.train], task.y.iloc[split.train], seed=seed)
+    whole = [_told(task, split, m.predict(task.X.iloc[split.test])).assign(model=n) for n, m in models.items()]
+    return pd.concat([pd.concat(whole).assign(features="all"), retrain(task, split, scores, k=k)], ignore_index=True)
+
+
+def across_folds(
+    task: Task, splits: list[Split], *, scheme: str, cache: Path | str | None = None, n_jobs: int = 1, **options: Any
+) -> pd.DataFrame:
+    """`one_fold` for every fold, in one table for `evaluate.score`; finished folds are kept in `cache`."""
+    work, key = partial(one_fold, task, **options), ""
+    if cache is not None:
+        key = task_key(task, recipe("logistic"), ["srna_lib.companions.limits", "srna_lib.explain."], repr(options))
+    tables = map_folds(work, splits, key=key, n_jobs=n_jobs, cache=cache, label="limits")
+    return pd.concat(tables, ignore_index=True).assign(scheme=scheme)
