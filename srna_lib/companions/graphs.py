@@ -165,9 +165,9 @@ def read_edges(path: Path | str, names: Iterable[str]) -> tuple[pd.DataFrame, pd
     >>> read_edges(path, ["hsa-miR-17-5p", "hsa-miR-20a-5p"])[0].to_numpy().sum()
     2
     """
-    names = pd.Index(list(names))
+    known = pd.Index(list(names))
     try:
-        table = pd.read_csv(path, sep="\t", header=None, dtype=str, comment="#", keep_default_na=False)
+        table = pd.read_csv(path, sep="\t", header=None, dtype=str, keep_default_na=False)
     except (OSError, ValueError) as error:
         reason = str(error).partition("\n")[0]
         raise InputError(
@@ -176,29 +176,28 @@ def read_edges(path: Path | str, names: Iterable[str]) -> tuple[pd.DataFrame, pd
     if table.shape[1] < 2:
         raise InputError(f"{path}: one column; expected two miRNA names a line, a tab between.")
     holders: dict[str, list[str]] = {}
-    for name, target in match_names(names)[["source", "target"]].itertuples(index=False):
-        for key in dict.fromkeys([name, *target.split(";")]):
+    for (name, loops), target in zip(places(known), match_names(known)["target"], strict=True):
+        for key in dict.fromkeys([name, *target.split(";"), *loops]):
             holders.setdefault(key, []).append(name)
-    for name, loops in places(names):
-        for loop in loops:
-            holders.setdefault(loop, []).append(name)
     report = match_names(pd.unique(table[[0, 1]].to_numpy().ravel()))
     stands = {
         source: list(dict.fromkeys(n for key in [source, *target.split(";")] for n in holders.get(key, [])))
         for source, target in report[["source", "target"]].itertuples(index=False)
     }
-    report["n_mirnas"] = [len(stands[s]) for s in report["source"]]
-    graph = pd.DataFrame(False, index=names, columns=names)
+    report["n_mirnas"] = report["source"].map(stands).map(len)
+    graph = pd.DataFrame(False, index=known, columns=known)
     for a, b in table[[0, 1]].itertuples(index=False):
         graph.loc[stands[a], stands[b]] = True
-    graph = (graph | graph.T) & ~np.eye(len(names), dtype=bool)
+    graph = (graph | graph.T) & ~np.eye(len(known), dtype=bool)
     if not graph.to_numpy().any():
         lost = report[report["n_mirnas"] == 0]
-        why = lost["reason"].iloc[0] or "not in the atlas" if len(lost) else "each is joined with itself alone"
-        first = f"{lost['source'].iloc[0]!r}: {why}" if len(lost) else why
+        why = [
+            f"{name!r}: {reason or 'not in the atlas'}"
+            for name, reason in zip(lost["source"], lost["reason"], strict=True)
+        ]
         raise InputError(
-            f"{path}: no edge between miRNAs of the atlas in {len(table)} lines ({first}); expected names such as"
-            f" {names[0]!r} in two columns."
+            f"{path}: no edge between miRNAs of the atlas in {len(table)} lines"
+            f" ({[*why, 'each name is joined with itself alone'][0]}); expected two names such as {known[0]!r} a line."
         )
     return graph, report[["source", "how", "reason", "n_mirnas"]]
 
@@ -343,7 +342,7 @@ class GraphNetClassifier(NetworkClassifier):
         Which features are joined, in the order of the columns; without an edge, a network of each node for itself.
     embedding : int, default 4
         Length of the vector that each miRNA's level is multiplied with.
-    channels : tuple of int, default (16,)
+    channels : tuple of int, default (8,)
         Channels of each layer, half of them for the neighbours. More layers look further.
     reduce : int, default 5
         Nodes per cluster in the pooling after each layer; 1 for none. More leaves fewer weights to learn.
@@ -360,17 +359,10 @@ class GraphNetClassifier(NetworkClassifier):
     """
 
     def __init__(
-        self,
-        graph: Any,
-        embedding: int = 4,
-        channels: tuple[int, ...] = (16,),
-        reduce: int = 5,
-        epochs: int = 50,
-        batch_size: int = 30,
-        learning_rate: float = 1e-3,
-        class_weight: dict[Any, float] | str | None = None,
+        self, graph: Any, embedding: int = 4, channels: tuple[int, ...] = (8,), reduce: int = 5, epochs: int = 50,
+        batch_size: int = 30, learning_rate: float = 1e-3, class_weight: dict[Any, float] | str | None = None,
         random_state: Any = None,
-    ) -> None:
+    ) -> None:  # fmt: skip
         self.graph, self.embedding, self.channels, self.reduce = graph, embedding, channels, reduce
         self.epochs, self.batch_size, self.learning_rate = epochs, batch_size, learning_rate
         self.class_weight, self.random_state = class_weight, random_state
@@ -388,9 +380,7 @@ class GraphNetClassifier(NetworkClassifier):
             graph, wide = coarse, channels
         weights += glorot(rng, len(graph) * wide, len(self.classes_))
         sizes = tuple(len(pool) for _, pool in self.levels_)
-        held = {
-            f"{w}_{i}": m for i, level in enumerate(self.levels_) for w, m in zip(("graph", "pool"), level, strict=True)
-        }
+        held = {f"{w}_{i}": m[j] for i, m in enumerate(self.levels_) for j, w in enumerate(("graph", "pool"))}
         layout = n_features, sizes, self.embedding, tuple(self.channels), len(self.classes_)
         return build_graph_network, layout, weights, held
 
@@ -621,7 +611,7 @@ def label_tasks(atlas: ad.AnnData, labels: Iterable[str], *, min_studies: int = 
 
 def learning_curve(
     task: Task, graph: pd.DataFrame | None = None, *, sizes: Iterable[int] = (25, 50, 100, 200, 400),
-    shares: Iterable[float] = (0.0, 1.0), n_nodes: int = 200, n_test: int = 500, seeds: int = 10, steps: int = 500,
+    shares: Iterable[float] = (0.0, 1.0), n_nodes: int = 200, n_test: int = 500, seeds: int = 10, steps: int = 250,
     k: int = 10, seed: int = 0,
 ) -> pd.DataFrame:  # fmt: skip
     """AUC of models with and without a graph, over the number of training samples, studies kept apart.
@@ -643,8 +633,8 @@ def learning_curve(
         is, 1 a random one of the same degrees.
     n_nodes, n_test, seeds : int, default 200, 500 and 10
         miRNAs; test samples at most; repetitions.
-    steps : int, default 500
-        Batches of ten that a network learns from, in 5 to 100 passes. Fewer is faster.
+    steps : int, default 250
+        Batches of ten that a network learns from, in 3 to 100 passes. Fewer is faster.
     k, seed : int, default 10 and 0
         As in `mirna_graph`; first seed.
 
@@ -685,11 +675,11 @@ def learning_curve(
         for n in (n for n in sizes if n <= len(train)):
             scale = StandardScaler().fit(levels[train[:n]][:, chosen])
             X, Z = (scale.transform(levels[at][:, chosen]) for at in (train[:n], test))
-            learn = {"epochs": int(np.clip(10 * steps / n, 5, 100)), "batch_size": 10, "random_state": s}
-            learn["learning_rate"] = 3e-3
+            learn: dict[str, Any] = {"batch_size": 10, "learning_rate": 3e-3, "random_state": s}
+            learn["epochs"] = int(np.clip(10 * steps / n, 3, 100))
             models: dict[str, tuple[float, Any]] = {
                 "logistic": (np.nan, LogisticRegression(C=RIDGE, max_iter=1000)),
-                "network": (np.nan, DenseNetClassifier(hidden=(32,), dropout=(0.5,), **learn)),
+                "network": (np.nan, DenseNetClassifier(hidden=(32,), dropout=(0.8,), **learn)),
                 "graph logistic": (0.0, GraphLogistic(graph_s, C=RIDGE)),
                 "no edges": (np.nan, GraphNetClassifier(graph_s & False, reduce=1, **learn)),
             }
@@ -704,7 +694,7 @@ def learning_curve(
     return pd.DataFrame(rows)
 
 
-def simulate_blocks(n_samples: int = 6000, *, reads: int = 100, seed: int = 0) -> tuple[Task, pd.DataFrame]:
+def simulate_blocks(n_samples: int = 6000, *, reads: int = 150, seed: int = 0) -> tuple[Task, pd.DataFrame]:
     """Two classes that differ in four of twenty groups of twenty features, and the graph that joins each group.
 
     From `limits.simulate`; libraries are so shallow (`reads`) that a single feature says little.
