@@ -280,7 +280,7 @@ def test_neighbours_tell_a_feature_and_random_ones_do_not(blocks):
     task, graph = blocks
     told = graphs.infer_single(task.X, task.groups, {"blocks": graph}, n_targets=8, seeds=3)
     auc = told.groupby(["graph", "inputs"])["auc"].mean()
-    assert auc["blocks", "neighbours"] > auc["blocks", "random"] + 0.15
+    assert auc["blocks", "neighbours"] > auc["blocks", "random"] + 0.1
     assert auc["coexpression", "neighbours"] > auc["coexpression", "random"] + 0.1
     assert (told.loc[told["inputs"] == "neighbours", "n_inputs"] <= 19 * 2).all()
     sizes = told.pivot_table(index=["seed", "target", "graph"], columns="inputs", values="n_inputs")
@@ -338,7 +338,8 @@ def test_an_empty_graph_and_unknown_names_are_one_sentence(blocks):
 def test_labels_without_classes_in_enough_studies_are_left_out():
     obs = pd.DataFrame({"dataset_id": [f"s{i // 4}" for i in range(48)], "tissue": ["a", "b", "c", None] * 12})
     obs["rare"] = ["x"] * 44 + ["y"] * 4
-    atlas = make_atlas(pd.DataFrame(np.ones((48, 6)), columns=NAMES), obs.set_axis([f"q{i}" for i in range(48)]))
+    obs.index = [f"q{i}" for i in obs.index]
+    atlas = make_atlas(pd.DataFrame(np.ones((48, 6)), obs.index, NAMES), obs, info={"name": "toy"})
     tasks = graphs.label_tasks(atlas, ["tissue", "rare", "sex"], most=2)
     assert list(tasks) == ["tissue"] and tasks["tissue"].y.nunique() == 2
 

@@ -94,8 +94,7 @@ def mirna_graph(var: pd.DataFrame, kind: str, *, counts: pd.DataFrame | None = N
     else:
         sets = load_sets(var, [kind])
         shared = overlap(names, sets["feature"], sets["set"])
-        sizes = shared.diagonal()
-        joined = shared > 0
+        joined, sizes = shared > 0, shared.diagonal()
         if kind == "disease":
             joined = nearest(shared / np.maximum(sizes[:, None] + sizes - shared, 1), k)
         if kind == "family":
@@ -566,8 +565,7 @@ def infer_single(
             gone = twins[target]
             others, share = np.flatnonzero(~gone), values[:, gone] / np.maximum(total, 1)[:, None]
             rest = np.maximum(total * (1 - share.sum(axis=1)), 1)
-            if shuffle:
-                share = share[rng.permutation(len(rows))]
+            share = share[rng.permutation(len(rows)) if shuffle else slice(None)]
             X = np.log2(1e6 * values / rest[:, None] + 1)
             X[:, gone] = np.log2(1e6 * share + 1)
             y = X[:, target] > X[:n, target].mean()
@@ -662,11 +660,9 @@ def learning_curve(
         rng, parts = np.random.default_rng(s), three_ways(task.groups, y=task.y, seed=s)
         chosen = np.argsort(-levels[parts.graph].mean(axis=0), kind="stable")[:n_nodes]
         names = task.X.columns[chosen]
-        if graph is None:
-            seen = task.X.iloc[parts.graph]
-            graph_s = mirna_graph(pd.DataFrame(index=names), "coexpression", counts=seen, k=k).to_numpy()
-        else:
-            graph_s = check_graph(graph, names)
+        var, seen = pd.DataFrame(index=names), task.X.iloc[parts.graph]
+        joined = mirna_graph(var, "coexpression", counts=seen, k=k) if graph is None else graph
+        graph_s = check_graph(joined, names)
         train, test = (rng.permutation(p) for p in parts[1:])
         train = train[pd.Series(y[train]).groupby(y[train]).cumcount().argsort(kind="stable")]  # class by class
         test = test[:n_test]
