@@ -342,6 +342,10 @@ def test_labels_without_classes_in_enough_studies_are_left_out():
     atlas = make_atlas(pd.DataFrame(np.ones((48, 6)), obs.index, NAMES), obs, info={"name": "toy"})
     tasks = graphs.label_tasks(atlas, ["tissue", "rare", "sex"], most=2)
     assert list(tasks) == ["tissue"] and tasks["tissue"].y.nunique() == 2
+    none = graphs.learning_curves({})
+    assert (
+        none.empty and graphs.gains(none, ["task"], "model", "a", "b").empty and graphs.over_seeds(none, ["task"]).empty
+    )
 
 
 def test_intervals_over_repetitions_are_those_of_t():

@@ -2,7 +2,7 @@
 
 from srna_lib.companions.graphs import (
     KINDS, GraphLogistic, GraphNetClassifier, coarsen, gains, graph_table, infer_single, label_tasks, learning_curve,
-    mirna_graph, normalise, over_seeds, read_edges, rewire, simulate_blocks,
+    learning_curves, mirna_graph, normalise, over_seeds, read_edges, rewire, simulate_blocks,
 )  # fmt: skip
 from srna_lib.companions.limits import (
     DESIGNS,

@@ -468,18 +468,10 @@ class GraphLogistic(ClassifierMixin, BaseEstimator):
 # ---- experiments
 
 
-class Parts(NamedTuple):
-    """Positions of samples whose studies are used for one thing each."""
-
-    graph: np.ndarray
-    train: np.ndarray
-    test: np.ndarray
-
-
-def three_ways(studies: pd.Series, *, y: pd.Series | None = None, seed: int = 0) -> Parts:
+def three_ways(studies: pd.Series, *, y: pd.Series | None = None, seed: int = 0) -> list[np.ndarray]:
     """Deal whole studies into those that graphs are built on, those for training and those for the test.
 
-    About 30, 40 and 30 % of the samples, in the order of a random draw after which training and test have every class.
+    Positions of about 30, 40 and 30 % of the samples, by a random draw after which training and test have every class.
 
     Raises
     ------
@@ -493,7 +485,7 @@ def three_ways(studies: pd.Series, *, y: pd.Series | None = None, seed: int = 0)
         order = sizes.sample(frac=1, random_state=np.random.default_rng([seed, draw]))
         middle = (order.cumsum() - order / 2) / len(studies)
         part = studies.astype(str).map(middle.map(lambda at: np.searchsorted([0.3, 0.7], at))).to_numpy()
-        parts = Parts(*(np.flatnonzero(part == i) for i in range(3)))
+        parts = [np.flatnonzero(part == i) for i in range(3)]
         if min(map(len, parts)) and (y is None or all(set(y.iloc[p]) == set(y) for p in parts[1:])):
             return parts
     raise InputError(f"{len(sizes)} studies: no draw has every class in training and test; leave out classes of few.")
@@ -552,11 +544,11 @@ def infer_single(
 
     def once(seed: int) -> pd.DataFrame:
         rng, parts = np.random.default_rng(seed), three_ways(studies, seed=seed)
-        seen = counts.iloc[parts.graph]
+        seen = counts.iloc[parts[0]]
         kept = counts.columns[(seen > 0).mean() >= 0.5]
         own = {name: check_graph(graph, kept, name) for name, graph in graphs.items()}
         own["coexpression"] = mirna_graph(pd.DataFrame(index=kept), "coexpression", counts=seen, k=k).to_numpy()
-        train, test = (rng.permutation(p)[:n] for p, n in ((parts.train, n_train), (parts.test, n_test)))
+        train, test = (rng.permutation(p)[:n] for p, n in zip(parts[1:], (n_train, n_test), strict=True))
         rows, n = np.concatenate([train, test]), len(train)
         values, total, twins = counts[kept].to_numpy(dtype=float)[rows], whole[rows], one_transcript(kept)
         about = {"seed": seed, "n_train": n, "n_samples": len(test), "n_datasets": studies.iloc[test].nunique()}
@@ -603,7 +595,7 @@ def label_tasks(atlas: ad.AnnData, labels: Iterable[str], *, min_studies: int = 
         wide = own.obs.groupby(label, observed=True)["dataset_id"].nunique().sort_values(ascending=False, kind="stable")
         kept = wide[wide >= min_studies].index[:most]
         if len(kept) > 1:
-            tasks[label] = make_task(own[own.obs[label].isin(kept).to_numpy()], label)
+            tasks[label] = make_task(own[own.obs[label].isin(kept).to_numpy()], label, min_class_size=1)
     return tasks
 
 
@@ -658,9 +650,9 @@ def learning_curve(
     y = task.y.astype(str).to_numpy()
     for s in range(seed, seed + seeds):
         rng, parts = np.random.default_rng(s), three_ways(task.groups, y=task.y, seed=s)
-        chosen = np.argsort(-levels[parts.graph].mean(axis=0), kind="stable")[:n_nodes]
+        chosen = np.argsort(-levels[parts[0]].mean(axis=0), kind="stable")[:n_nodes]
         names = task.X.columns[chosen]
-        var, seen = pd.DataFrame(index=names), task.X.iloc[parts.graph]
+        var, seen = pd.DataFrame(index=names), task.X.iloc[parts[0]]
         joined = mirna_graph(var, "coexpression", counts=seen, k=k) if graph is None else graph
         graph_s = check_graph(joined, names)
         train, test = (rng.permutation(p) for p in parts[1:])
@@ -688,6 +680,15 @@ def learning_curve(
                 kept = (wired[share] & graph_s).sum() / graph_s.sum() if share in wired else np.nan
                 rows.append(about | {"model": name, "rewired": share, "kept": kept, "n_train": n, "auc": auc})
     return pd.DataFrame(rows)
+
+
+def learning_curves(tasks: Mapping[str, Task], graph: pd.DataFrame | None = None, **options: Any) -> pd.DataFrame:
+    """Learning curves of several tasks, named in the column ``task``; without rows where there is none."""
+    none = pd.DataFrame(
+        columns=["task", "seed", "model", "rewired", "kept", "n_train", "auc", "n_samples", "n_datasets"]
+    )
+    found = [learning_curve(task, graph, **options).assign(task=name) for name, task in tasks.items()]
+    return pd.concat(found, ignore_index=True) if found else none
 
 
 def simulate_blocks(n_samples: int = 6000, *, reads: int = 150, seed: int = 0) -> tuple[Task, pd.DataFrame]:
