@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import anndata as ad
 import numpy as np
@@ -201,9 +201,8 @@ def read_edges(path: Path | str, names: Iterable[str]) -> tuple[pd.DataFrame, pd
     return graph, report[["source", "how", "reason", "n_mirnas"]]
 
 
-def check_graph(graph: pd.DataFrame, names: Iterable[str], what: str = "graph") -> np.ndarray:
+def check_graph(graph: pd.DataFrame, names: pd.Index, what: str = "graph") -> np.ndarray:
     """Matrix of a graph in the order of the names; refused where it lacks names or has no edge between them."""
-    names = list(names)
     if lacking := [n for n in names if n not in graph.index]:
         raise InputError(f"{what}: {len(lacking)} of {len(names)} miRNAs are unknown to it (first: {lacking[0]!r}).")
     matrix = graph.loc[names, names].to_numpy(dtype=bool)
@@ -655,9 +654,8 @@ def learning_curve(
         var, seen = pd.DataFrame(index=names), task.X.iloc[parts[0]]
         joined = mirna_graph(var, "coexpression", counts=seen, k=k) if graph is None else graph
         graph_s = check_graph(joined, names)
-        train, test = (rng.permutation(p) for p in parts[1:])
+        train, test = rng.permutation(parts[1]), rng.permutation(parts[2])[:n_test]
         train = train[pd.Series(y[train]).groupby(y[train]).cumcount().argsort(kind="stable")]  # class by class
-        test = test[:n_test]
         about = {"seed": s, "n_samples": len(test), "n_datasets": task.groups.iloc[test].nunique()}
         wired = {share: rewire(graph_s, share, seed=s) for share in shares}
         for n in (n for n in sizes if n <= len(train)):
@@ -672,8 +670,7 @@ def learning_curve(
                 "no edges": (np.nan, GraphNetClassifier(graph_s & False, reduce=1, **learn)),
             }
             for share, own in wired.items():
-                name = f"{share:.0%} rewired" if share else "graph network"
-                models[name] = share, GraphNetClassifier(own, **learn)
+                models[f"{share:.0%} rewired" if share else "graph network"] = share, GraphNetClassifier(own, **learn)
             for name, (share, model) in models.items():
                 p = model.fit(X, y[train[:n]]).predict_proba(Z)
                 auc = np.mean([roc_auc_score(y[test] == c, p[:, i]) for i, c in enumerate(model.classes_)])
@@ -714,6 +711,8 @@ def over_seeds(table: pd.DataFrame, by: list[str], value: str = "auc", level: fl
 
 def gains(table: pd.DataFrame, by: list[str], of: str, first: str, other: str) -> pd.DataFrame:
     """Difference of AUC between two values of the column `of`, repetition by repetition (``difference``, interval)."""
-    wide = table.groupby([*by, "seed", of], sort=False)["auc"].mean().unstack(of).dropna(subset=[first, other])
+    wide = (
+        table.groupby([*by, "seed", of], sort=False)["auc"].mean().unstack(of).reindex(columns=[first, other]).dropna()
+    )
     pairs = (wide[first] - wide[other]).rename("difference").reset_index()
     return over_seeds(pairs, by, "difference").rename(columns={"value": "difference"}).assign(first=first, other=other)
