@@ -285,8 +285,9 @@ def test_neighbours_tell_a_feature_and_random_ones_do_not(blocks):
     assert (told.loc[told["inputs"] == "neighbours", "n_inputs"] <= 19 * 2).all()
     sizes = told.pivot_table(index=["seed", "target", "graph"], columns="inputs", values="n_inputs")
     assert (sizes["neighbours"] == sizes["random"]).all()
-    gain = graphs.gains(told, ["graph"], "inputs", "neighbours", "random")
-    assert (gain["ci_low"] > 0).all() and (gain["n_seeds"] == 3).all()
+    gain = graphs.gains(told, ["graph"], "inputs", "neighbours", ["random", "all"])
+    assert (gain.loc[gain["other"] == "random", "difference"] > 0.1).all() and (gain["n_seeds"] == 3).all()
+    assert gain["comparison"].tolist()[:2] == ["blocks – random", "coexpression – random"]
 
 
 def test_a_target_dealt_to_other_samples_cannot_be_told(blocks):
@@ -344,7 +345,9 @@ def test_labels_without_classes_in_enough_studies_are_left_out():
     assert list(tasks) == ["tissue"] and tasks["tissue"].y.nunique() == 2
     none = graphs.learning_curves({})
     assert (
-        none.empty and graphs.gains(none, ["task"], "model", "a", "b").empty and graphs.over_seeds(none, ["task"]).empty
+        none.empty
+        and graphs.gains(none, ["task"], "model", "a", ["b"]).empty
+        and graphs.over_seeds(none, ["task"]).empty
     )
 
 

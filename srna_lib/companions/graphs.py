@@ -706,13 +706,16 @@ def over_seeds(table: pd.DataFrame, by: list[str], value: str = "auc", level: fl
     each = table.groupby([*by, "seed"], sort=False)[value].mean().dropna().reset_index()
     out = each.groupby(by, sort=False)[value].agg(value="mean", error="sem", n_seeds="size").reset_index()
     half = stats.t.ppf((1 + level) / 2, np.maximum(out["n_seeds"] - 1, 1)) * out.pop("error")
-    return out.assign(ci_low=out["value"] - half, ci_high=out["value"] + half)
+    return out.assign(ci_low=out["value"] - half, ci_high=out["value"] + half, metric=value)
 
 
-def gains(table: pd.DataFrame, by: list[str], of: str, first: str, other: str) -> pd.DataFrame:
-    """Difference of AUC between two values of the column `of`, repetition by repetition (``difference``, interval)."""
-    wide = (
-        table.groupby([*by, "seed", of], sort=False)["auc"].mean().unstack(of).reindex(columns=[first, other]).dropna()
-    )
-    pairs = (wide[first] - wide[other]).rename("difference").reset_index()
-    return over_seeds(pairs, by, "difference").rename(columns={"value": "difference"}).assign(first=first, other=other)
+def gains(table: pd.DataFrame, by: list[str], of: str, first: str, others: Iterable[str]) -> pd.DataFrame:
+    """Difference of AUC between values of the column `of`, repetition by repetition: the first less each other.
+
+    Returns `by`, ``other, difference, ci_low, ci_high, n_seeds`` and ``comparison``, which names the row.
+    """
+    wide = table.groupby([*by, "seed", of], sort=False)["auc"].mean().unstack(of).reindex(columns=[first, *others])
+    pairs = [(wide[first] - wide[o]).rename("difference").reset_index().assign(other=o) for o in others]
+    out = over_seeds(pd.concat(pairs), [*by, "other"], "difference").rename(columns={"value": "difference"})
+    rows = out[[*by, "other"]].itertuples(index=False)
+    return out.assign(comparison=[f"{', '.join(map(str, row[:-1]))} – {row[-1]}" for row in rows])
