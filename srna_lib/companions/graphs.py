@@ -174,31 +174,26 @@ def read_edges(path: Path | str, names: Iterable[str]) -> tuple[pd.DataFrame, pd
         ) from error
     if table.shape[1] < 2:
         raise InputError(f"{path}: one column; expected two miRNA names a line, a tab between.")
-    holders: dict[str, list[str]] = {}
-    for (name, loops), target in zip(places(known), match_names(known)["target"], strict=True):
-        for key in dict.fromkeys([name, *target.split(";"), *loops]):
-            holders.setdefault(key, []).append(name)
+    holders: dict[str, list[int]] = {}
+    for at, ((name, loops), target) in enumerate(zip(places(known), match_names(known)["target"], strict=True)):
+        for key in {name, *target.split(";"), *loops} - {""}:
+            holders.setdefault(key, []).append(at)
     report = match_names(pd.unique(table[[0, 1]].to_numpy().ravel()))
-    stands = {
-        source: list(dict.fromkeys(n for key in [source, *target.split(";")] for n in holders.get(key, [])))
-        for source, target in report[["source", "target"]].itertuples(index=False)
-    }
+    named = {name: {name, *target.split(";")} - {""} for name, target in report[["source", "target"]].to_numpy()}
+    stands = {name: sorted({at for key in keys for at in holders.get(key, [])}) for name, keys in named.items()}
     report["n_mirnas"] = report["source"].map(stands).map(len)
-    graph = pd.DataFrame(False, index=known, columns=known)
-    for a, b in table[[0, 1]].itertuples(index=False):
-        graph.loc[stands[a], stands[b]] = True
-    graph = (graph | graph.T) & ~np.eye(len(known), dtype=bool)
-    if not graph.to_numpy().any():
-        lost = report[report["n_mirnas"] == 0]
-        why = [
-            f"{name!r}: {reason or 'not in the atlas'}"
-            for name, reason in zip(lost["source"], lost["reason"], strict=True)
-        ]
+    joined = np.zeros((len(known), len(known)), dtype=bool)
+    for a, b in table[[0, 1]].to_numpy():
+        joined[np.ix_(stands[a], stands[b])] = True
+    joined = (joined | joined.T) & ~np.eye(len(known), dtype=bool)
+    if not joined.any():
+        lost = report[report["n_mirnas"] == 0].iloc[:1].replace({"reason": {"": "not in the atlas"}})
+        why = [*(lost["source"] + ": " + lost["reason"]), "each name is joined with itself alone"][0]
         raise InputError(
-            f"{path}: no edge between miRNAs of the atlas in {len(table)} lines"
-            f" ({[*why, 'each name is joined with itself alone'][0]}); expected two names such as {known[0]!r} a line."
+            f"{path}: no edge between miRNAs of the atlas in {len(table)} lines ({why}); expected two names a line,"
+            " such as hsa-miR-21-5p."
         )
-    return graph, report[["source", "how", "reason", "n_mirnas"]]
+    return pd.DataFrame(joined, known, known), report[["source", "how", "reason", "n_mirnas"]]
 
 
 def check_graph(graph: pd.DataFrame, names: pd.Index, what: str = "graph") -> np.ndarray:
