@@ -216,8 +216,12 @@ curve = functools.partial(companions.learning_curve, simulated, blocks, steps=st
 curve = functools.partial(curve, n_nodes={"smoke": 40}.get(profile, 400))
 
 # %%
-sim = curve(sizes={"smoke": (50,), "demo": (50, 2000)}.get(profile, (50, 200, 2000)))
-sim_mean = companions.over_seeds(sim, ["n_train", "model"])
+sim = curve(sizes=(50,), shares={"smoke": (0, 1)}.get(profile, (0, 0.25, 0.5, 0.75, 1)))
+sim = pd.concat([sim, curve(sizes={"smoke": (), "demo": (2000,)}.get(profile, (200, 2000)))])
+
+# %%
+partly = sim["rewired"].between(0, 1, inclusive="neither")
+sim_mean = companions.over_seeds(sim[~partly], ["n_train", "model"])
 
 # %%
 srna.pl.metrics(
@@ -244,15 +248,13 @@ say(f"""
 # ## How good must a graph be?
 #
 # Real graphs are wrong in places. Rewire a growing share of the true edges (every feature keeps its number of
-# neighbours) and train again. **How many wrong edges does it take** until the gain is gone?
+# neighbours) before the network gets it. **How many wrong edges does it take** until the gain is gone?
 
 # %%
-quality = curve(sizes=(50,), shares={"smoke": (0.5,)}.get(profile, (0.25, 0.5, 0.75)))
-quality = pd.concat([quality, sim[sim["n_train"] == 50]])
-quality = quality[quality["model"].str.contains("graph network|rewired")].sort_values("rewired", kind="stable")
+quality = sim[(sim["n_train"] == 50) & (sim["model"] != "graph logistic")].dropna(subset="rewired")
 
 # %%
-quality_mean = companions.over_seeds(quality, ["rewired"]).assign(model="graph network")
+quality_mean = companions.over_seeds(quality.sort_values("rewired"), ["rewired"]).assign(model="graph network")
 quality_mean["rewired"] = quality_mean["rewired"].map("{:.0%}".format)
 
 # %%
@@ -279,7 +281,7 @@ curves = functools.partial(companions.learning_curves, tasks, graphs.get(graph),
 curves = functools.partial(curves, n_nodes={"smoke": 40, "demo": 100}.get(profile, 200), seeds=repeats)
 
 # %%
-curves = curves(sizes={"smoke": (25, 50)}.get(profile, (25, 50, 100, 200, 400)))
+curves = curves(sizes={"smoke": (25, 50), "demo": (25, 50, 200)}.get(profile, (25, 50, 100, 200, 400)))
 curves_mean = companions.over_seeds(curves, ["task", "n_train", "model"])
 
 # %%

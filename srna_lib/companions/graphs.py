@@ -683,7 +683,7 @@ def learning_curves(tasks: Mapping[str, Task], graph: pd.DataFrame | None = None
     return pd.concat(found, ignore_index=True) if found else none
 
 
-def simulate_blocks(n_samples: int = 6000, *, reads: int = 150, seed: int = 0) -> tuple[Task, pd.DataFrame]:
+def simulate_blocks(n_samples: int = 6000, *, reads: int = 120, seed: int = 0) -> tuple[Task, pd.DataFrame]:
     """Two classes that differ in four of twenty groups of twenty features, and the graph that joins each group.
 
     From `limits.simulate`; libraries are so shallow (`reads`) that a single feature says little.
