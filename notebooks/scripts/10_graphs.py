@@ -286,7 +286,7 @@ curves_mean = companions.over_seeds(curves, ["task", "n_train", "model"])
 
 # %%
 srna.pl.metrics(
-    curves_mean.assign(metric="AUC of " + curves_mean["task"]).astype({"n_train": str}),
+    curves_mean.assign(metric=curves_mean["task"].map("AUC of {}".format)).astype({"n_train": str}),
     "n_train",
     "model",
     title="AUC over the number of training samples",
@@ -312,7 +312,7 @@ srna.pl.gains(
 say(f"""
 **Of {len(gained)} comparisons of the graph network with another model, {(gained["ci_low"] > 0).sum()} are decided in
 its favour and {(gained["ci_high"] < 0).sum()} against it.** With the fewest samples:
-{"; ".join(shown["comparison"] + " " + shown["difference"].map("{:+.3f}".format)) or "not known"}.
+{"; ".join(shown["told"]) or "not known"}.
 """)
 
 # %% [markdown]
@@ -326,9 +326,10 @@ its favour and {(gained["ci_high"] < 0).sum()} against it.** With the fewest sam
 
 # %%
 say(f"""
-**{info["lesson"]}.** Neighbours less as many random miRNAs:
-{"; ".join(over_random.index + " " + over_random["difference"].map("{:+.3f}".format))} of AUC. Graph network less plain
-models, over all labels and sizes: {gained["difference"].median():+.3f} in the median.
+**{info["lesson"]}.** AUC of neighbours less that of as many random miRNAs:
+{"; ".join(over_random["told"])}.
+
+Graph network less other models, over all labels and sizes: {gained["difference"].median():+.3f} in the median.
 """)
 
 # %% [markdown]
@@ -356,7 +357,7 @@ records = {
 
 # %%
 records = [table.assign(task=name) for name, table in records.items()]
-records = pd.concat([*records, curves_mean.assign(features="n = " + curves_mean["n_train"].astype(str))])
+records = pd.concat([*records, curves_mean.assign(features=curves_mean["n_train"].map("n = {}".format))])
 records = records.assign(dataset=info["name"], scheme="studies apart", seed=seed)
 records = records.assign(n_samples=len(counts), n_datasets=studies.nunique())
 
@@ -366,7 +367,7 @@ records = records.where(records.notna(), None).to_dict("records")
 
 # %%
 numbers = {
-    "neighbours less random ones": ", ".join(over_random.index + " " + over_random["difference"].map("{:+.3f}".format)),
+    "neighbours less random ones": "; ".join(over_random["told"]),
     "target dealt to other samples": ", ".join(leak_mean["inputs"] + " " + leak_mean["value"].map("{:.3f}".format)),
     "gain of the true graph in a simulation": f"{sim_gain.iloc[0]:+.3f} with {sim_gain.index[0]} samples",
     "graph network against others": f"{(gained['ci_low'] > 0).sum()} won, {(gained['ci_high'] < 0).sum()} lost",

@@ -707,10 +707,11 @@ def over_seeds(table: pd.DataFrame, by: list[str], value: str = "auc", level: fl
 def gains(table: pd.DataFrame, by: list[str], of: str, first: str, others: Iterable[str]) -> pd.DataFrame:
     """Difference of AUC between values of the column `of`, repetition by repetition: the first less each other.
 
-    Returns `by`, ``other, difference, ci_low, ci_high, n_seeds`` and ``comparison``, which names the row.
+    Returns `by`, ``other, difference, ci_low, ci_high, n_seeds``; ``comparison`` names a row, ``told`` adds the number.
     """
     wide = table.groupby([*by, "seed", of], sort=False)["auc"].mean().unstack(of).reindex(columns=[first, *others])
     pairs = [(wide[first] - wide[o]).rename("difference").reset_index().assign(other=o) for o in others]
     out = over_seeds(pd.concat(pairs), [*by, "other"], "difference").rename(columns={"value": "difference"})
-    rows = out[[*by, "other"]].itertuples(index=False)
-    return out.assign(comparison=[f"{', '.join(map(str, row[:-1]))} – {row[-1]}" for row in rows])
+    names = [f"{', '.join(map(str, row[:-1]))} – {row[-1]}" for row in out[[*by, "other"]].itertuples(index=False)]
+    told = [f"{name} {difference:+.3f}" for name, difference in zip(names, out["difference"], strict=True)]
+    return out.assign(comparison=names, told=told)
