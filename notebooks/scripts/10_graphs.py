@@ -23,7 +23,7 @@
 #
 # **Reads** a named data set (`dataset`). **Writes** `results/10_graphs.json` (every mean with its interval),
 # `results/10_graphs.parquet` (AUC of every repetition) and a card, below `out`. **Takes** seconds in profile `smoke`,
-# one or two minutes in `demo`, some ten minutes in `full`. Words in *italics* stand in the glossary at the end.
+# one or two minutes in `demo`, some minutes in `full`. Words in *italics* stand in the glossary at the end.
 
 # %% tags=["parameters"]
 dataset: str = "demo"  # name of the data set: demo (simulated), mirome, open_atlas (real), tcga (real, with sex) ...
@@ -218,6 +218,7 @@ curve = functools.partial(curve, n_nodes={"smoke": 40}.get(profile, 400))
 # %%
 sim = curve(sizes=(50,), shares={"smoke": (0, 1)}.get(profile, (0, 0.25, 0.5, 0.75, 1)))
 sim = pd.concat([sim, curve(sizes={"smoke": (), "demo": (2000,)}.get(profile, (200, 2000)))])
+sim["task"] = "simulated groups"
 
 # %%
 partly = sim["rewired"].between(0, 1, inclusive="neither")
@@ -350,7 +351,7 @@ if profile != "smoke":
 # %%
 records = {
     "single miRNA": told_mean.rename(columns={"inputs": "model", "graph": "features"}),
-    "single miRNA, dealt": leak_mean.rename(columns={"inputs": "model"}),
+    "single miRNA, dealt": leak_mean.rename(columns={"inputs": "model"}).assign(features="all graphs"),
     "simulated groups": sim_mean.assign(features="n = " + sim_mean["n_train"].astype(str)),
     "rewired groups": quality_mean.rename(columns={"rewired": "features"}),
 }
