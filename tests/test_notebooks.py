@@ -88,6 +88,7 @@ REWRITTEN = {  # notebook in the short form -> most branches, a third of the fir
     "07_annotate": 0,
     "08_unseen_studies": 2,
     "09_limits": 2,
+    "10_graphs": 2,
 }
 
 
