@@ -70,40 +70,74 @@ def compile_training(
     optimizer.build(model.trainable_variables)
 
     def initial_state(rng: np.random.Generator, true_features: int) -> tuple:
-        # Glorot uniform and zero biases (keras's defaults), with the true number of inputs, not the padded
         weights = []
-        for fan_in, fan_out in pairwise((true_features, *hidden, n_classes)):
-            limit = np.sqrt(6 / (fan_in + fan_out))
-            kernel = rng.uniform(-limit, limit, (fan_in, fan_out)).astype(np.float32)
-            weights += [kernel, np.zeros(fan_out, np.float32)]
+        for fan_in, fan_out in pairwise(
+            (true_features, *hidden, n_classes)
+        ):  # the true number of inputs, not the padded
+            weights += [glorot(rng, (fan_in, fan_out)), np.zeros(fan_out, np.float32)]
         weights[0] = np.pad(weights[0], ((0, n_features - true_features), (0, 0)))
-        seeds = [rng.integers(0, 2**31, v.shape).astype(v.dtype) for v in model.non_trainable_variables]
-        moments = [np.zeros(v.shape, v.dtype) for v in optimizer.variables]
-        moments[1] = np.asarray(learning_rate, dtype=moments[1].dtype)  # [iteration, learning rate, moments ...]
-        return jax.device_put((weights, seeds, moments))
+        return fresh_state(model, optimizer, weights, rng)
+
+    def loss(logits: Any, y: Any, weight: Any) -> Any:
+        return (weight * -jnp.take_along_axis(jax.nn.log_softmax(logits), y[:, None], axis=1)[:, 0]).mean()
+
+    return initial_state, compile_epoch(model, optimizer, loss)
+
+
+def glorot(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """Glorot uniform weights (keras's default) of a layer whose last two axes are its units, float32."""
+    limit = np.sqrt(6 / (np.prod(shape[:-2]) * (shape[-2] + shape[-1])))
+    return rng.uniform(-limit, limit, shape).astype(np.float32)
+
+
+def fresh_state(model: Any, optimizer: Any, weights: list[np.ndarray], rng: np.random.Generator) -> tuple:
+    """State to start training from: weights as given, new seeds of the model's noise, moments of nothing seen."""
+    import jax
+
+    seeds = [rng.integers(0, 2**31, v.shape).astype(v.dtype) for v in model.non_trainable_variables]
+    moments = [np.zeros(v.shape, v.dtype) for v in optimizer.variables]
+    moments[1] = np.asarray(optimizer.learning_rate, dtype=moments[1].dtype)  # [iteration, learning rate, moments ...]
+    return jax.device_put((weights, seeds, moments))
+
+
+def compile_epoch(model: Any, optimizer: Any, loss: Callable) -> Callable:
+    """Compile a pass over training samples: (state, X, y, weight, order, steps) -> (state, mean loss).
+
+    `loss` takes what the model makes of a batch, and y and weight of it. The state given is used up.
+    """
+    import jax
+    import jax.numpy as jnp
 
     def step(state: tuple, X: Any, y: Any, weight: Any) -> tuple:
         trainable, seeds, moments = state
 
         def loss_of(trainable: Any) -> tuple:
-            logits, new_seeds = model.stateless_call(trainable, seeds, X, training=True)
-            entropy = -jnp.take_along_axis(jax.nn.log_softmax(logits), y[:, None], axis=1)[:, 0]
-            return (weight * entropy).mean(), new_seeds
+            outputs, new_seeds = model.stateless_call(trainable, seeds, X, training=True)
+            return loss(outputs, y, weight), new_seeds
 
-        (loss, seeds), gradient = jax.value_and_grad(loss_of, has_aux=True)(trainable)
+        (value, seeds), gradient = jax.value_and_grad(loss_of, has_aux=True)(trainable)
         trainable, moments = optimizer.stateless_apply(moments, gradient, trainable)
-        return (trainable, seeds, moments), loss
+        return (trainable, seeds, moments), value
 
     def epoch(state: tuple, X: Any, y: Any, weight: Any, order: Any, steps: Any) -> tuple:
         def body(i: Any, carry: tuple) -> tuple:
             state, total = carry
-            state, loss = step(state, X[order[i]], y[order[i]], weight[order[i]])
-            return state, total + loss
+            state, value = step(state, X[order[i]], y[order[i]], weight[order[i]])
+            return state, total + value
 
         state, total = jax.lax.fori_loop(0, steps, body, (state, jnp.float32(0)))
         return state, total / steps
 
-    return initial_state, jax.jit(epoch, donate_argnums=(0,))
+    return jax.jit(epoch, donate_argnums=(0,))
+
+
+def shuffled(rng: np.random.Generator, n: int, rows: int, batch: int) -> tuple[np.ndarray, int]:
+    """Batches of one epoch over n of `rows` samples, topped up with samples drawn again, and how many there are."""
+    steps = -(-n // batch)
+    order = np.zeros((-(-rows // batch), batch), dtype=np.int32)
+    samples = np.concatenate([rng.permutation(n), rng.integers(0, n, steps * batch - n)])
+    order[:steps] = samples.reshape(steps, batch)
+    return order, steps
 
 
 PAD_SAMPLES = 256  # training sets are padded to multiples of these, so that folds share one program
@@ -218,12 +252,9 @@ class DenseNetClassifier(ClassifierMixin, BaseEstimator):
         initial_state, epoch = compile_training(*layout, float(self.learning_rate))
         X = np.pad(X, ((0, rows - n), (0, columns - n_features)))
         data = jax.device_put((X, np.pad(y, (0, rows - n)), np.pad(weight, (0, rows - n))))
-        state, steps, losses = initial_state(rng, n_features), -(-n // batch), []
+        state, losses = initial_state(rng, n_features), []
         for _ in range(self.epochs):
-            order = np.zeros((-(-rows // batch), batch), dtype=np.int32)
-            samples = np.concatenate([rng.permutation(n), rng.integers(0, n, steps * batch - n)])
-            order[:steps] = samples.reshape(steps, batch)
-            state, loss = epoch(state, *data, order, steps)
+            state, loss = epoch(state, *data, *shuffled(rng, n, rows, batch))
             losses.append(loss)
         self.weights_ = [np.array(w) for w in state[0]]
         self.weights_[0] = self.weights_[0][:n_features]
