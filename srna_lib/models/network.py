@@ -62,9 +62,6 @@ def compile_training(
     (state, X, y, weight, order, steps) -> (state after one epoch, mean loss), where the state given is used up.
     """
     keras = import_keras()
-    import jax
-    import jax.numpy as jnp
-
     model = build(keras, n_features, hidden, dropout, n_classes)
     optimizer = keras.optimizers.Adam(learning_rate=learning_rate)
     optimizer.build(model.trainable_variables)
@@ -78,10 +75,15 @@ def compile_training(
         weights[0] = np.pad(weights[0], ((0, n_features - true_features), (0, 0)))
         return fresh_state(model, optimizer, weights, rng)
 
-    def loss(logits: Any, y: Any, weight: Any) -> Any:
-        return (weight * -jnp.take_along_axis(jax.nn.log_softmax(logits), y[:, None], axis=1)[:, 0]).mean()
+    return initial_state, compile_epoch(model, optimizer, cross_entropy)
 
-    return initial_state, compile_epoch(model, optimizer, loss)
+
+def cross_entropy(logits: Any, y: Any, weight: Any) -> Any:
+    """Mean weighted cross-entropy of classes, given by number, in nats."""
+    import jax
+    import jax.numpy as jnp
+
+    return (weight * -jnp.take_along_axis(jax.nn.log_softmax(logits), y[:, None], axis=1)[:, 0]).mean()
 
 
 def glorot(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
