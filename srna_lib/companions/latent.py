@@ -436,9 +436,8 @@ def heads(tables: dict[str, pd.DataFrame], *, seed: int = 0) -> dict[str, tuple[
     for name, table in tables.items():
         penalty = {"C": SPREAD / table.shape[1], "max_iter": 500, "tol": 1e-3}
         models[name] = name, LogisticRegression(class_weight="balanced", **penalty)
-    for name in ("PCA", "latent"):
-        small = DenseNetClassifier((256, 128), (0.0, 0.0), 20, class_weight="balanced", random_state=seed)
-        models[f"{name}, network"] = name, small
+    small = DenseNetClassifier((256, 128), (0.0, 0.0), 20, class_weight="balanced", random_state=seed)
+    models |= {f"{name}, network": (name, small) for name in ("PCA", "latent")}
     return models
 
 
@@ -455,8 +454,8 @@ def few_labels(
     folds : sequence of Codes
         From `pretrain`, each with other studies unseen, or from `pretrain_marks`.
     sizes : sequence of int, default (50, 100, 200, 400)
-        Labelled training samples; one of each class first, the others at random. Sizes that a fold cannot give to every
-        model are left out.
+        Labelled training samples; one of each class first, the others at random. Sizes that a fold does not have are
+        left out.
     draws : int, default 5
         Times that they are drawn anew.
     models : dict, optional
@@ -472,23 +471,22 @@ def few_labels(
     Raises
     ------
     InputError
-        Fewer labelled samples than the smallest size, or no unseen sample with a label.
+        In no fold as many labelled samples as the smallest size, and samples to predict.
     AssertionError
         An encoder that has seen a sample of the test (never to be seen).
     """
-    parts, rng = [], np.random.default_rng(seed)
+    parts, found, rng = [], "no codes", np.random.default_rng(seed)
     for number, codes in enumerate(folds):
         known = task.y[task.y.index.isin(codes.tables["raw"].index)].astype(object)
         inside = known.index.isin(codes.seen)
         train, test = known[inside], known[~inside]
         test = test[test.isin(set(train))]
         assert not set(codes.coders["latent"][0].fit_ids_) & set(test.index), "the encoder has seen samples of the test"
-        if len(train) < min(sizes) or not len(test) or train.nunique() < 2:
-            found = f"{len(train)} labelled samples to learn from and {len(test)} to predict"
-            raise InputError(f"task {task.name!r}: found {found}; expected at least {min(sizes)}, and some.")
+        found = f"{len(train)} labelled samples to learn from and {len(test)} of their classes to predict"
+        sets = range(draws if len(test) and train.nunique() > 1 else 0)
         about = pd.DataFrame({"sample_id": test.index, "dataset_id": task.groups[test.index].astype(str).to_numpy()})
         about = about.assign(y_true=test.to_numpy(), task=task.name, features=task.features)
-        for draw in range(draws):
+        for draw in sets:
             order = train.iloc[rng.permutation(len(train))]
             order = order.iloc[np.argsort(order.duplicated().to_numpy(), kind="stable")]
             for n in (n for n in sizes if n <= len(train)):
@@ -500,6 +498,8 @@ def few_labels(
                     answer = about.assign(model=name, scheme=f"{n} labels", fold=f"{number}.{draw}")
                     y_pred = np.asarray(task.classes, dtype=object)[p.to_numpy().argmax(axis=1)]
                     parts.append(pd.concat([answer.assign(y_pred=y_pred), p], axis=1))
+    if not parts:
+        raise InputError(f"task {task.name!r}: found {found}; expected at least {min(sizes)} of 2 classes, and some.")
     return pd.concat(parts, ignore_index=True)
 
 
