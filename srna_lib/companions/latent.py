@@ -18,7 +18,7 @@ simulated, since the published files are no part of this package; `read_marks` r
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -76,26 +76,29 @@ def compile_encoder(shape: tuple, size: int, hidden: tuple, filters: tuple, kern
     import jax
     import jax.numpy as jnp
 
+    # starting values come from `initial_state`: those of keras would be compiled shape by shape
     layers, inputs, code = keras.layers, keras.Input(shape), keras.Input((size,))
+    dense = partial(layers.Dense, kernel_initializer="zeros")
+    leaky = {"activation": partial(keras.activations.leaky_relu, negative_slope=0.5)}
+    conv = {"kernel_size": kernel, "padding": "same", "kernel_initializer": "zeros"}
     h = inputs
     for n in filters:
-        h = layers.LeakyReLU(0.5)(layers.Conv1D(n, kernel, padding="same")(h))
+        h = layers.Conv1D(n, **conv, **leaky)(h)
     h = layers.Flatten()(h) if filters else h
     for n in hidden:
-        h = layers.Dense(n, activation="relu")(h)
-    encoder = keras.Model(inputs, [layers.Dense(size)(h), layers.Dense(size)(h)])
+        h = dense(n, activation="relu")(h)
+    encoder = keras.Model(inputs, [dense(size)(h), dense(size)(h)])
     h = code
     for n in reversed(hidden):
-        h = layers.Dense(n, activation="relu")(h)
+        h = dense(n, activation="relu")(h)
     if filters:
-        h = layers.Reshape((shape[0], filters[-1]))(layers.Dense(shape[0] * filters[-1])(h))
+        h = layers.Reshape((shape[0], filters[-1]))(dense(shape[0] * filters[-1])(h))
         for n in reversed(filters):
-            h = layers.LeakyReLU(0.5)(layers.Conv1DTranspose(n, kernel, padding="same")(h))
-        h = layers.Conv1DTranspose(shape[1], kernel, padding="same", activation="tanh")(h)
-    decoder = keras.Model(code, h if filters else layers.Dense(shape[0])(h))
+            h = layers.Conv1DTranspose(n, **conv, **leaky)(h)
+        h = layers.Conv1DTranspose(shape[1], **conv, activation="tanh")(h)
+    decoder = keras.Model(code, h if filters else dense(shape[0])(h))
     mean, log_variance = encoder(inputs)
-    noise = layers.GaussianNoise(1.0)(keras.ops.zeros_like(mean))  # in training only: e below
-    drawn = mean + keras.ops.exp(log_variance / 2) * noise
+    drawn = mean + keras.ops.exp(log_variance / 2) * layers.GaussianNoise(1.0)(0 * mean)  # noise in training only
     model = keras.Model(inputs, [decoder(drawn), mean, log_variance])
 
     def loss(outputs: Any, X: Any, weight: Any) -> Any:
@@ -197,8 +200,7 @@ class LatentEncoder(TransformerMixin, BaseEstimator):
         import jax
 
         if len(X) < 3 * self.size:
-            least = f"at least {3 * self.size} for a code of size {self.size}"
-            raise InputError(f"latent encoder: found {len(X)} samples to learn from; expected {least}.")
+            raise InputError(f"code of size {self.size}: found {len(X)} samples; expected at least {3 * self.size}.")
         self.fit_ids_ = np.asarray(getattr(X, "index", np.arange(len(X))))
         groups, X = np.arange(len(X)) if groups is None else np.asarray(groups), np.asarray(X, dtype=np.float32)
         if len(np.unique(groups)) < 2:
@@ -241,15 +243,14 @@ class LatentEncoder(TransformerMixin, BaseEstimator):
         return made.reshape(len(padded), -1)[: len(code), : self.n_features_in_]
 
     def _program(self) -> Program:
-        d = self.n_features_in_
-        shape = (self.bins, d // self.bins) if self.filters else (-(-d // PAD_FEATURES) * PAD_FEATURES,)
-        layout = tuple(self.hidden), tuple(self.filters), self.kernel
-        return compile_encoder(shape, self.size, *layout, float(self.learning_rate))
+        shape = self._padded(np.empty((0, self.n_features_in_), np.float32)).shape[1:]
+        layout = self.size, tuple(self.hidden), tuple(self.filters), self.kernel
+        return compile_encoder(shape, *layout, float(self.learning_rate))
 
     def _padded(self, X: np.ndarray) -> np.ndarray:
         """Input as the program takes it: samples, and of the dense form features, filled up with zeros."""
         X = np.pad(X, ((0, -len(X) % PAD_SAMPLES), (0, 0 if self.filters else -X.shape[1] % PAD_FEATURES)))
-        return X.reshape(len(X), self.bins, -1) if self.filters else X
+        return X.reshape(len(X), self.bins, X.shape[1] // self.bins) if self.filters else X
 
     def _encode(self, X: np.ndarray) -> list[np.ndarray]:
         return [np.asarray(part)[: len(X)] for part in self._program().forward(self.weights_, self._padded(X))]
@@ -400,8 +401,8 @@ def stack(codes: Codes, code: str, head: Any) -> Pipeline:
     InputError
         A code that is not of sRNAs through dense layers.
     """
-    kernel, bias = np.eye(codes.tables["raw"].shape[1]), 0.0
-    layers: list[Any] = []
+    d = codes.tables["raw"].shape[1]
+    layers, kernel, bias = list[np.ndarray](), np.eye(d), np.zeros(d)
     if code != "raw":
         coder, scaler = codes.coders.get(code, (None, None))
         if isinstance(coder, PCA):
@@ -416,7 +417,7 @@ def stack(codes: Codes, code: str, head: Any) -> Pipeline:
     own = [head.coef_.T, head.intercept_] if isinstance(head, LogisticRegression) else head.weights_
     if own[1].shape == (1,):  # one logit for the second of two classes: that of the first is 0
         own = [np.pad(w, [*[(0, 0)] * (w.ndim - 1), (1, 0)]) for w in own]
-    weights = [*layers, kernel @ own[0], bias @ own[0] + own[1] if code != "raw" else own[1], *own[2:]]
+    weights = [*layers, kernel @ own[0], bias @ own[0] + own[1], *own[2:]]
     net = DenseNetClassifier(tuple(w.shape[1] for w in weights[:-2:2]), (0.0,) * (len(weights) // 2 - 1))
     net.weights_, net.classes_ = [np.ascontiguousarray(w, np.float32) for w in weights], head.classes_
     net.n_features_in_ = len(net.weights_[0])
@@ -434,8 +435,7 @@ def heads(tables: dict[str, pd.DataFrame], *, seed: int = 0) -> dict[str, tuple[
     """
     models: dict[str, tuple[str, Any]] = {"chance": ("raw", DummyClassifier())}
     for name, table in tables.items():
-        penalty = {"C": SPREAD / table.shape[1], "max_iter": 500, "tol": 1e-3}
-        models[name] = name, LogisticRegression(class_weight="balanced", **penalty)
+        models[name] = name, LogisticRegression(C=SPREAD / table.shape[1], class_weight="balanced", max_iter=500)
     small = DenseNetClassifier((256, 128), (0.0, 0.0), 20, class_weight="balanced", random_state=seed)
     models |= {f"{name}, network": (name, small) for name in ("PCA", "latent")}
     return models
@@ -635,10 +635,11 @@ def compile_cnn(filters: int, hidden: tuple, n_classes: int, rate: float) -> Pro
     keras = import_keras()
     import jax
 
-    layers = keras.layers
-    first = [keras.Input((BINS, len(MARKS))), layers.Conv1D(filters, 10, activation="relu"), layers.MaxPool1D(5)]
-    dense = [layers.Dense(units, activation="relu") for units in hidden]
-    model = keras.Sequential([*first, layers.Flatten(), layers.Dropout(0.5), *dense, layers.Dense(n_classes)])
+    layers, zeros = keras.layers, {"kernel_initializer": "zeros"}
+    conv = layers.Conv1D(filters, 10, activation="relu", **zeros)
+    dense = [layers.Dense(units, activation="relu", **zeros) for units in hidden]
+    convolved = [keras.Input((BINS, len(MARKS))), conv, layers.MaxPool1D(5), layers.Flatten(), layers.Dropout(0.5)]
+    model = keras.Sequential([*convolved, *dense, layers.Dense(n_classes, **zeros)])
     return _program(model, rate, cross_entropy, jax.jit(lambda state, X: model.stateless_call(*state, X)[0]))
 
 
@@ -666,8 +667,7 @@ class ConvClassifier(ClassifierMixin, BaseEstimator):
         """Train on scaled marks, shape (n_genes, 500)."""
         self.classes_, codes = np.unique(y, return_inverse=True)
         rng, n, program = np.random.default_rng(self.random_state), len(X), self._program()
-        state = initial_state(program, rng)
-        X, batch = _by_bin(X), min(self.batch_size, n)
+        X, batch, state = _by_bin(X), min(self.batch_size, n), initial_state(program, rng)
         target, weight = np.pad(codes.astype(np.int32), (0, len(X) - n)), np.ones(len(X), np.float32)
         for _ in range(self.epochs):
             state, _ = program.epoch(state, X, target, weight, *shuffled(rng, n, len(X), batch))
