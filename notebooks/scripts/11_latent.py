@@ -92,7 +92,9 @@ say(f"Right in unseen studies: **{shown['all']:.0%}** by all sRNAs, **{shown['te
 # An *encoder* (a network) turns a sample x into the mean m and spread s of a small cloud in ten dimensions; a *decoder*
 # makes a sample again of a point z drawn from it. Both are trained together, without labels, to lower
 #
-# $$\frac1d \sum_j \left(x_j - f_j(z)\right)^2 + w \cdot \frac12 \sum_k \left(m_k^2 + s_k^2 - \log s_k^2 - 1\right).$$
+# ```
+# 1/d sum_j (x_j - f_j(z))^2  +  w KL,     KL = 1/2 sum_k (m_k^2 + s_k^2 - log s_k^2 - 1)
+# ```
 #
 # The first part asks that the sample comes back, the second (the *divergence*) that clouds look alike. The code of a
 # sample is m: the same every time. (SimpleChrome takes a random draw, so that its features change from run to run.)
@@ -132,9 +134,7 @@ of_genes = companions.few_labels(marks, [genes], few, draws=shown, models=models
 gene_scores = srna.score(of_genes, metrics="auc", dataset="simulated marks", seed=seed)
 
 # %%
-caption = srna.pl.caption(
-    of_genes["sample_id"].nunique(), extra="simulated; chromosomes apart, 95 % intervals over them"
-)
+caption = f"{of_genes['sample_id'].nunique()} simulated genes of {len(unseen)} chromosomes; 95 % intervals over these"
 srna.pl.metrics(
     gene_scores[gene_scores["model"].isin(["chance", "summary", "PCA, network", "latent, network", "convolutions"])],
     x="scheme",
@@ -159,7 +159,12 @@ gene_gains["what"] = gene_gains["scheme"] + ": " + gene_gains["pair"]
 
 # %%
 srna.pl.gains(
-    gene_gains, "what", what="difference in AUROC", title="What the code gains, and the neighbours", caption=caption
+    gene_gains,
+    "what",
+    what="difference in AUROC",
+    title="What the code gains, and the neighbours",
+    caption=caption,
+    labels={"what": "labels, and what is compared"},
 )
 
 # %%
@@ -237,6 +242,7 @@ srna.pl.gains(
     what="difference in balanced accuracy",
     title="What the code gains",
     caption=f"{caption}; 95 % intervals over studies",
+    labels={"what": "labels, and what is compared"},
 )
 
 # %%
@@ -244,7 +250,7 @@ for name in ("latent minus raw", "latent minus PCA"):
     shown = gains[gains["pair"] == name]
     levels = [f"{r.difference:+.3f} [{r.ci_low:+.3f}, {r.ci_high:+.3f}] with {r.scheme}" for r in shown.itertuples()]
     say(f"""
-**{name.capitalize()}**: {"; ".join(levels)}. The whole interval is above zero at {(shown["ci_low"] > 0).sum()}, below
+**{name}**: {"; ".join(levels)}. The whole interval is above zero at {(shown["ci_low"] > 0).sum()}, below
 zero at {(shown["ci_high"] < 0).sum()} of {len(shown)} sizes.
 """)
 
@@ -355,7 +361,7 @@ for name in ("raw", "PCA", "latent"):
     networks[name] = companions.stack(codes, name, networks[name])
 
 # %%
-X = task.X.loc[new[:200]]
+X = task.X.loc[new]
 explained = srna.explain(networks["latent"], X)
 say(f"""
 {len(X)} samples of unseen studies, {len(explained.features)} sRNAs, compared with the {explained.reference}; largest
@@ -392,8 +398,10 @@ shown = gains.groupby("pair")["difference"].agg(["min", "max"])
 say(f"""
 **{info["lesson"]}.** Against all sRNAs the code gains between {shown["min"]["latent minus raw"]:+.3f} and
 {shown["max"]["latent minus raw"]:+.3f} in balanced accuracy, against PCA of the same size between
-{shown["min"]["latent minus PCA"]:+.3f} and {shown["max"]["latent minus PCA"]:+.3f}; intervals are above. **A code keeps
-what varies most, and in collections of many laboratories that is the laboratory as much as the cell.**
+{shown["min"]["latent minus PCA"]:+.3f} and {shown["max"]["latent minus PCA"]:+.3f}; intervals are above.
+
+**A code keeps what varies most, and it is not asked whether that is the cell or the laboratory. Put PCA of the same
+size, and all sRNAs, beside every code that you are shown.**
 """)
 
 # %% [markdown]
@@ -405,8 +413,8 @@ what varies most, and in collections of many laboratories that is the laboratory
 # * Samples without a label are not worthless there either: scaling and filters may learn from them, as `raw` does here.
 # * **05** explains networks on sRNAs directly. Through a code an explanation is as complete, but a code spreads what
 #   one sRNA says over all that move with it: compare the two lists before you name a biomarker.
-# * **06** masks single sRNAs. A code hides single sRNAs well, so predictions through it are harder to flip: that is
-#   firmness of the code, not evidence for the class.
+# * **06** masks single sRNAs. Through a code one sRNA moves every dimension a little, so steps to flip of such a model
+#   would tell of the code as much as of the class; there the networks see all sRNAs.
 #
 # ## Checks
 
