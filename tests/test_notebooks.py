@@ -89,6 +89,7 @@ REWRITTEN = {  # notebook in the short form -> most branches, a third of the fir
     "08_unseen_studies": 2,
     "09_limits": 2,
     "10_graphs": 2,
+    "11_latent": 0,
 }
 
 

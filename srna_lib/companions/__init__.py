@@ -21,3 +21,7 @@ from srna_lib.companions.limits import (
     simulate,
     study_effects,
 )
+from srna_lib.companions.latent import (
+    Codes, ConvClassifier, LatentEncoder, few_labels, heads, pretrain, pretrain_marks, read_marks, simulate_marks,
+    stack,
+)  # fmt: skip
