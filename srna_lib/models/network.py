@@ -8,11 +8,10 @@ sampled, its weights stay zero).
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
-from itertools import pairwise
 from numbers import Integral, Real
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
@@ -63,24 +62,50 @@ def compile_training(
     """
     keras = import_keras()
     import jax
-    import jax.numpy as jnp
 
-    model = build(keras, n_features, hidden, dropout, n_classes)
-    optimizer = keras.optimizers.Adam(learning_rate=learning_rate)
-    optimizer.build(model.trainable_variables)
+    program = compile_epochs(build(keras, n_features, hidden, dropout, n_classes), learning_rate)
 
     def initial_state(rng: np.random.Generator, true_features: int) -> tuple:
-        # Glorot uniform and zero biases (keras's defaults), with the true number of inputs, not the padded
-        weights = []
-        for fan_in, fan_out in pairwise((true_features, *hidden, n_classes)):
-            limit = np.sqrt(6 / (fan_in + fan_out))
-            kernel = rng.uniform(-limit, limit, (fan_in, fan_out)).astype(np.float32)
-            weights += [kernel, np.zeros(fan_out, np.float32)]
+        # as for the true number of inputs, not the padded
+        weights, *rest = program.initial_state(rng, {0: (true_features, (*hidden, n_classes)[0])})
         weights[0] = np.pad(weights[0], ((0, n_features - true_features), (0, 0)))
+        return jax.device_put((weights, *rest))
+
+    return initial_state, program.epoch
+
+
+class Program(NamedTuple):
+    """Training of one keras model, as two functions (`compile_epochs`)."""
+
+    initial_state: Callable
+    epoch: Callable
+
+
+def compile_epochs(model: Any, learning_rate: float, **adam: Any) -> Program:
+    """Training of a keras model that ends in logits, by Adam on the weighted cross-entropy.
+
+    ``initial_state(rng, shapes)``: new weights (Glorot uniform and zero biases, keras's defaults, of a shape given for
+    the place of a kernel instead of its own), dropout seeds, moments. ``epoch(state, X, y, weight, order, steps)`` ->
+    (state after one epoch, mean loss); `X` may be a tuple, an array for each input of the model.
+    """
+    keras = import_keras()
+    import jax
+    import jax.numpy as jnp
+
+    optimizer = keras.optimizers.Adam(learning_rate=learning_rate, **adam)
+    optimizer.build(model.trainable_variables)
+
+    def initial_state(rng: np.random.Generator, shapes: Mapping[int, tuple] | None = None) -> tuple:
+        weights = []
+        for i, variable in enumerate(model.trainable_variables):
+            shape = (shapes or {}).get(i, variable.shape)
+            limit = np.sqrt(6 / sum(shape)) if len(shape) == 2 else 0
+            drawn = rng.uniform(-limit, limit, shape) if limit else np.zeros(shape)
+            weights.append(drawn.astype(np.float32))
         seeds = [rng.integers(0, 2**31, v.shape).astype(v.dtype) for v in model.non_trainable_variables]
         moments = [np.zeros(v.shape, v.dtype) for v in optimizer.variables]
         moments[1] = np.asarray(learning_rate, dtype=moments[1].dtype)  # [iteration, learning rate, moments ...]
-        return jax.device_put((weights, seeds, moments))
+        return weights, seeds, moments
 
     def step(state: tuple, X: Any, y: Any, weight: Any) -> tuple:
         trainable, seeds, moments = state
@@ -97,13 +122,14 @@ def compile_training(
     def epoch(state: tuple, X: Any, y: Any, weight: Any, order: Any, steps: Any) -> tuple:
         def body(i: Any, carry: tuple) -> tuple:
             state, total = carry
-            state, loss = step(state, X[order[i]], y[order[i]], weight[order[i]])
+            batch = jax.tree.map(lambda values: values[order[i]], (X, y, weight))
+            state, loss = step(state, *batch)
             return state, total + loss
 
         state, total = jax.lax.fori_loop(0, steps, body, (state, jnp.float32(0)))
         return state, total / steps
 
-    return initial_state, jax.jit(epoch, donate_argnums=(0,))
+    return Program(initial_state, jax.jit(epoch, donate_argnums=(0,)))
 
 
 PAD_SAMPLES = 256  # training sets are padded to multiples of these, so that folds share one program
