@@ -22,6 +22,7 @@ from typing import Any, NamedTuple, TypeAlias
 import anndata as ad
 import numpy as np
 import pandas as pd
+from scipy.optimize import brentq
 from scipy.stats import t as student
 
 from srna_lib.data import atlas_name, check_column, counts_frame, hairpins, make_task, match_names
@@ -33,7 +34,7 @@ from srna_lib.models import LogCPM, compile_epochs, import_keras
 Direction: TypeAlias = Callable[[np.ndarray, np.ndarray], np.ndarray]
 LEAST = 10  # sRNAs that a signature needs
 TOP = 50  # sRNAs of each sign that a query is matched by
-PRIOR = 4  # degrees of freedom of the mean variance, to which that of each sRNA is drawn
+PRIOR = 4  # degrees of freedom of the median variance, to which that of each sRNA is drawn
 CUT = 0.3  # the original sets changes of a larger adjusted p to zero
 PAD = 128  # inputs are padded to multiples of it, so that folds share one compiled program
 FACTORS, NUISANCES, ARM = 4, 4, 6  # of a simulated world: of biology, of laboratories, samples of each arm
@@ -47,16 +48,24 @@ ERROR = ("lfcSE",)
 
 
 def shrink(change: np.ndarray, noise: np.ndarray) -> np.ndarray:
-    """Changes d with squared standard errors e -> d s / (s + e), s = max(0, mean(d^2 - e)) (empirical Bayes)."""
-    signal = max(float(np.mean(change**2 - noise)), 0.0)
-    return change * signal / np.maximum(signal + noise, 1e-12)
+    """Changes d with squared standard errors e -> d s / (s + e): empirical Bayes, with s the variance of true changes.
+
+    s is where the mean of d^2 / (s + e) is 1 (Paule and Mandel 1982), or 0.
+    """
+    noise = np.maximum(noise, 1e-12)
+
+    def excess(signal: float) -> float:
+        return float(np.mean(change**2 / (signal + noise)) - 1)
+
+    signal = brentq(excess, 0, np.square(change).sum()) if excess(0) > 0 else 0.0
+    return change * signal / (signal + noise)
 
 
 def shrunken(cases: Any, controls: Any) -> np.ndarray:
     """Log fold changes, each drawn to zero as far as it is noise.
 
     d = mean(cases) - mean(controls); its squared error is e = v (1/n + 1/m), where the variance v of an sRNA within
-    the groups is drawn to the mean variance of all with `PRIOR` degrees of freedom; then `shrink`.
+    the groups is drawn to the median variance of all with `PRIOR` degrees of freedom; then `shrink`.
 
     Parameters
     ----------
@@ -76,7 +85,7 @@ def shrunken(cases: Any, controls: Any) -> np.ndarray:
     change = groups[0].mean(axis=0) - groups[1].mean(axis=0)
     squares = sum(np.square(group - group.mean(axis=0)).sum(axis=0) for group in groups)
     df = max(len(groups[0]) + len(groups[1]) - 2, 1)
-    variance = (squares + PRIOR * np.mean(squares) / df) / (df + PRIOR)
+    variance = (squares + PRIOR * np.median(squares) / df) / (df + PRIOR)
     return shrink(change, variance * (1 / len(groups[0]) + 1 / len(groups[1])))
 
 
@@ -326,9 +335,6 @@ def train_ranker(
     import jax
 
     pairs = [np.argwhere(np.asarray(relevant, dtype=float) == kind) for kind in (0, 1)]
-    if not all(map(len, pairs)):
-        found = f"{len(pairs[1])} relevant pairs and {len(pairs[0])} others"
-        raise InputError(f"ranker: {found} to learn from; expected some of both.")
     rng, Q, U = np.random.default_rng(seed), _scaled(queries), _scaled(items)
     program = compile_ranker(Q.shape[1], hidden, dropout)
     state = jax.device_put(program.initial_state(rng))
@@ -377,7 +383,7 @@ def nuisance_experiment(n: int = 12, *, seed: int = 0) -> tuple[np.ndarray, np.n
 
 
 def simulate_world(
-    kind: str = "reversal", *, n_diseases: int = 68, n_drugs: int = 250, n_true: int = 8, n_genes: int = 300,
+    kind: str = "reversal", *, n_diseases: int = 68, n_drugs: int = 250, n_true: int = 8, n_genes: int = 250,
     seed: int = 0,
 ) -> World:  # fmt: skip
     """Simulate diseases, drugs and which drug heals which disease.
@@ -685,10 +691,10 @@ def read_signature(table: str | Path | pd.DataFrame, names: pd.Index) -> pd.Seri
 
     Examples
     --------
-    >>> names = pd.Index([f"hsa-miR-{i}-5p" for i in range(130, 150)])
-    >>> table = pd.DataFrame({"logFC": range(1, 21)}, index=names.str.replace("-", "_"))
-    >>> int((read_signature(table, names) != 0).sum())
-    13
+    >>> names = pd.Index([f"hsa-miR-{i}-5p" for i in (21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31)])
+    >>> table = pd.DataFrame({"gene": ["miR_31_5p", *names], "logFC": [3.0] + 11 * [1.0]})
+    >>> read_signature(table, names).tolist()[-2:]
+    [1.0, 2.0]
     """
     where = "the table" if isinstance(table, pd.DataFrame) else str(table)
     frame = table if isinstance(table, pd.DataFrame) else read_table(table, sep=None, engine="python")
@@ -702,13 +708,12 @@ def read_signature(table: str | Path | pd.DataFrame, names: pd.Index) -> pd.Seri
     if change is None:
         found = f"no column of log fold changes (found: {', '.join(map(str, frame.columns[:8])) or 'none'})"
         raise InputError(f"{where}: {found}; expected one of {', '.join(CHANGE)}.")
-    values = np.nan_to_num(change)
+    known = np.isfinite(change) & (True if error is None else np.isfinite(error))
+    values = np.where(known, change, 0.0)
     if error is not None:
-        known = np.isfinite(error)
-        values = np.where(known, values, 0.0)
         values[known] = shrink(values[known], error[known] ** 2)
     elif adjusted is not None:
-        values = np.where(adjusted < CUT, values, 0.0)
+        values[~(adjusted < CUT)] = 0.0
     texts = [c for c in frame if not pd.api.types.is_numeric_dtype(frame[c])]
     places = [_places(given, names) for given in (frame.index, *(frame[c] for c in texts))]
     place = max(places, key=lambda p: sum(p >= 0))
