@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
@@ -37,7 +38,7 @@ TOP = 50  # sRNAs of each sign that a query is matched by
 PRIOR = 4  # degrees of freedom of the median variance, to which that of each sRNA is drawn
 CUT = 0.3  # the original sets changes of a larger adjusted p to zero
 PAD = 128  # inputs are padded to multiples of it, so that folds share one compiled program
-FACTORS, NUISANCES, ARM = 4, 4, 6  # of a simulated world: of biology, of laboratories, samples of each arm
+FACTORS, NUISANCES, ARM = 8, 4, 6  # of a simulated world: of biology, of laboratories, samples of each arm
 METRICS = ("average_precision", "reciprocal_rank", "precision_10", "recall_50")
 CHANGE = ("log2FoldChange", "logFC", "log2FC", "lfc")  # DESeq2; edgeR and limma; others
 ADJUSTED = ("padj", "FDR", "adj.P.Val", "FWER")
@@ -192,10 +193,8 @@ def signatures(
             rows.append(direction(group.to_numpy(), at.to_numpy()))
     if not rows:
         against = f"samples with {control}" if control else "other studies"
-        found = f"{len(cases)} samples of obs[{label!r}] in {study.nunique()} studies (of {len(means)} to compare with)"
-        raise InputError(
-            f"{atlas_name(adata)}: {found}; expected {min_samples} of a study, and {min_samples} {against}."
-        )
+        found = f"{atlas_name(adata)}: {len(cases)} samples of obs[{label!r}] in {study.nunique()} studies"
+        raise InputError(f"{found}; expected {min_samples} of a study, and {min_samples} {against}.")
     return pd.DataFrame(rows, pd.MultiIndex.from_tuples(names, names=["label", "dataset_id", "n_samples"]), own.columns)
 
 
@@ -425,9 +424,8 @@ def simulate_world(
     drugs = np.repeat(u @ (A if kind == "reversal" else other), 2, axis=0) + rng.normal(size=(2 * n_drugs, n_genes))
     names = [[f"{what} {i + 1:03d}" for i in range(n)] for what, n in (("disease", n_diseases), ("drug", n_drugs))]
     index = pd.MultiIndex.from_product([names[0], (1, 2)], names=["disease", "contrast"])
-    contrasts, directions = (
-        pd.DataFrame([way(*arm) for arm in arms], index) for way in (shrunken, characteristic_direction)
-    )
+    ways: tuple[Direction, ...] = (shrunken, characteristic_direction)
+    contrasts, directions = (pd.DataFrame([way(*arm) for arm in arms], index) for way in ways)
     index = pd.MultiIndex.from_product([names[1], (1, 2)], names=["drug", "perturbation"])
     return World(contrasts, directions, pd.DataFrame(drugs, index), pd.DataFrame(truth, *names))
 
@@ -450,24 +448,19 @@ def world_retrieval(world: World, *, n_folds: int = 0, epochs: int = 20, seed: i
         As of `rank_metrics`. Models: ``cmap`` and ``characteristic_direction`` (most reversed first), ``popularity``
         (in how many other diseases a drug heals), ``ranker``, ``chance``.
     """
-    names = np.random.default_rng(seed).permutation(world.truth.index)
-    scores = {"cmap": combine(-connectivity(world.contrasts, world.perturbations))}
-    scores["characteristic_direction"] = combine(-cosine(world.directions, world.perturbations))
-    learned: dict[str, list[pd.DataFrame]] = {"popularity": [], "ranker": []}
+    drugs, scores = world.perturbations, {"cmap": combine(-connectivity(world.contrasts, world.perturbations))}
+    scores["characteristic_direction"] = combine(-cosine(world.directions, drugs))
+    names, popular, learned = np.random.default_rng(seed).permutation(world.truth.index), [], []
     for out in np.array_split(names, n_folds or len(names)):
         is_out = world.contrasts.index.get_level_values("disease").isin(out)
-        own, rest = world.contrasts[is_out], world.contrasts[~is_out]
-        seen = world.truth.drop(index=out)
-        popular = pd.DataFrame([seen.mean()] * len(out), out)
-        shown = seen.loc[rest.index.get_level_values(0), world.perturbations.index.get_level_values(0)]
-        weights = train_ranker(rest, world.perturbations, shown.to_numpy(), epochs=epochs, seed=seed)
-        learned["popularity"].append(popular)
-        learned["ranker"].append(combine(ranker_scores(weights, own, world.perturbations)))
-    scores |= {name: pd.concat(parts) for name, parts in learned.items()}
-    relevant = world.truth.rename_axis("dataset_id")
-    return _all_metrics(
-        {name: s.loc[world.truth.index, world.truth.columns] for name, s in scores.items()}, relevant, seed
-    )
+        seen, rest = world.truth.drop(index=out), world.contrasts[~is_out]
+        shown = seen.loc[rest.index.get_level_values("disease"), drugs.index.get_level_values("drug")]
+        weights = train_ranker(rest, drugs, shown.to_numpy(), epochs=epochs, seed=seed)
+        popular.append(pd.DataFrame([seen.mean()] * len(out), out))
+        learned.append(combine(ranker_scores(weights, world.contrasts[is_out], drugs)))
+    scores |= {"popularity": pd.concat(popular), "ranker": pd.concat(learned)}
+    truth = world.truth.rename_axis("dataset_id")
+    return _all_metrics({name: s.loc[truth.index, truth.columns] for name, s in scores.items()}, truth, seed)
 
 
 # ---- figures of merit
@@ -596,14 +589,12 @@ def cross_retrieve(
     task = make_task(adata, label, min_class_size=min_class_size)
     chosen, tables = adata[list(task.X.index), list(task.X.columns)].copy(), []
     scheme = "grouped_kfold" if n_splits else "one_dataset_out"
-    why = InputError(f"{atlas_name(adata)}: no study can be left out; expected each {label} in several.")
     for split in make_splits(task, scheme, n_splits=n_splits or None, seed=seed):
-        try:
+        with suppress(InputError):  # no study of the fold has enough samples to ask with
             tables.append(_fold(chosen[split.train].copy(), chosen[split.test].copy(), label, control, epochs, seed))
-        except InputError as error:  # no study of the fold has enough samples to ask with
-            why = error
     if not tables:
-        raise why
+        found = f"no study of obs[{label!r}] with two samples can be left out"
+        raise InputError(f"{atlas_name(adata)}: {found}; expected each label in several studies (control {control!r}).")
     return pd.concat(tables, ignore_index=True)
 
 
