@@ -154,7 +154,7 @@ def signatures(
     label : str, default "tissue_group"
         Column of ``obs``: what a signature is of.
     control : str, optional
-        ``"COLUMN=VALUE"`` of ``obs`` (``"tumour_normal=normal"``): samples that the others of their study are held
+        ``"COLUMN:VALUE"`` of ``obs`` (``"tumour_normal:normal"``): samples that the others of their study are held
         against. Without it samples of a study are held against the mean profiles of all *other* studies.
     reference : AnnData, optional
         Atlas of those other studies, and of the sRNAs that count: the library, where `adata` holds queries. Default
@@ -174,7 +174,7 @@ def signatures(
     InputError
         A column is missing, or no study has enough to compare with.
     """
-    column, _, normal = control.partition("=")
+    column, _, normal = control.partition(":")
     for name in filter(None, (label, "dataset_id", column)):
         check_column(adata, name)
     known = adata if reference is None else reference
@@ -182,10 +182,10 @@ def signatures(
     levels = levels.loc[:, (levels > 0).mean() >= 0.1]
     own = levels if reference is None else _levels(adata).reindex(columns=levels.columns, fill_value=0.0)
     study, labels = adata.obs["dataset_id"].astype(str), adata.obs[label].astype(object)
-    kind = adata.obs[column].astype(object) if column else pd.Series("", adata.obs_names)
+    kind = adata.obs[column].astype(object) if column else pd.Series("case", adata.obs_names)
     means = levels.groupby(known.obs["dataset_id"].astype(str).to_numpy()).mean()
     names, rows = [], []
-    cases = own[(labels.notna() & kind.notna() & (kind != normal if column else True)).to_numpy()]
+    cases = own[(labels.notna() & kind.notna() & (kind != normal)).to_numpy()]
     for (name, of), group in cases.groupby([labels[cases.index].to_numpy(), study[cases.index].to_numpy()]):
         at = own[((kind == normal) & (study == of)).to_numpy()] if column else means.drop(index=of, errors="ignore")
         if min(len(group), len(at)) >= min_samples:
@@ -382,7 +382,7 @@ def nuisance_experiment(n: int = 12, *, seed: int = 0) -> tuple[np.ndarray, np.n
 
 
 def simulate_world(
-    kind: str = "reversal", *, n_diseases: int = 68, n_drugs: int = 250, n_true: int = 8, n_genes: int = 250,
+    kind: str = "reversal", *, n_diseases: int = 68, n_drugs: int = 250, n_true: int = 8, n_genes: int = 128,
     seed: int = 0,
 ) -> World:  # fmt: skip
     """Simulate diseases, drugs and which drug heals which disease.
@@ -524,7 +524,7 @@ def _all_metrics(scores: dict[str, pd.DataFrame], relevant: pd.DataFrame, seed: 
 
 
 def retrieval_table(
-    queries: pd.DataFrame, by: Sequence[str] = ("model",), *, n_boot: int = 500, seed: int = 0
+    queries: pd.DataFrame, by: Sequence[str] = ("model",), *, versus: str = "", n_boot: int = 500, seed: int = 0
 ) -> pd.DataFrame:  # fmt: skip
     """Mean figures of each model, with 95 % intervals over studies.
 
@@ -534,8 +534,10 @@ def retrieval_table(
         From `cross_retrieve`, `world_retrieval` or `disease_retrieval`; ``dataset_id`` is what is resampled.
     by : sequence of str, default ("model",)
         Columns whose values are told apart, such as ``("model", "label")``.
+    versus : str, optional
+        Model whose figures are taken off those of the others, query by query.
     n_boot : int, default 500
-        Resamples; the interval is value -+ t(studies - 1) standard errors, cut at 0 and 1.
+        Resamples; the interval is value -+ t(studies - 1) standard errors, cut at the ends of the scale.
     seed : int, default 0
 
     Returns
@@ -543,13 +545,19 @@ def retrieval_table(
     DataFrame, one row per group and metric
         `by`, ``metric, value, ci_low, ci_high, n_samples`` (queries), ``n_datasets``.
     """
+    if versus:
+        paired = queries.set_index([c for c in ("label", "dataset_id") if c in queries])
+        less = paired.loc[paired["model"] == versus, list(METRICS)].reindex(paired.index)
+        paired[list(METRICS)] -= less
+        queries = paired[paired["model"] != versus].reset_index()
     rows = []
     for keys, table in queries.groupby(list(by), sort=False):
         weights, n = study_weights(table["dataset_id"], n_boot, seed), table["dataset_id"].nunique()
         for metric in METRICS:
             draws = weighted_mean(table[metric].to_numpy(dtype=float), weights)
             half = student.ppf(0.975, n - 1) * np.sqrt(np.mean((draws - draws[0]) ** 2)) if n > 1 else np.nan
-            rows.append((*keys, metric, draws[0], *np.clip([draws[0] - half, draws[0] + half], 0, 1), len(table), n))
+            ends = np.clip([draws[0] - half, draws[0] + half], -1 if versus else 0, 1)
+            rows.append((*keys, metric, draws[0], *ends, len(table), n))
     return pd.DataFrame(rows, columns=[*by, "metric", "value", "ci_low", "ci_high", "n_samples", "n_datasets"])
 
 
@@ -599,7 +607,7 @@ def cross_retrieve(
 
 
 def disease_retrieval(
-    adata: ad.AnnData, sets: pd.DataFrame, *, label: str = "tissue", control: str = "tumour_normal=normal",
+    adata: ad.AnnData, sets: pd.DataFrame, *, label: str = "tissue", control: str = "tumour_normal:normal",
     seed: int = 0,
 ) -> pd.DataFrame:  # fmt: skip
     """Let cancers, held against normal tissue of their cohort, look for their disease among sets of sRNAs.
