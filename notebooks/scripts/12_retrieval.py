@@ -153,12 +153,12 @@ for trial in range({"smoke": 3}.get(profile, 20)):
 
 # %%
 aucs = pd.DataFrame(rows, columns=["trial", "kept", "value"]).groupby("kept", sort=False)["value"]
-aucs = aucs.agg(["mean", "min", "max"]).reset_index().assign(metric="AUC", method="trial")
+aucs = aucs.agg(["mean", "min", "max"]).reset_index().assign(metric="AUC")
 aucs = aucs.rename(columns={"mean": "value", "min": "ci_low", "max": "ci_high"})
 srna.pl.metrics(
     aucs,
     x="kept",
-    color="method",
+    color="kept",
     title="How well the genes that differ are found",
     caption=f"{len(rows) // len(aucs)} simulated experiments, 12 cases and 12 controls; bars: lowest to highest",
     labels={"kept": "variance kept", "AUC": "AUC (half is chance)"},
@@ -187,10 +187,12 @@ little variance, which the cut takes away; so no component is cut anywhere below
 # through a layer of their own and joins them late; and chance. **Which one wins where?**
 
 # %%
-n_diseases, n_folds, epochs = {"smoke": (24, 3, 3), "demo": (68, 6, 15)}.get(profile, (68, 0, 15))
+n_diseases, n_drugs, n_folds, epochs = {"smoke": (24, 100, 2, 3), "demo": (68, 250, 6, 15)}.get(
+    profile, (68, 250, 0, 15)
+)
 worlds = {}
 for kind in ("reversal", "hidden", "permuted"):
-    world = companions.simulate_world(kind, n_diseases=n_diseases, seed=seed)
+    world = companions.simulate_world(kind, n_diseases=n_diseases, n_drugs=n_drugs, seed=seed)
     worlds[kind] = companions.world_retrieval(world, n_folds=n_folds, epochs=epochs, seed=seed)
 
 # %%
@@ -206,7 +208,7 @@ srna.pl.metrics(
     color="model",
     metric="average_precision",
     title="Who finds the healing drugs",
-    caption=f"{n_diseases} diseases, {world.truth.shape[1]} drugs; 95 % intervals over diseases",
+    caption=f"{n_diseases} diseases, {n_drugs} drugs; 95 % intervals over diseases",
     labels=printed,
 )
 
@@ -221,8 +223,7 @@ not learn it.
 **Hidden:** the ranker reaches {mapped["hidden"]["ranker"]:.2f}, {mapped["hidden"]["ranker"] / unlearned["hidden"]:.1f}
 times the best of the others ({unlearned["hidden"]:.2f}; chance {mapped["hidden"]["chance"]:.2f}).
 
-**At random:** the ranker {mapped["permuted"]["ranker"]:.2f}, chance {mapped["permuted"]["chance"]:.2f}: it
-invents nothing.
+**At random:** the ranker {mapped["permuted"]["ranker"]:.2f}, chance {mapped["permuted"]["chance"]:.2f}.
 """)
 
 # %% [markdown]
@@ -274,10 +275,10 @@ headline = srna.pl.metrics(
 headline
 
 # %%
-shown = table.assign(
-    value=table["value"].map("{:.2f}".format) + table.agg(" [{0[ci_low]:.2f}, {0[ci_high]:.2f}]".format, axis=1)
-)
-shown.pivot(index="model", columns="metric", values="value").loc[table["model"].unique(), list(companions.METRICS)]
+shown = table.assign(cell=table.agg("{0[value]:.2f} [{0[ci_low]:.2f}, {0[ci_high]:.2f}]".format, axis=1))
+shown = shown.pivot(index="model", columns="metric", values="cell").loc[table["model"].unique()]
+shown = shown[list(companions.METRICS)].rename(index=printed).rename_axis(index="ranked by").reset_index()
+srna.explore.readable(shown, {})
 
 # %% [markdown]
 # Chance differs between labels: what half of the library carries is found by anybody. So label by label:

@@ -594,6 +594,7 @@ def cross_retrieve(
     InputError
         As in `make_task`, `make_splits` and `signatures`: one study, one label, no controls.
     """
+    check_column(adata, control.partition(":")[0] or label)
     task = make_task(adata, label, min_class_size=min_class_size)
     chosen, tables = adata[list(task.X.index), list(task.X.columns)].copy(), []
     scheme = "grouped_kfold" if n_splits else "one_dataset_out"
@@ -601,8 +602,8 @@ def cross_retrieve(
         with suppress(InputError):  # no study of the fold has enough samples to ask with
             tables.append(_fold(chosen[split.train].copy(), chosen[split.test].copy(), label, control, epochs, seed))
     if not tables:
-        found = f"no study of obs[{label!r}] with two samples can be left out"
-        raise InputError(f"{atlas_name(adata)}: {found}; expected each label in several studies (control {control!r}).")
+        found = f"no study with two samples {control and 'and two controls '}can be left out"
+        raise InputError(f"{atlas_name(adata)}: {found}; expected each {label} in several studies.")
     return pd.concat(tables, ignore_index=True)
 
 
