@@ -139,6 +139,8 @@ STEPS = pd.DataFrame({"y_pred": ["A", "A", IMG], "wrong": [False, True, False], 
 STEPS["sample_id"] = ["x", BOLD, IMG]
 DETECTION = pd.DataFrame({"name": [IMG, BOLD], "auroc": [0.8, 0.6], "ci_low": [0.7, 0.5], "ci_high": [0.85, 0.7]})
 
+WALKS = pd.DataFrame({"place": [1, 2, 3] * 2, "srna": [BOLD, IMG, "a"] * 2, "change": [2.0, 0.0, -1.0] * 2})
+WALKS = WALKS.assign(sum=[1.0, 0.5, 0.0, -0.5, -1.0, 0.0], set=[BOLD] * 3 + [IMG] * 3)
 FIGURES = {
     "metrics": lambda: plots.metrics(RECORDS, metric="accuracy", **EVIL, **TEXT),
     "metrics, two": lambda: plots.metrics(RECORDS, **TEXT),
@@ -170,6 +172,7 @@ FIGURES = {
     "agreement_heatmap": lambda: plots.agreement_heatmap(PAIRS, **TEXT),
     "truth_bars": lambda: plots.truth_bars(TRUTH, 0.12, value=IMG, **TEXT),
     "gap_curves": lambda: plots.gap_curves(GAPS, **TEXT),
+    "running_sums": lambda: plots.running_sums(WALKS, **TEXT),
     "marker_ranks": lambda: plots.marker_ranks(MARKERS, **TEXT),
     "marker_zeros": lambda: plots.marker_zeros(ZEROS, **TEXT),
     "set_dots": lambda: plots.set_dots(SETS, **TEXT),

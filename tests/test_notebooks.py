@@ -91,7 +91,7 @@ REWRITTEN = {  # notebook in the short form -> most branches, a third of the fir
     "05_explainability": 8,
     "06_stability": 5,
     "07_annotate": 0,
-    "12_retrieval": 3,
+    "12_retrieval": 1,
 }
 
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, roc_auc_score
+from typer.testing import CliRunner
 
 import srna_lib as srna
 from srna_lib.companions import retrieval
@@ -32,6 +33,7 @@ from srna_lib.companions.retrieval import (
 from srna_lib.data import hairpins, make_atlas
 from srna_lib.errors import InputError
 from srna_lib.models import clear_programs
+from srna_lib.report import cli
 
 NAMES = pd.Index([f"hsa-miR-{i}-5p" for i in (16, 21, 22, *"23a 25 26a 27a 28 29a 30a 31 32 33a 34a".split())])
 
@@ -435,3 +437,26 @@ def test_without_files_the_library_is_the_simulated_atlas_and_says_so(atlas, mon
     table = pd.DataFrame({"logFC": np.linspace(-2, 2, 40)}, atlas.var_names)
     with pytest.warns(UserWarning, match=r"no route.*simulated"):
         assert set(retrieve(table, label="tissue")["label"]) == {"brain", "liver", "lung"}
+
+
+def test_the_command_prints_what_is_nearest(atlas, tmp_path):
+    srna.io.write_h5ad(atlas, tmp_path / "atlas.h5ad")
+    pd.DataFrame({"logFC": signatures(atlas, "tissue").iloc[0]}).to_csv(tmp_path / "table.csv")
+    words = [
+        "retrieve",
+        str(tmp_path / "table.csv"),
+        "--library",
+        str(tmp_path / "atlas.h5ad"),
+        "--label",
+        "tissue",
+        "-n",
+        "3",
+    ]
+    result = CliRunner().invoke(cli.app, words)
+    assert result.exit_code == 0, result.output
+    head, first, *rest = result.stdout.splitlines()
+    assert (
+        head.split()[:3] == ["rank", "label", "dataset_id"] and first.split()[1:3] == ["brain", "S0"] and len(rest) == 2
+    )
+    refused = CliRunner().invoke(cli.app, ["retrieve", str(tmp_path / "no.csv"), *words[2:]])
+    assert refused.exit_code == 2 and "no such file" in refused.output

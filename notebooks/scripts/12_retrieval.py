@@ -18,9 +18,9 @@
 #
 # **You will learn** how to look a *signature* up: a table of log fold changes, yours or a study's, among the
 # signatures of other studies. How *connectivity* and the *Characteristic Direction* match two signatures, and how the
-# second one fails if it is given too few components; when a network that learns to match (a *ranker*, after
-# arXiv 2303.11696) beats both, and when it cannot; and how far all of this carries across real studies, beside plain
-# correlation of expression and chance.
+# second one fails if it is given too few components; when a network that learns to match (a *ranker*, as that of
+# Papanikolaou and others 2023) beats both, and when it cannot; and how far all of this carries across real studies,
+# beside plain correlation of expression and chance.
 #
 # **Reads** a named data set (`dataset`). **Writes** `results/12_retrieval.json` (every figure of merit with its
 # interval), `results/12_retrieval.parquet` (every query) and a card, below `out`. **Takes** less than half a minute in
@@ -50,8 +50,8 @@ from srna_lib.report import close, open_dataset, say
 
 # %%
 atlas, info = open_dataset(dataset, profile=profile, seed=seed, label=label)
-mirna = (atlas.var["biotype"] == "miRNA").to_numpy()  # what most tables of differential expression hold
-atlas = srna.data.subsample(atlas[:, mirna | ~mirna.any()].copy(), label, per_study=60, seed=seed)
+shown = (atlas.var["biotype"] == "miRNA").to_numpy()  # what most tables of differential expression hold
+atlas = srna.data.subsample(atlas[:, shown | ~shown.any()].copy(), label, per_study=60, seed=seed)
 
 # %% [markdown]
 # ## One study, looked up by hand
@@ -62,13 +62,13 @@ atlas = srna.data.subsample(atlas[:, mirna | ~mirna.any()].copy(), label, per_st
 
 # %%
 task = srna.make_task(atlas, label, min_class_size=min_class_size)
-levels = pd.DataFrame(srna.models.LogCPM().fit_transform(task.X), task.X.index, task.X.columns)
-means = levels.groupby(task.groups).mean()
 labels = task.y.astype(str).groupby(task.groups).agg(lambda y: y.value_counts().index[0])
+shown = task.groups.map(labels.map(labels.value_counts()) > 2)  # of labels that other studies have, too
+mine = task.groups[shown].value_counts().sort_index().idxmax()
 
 # %%
-shared = labels.map(labels.value_counts()) > 2  # a label that other studies have, too
-mine = task.groups[task.groups.map(shared)].value_counts().sort_index().idxmax()
+means = pd.DataFrame(srna.models.LogCPM().fit_transform(task.X), task.X.index, task.X.columns)
+means = means.groupby(task.groups).mean()
 others = means.drop(index=mine)
 
 # %%
@@ -101,21 +101,21 @@ at place {hits.argmax() + 1}; chance would put it at place {(len(hits) + 1) / (h
 # %%
 rest = atlas[(atlas.obs["dataset_id"] != mine).to_numpy()].copy()
 library = companions.signatures(rest, label)
-query = companions.signatures(atlas[(atlas.obs["dataset_id"] == mine).to_numpy()].copy(), label, reference=rest)
+query = atlas[(atlas.obs["dataset_id"] == mine).to_numpy()].copy()
+query = companions.signatures(query, label, reference=rest).loc[[labels[mine]]]
+
+# %%
 score = companions.connectivity(query, library).iloc[0].sort_values(ascending=False)
-
-# %%
-sets = dict(zip(("rise in the query", "fall in the query"), companions.extremes(query.to_numpy()[0]), strict=True))
 match = library.loc[score.index[0]].sort_values(ascending=False, kind="stable")
-walked = [companions.walks(chosen, library.loc[[score.index[0]]].to_numpy())[0] for chosen in sets.values()]
-walked = pd.DataFrame(np.transpose(walked), columns=list(sets)).assign(srna=match.index, change=match.to_numpy())
+walked = [companions.walks(s, match.to_numpy()[None])[0] for s in companions.extremes(query[match.index].to_numpy()[0])]
+walked = pd.DataFrame(np.transpose(walked), columns=["rise in the query", "fall in the query"])
 
 # %%
-walked = walked.assign(place=np.arange(1, len(walked) + 1))
+walked = walked.assign(srna=match.index, change=match.to_numpy(), place=np.arange(1, len(walked) + 1))
 srna.pl.running_sums(
     walked.melt(["place", "srna", "change"], var_name="set", value_name="sum"),
     title="How far the query's sRNAs stand ahead in its best match",
-    caption=f"query: {query.index[0][0]} of study {mine}; match: {score.index[0][0]} of study {score.index[0][1]}",
+    caption=f"query: {labels[mine]} of study {mine}; match: {score.index[0][0]} of study {score.index[0][1]}",
 )
 
 # %%
@@ -144,28 +144,31 @@ srna.explore.readable(shown[["sRNA", "query", "match"]], {"query": "{:+.1f}", "m
 # **Guess what a cut at ninety-five per cent does** to a difference that is small beside the nuisance.
 
 # %%
-names, rows = {0.8: "80 %", 0.95: "95 %", 0.99: "99 %", 1.0: "all components"}, []
-for trial in range({"smoke": 3}.get(profile, 20)):
-    cases, controls, changed = companions.nuisance_experiment(seed=seed + trial)
-    found = {names[v]: companions.characteristic_direction(cases, controls, variance=v) for v in names}
-    found |= {"fold change": cases.mean(axis=0) - controls.mean(axis=0)}
-    rows += [(trial, name, roc_auc_score(changed, np.abs(b))) for name, b in found.items()]
+trials = [companions.nuisance_experiment(seed=seed + i) for i in range({"smoke": 3}.get(profile, 20))]
+shares = {"80 %": 0.8, "95 %": 0.95, "99 %": 0.99, "all components": 1.0}
+auc = {"fold change": [roc_auc_score(t[2], np.abs(t[0].mean(axis=0) - t[1].mean(axis=0))) for t in trials]}
 
 # %%
-aucs = pd.DataFrame(rows, columns=["trial", "kept", "value"]).groupby("kept", sort=False)["value"]
-aucs = aucs.agg(["mean", "min", "max"]).reset_index().assign(metric="AUC")
-aucs = aucs.rename(columns={"mean": "value", "min": "ci_low", "max": "ci_high"})
+for name, share in shares.items():
+    shown = [companions.characteristic_direction(t[0], t[1], variance=share) for t in trials]
+    auc[name] = [roc_auc_score(t[2], np.abs(b)) for t, b in zip(trials, shown, strict=True)]
+
+# %%
+shown = pd.DataFrame(auc).agg(["mean", "min", "max"]).T.set_axis(["value", "ci_low", "ci_high"], axis=1)
+shown = shown.assign(metric="AUC").loc[[*shares, "fold change"]].rename_axis("kept").reset_index()
+auc = shown.set_index("kept")["value"]
+
+# %%
 srna.pl.metrics(
-    aucs,
+    shown,
     x="kept",
-    color="kept",
+    color="metric",
     title="How well the genes that differ are found",
-    caption=f"{len(rows) // len(aucs)} simulated experiments, 12 cases and 12 controls; bars: lowest to highest",
+    caption=f"{len(trials)} simulated experiments, 12 cases and 12 controls; bars: lowest to highest",
     labels={"kept": "variance kept", "AUC": "AUC (half is chance)"},
 )
 
 # %%
-auc = aucs.set_index("kept")["value"]
 say(f"""
 **With all components the mean AUC is {auc["all components"]:.2f}, with a cut at 95 % of the variance
 {auc["95 %"]:.2f}, with fold changes {auc["fold change"]:.2f}.** What tells the groups apart lies in components of
@@ -187,17 +190,19 @@ little variance, which the cut takes away; so no component is cut anywhere below
 # through a layer of their own and joins them late; and chance. **Which one wins where?**
 
 # %%
-n_diseases, n_drugs, n_folds, epochs = {"smoke": (24, 100, 2, 3), "demo": (68, 250, 6, 15)}.get(
-    profile, (68, 250, 0, 15)
-)
-worlds = {}
-for kind in ("reversal", "hidden", "permuted"):
-    world = companions.simulate_world(kind, n_diseases=n_diseases, n_drugs=n_drugs, seed=seed)
-    worlds[kind] = companions.world_retrieval(world, n_folds=n_folds, epochs=epochs, seed=seed)
+diseases, folds, epochs = {"smoke": (24, 2, 3), "demo": (68, 6, 15)}.get(profile, (68, 0, 15))
+worlds = {
+    kind: companions.world_retrieval(
+        companions.simulate_world(kind, n_diseases=diseases, seed=seed), n_folds=folds, epochs=epochs, seed=seed
+    )
+    for kind in ("reversal", "hidden", "permuted")
+}
 
 # %%
 worlds = pd.concat(worlds, names=["world"]).reset_index("world").reset_index(drop=True)
 drugs = companions.retrieval_table(worlds, ("world", "model"), seed=seed)
+
+# %%
 printed = {"cmap": "connectivity", "characteristic_direction": "characteristic direction", "popularity": "popularity"}
 printed |= {"ranker": "ranker", "average_precision": "mean average precision"}
 
@@ -208,7 +213,7 @@ srna.pl.metrics(
     color="model",
     metric="average_precision",
     title="Who finds the healing drugs",
-    caption=f"{n_diseases} diseases, {n_drugs} drugs; 95 % intervals over diseases",
+    caption=f"{diseases} diseases, {worlds['n_items'].max()} drugs; 95 % intervals over diseases",
     labels=printed,
 )
 
@@ -236,17 +241,15 @@ times the best of the others ({unlearned["hidden"]:.2f}; chance {mapped["hidden"
 #
 # **Guess:** does a contrast help beyond correlating expression? Does a network learn what "same label" means?
 
+
 # %%
-empty = pd.DataFrame(columns=["model", "label", "dataset_id", *companions.METRICS])
-
-
 def ask(question) -> pd.DataFrame:
     """Answers, or none and the reason in a sentence."""
     try:
         return question()
     except ValueError as refusal:
         say(f"No answer here: {refusal}")
-        return empty
+        return pd.DataFrame(columns=["model", "label", "dataset_id", *companions.METRICS])
 
 
 # %%
@@ -259,8 +262,8 @@ table = companions.retrieval_table(queries, seed=seed)
 # %%
 printed |= {"ranker": "ranker, label unseen", "ranker_seen": "ranker, label seen", "cosine": "cosine of changes"}
 printed |= {"reciprocal_rank": "mean reciprocal rank", "expression": "correlation of expression"}
-asked = queries[queries["model"] == "chance"]
-caption = f"n = {len(asked)} signatures of {asked['dataset_id'].nunique()} studies as queries; split: whole studies"
+shown = queries[queries["model"] == "chance"]
+caption = f"n = {len(shown)} signatures of {shown['dataset_id'].nunique()} studies as queries; split: whole studies"
 
 # %%
 headline = srna.pl.metrics(
@@ -277,21 +280,18 @@ headline
 # %%
 shown = table.assign(cell=table.agg("{0[value]:.2f} [{0[ci_low]:.2f}, {0[ci_high]:.2f}]".format, axis=1))
 shown = shown.pivot(index="model", columns="metric", values="cell").loc[table["model"].unique()]
-shown = shown[list(companions.METRICS)].rename(index=printed).rename_axis(index="ranked by").reset_index()
-srna.explore.readable(shown, {})
+shown[list(companions.METRICS)].rename(index=printed).rename_axis("ranked by")
 
 # %% [markdown]
 # Chance differs between labels: what half of the library carries is found by anybody. So label by label:
 
 # %%
-by_label = companions.retrieval_table(queries, ("model", "label"), seed=seed)
-by_label = by_label[by_label["metric"] == "average_precision"]
-by_label = by_label.assign(metric="average_precision:" + by_label["label"])
-kept = ["cmap", "expression", "ranker", "ranker_seen", "chance"]
+shown = companions.retrieval_table(queries, ("model", "label"), seed=seed).query("metric == 'average_precision'")
+shown = shown.assign(metric="average_precision:" + shown["label"])
 
 # %%
 srna.pl.per_class(
-    by_label[by_label["model"].isin(kept)],
+    shown[~shown["model"].isin(["cosine", "characteristic_direction"])],
     metrics=["average_precision"],
     title="Mean average precision of each label",
     caption=f"{caption}; 95 % intervals over studies, none where a label has one study as query",
@@ -302,15 +302,13 @@ srna.pl.per_class(
 # Is a difference between two ways more than luck? The same queries, paired, resampled by study:
 
 # %%
-paired = companions.retrieval_table(queries, versus="expression", seed=seed)
-paired = paired[(paired["metric"] == "average_precision") & (paired["model"] != "chance")].set_index("model")
-verdict = np.select([paired["ci_low"] > 0, paired["ci_high"] < 0], ["better", "worse"], "not told apart")
-paired = paired.assign(verdict=verdict)
+shown = companions.retrieval_table(queries, versus="expression", seed=seed)
+shown = shown[(shown["metric"] == "average_precision") & (shown["model"] != "chance")].replace({"model": printed})
+shown["verdict"] = np.select([shown["ci_low"] > 0, shown["ci_high"] < 0], ["better", "worse"], "not told apart")
 
 # %%
-shown = paired.rename(index=printed)
-lines = [f"* {r.Index}: {r.value:+.2f} [{r.ci_low:+.2f}, {r.ci_high:+.2f}], {r.verdict}" for r in shown.itertuples()]
-say("Mean average precision less that of correlating expression:\n\n" + "\n".join(lines))
+shown = [f"* {r.model}: {r.value:+.2f} [{r.ci_low:+.2f}, {r.ci_high:+.2f}], {r.verdict}" for r in shown.itertuples()]
+say("Mean average precision less that of correlating expression:\n\n" + "\n".join(shown))
 
 # %% [markdown]
 # ## Cancers against normal tissue
@@ -323,14 +321,14 @@ say("Mean average precision less that of correlating expression:\n\n" + "\n".joi
 cancers = ask(
     lambda: companions.cross_retrieve(atlas, label, control=control, n_splits=0, min_class_size=2, epochs=0, seed=seed)
 )
-organs = companions.retrieval_table(cancers, seed=seed)
+shown = companions.retrieval_table(cancers, seed=seed)
 
 # %%
 srna.pl.metrics(
-    organs,
+    shown,
     x="model",
     color="model",
-    metric="average_precision" if len(organs) else None,
+    metric="average_precision",
     title="Cancers of the same organ, from changes against normal tissue",
     caption=f"n = {cancers['dataset_id'].nunique()} cohorts as queries; 95 % intervals over cohorts",
     labels=printed,
@@ -342,31 +340,31 @@ srna.pl.metrics(
 # the sets that stand ahead by mere *level* (what is abundant is studied more), and the largest set first.
 
 # %%
-diseases = ask(
+hmdd = ask(
     lambda: companions.disease_retrieval(
         atlas, srna.explain.load_sets(atlas.var, ["disease"]), label=label, control=control, seed=seed
     )
 )
-hmdd = companions.retrieval_table(diseases, seed=seed)
+shown = companions.retrieval_table(hmdd, seed=seed)
 
 # %%
 srna.pl.metrics(
-    hmdd,
+    shown,
     x="model",
     color="model",
-    metric="reciprocal_rank" if len(hmdd) else None,
+    metric="reciprocal_rank",
     title="Its own disease among the sets of HMDD",
-    caption=f"n = {diseases['dataset_id'].nunique()} cohorts; 95 % intervals over cohorts",
+    caption=f"n = {hmdd['dataset_id'].nunique()} cohorts; 95 % intervals over cohorts",
     labels={"change": "changes against normal", "expression": "level", "set_size": "largest set first"}
     | {"reciprocal_rank": "mean reciprocal rank"},
 )
 
 # %%
-less = companions.retrieval_table(diseases, versus="set_size", seed=seed).set_index(["model", "metric"])
-less = less.reindex(pd.MultiIndex.from_product([["change"], ["reciprocal_rank"]])).iloc[0]
+shown = companions.retrieval_table(hmdd, versus="set_size", seed=seed).set_index(["model", "metric"])
+shown = shown.reindex(pd.MultiIndex.from_product([["change"], ["reciprocal_rank"]])).iloc[0]
 say(f"""
-Changes against normal tissue, less the largest set first: {less["value"]:+.2f} [{less["ci_low"]:+.2f},
-{less["ci_high"]:+.2f}] in mean reciprocal rank.
+Changes against normal tissue, less the largest set first: {shown["value"]:+.2f} [{shown["ci_low"]:+.2f},
+{shown["ci_high"]:+.2f}] in mean reciprocal rank.
 """)
 
 # %% [markdown]
@@ -388,10 +386,10 @@ shown = answer[["rank", "label", "dataset_id", "n_samples", "connectivity", "cos
 srna.explore.readable(shown, {"connectivity": "{:.2f}", "cosine": "{:.2f}", "chance": "{:.3f}"})
 
 # %%
-own = answer["label"] == query.index[0][0]
+hits = answer["label"] == labels[mine]
 say(f"""
-The study is of {query.index[0][0]}. **Of its ten nearest signatures {own.head(10).sum()} are, of all
-{len(answer)} {own.mean():.0%}.**
+The study is of {labels[mine]}. **So are {hits.head(10).sum()} of its ten nearest signatures, and {hits.sum()} of the
+{len(answer)} in the library.**
 """)
 
 # %% [markdown]
@@ -404,23 +402,24 @@ refused = ask(lambda: srna.retrieve(desk / "five.csv", library))
 # %% [markdown]
 # ## What this means for notebooks 02 to 06
 #
-# * A label that the library holds is better *learned* than looked up (02, 03, 04) where "label seen" stands above the
-#   unlearned ways; looking up is for labels that hardly any study has, for contrasts, and for a second opinion.
-# * The nearest study is a reason that a reader can check, beside the list of sRNAs that speak for a class (05).
-# * What separates studies sits in the signature, too: a plain correlation finds the laboratory as well as the tissue.
-#   A contrast within a study is worth more than any method, and a prediction that flips soon (06) is worth a look at
-#   its neighbours.
-# * A ranker that must carry over to labels never seen is a claim to test each time, label by label, against chance and
+# * Where "label seen" stands above the ways that learn nothing, a label that the library holds is better *learned*
+#   (02, 03, 04) than looked up. Looking up is for labels that hardly any study has, for contrasts, and for a second
+#   opinion.
+# * The nearest studies are a reason that a reader can check, beside the list of sRNAs that speak for a class (05), and
+#   a prediction that flips soon (06) is worth a look at its neighbours.
+# * What separates laboratories sits in the signature, too, unless a study brings its own controls: use them where there
+#   are some.
+# * That a ranker carries over to labels never seen is a claim to test each time, label by label, against chance and
 #   popularity.
 #
 # ## Take-home
 
 # %%
 means = table[table["metric"] == "average_precision"].set_index("model")["value"].reindex([*printed, "chance"])
-best = means[["cmap", "characteristic_direction", "cosine", "expression"]].idxmax()
+shown = means[["cmap", "characteristic_direction", "cosine", "expression"]].idxmax()
 say(f"""
 **{info["lesson"]}. Without learning, the best way to find the same {label} in other studies was
-"{printed[best]}" with {means[best]:.2f} (chance {means["chance"]:.2f}).**
+"{printed[shown]}" with {means[shown]:.2f} (chance {means["chance"]:.2f}).**
 
 A ranker that had seen the label reached {means["ranker_seen"]:.2f}.
 
@@ -448,8 +447,11 @@ if profile != "smoke":
 
 # %%
 parts = [drugs.assign(task="drugs:" + drugs["world"], scheme="one_disease_out"), table.assign(task=label)]
-parts += [organs.assign(task=f"cancer:{label}", scheme="one_dataset_out"), hmdd.assign(task="cancer:disease")]
-records = pd.concat(parts, ignore_index=True).fillna({"scheme": "grouped_kfold"})
+for name, shown in ((f"cancer:{label}", cancers), ("cancer:disease", hmdd)):
+    parts.append(companions.retrieval_table(shown, seed=seed).assign(task=name, scheme="one_dataset_out"))
+
+# %%
+records = pd.concat([part for part in parts if len(part)], ignore_index=True).fillna({"scheme": "grouped_kfold"})
 records = records.assign(dataset=info["name"], features="miRNA", seed=seed)
 records = records[list(srna.report.RECORD_FIELDS)].astype(object).where(lambda t: t.notna(), None)
 
@@ -457,6 +459,10 @@ records = records[list(srna.report.RECORD_FIELDS)].astype(object).where(lambda t
 numbers = {printed.get(model, model): f"MAP {value:.2f}" for model, value in means.dropna().items()}
 numbers |= {"ranker in a hidden world": f"{mapped['hidden']['ranker']:.2f} (best other {unlearned['hidden']:.2f})"}
 numbers |= {"Characteristic Direction": f"AUC {auc['all components']:.2f}, cut at 95 %: {auc['95 %']:.2f}"}
+
+# %%
+parts = [queries.assign(task=label), worlds.assign(task="drugs:" + worlds["world"])]
+parts += [t.assign(task=name) for name, t in ((f"cancer:{label}", cancers), ("cancer:disease", hmdd)) if len(t)]
 
 # %%
 close(
@@ -468,9 +474,7 @@ close(
     numbers=numbers,
     figure=headline,
     parameters={"profile": profile, "seed": seed, "label": label, "min_class_size": min_class_size, "control": control},
-    predictions=pd.concat(
-        [queries.assign(task=label), worlds.assign(task="drugs"), cancers, diseases], ignore_index=True
-    ),
+    predictions=pd.concat(parts, ignore_index=True),
 )
 
 # %% [markdown]
@@ -492,8 +496,8 @@ close(
 # %% tags=["answer"]
 
 # %% tags=["solution"]
-half = pd.DataFrame({"logFC": query.iloc[0]}).sample(frac=0.5, random_state=seed)
-(srna.retrieve(half, library)["label"].head(10) == query.index[0][0]).mean()
+shown = pd.DataFrame({"logFC": query.iloc[0]}).sample(frac=0.5, random_state=seed)
+(srna.retrieve(shown, library)["label"].head(10) == labels[mine]).mean()
 
 # %% [markdown] tags=["exercise"]
 # **2.** How many sRNAs of each sign does connectivity need? Guess whether ten will do, and compare with more.
@@ -501,11 +505,9 @@ half = pd.DataFrame({"logFC": query.iloc[0]}).sample(frac=0.5, random_state=seed
 # %% tags=["answer"]
 
 # %% tags=["solution"]
-hit = library.index.get_level_values("label") == query.index[0][0]
-sizes = {n: companions.connectivity(query, library, n=n).to_numpy() for n in (3, 10, 50, 150)}
-pd.Series(
-    {n: companions.rank_metrics(pd.DataFrame(s), pd.DataFrame([hit])).iloc[0, 0] for n, s in sizes.items()}
-).round(2)
+hits = pd.DataFrame([library.index.get_level_values("label") == labels[mine]])
+shown = {n: companions.connectivity(query, library, n=n) for n in (3, 10, 50, 150)}
+pd.Series({n: companions.rank_metrics(s, hits)["average_precision"].item() for n, s in shown.items()}).round(2)
 
 # %% [markdown] tags=["exercise"]
 # **3.** Give the Characteristic Direction six samples in each arm instead of twelve. Guess its AUC.
@@ -513,8 +515,8 @@ pd.Series(
 # %% tags=["answer"]
 
 # %% tags=["solution"]
-cases, controls, changed = companions.nuisance_experiment(6, seed=seed)
-roc_auc_score(changed, np.abs(companions.characteristic_direction(cases, controls)))
+shown = companions.nuisance_experiment(6, seed=seed)
+roc_auc_score(shown[2], np.abs(companions.characteristic_direction(shown[0], shown[1])))
 
 # %% [markdown]
 # ## What to try next
@@ -540,7 +542,8 @@ roc_auc_score(changed, np.abs(companions.characteristic_direction(cases, control
 #
 # ## References
 #
-# * arXiv 2303.11696 (2023): a network that ranks drugs for a disease from the transcriptomes of both.
+# * Papanikolaou, Tuveri, Ogura and O'Donovan (2023), Transcriptomics-based matching of drugs to diseases with deep
+#   learning, arXiv.
 # * Subramanian and others (2017), A next generation Connectivity Map, Cell 171:1437-1452.
 # * Clark and others (2014), The characteristic direction, BMC Bioinformatics 15:79.
 # * Huang and others (2019), HMDD v3.0, Nucleic Acids Research 47:D1013-D1017.

@@ -1,6 +1,6 @@
 """Signature matching: the tissue, disease or drug that a table of log fold changes looks like.
 
-After arXiv 2303.11696 (a network that ranks drugs for a disease from both signatures), with the two unlearned methods
+After arXiv 2303.11695 (a network that ranks drugs for a disease from both signatures), with the two unlearned methods
 that it is held against: connectivity of the Connectivity Map and the Characteristic Direction. There is no public
 library of drugs' small-RNA signatures, so drugs are simulated; real signatures are of tissues, lineages and cancers.
 
