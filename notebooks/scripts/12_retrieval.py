@@ -51,7 +51,10 @@ from srna_lib.report import close, open_dataset, say
 # %%
 atlas, info = open_dataset(dataset, profile=profile, seed=seed, label=label)
 shown = (atlas.var["biotype"] == "miRNA").to_numpy()  # what most tables of differential expression hold
-atlas = srna.data.subsample(atlas[:, shown | ~shown.any()].copy(), label, per_study=60, seed=seed)
+atlas = atlas[:, shown | ~shown.any()].copy()
+# so many samples of a kind from a study: of cancer and of normal tissue, where there are both
+shown = next(column for column in (control.partition(":")[0], label) if column in atlas.obs)
+atlas = srna.data.subsample(atlas, shown, per_study={"full": None}.get(profile, 60), seed=seed)
 
 # %% [markdown]
 # ## One study, looked up by hand
@@ -255,7 +258,7 @@ def ask(question) -> pd.DataFrame:
 # %%
 folds = min({"smoke": 2, "demo": 4}.get(profile, 5), task.groups.nunique())
 queries = companions.cross_retrieve(
-    atlas, label, n_splits=folds, min_class_size=min_class_size, epochs={"smoke": 2}.get(profile, 10), seed=seed
+    atlas, label, n_splits=folds, min_class_size=min_class_size, epochs={"smoke": 1}.get(profile, 10), seed=seed
 )
 table = companions.retrieval_table(queries, seed=seed)
 
