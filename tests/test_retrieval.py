@@ -176,6 +176,16 @@ def test_intervals_are_over_studies():
     assert (retrieval_table(table) == retrieval_table(table))["value"].all()
 
 
+def test_differences_are_taken_query_by_query():
+    rng = np.random.default_rng(0)
+    one = pd.DataFrame({"label": "x", "dataset_id": [f"S{i}" for i in range(30)]})
+    one[list(METRICS)] = rng.random((30, 4)) / 2
+    other = one.assign(model="b", **{m: one[m] + 0.1 for m in METRICS}).sample(frac=1, random_state=0)
+    found = retrieval_table(pd.concat([one.assign(model="a"), other]), versus="a")
+    assert set(found["model"]) == {"b"}
+    assert found[["value", "ci_low", "ci_high"]].to_numpy() == pytest.approx(0.1)  # the same in every study: no doubt
+
+
 # ---- worlds
 
 

@@ -42,7 +42,6 @@ FACTORS, NUISANCES, ARM = 8, 4, 6  # of a simulated world: of biology, of labora
 METRICS = ("average_precision", "reciprocal_rank", "precision_10", "recall_50")
 CHANGE = ("log2FoldChange", "logFC", "log2FC", "lfc")  # DESeq2; edgeR and limma; others
 ADJUSTED = ("padj", "FDR", "adj.P.Val", "FWER")
-ERROR = ("lfcSE",)
 
 
 # ---- signatures
@@ -123,11 +122,9 @@ def characteristic_direction(cases: Any, controls: Any, *, gamma: float = 0.95, 
     both = np.vstack(groups)
     _, singular, axes = np.linalg.svd(both - both.mean(axis=0), full_matrices=False)
     held = np.cumsum(singular**2) / max(np.square(singular).sum(), 1e-300)
-    kept = singular > 1e-9 * max(singular[0], 1e-300)
+    kept = singular >= 1e-9 * singular[0]
     if variance < 1:
         kept &= np.arange(len(held)) <= np.searchsorted(held, variance)
-    if not kept.any():
-        return np.zeros(both.shape[1])
     parts = [group @ axes[kept].T for group in groups]
     means = [part.mean(axis=0) for part in parts]
     S = sum(((p - m).T @ (p - m) for p, m in zip(parts, means, strict=True)), np.zeros(1)) / max(len(both) - 2, 1)
@@ -330,7 +327,6 @@ def train_ranker(
     one of the original. Cross-entropy, Adam, gradients clipped at norm 1; half of each batch are relevant pairs, drawn
     with replacement. ``relevant``, shape (n_queries, n_items): 1, 0, or NaN for pairs that are not shown.
     """
-    import_keras()
     import jax
 
     pairs = [np.argwhere(np.asarray(relevant, dtype=float) == kind) for kind in (0, 1)]
@@ -416,8 +412,7 @@ def simulate_world(
     z, u = (v / np.linalg.norm(v, axis=1, keepdims=True) for v in (z, u))
     A, other, nuisance = (rng.normal(size=(n, n_genes)) for n in (FACTORS, FACTORS, NUISANCES))
     truth = np.argsort(np.argsort(z @ u.T, axis=1), axis=1) < n_true
-    if kind == "permuted":
-        truth = rng.permuted(truth, axis=1)
+    truth = rng.permuted(truth, axis=1) if kind == "permuted" else truth
     arms = rng.normal(size=(2 * n_diseases, 2, ARM, NUISANCES)) @ nuisance
     arms += rng.normal(size=(2 * n_diseases, 2, ARM, n_genes))
     arms[:, 0] += np.repeat(z @ A, 2, axis=0)[:, None]
@@ -504,8 +499,6 @@ def chance_level(n_relevant: int, n_items: int) -> tuple[float, float, float, fl
 
     AP: (H_N + (R - 1) (N - H_N) / (N - 1)) / N, H_N the N-th harmonic number; RR: the sum over k of P(first at k) / k.
     """
-    if not n_relevant:
-        return (np.nan,) * 4
     R, N, k = n_relevant, n_items, np.arange(1, n_items + 1)
     harmonic = (1 / k).sum()
     precision = (harmonic + (R - 1) / max(N - 1, 1) * (N - harmonic)) / N
@@ -519,8 +512,8 @@ def _all_metrics(scores: dict[str, pd.DataFrame], relevant: pd.DataFrame, seed: 
     tables = [rank_metrics(s, relevant, seed=seed).assign(model=name) for name, s in scores.items()]
     chance = tables[0].assign(model="chance")
     chance[list(METRICS)] = [chance_level(*row) for row in chance[["n_relevant", "n_items"]].itertuples(index=False)]
-    tables = [t.set_index(relevant.index).reset_index() for t in (*tables, chance)]
-    return pd.concat(tables, ignore_index=True).dropna(subset=list(METRICS))
+    table = pd.concat([t.set_index(relevant.index).reset_index() for t in (*tables, chance)], ignore_index=True)
+    return table[table["n_relevant"] > 0].dropna(subset=list(METRICS)).reset_index(drop=True)
 
 
 def retrieval_table(
@@ -627,13 +620,12 @@ def disease_retrieval(
         As from `cross_retrieve`. Models: ``change`` (`set_scores`), ``expression`` (the same by the level in the
         cancer, since what is abundant is studied more), ``set_size`` (the largest first), ``chance``.
     """
-    own = cancer_diseases()
     sets = sets[sets.groupby("set")["feature"].transform("nunique") >= LEAST]
     queries, levels = (signatures(adata, label, control=control, direction=way) for way in (shrunken, level))
     scores = {"change": set_scores(queries, sets), "expression": set_scores(levels, sets)}
     names = scores["change"].columns
     scores["set_size"] = pd.DataFrame([sets.groupby("set")["feature"].nunique()[names]] * len(queries), queries.index)
-    of = own.reindex(queries.index.get_level_values("dataset_id")).to_numpy()
+    of = cancer_diseases().reindex(queries.index.get_level_values("dataset_id")).to_numpy()
     return _all_metrics(scores, pd.DataFrame(of[:, None] == names.to_numpy(), queries.index, names), seed)
 
 
@@ -704,7 +696,7 @@ def read_signature(table: str | Path | pd.DataFrame, names: pd.Index) -> pd.Seri
         column = next((spelt[name.lower()] for name in known if name.lower() in spelt), None)
         return None if column is None else pd.to_numeric(frame[column], errors="coerce").to_numpy(dtype=float)
 
-    change, adjusted, error = map(numbers, (CHANGE, ADJUSTED, ERROR))
+    change, adjusted, error = map(numbers, (CHANGE, ADJUSTED, ("lfcSE",)))
     if change is None:
         found = f"no column of log fold changes (found: {', '.join(map(str, frame.columns[:8])) or 'none'})"
         raise InputError(f"{where}: {found}; expected one of {', '.join(CHANGE)}.")
