@@ -119,17 +119,19 @@ def characteristic_direction(cases: Any, controls: Any, *, gamma: float = 0.95, 
     [0.0, 1.0]
     """
     groups = [np.asarray(group, dtype=float) for group in (cases, controls)]
-    both = np.vstack(groups)
-    _, singular, axes = np.linalg.svd(both - both.mean(axis=0), full_matrices=False)
-    held = np.cumsum(singular**2) / max(np.square(singular).sum(), 1e-300)
-    kept = singular >= 1e-9 * singular[0]
+    both = np.vstack(groups) - np.mean(np.vstack(groups), axis=0)
+    # components from the samples' products: samples are few, sRNAs are many
+    squares, loadings = (x[..., ::-1] for x in np.linalg.eigh(both @ both.T))
+    held = np.cumsum(squares) / max(squares.sum(), 1e-300)
+    kept = squares >= 1e-12 * squares[0]
     if variance < 1:
         kept &= np.arange(len(held)) <= np.searchsorted(held, variance)
-    parts = [group @ axes[kept].T for group in groups]
+    axes = loadings[:, kept].T @ both / np.sqrt(squares[kept].clip(min=1e-300))[:, None]
+    parts = [group @ axes.T for group in groups]
     means = [part.mean(axis=0) for part in parts]
     S = sum(((p - m).T @ (p - m) for p, m in zip(parts, means, strict=True)), np.zeros(1)) / max(len(both) - 2, 1)
     S = gamma * S + max((1 - gamma) * np.trace(S) / len(S), 1e-12) * np.eye(len(S))
-    b = np.linalg.solve(S, means[0] - means[1]) @ axes[kept]
+    b = np.linalg.solve(S, means[0] - means[1]) @ axes
     return b / max(np.linalg.norm(b), 1e-300)
 
 
@@ -203,22 +205,22 @@ def _levels(adata: ad.AnnData) -> pd.DataFrame:
 # ---- unlearned matches
 
 
-def walks(chosen: np.ndarray, library: np.ndarray) -> np.ndarray:
+def walks(chosen: np.ndarray, library: np.ndarray, order: np.ndarray | None = None) -> np.ndarray:
     """Running sums of the weighted Kolmogorov-Smirnov statistic, shape (n_library, n_srnas).
 
     Down the ranking of a library signature r: at a chosen sRNA up by |r| / sum of |r| over the chosen, at any other
     down by 1 / number of others.
     """
-    order = np.argsort(-library, axis=1, kind="stable")
+    order = np.argsort(-library, axis=1, kind="stable") if order is None else order
     hit = chosen[order]
     gains = np.where(hit, np.abs(np.take_along_axis(library, order, axis=1)), 0.0)
     gains /= np.maximum(gains.sum(axis=1, keepdims=True), 1e-300)
     return np.cumsum(gains - ~hit / max((~chosen).sum(), 1), axis=1)
 
 
-def enrichment(chosen: np.ndarray, library: np.ndarray) -> np.ndarray:
+def enrichment(chosen: np.ndarray, library: np.ndarray, order: np.ndarray | None = None) -> np.ndarray:
     """Enrichment score ES of chosen sRNAs (truth values) in each signature: the largest deviation of its `walks`."""
-    sums = walks(chosen, library)
+    sums = walks(chosen, library, order)
     high, low = sums.max(axis=1).clip(min=0), sums.min(axis=1).clip(max=0)
     there = np.abs(library[:, chosen]).sum(axis=1) > 0
     return np.where(there, np.where(high >= -low, high, low), 0.0)
@@ -258,9 +260,10 @@ def connectivity(queries: pd.DataFrame, library: pd.DataFrame, *, n: int = TOP) 
     [[1.0, -1.0]]
     """
     values, rows = library.to_numpy(dtype=float), []
+    order = np.argsort(-values, axis=1, kind="stable")  # once for all queries
     for query in queries.to_numpy(dtype=float):
         up, down = extremes(query, n)
-        high, low = enrichment(up, values), enrichment(down, values)
+        high, low = enrichment(up, values, order), enrichment(down, values, order)
         both = np.where(high * low < 0, (high - low) / 2, 0.0)
         rows.append(both if up.any() and down.any() else high - low)
     return pd.DataFrame(rows, queries.index, library.index)
