@@ -6,8 +6,9 @@ import srna_lib.annotate as _annotate
 import srna_lib.explain as _explain
 import srna_lib.plots as pl
 
-from . import data, datasets, evaluate, explore, io, models, plots, report, stability
+from . import companions, data, datasets, evaluate, explore, io, models, plots, report, stability
 from .annotate import audit, train
+from .companions import retrieve
 from .data import make_task
 from .datasets import load
 from .evaluate import calibrate, compare, cross_validate, make_splits, score
@@ -27,6 +28,7 @@ __all__ = [
     "annotate",
     "audit",
     "calibrate",
+    "companions",
     "compare",
     "cross_validate",
     "data",
@@ -44,6 +46,7 @@ __all__ = [
     "read",
     "recipe",
     "report",
+    "retrieve",
     "score",
     "stability",
     "steps_to_flip",

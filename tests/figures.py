@@ -141,6 +141,8 @@ DETECTION = pd.DataFrame({"name": [IMG, BOLD], "auroc": [0.8, 0.6], "ci_low": [0
 
 SHARES = pd.DataFrame({"k": [10, 100] * 2, "share": [0.1, 0.5, 0.2, np.nan], "what": [BOLD, BOLD, IMG, IMG]})
 
+WALKS = pd.DataFrame({"place": [1, 2, 3] * 2, "srna": [BOLD, IMG, "a"] * 2, "change": [2.0, 0.0, -1.0] * 2})
+WALKS = WALKS.assign(sum=[1.0, 0.5, 0.0, -0.5, -1.0, 0.0], set=[BOLD] * 3 + [IMG] * 3)
 FIGURES = {
     "metrics": lambda: plots.metrics(RECORDS, metric="accuracy", **EVIL, **TEXT),
     "metrics, two": lambda: plots.metrics(RECORDS, **TEXT),
@@ -172,6 +174,7 @@ FIGURES = {
     "agreement_heatmap": lambda: plots.agreement_heatmap(PAIRS, **TEXT),
     "truth_bars": lambda: plots.truth_bars(TRUTH, 0.12, value=IMG, **TEXT),
     "gap_curves": lambda: plots.gap_curves(GAPS, **TEXT),
+    "running_sums": lambda: plots.running_sums(WALKS, **TEXT),
     "marker_ranks": lambda: plots.marker_ranks(MARKERS, **TEXT),
     "marker_zeros": lambda: plots.marker_zeros(ZEROS, **TEXT),
     "set_dots": lambda: plots.set_dots(SETS, **TEXT),

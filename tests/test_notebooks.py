@@ -90,6 +90,7 @@ REWRITTEN = {  # notebook in the short form -> most branches, a third of the fir
     "09_limits": 2,
     "10_graphs": 2,
     "11_latent": 0,
+    "12_retrieval": 1,
 }
 
 

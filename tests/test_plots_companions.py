@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from figures import BOLD, SAFE_BOLD, SHARES
+from figures import BOLD, SAFE, SAFE_BOLD, SHARES, WALKS
 from srna_lib import plots
 from srna_lib.errors import InputError
 
@@ -25,3 +25,11 @@ def test_lines_of_shares_draw_intervals_and_refuse_a_table_without_the_column():
     with pytest.raises(InputError, match="gone"):
         plots.share_lines(SHARES, "k", "gone", "what")
     assert not plots.share_lines(pd.DataFrame(), "k", "share", BOLD).data
+
+
+def test_running_sums_have_a_line_for_each_set_and_a_line_at_zero():
+    fig = plots.running_sums(WALKS)
+    assert [t.name for t in fig.data] == [SAFE_BOLD, SAFE]
+    assert fig.data[0].y.tolist() == [1.0, 0.5, 0.0]
+    assert SAFE_BOLD in fig.data[0].customdata[0][0] and "+2.00" in fig.data[0].customdata[0][0]
+    assert fig.layout.shapes[0].y0 == fig.layout.shapes[0].y1 == 0

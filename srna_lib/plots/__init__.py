@@ -8,7 +8,7 @@ column that the figure needs is refused with `InputError`.
 from srna_lib.plots.answers import placed
 from srna_lib.plots.atlas import depth, embedding_pair, filter_curve, neighbours, people, study_class_heatmap, zeros
 from srna_lib.plots.base import GREY, caption, setup, short, styles
-from srna_lib.plots.companions import share_lines
+from srna_lib.plots.companions import running_sums, share_lines
 from srna_lib.plots.explain import (
     agreement_heatmap, class_heatmaps, class_rankings, clustered, explained, gap_curves, marker_ranks, marker_zeros,
     sample_browser, sample_heatmap, set_dots, truth_bars, waterfall, weights,

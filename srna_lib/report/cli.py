@@ -361,6 +361,23 @@ def audit(
     typer.echo(f"written: {write_audit(answer, out, {'report.html': audited_page(answer, label, labelled)})}")
 
 
+@app.command()
+def retrieve(
+    table: Annotated[Path, typer.Argument(metavar="TABLE", help="Differential expression: DESeq2, edgeR, limma.")],
+    library: Annotated[str, typer.Option("--library", metavar="ATLAS", help="Data set, or an atlas (.h5ad).")] = "",
+    label: Annotated[
+        str, typer.Option("--label", metavar="COLUMN", help="Column of obs to look for.")
+    ] = "tissue_group",
+    control: Annotated[str, typer.Option("--control", metavar="COLUMN:VALUE", help="Controls of each study.")] = "",
+    n: Annotated[int, typer.Option("-n", min=1, help="Signatures to show.")] = 10,
+) -> None:
+    """Say which signatures of an atlas (open_atlas where none is named) a table of log fold changes looks like."""
+    from srna_lib.companions import retrieve as look_up
+
+    found = look_up(table, library or None, label=label, control=control)
+    typer.echo(found.head(n).to_string(index=False, float_format="{:.3f}".format))
+
+
 def _check_folder(out: Path) -> None:
     """Refuse a folder that cannot be made, before the long work."""
     if out.exists():
