@@ -24,6 +24,7 @@ from srna_lib.companions.limits import (
 from srna_lib.companions.latent import (
     Codes, ConvClassifier, LatentEncoder, few_labels, heads, pretrain, pretrain_marks, read_marks, simulate_marks,
     stack,
+)  # fmt: skip
 from srna_lib.companions.retrieval import (
     METRICS, cancer_diseases, chance_level, characteristic_direction, combine, connectivity, cosine, cross_retrieve,
     disease_retrieval, extremes, nuisance_experiment, rank_metrics, read_signature, retrieval_table, retrieve, shrunken,
