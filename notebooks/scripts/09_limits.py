@@ -289,7 +289,7 @@ shown = effect[~effect["method"].str.fullmatch(r"network [2-9]|random order")]
 # %%
 printed = {"study_sd": "study effect (standard deviation of the log factor)", "precision": "informative at K (%)"}
 caption = f"simulated families in studies of two tissues; chance {effect['chance'].iloc[0]:.0%}"
-title = "What studies do to rankings that were good without them"
+title = "How much of the truth is in a list while studies leave a stronger mark"
 srna.pl.share_lines(shown, "study_sd", "precision", "method", labels=printed, title=title, caption=caption)
 
 # %%

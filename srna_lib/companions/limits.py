@@ -157,6 +157,11 @@ def design(name: str) -> Design:
     Beside `DESIGNS` there are families of 2000 features: ``syn_g_<m>`` (m + 1 classes with 10 groups each; of 6 and 11
     classes the last has half of the samples), ``syn_t_<k>`` (2 classes with one group of k features each), and
     ``syn_p_<m>`` (2 classes with m groups each). ``syn_g`` alone is ``syn_g_1``.
+
+    Examples
+    --------
+    >>> design("SIMU1").n_classes, design("syn_t_50").n_groups
+    (33, 40)
     """
     if found := re.fullmatch(r"syn_(?:g(?:_(\d+))?|t_(\d+)|p_(\d+))", name):
         more, size, owned = (None if v is None else int(v) for v in found.groups())
@@ -424,6 +429,13 @@ def fit_all(
     -------
     dict of str to Pipeline
         ``logistic L2``, ``logistic L1``, ``forest`` and ``network 1`` to ``network <n>``.
+
+    Examples
+    --------
+    >>> made = simulate("demo", 60)
+    >>> task = Task("demo", made.counts, made.labels, made.studies, {})
+    >>> list(fit_all(task, np.arange(60), n_networks=0, trees=5))
+    ['logistic L2', 'logistic L1', 'forest']
     """
     lasso = LogisticRegression(l1_ratio=1.0, solver="saga", C=0.1, class_weight="balanced", tol=0.01, max_iter=300)
     models = {"logistic L2": recipe("logistic"), "logistic L1": recipe("logistic").set_params(classifier=lasso)}
@@ -454,6 +466,14 @@ def rank_all(models: Mapping[str, Pipeline], X: pd.DataFrame, y: Iterable[str], 
     -------
     DataFrame, shape (n_methods, n_features)
         Larger is more important, none below 0; NaN for features that a model's filter dropped.
+
+    Examples
+    --------
+    >>> import srna_lib as srna
+    >>> made = simulate("demo", 60)
+    >>> model = srna.recipe("logistic").fit(made.counts, made.labels)
+    >>> rank_all({"logistic L2": model}, made.counts, made.labels).index.tolist()
+    ['logistic L2', 'ANOVA F', 'random order']
     """
     truth = pd.Series(list(y), X.index)
     rows, networks = {}, {n: m for n, m in models.items() if isinstance(m[-1], DenseNetClassifier)}
@@ -507,6 +527,15 @@ def gaps(
     -------
     gaps, curves : DataFrame
         As from `explain.gap_tables`; methods are ``<model>, local`` and ``<model>, global``.
+
+    Examples
+    --------
+    >>> import srna_lib as srna
+    >>> made = simulate("demo", 60)
+    >>> model = srna.recipe("logistic").fit(made.counts, made.labels)
+    >>> table, _ = gaps({"logistic": model}, made.counts, made.labels)
+    >>> bool((table["PGI"] > table["PGU"]).all())
+    True
     """
     truth, tables = pd.Series(list(y), X.index), []
     for name, model in models.items():
@@ -534,6 +563,12 @@ def by_length(scores: pd.DataFrame, lengths: Iterable[int], truth: Iterable[str]
     -------
     DataFrame, one row per length
         ``k, overlap`` (mean over pairs), ``chance`` (of random lists), ``precision`` (mean over rankings).
+
+    Examples
+    --------
+    >>> runs = pd.DataFrame([[3, 2, 1], [3, 1, 2]], index=["one", "other"], columns=list("abc"))
+    >>> by_length(runs, [1, 2], ["a", "b"])[["overlap", "precision"]].to_numpy().tolist()
+    [[1.0, 1.0], [0.5, 0.75]]
     """
     runs, known, rows = {n: scores.loc[[n]].set_axis(["all"]) for n in scores.index}, set(truth), []
     for k in lengths:
@@ -563,6 +598,20 @@ def retrain(task: Task, split: Split, scores: pd.DataFrame, *, k: int = 50) -> p
     DataFrame, one row per method, slice and test sample
         Columns of `evaluate.cross_validate`; ``model`` is the method, ``features`` the slice: ``best 10``, ``best k``,
         ``next k``, ``middle k`` and ``worst k`` of the features that have a score.
+
+    Raises
+    ------
+    InputError
+        A ranking with fewer than twice `k` features.
+
+    Examples
+    --------
+    >>> made = simulate("demo", 60)
+    >>> task = Task("demo", made.counts, made.labels, made.studies, {})
+    >>> split = make_splits(task, "random", n_splits=2)[0]
+    >>> scores = pd.DataFrame([np.arange(60.0)], index=["by position"], columns=made.counts.columns)
+    >>> retrain(task, split, scores, k=20)["features"].unique().tolist()
+    ['best 10', 'best 20', 'next 20', 'middle 20', 'worst 20']
     """
     *steps, _ = recipe("logistic").steps
     inner = Pipeline(steps).fit(task.X.iloc[split.train])
@@ -605,7 +654,34 @@ def one_fold(task: Task, split: Split, *, k: int = 50, seed: int = 0, **options:
 def across_folds(
     task: Task, splits: list[Split], *, scheme: str, cache: Path | str | None = None, n_jobs: int = 1, **options: Any
 ) -> pd.DataFrame:
-    """`one_fold` for every fold, in one table for `evaluate.score`; finished folds are kept in `cache`."""
+    """Fit, rank and retrain in every fold: predictions of all models and slices, in one table for `evaluate.score`.
+
+    Parameters
+    ----------
+    task, splits
+        From `make_task` and `make_splits`; rankings see the training samples of a fold only.
+    scheme : str
+        Name of the splits in the table.
+    cache : path, optional
+        Folder where finished folds are kept.
+    n_jobs : int, default 1
+        Folds at a time.
+    **options
+        ``k`` of `retrain` (default 50), ``seed``, and others of `fit_all`.
+
+    Returns
+    -------
+    DataFrame, one row per model or method, slice and test sample
+        As of `retrain`; ``features`` is ``all`` for the models themselves.
+
+    Examples
+    --------
+    >>> made = simulate("demo", 60)
+    >>> task = Task("demo", made.counts, made.labels, made.studies, {})
+    >>> told = across_folds(task, make_splits(task, "random", n_splits=2), scheme="random", k=9, n_networks=0, trees=2)
+    >>> told.groupby(["model", "features"])["sample_id"].nunique().unique().tolist()
+    [60]
+    """
     work, key = partial(one_fold, task, **options), ""
     if cache is not None:
         key = task_key(task, recipe("logistic"), ["srna_lib.companions.limits", "srna_lib.explain."], repr(options))
@@ -636,6 +712,12 @@ def study_effects(
     DataFrame, one row per spread and method
         ``study_sd, method, precision`` (at K, the number of true features; `explain.precision_at_k`), ``chance``, and,
         for models, ``random`` and ``study``: balanced accuracy in a fold of samples and in one of studies.
+
+    Examples
+    --------
+    >>> table = study_effects([0.0], 120, n_networks=0, trees=5).set_index("method")
+    >>> bool(table["precision"]["ANOVA F"] > table["precision"]["random order"])
+    True
     """
     d, tables = design(base) if isinstance(base, str) else base, []
     for spread in spreads:
