@@ -266,6 +266,21 @@ def test_logits_of_a_linear_model_are_shared_out_exactly(syn):
     assert (found.steps == 1).all()
 
 
+def test_probability_of_a_linear_model_is_shared_out_as_its_logit():
+    """Along the way the gradient keeps its direction: a_j = w_j d_j / sum(w d) * (p(x) - p(b)), in closed form."""
+    made = simulate("set1", 80, seed=4)
+    y = made.labels.replace("C2", "C1")
+    model = srna.recipe("logistic").fit(made.counts, y)
+    found = attributions(model, made.counts, y, tolerance=1e-5, steps=200).values
+    part = model_space(model, made.counts).to_numpy() * model[-1].coef_
+    change = model.predict_proba(made.counts) - model[-1].predict_proba(np.zeros((1, part.shape[1])))
+    own = change[np.arange(80), (y == "C1").astype(int)]
+    assert np.allclose(found, part / part.sum(axis=1, keepdims=True) * own[:, None], atol=2e-3)
+    three = srna.recipe("logistic").fit(made.counts, made.labels)
+    for output in ("probability", "logit"):
+        assert attributions(three, made.counts, made.labels, output=output).error.max() <= 0.01
+
+
 def test_steps_are_doubled_only_where_they_must_be(syn):
     *_, models, X, y, _ = syn
     found = attributions(models["network 1"], X, y, steps=5)

@@ -60,7 +60,7 @@ atlas, info = open_dataset(dataset, profile=profile, seed=seed, label=label)
 # average. So two hundred features are *informative*, and a list of the two hundred best has one right answer.
 
 # %%
-toy = companions.simulate("syn_g", {"smoke": 600}.get(profile, 2400), seed=seed)
+toy = companions.simulate("syn_g", {"smoke": 600}.get(profile, 3000), seed=seed)
 true = toy.truth.columns[(toy.truth != 0).any()]
 toy = srna.data.Task("syn_g", toy.counts, toy.labels, toy.studies, {})
 
