@@ -158,7 +158,9 @@ def compare(
 
 def subset(task: Task, at: np.ndarray) -> Task:
     """The samples of a task at these places."""
-    return replace(task, **{f: v[at] for f in ("X", "y", "groups", "donors") if (v := getattr(task, f)) is not None})
+    return replace(
+        task, **{f: v.iloc[at] for f in ("X", "y", "groups", "donors") if (v := getattr(task, f)) is not None}
+    )
 
 
 def _kept(rest: Task, table: pd.DataFrame, error: float) -> dict[str, float]:
