@@ -49,8 +49,8 @@ SCORES = {
     "ensemble": "entropy of ten linear models on drawn studies",
     "class": "Mahalanobis distance from the nearest class, 50 components",
     "relative": "relative Mahalanobis distance, 50 components",
-    "wide": "the same among tissue groups of the whole atlas, 100 components",
-    "both": "sum of these two",
+    "wide": "relative Mahalanobis distance among tissue groups of the whole atlas, 100 components",
+    "both": "sum of the two relative distances",
 }
 KEPT = "both"
 # Lineage left out -> tissue groups whose organs, of no lineage themselves, would tell of it and are left out, too.
