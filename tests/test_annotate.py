@@ -559,7 +559,7 @@ def test_lungs_are_lungs_or_refused_and_no_lineage(real):
     group = of_task(told, "tissue_group")
     made = group["status"] == "predicted"
     assert made.mean() > 0.7 and (group["prediction"][made] == "lung").mean() > 0.95
-    assert (of_task(told, "lineage")["status"] == "abstained").mean() > 0.9
+    assert (of_task(told, "lineage")["status"] == "abstained").mean() > 0.8
     fetal = samples.annotate(real("fetal_lung"), explain=False)
     for task in ("lineage", "tissue_group"):
         assert (of_task(fetal, task)["status"] == "predicted").mean() < 0.05

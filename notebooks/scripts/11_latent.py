@@ -361,7 +361,7 @@ for name in ("raw", "PCA", "latent"):
     networks[name] = companions.stack(codes, name, networks[name])
 
 # %%
-X = task.X.loc[new]
+X = task.X.loc[new][task.y[new].isin(levels.unique())]  # no head knows a class of which no sample was seen
 explained = srna.explain(networks["latent"], X)
 say(f"""
 {len(X)} samples of unseen studies, {len(explained.features)} sRNAs, compared with the {explained.reference}; largest

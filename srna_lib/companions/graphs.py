@@ -52,6 +52,7 @@ KINDS = {
     "coexpression": "most correlated in studies that are used for nothing else",
     "disease": "related to the same diseases in HMDD",
 }
+CURVE = ("seed", "model", "rewired", "kept", "n_train", "auc", "n_samples", "n_datasets")  # columns of a learning curve
 RIDGE = 0.1  # C of both logistic models of `learning_curve`; with 1 both are worse where samples are few
 
 
@@ -672,14 +673,12 @@ def learning_curve(
                 auc = np.mean([roc_auc_score(y[test] == c, p[:, i]) for i, c in enumerate(model.classes_)])
                 kept = (wired[share] & graph_s).sum() / graph_s.sum() if share in wired else np.nan
                 rows.append(about | {"model": name, "rewired": share, "kept": kept, "n_train": n, "auc": auc})
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=list(CURVE))
 
 
 def learning_curves(tasks: Mapping[str, Task], graph: pd.DataFrame | None = None, **options: Any) -> pd.DataFrame:
     """Learning curves of several tasks, named in the column ``task``; without rows where there is none."""
-    none = pd.DataFrame(
-        columns=["task", "seed", "model", "rewired", "kept", "n_train", "auc", "n_samples", "n_datasets"]
-    )
+    none = pd.DataFrame(columns=["task", *CURVE])
     found = [learning_curve(task, graph, **options).assign(task=name) for name, task in tasks.items()]
     return pd.concat(found, ignore_index=True) if found else none
 

@@ -173,6 +173,10 @@ def _existing(about: str, name: str, value: Any, like: Any, columns: Iterable[st
         kind, known = "recipe", list(recipes)
     elif name.endswith("_label"):
         kind, known = "column", ["auto", "none", *sorted(columns)]
+    elif os.path.isfile(value) and name in ("external", "edges"):
+        return os.path.abspath(value)  # notebooks run in a folder of their own
+    elif name == "edges" and value:
+        raise InputError(f"{about}: found {value!r}; expected a file of two miRNA names a line, a tab between.")
     elif name == "external" and not is_file(value):
         kind, known = "data set", ["auto", "none", *datasets.names()]
     else:
