@@ -58,7 +58,8 @@ def earlier(folder: Path, versions: dict[str, str]) -> dict[str, dict]:
 def command_of(dataset: str, stems: list[str]) -> str:
     """What makes the figures again: all notebooks from the first on, or the ones named."""
     if stems[0].startswith("01") and len(stems) > 1:
-        return f"make reports DATASET={dataset} PROFILE=full"
+        targets = "reports companions" if stems[-1] >= "09" else "reports"
+        return f"make {targets} DATASET={dataset} PROFILE=full"
     return f"srna run {' '.join(s[:2] for s in stems)} --dataset {dataset} --profile full"
 
 

@@ -176,6 +176,17 @@ def bundle_table() -> str:
     return "\n".join(lines)
 
 
+def companions_table() -> str:
+    """Markdown table of the key figures of notebooks 09 to 12, wherever they were run in full."""
+    lines = ["| notebook | data set | | |", "|---" * 4 + "|"]
+    for path in sorted(RESULTS.glob("*/[01][0-9]_*.card.json"), key=lambda p: p.name):
+        if path.name >= "09":
+            card = json.loads(path.read_text())
+            rows = card["key_numbers"].items()
+            lines += [f"| `{card['notebook']}` | `{card['dataset']}` | {name} | {value} |" for name, value in rows]
+    return "\n".join(lines)
+
+
 def interval(record: dict[str, Any]) -> str:
     """Value with its interval."""
     digits = 1 if record["metric"].startswith("steps:") else 3
@@ -190,6 +201,7 @@ def blocks() -> dict[str, str]:
     for task, (notebook, metrics) in PEOPLE.items():
         made[f"{task} tcga"] = people_table(notebook, task, metrics)
     made["markers mirome"], made["bundles"] = marker_table(), bundle_table()
+    made["companions"] = companions_table()
     made["steps mirome"], made["wrong calls mirome"] = firmness_tables()
     for scheme in SCHEMES:
         made[f"tissue mirome {scheme}"] = tissue_table("mirome", scheme)

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 
-from srna_lib.companions import graphs
-from srna_lib.data import make_atlas
+from srna_lib.companions import Design, graphs, simulate
+from srna_lib.data import Task, make_atlas
 from srna_lib.errors import InputError
 from srna_lib.models import import_keras
 
@@ -356,3 +356,24 @@ def test_intervals_over_repetitions_are_those_of_t():
     row = graphs.over_seeds(table, ["model"]).iloc[0]
     assert row["value"] == pytest.approx(0.8) and row["n_seeds"] == 3
     assert row["ci_high"] - row["value"] == pytest.approx(4.3027 * 0.1 / np.sqrt(3), rel=1e-4)
+
+
+def test_slopes_are_the_gradient_of_the_own_logit_less_the_mean():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(30, 6)).astype(np.float32), np.asarray(list("abc"))[rng.integers(0, 3, 30)]
+    net = graphs.GraphNetClassifier(np.kron(np.eye(2), np.ones((3, 3))) > 0, reduce=3, epochs=3, random_state=0)
+    slopes, step = net.fit(X, y).slopes(X[:4], y[:4]), 1e-3
+    own = net.classes_ == y[:4, None]
+    for j in range(6):
+        ends = [net.logits(X[:4] + sign * step * np.eye(6, dtype=np.float32)[j]) for sign in (1, -1)]
+        change = (ends[0] - ends[1]) / (2 * step)
+        np.testing.assert_allclose(slopes[:, j], change[own] - change.mean(axis=1), atol=5e-3)
+
+
+def test_a_graph_network_ranks_the_features_that_tell_the_classes():
+    made = simulate(Design(2, 20, 2, size=5), 240, seed=0)
+    task = Task("blocks", made.counts, made.labels, made.studies, {})
+    size, accuracy = graphs.graph_importance(task, np.arange(160), epochs=30)
+    true = set(made.truth.columns[made.truth.ne(0).any()])
+    assert len(true) == 20 and accuracy > 0.7  # chance level: .5
+    assert len(true & set(size.nlargest(20).index)) >= 12  # of 100 features; chance: 4

@@ -1,8 +1,8 @@
 """Door of companions: four published neighbours of the paper, at work on small RNAs (notebooks 09 to 12)."""
 
 from srna_lib.companions.graphs import (
-    KINDS, GraphLogistic, GraphNetClassifier, coarsen, gains, graph_table, infer_single, label_tasks, learning_curve,
-    learning_curves, mirna_graph, normalise, over_seeds, read_edges, rewire, simulate_blocks,
+    KINDS, GraphLogistic, GraphNetClassifier, coarsen, gains, graph_importance, graph_table, infer_single, label_tasks,
+    learning_curve, learning_curves, mirna_graph, normalise, over_seeds, read_edges, rewire, simulate_blocks,
 )  # fmt: skip
 from srna_lib.companions.limits import (
     DESIGNS,
