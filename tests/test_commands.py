@@ -21,8 +21,9 @@ from typer.testing import CliRunner
 
 from srna_lib import datasets
 from srna_lib.annotate import DEFAULT, bundles
+from srna_lib.data import counts_frame
 from srna_lib.io import read_h5ad, write_h5ad
-from srna_lib.models import recipe
+from srna_lib.models import LogCPM, recipe
 from srna_lib.report import cli
 from srna_lib.report import run as report_run
 
@@ -90,13 +91,33 @@ def test_targets_of_make_exist(command):
 
 
 @pytest.mark.parametrize(
-    "command", [c for c in commands("srna") if not re.match(r"srna (run|convert|train|example|annotate|audit) ", c)]
+    "command",
+    [c for c in commands("srna") if not re.match(r"srna (run|convert|train|example|annotate|audit|retrieve) ", c)],
 )
 def test_other_commands(command):
     words = shlex.split(command)[1:]
     alone = words in (["run"], ["convert"], ["describe"], ["train"], ["annotate"], ["audit"])
     result = invoke(*words, *(["--help"] if alone else []))
     assert result.exit_code == 0, result.output
+
+
+def test_a_table_of_changes_in_brain_looks_like_brain(real, mirror, tmp_path, monkeypatch):
+    """The README's look-up: brain against all else in one collection, as DESeq2 writes it."""
+    atlas = real("open_atlas")
+    part = atlas[(atlas.obs["collection"] == "tissue_atlas2").to_numpy()]
+    levels = LogCPM().fit_transform(counts_frame(part))
+    brain = (part.obs["tissue_group"] == "brain").to_numpy()
+    change = levels[brain].mean(axis=0) - levels[~brain].mean(axis=0)
+    table = pd.DataFrame({"baseMean": 100.0, "log2FoldChange": change, "padj": 0.001}, part.var_names)
+    (command,) = [c for c in commands("srna") if c.startswith("srna retrieve ")]
+    table.to_csv(tmp_path / command.split()[-1])
+    monkeypatch.setenv("SRNA_DATA_MIRROR", str(mirror))
+    monkeypatch.setenv("SRNA_DATA_DIR", str(real.folder.resolve()))
+    monkeypatch.chdir(tmp_path)
+    result = invoke(*shlex.split(command)[1:])
+    assert result.exit_code == 0, result.output
+    first = result.output.splitlines()[1:4]
+    assert sum("brain" in line for line in first) >= 2, result.output
 
 
 def dataset_of(given: dict[str, str], named: str) -> str:
