@@ -96,7 +96,7 @@ say(f"""
 # beta (p), drawn once. A sample e of class c spreads its reads over the groups by theta (e), drawn from a Dirichlet
 # distribution whose parameters are twice as large for the groups that class c owns. The reads are then
 #
-# $$x_e \sim \mathrm{Multinomial}(N,\ \theta_e\,\beta).$$
+#     x(e) ~ Multinomial(N, theta(e) beta)
 #
 # The original draws a group for every read, and then a member: the same distribution, by a slow loop. A small set both
 # ways; what is left between them is chance:
