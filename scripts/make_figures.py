@@ -178,7 +178,7 @@ def bundle_table() -> str:
 
 def companions_table() -> str:
     """Markdown table of the key figures of notebooks 09 to 12, wherever they were run in full."""
-    lines = ["| notebook | data set | | |", "|---" * 4 + "|"]
+    lines = ["| notebook | data set | figure | value |", "|---" * 4 + "|"]
     for path in sorted(RESULTS.glob("*/[01][0-9]_*.card.json"), key=lambda p: p.name):
         if path.name >= "09":
             card = json.loads(path.read_text())

@@ -7,11 +7,11 @@ of a ranking (`retrain`), overlap of top lists (`by_length`), and what a study l
 (`study_effects`). The equations stand in the docstrings of `simulate`, `attributions` and `gaps`.
 
 Left out, and why: batch normalisation and stochastic gradient descent (the package's network has dropout and Adam; one
-hidden layer of 20 units is kept); boosted trees (the package has forests); the graph network (it needs the companion of
-notebook 10); the mean of the normal class as baseline of binary tasks (gaps would no longer treat classes alike; the
-training mean serves everywhere); DESeq2 and edgeR (R; the F statistic stands in); gene sets of the top lists
-(`explain.over_representation` and notebook 05 have them); the filters of lowly expressed genes (recipes drop what nine
-of ten training samples lack).
+hidden layer of 20 units is kept); boosted trees (the package has forests); the mean of the normal class as baseline of
+binary tasks (gaps would no longer treat classes alike; the training mean serves everywhere); DESeq2 and edgeR (R; the
+F statistic stands in); gene sets of the top lists (`explain.over_representation` and notebook 05 have them); the
+filters of lowly expressed genes (recipes drop what nine of ten training samples lack). The graph network is ranked by
+`graphs.graph_importance`.
 """
 
 from __future__ import annotations

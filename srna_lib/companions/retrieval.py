@@ -755,7 +755,8 @@ def retrieve(
     -------
     DataFrame, one row per signature of the library, nearest first
         ``rank, label, dataset_id, n_samples, connectivity, cosine``; ``chance``: share of the library's own pairs of
-        other labels and studies that are at least as near; ``n_shared``: sRNAs of the table that the library has.
+        other labels and studies that are at least as near; ``n_shared``: sRNAs of the library that change in the
+        table.
 
     Raises
     ------

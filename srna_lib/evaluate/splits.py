@@ -128,9 +128,28 @@ def _one_out(task: Task, groups: np.ndarray) -> list[Split]:
 
 
 def collections_out(task: Task, collections: pd.Series) -> list[Split]:
-    """Each collection left out, with every study that it has a part of; none where there is but one.
+    """Leave out each collection of studies, with every study that it has a part of.
 
-    `collections` names that of each sample, by id. Samples of classes that training then lacks are not tested.
+    Parameters
+    ----------
+    task : Task
+        Samples, labels and studies.
+    collections : Series
+        Collection of each sample, by its id; samples without one are always in training.
+
+    Returns
+    -------
+    list of Split
+        One per collection that leaves two classes to train on, named after it; samples of classes that training then
+        lacks are not tested. Empty where there is but one collection, or none is recorded.
+
+    Examples
+    --------
+    >>> import srna_lib as srna
+    >>> task = srna.make_task(srna.load("demo"), "tissue_group")
+    >>> halves = task.groups.where(task.groups < "SIM030", "second").where(task.groups >= "SIM030", "first")
+    >>> [split.fold for split in collections_out(task, halves)]
+    ['first', 'second']
     """
     where, groups, y = (t.astype(object).to_numpy() for t in (collections.reindex(task.y.index), task.groups, task.y))
     splits = []
@@ -142,9 +161,31 @@ def collections_out(task: Task, collections: pd.Series) -> list[Split]:
 
 
 def fewer_studies(task: Task, splits: list[Split], n: int, *, seed: int = 0) -> list[Split]:
-    """The same folds with at most `n` studies in training, at random; fewer studies are part of more.
+    """Keep the test samples of folds, with at most so many studies in training.
 
-    A fold whose studies hold one class only is left out.
+    Parameters
+    ----------
+    task : Task
+        Samples, labels and studies.
+    splits : list of Split
+        From `make_splits`.
+    n : int
+        Studies in training, drawn at random; with one seed, those of a smaller `n` are among those of a larger.
+    seed : int, default 0
+        Of the draw.
+
+    Returns
+    -------
+    list of Split
+        The folds, but those whose studies hold one class only.
+
+    Examples
+    --------
+    >>> import srna_lib as srna
+    >>> task = srna.make_task(srna.load("demo"), "tissue_group")
+    >>> folds = fewer_studies(task, make_splits(task, "study", n_splits=3), 5)
+    >>> {task.groups.iloc[fold.train].nunique() for fold in folds}
+    {5}
     """
     fewer = []
     for fold, train, test in splits:
