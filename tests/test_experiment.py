@@ -13,7 +13,7 @@ from srna_lib.data.atlas import make_atlas
 from srna_lib.data.task import Task
 from srna_lib.errors import InputError
 from srna_lib.evaluate import controls, crossval
-from srna_lib.evaluate.controls import merging_effect, null_scores, run_null
+from srna_lib.evaluate.controls import compare_levels, merging_effect, null_scores, run_null
 from srna_lib.evaluate.crossval import (
     PROFILES,
     Profile,
@@ -301,6 +301,48 @@ def test_merged_probabilities_are_sums():
     assert set(merged["y_true"]) == {"x", "b", "c"} and list(merged["p_b"]) == list(table["p_b"])
     best = merged[["p_b", "p_c", "p_x"]].idxmax(axis=1).str.removeprefix("p_")
     assert (merged["y_pred"] == best).all()
+
+
+def two_sided() -> tuple[Task, pd.DataFrame]:
+    """Two sRNAs, low or high: class `one` has one of them high, class `even` both or none; no line parts the two."""
+    rng = np.random.default_rng(0)
+    kind = np.tile(["first", "second", "both", "none"], 60)
+    level = np.where(np.c_[np.isin(kind, ["first", "both"]), np.isin(kind, ["second", "both"])], 400, 40)
+    counts = rng.poisson(np.c_[level, np.full((240, 6), 400)]).astype(float)
+    ids = [f"s{i:03d}" for i in range(240)]
+    counts = pd.DataFrame(counts, ids, [f"hsa-miR-{i}" for i in range(8)])
+    obs = pd.DataFrame({"kind": kind, "group": np.where(np.isin(kind, ["first", "second"]), "one", "even")}, ids)
+    obs["all"] = np.where(np.isin(kind, ["first", "both"]), "A", "B")
+    groups = pd.Series([f"S{i // 20:02d}" for i in range(240)], ids)
+    return Task("group", counts, obs["group"], groups, {}), obs
+
+
+def test_leaves_know_a_class_of_two_kinds_and_never_contradict_each_other():
+    task, obs = two_sided()
+    table = compare_levels(task, obs, ["all", "group", "kind"], ["logistic"], n_splits=4, progress=False)
+    value = score(table, metrics="accuracy", n_boot=0).set_index("task")["value"]
+    assert value["group, leaves summed"] > 0.9 > 0.8 > value["group, its own model"]
+    parts = {name: rows.set_index("sample_id") for name, rows in table.groupby("task")}
+    assert all(set(rows.index) == set(task.y.index) and rows.index.is_unique for rows in parts.values())
+    for level in ("all", "group"):
+        rows = parts[f"{level}, leaves summed"].dropna(axis=1)
+        np.testing.assert_allclose(rows.filter(regex="^p_").sum(axis=1), 1, atol=1e-9)
+        assert (rows["y_true"] == obs.loc[rows.index, level]).all()
+        assert (rows["fold"] == parts[f"{level}, its own model"].loc[rows.index, "fold"]).all()
+
+
+def test_classes_of_few_studies_are_no_leaves_and_samples_without_a_class_stay_out():
+    task, obs = two_sided()
+    obs.loc[obs.index[:3], "group"] = np.nan
+    obs.loc[obs.index[5:30], "kind"] = np.nan  # of the last level it does not matter
+    table = compare_levels(task, obs, ["group", "kind"], ["dummy"], n_splits=3, least=13, progress=False)
+    assert set(table["sample_id"]) == set(task.y.index[3:])
+    summed, own = (rows.filter(regex="^p_").dropna(axis=1) for _, rows in table.groupby("task", sort=False))
+    pd.testing.assert_frame_equal(
+        summed, own.set_axis(summed.index), check_like=True
+    )  # twelve studies: no leaf is left
+    only = compare_levels(task, obs, ["group", "group"], ["dummy"], n_splits=3, progress=False)
+    assert set(only["task"]) == {"group, leaves summed", "group, its own model"}
 
 
 def test_intervals_of_studies_never_seen_rest_on_studies_left_out():

@@ -247,6 +247,34 @@ say(f"""
 """)
 
 # %% [markdown]
+# ## One model for every level
+#
+# A sample has a lineage, a tissue group and a cell type. Three models can contradict each other; one model of the
+# finest classes, whose probabilities are summed upwards, cannot, and it may give each kind within a class a profile of
+# its own. But it sees fewer studies of each. **Will the sums be better or worse than a model of the level itself?**
+
+# %%
+levels = [c for c in ("sample_type", "lineage") if label == "tissue_group" and c in atlas.obs]
+levels = [c for c in levels if atlas.obs.loc[task.y.index, c].nunique() > 1]
+levels += [label, explore.choose_column(atlas, "auto", ("cell_type", "tissue"), label)]
+
+# %%
+by_level = partial(evaluate.compare_levels, profile=size, n_splits=size.n_splits, seed=seed, n_jobs=n_jobs)
+by_level = by_level(task, atlas.obs, levels, quick[-1:], cache=f"{out}/cache")
+level_scores = score(by_level, metrics=evaluate.METRICS)
+
+# %%
+evaluate.scores_table(level_scores, evaluate.METRICS)
+
+# %%
+both = by_level["task"].str.startswith(f"{label}, ")
+shown = by_level[both].assign(model=by_level["task"].str.split(", ").str[1], task=label)
+gaps = srna.compare(
+    shown, [("leaves summed", "its own model")], metric=evaluate.METRICS, n_boot=size.n_boot, seed=seed
+)
+evaluate.pairs_table(gaps.replace({"metric": labels}), by=("pair", "metric"))
+
+# %% [markdown]
 # ## Would we notice a model that reads the laboratory?
 #
 # Deal the labels of each study to another study, as a whole: now profiles say nothing about labels, and the laboratory
@@ -290,6 +318,7 @@ apart = pd.concat([grouped, unseen])
 assert (apart.groupby(["model", "scheme", "dataset_id"])["fold"].nunique() == 1).all(), "no study in two folds"
 assert (everything.filter(regex="^p_").sum(axis=1) - 1).abs().max() < 1e-5, "probabilities of a sample sum to 1"
 assert not apart.duplicated(["model", "scheme", "sample_id"]).any(), "every sample is predicted once"
+assert (by_level.filter(regex="^p_").sum(axis=1) - 1).abs().max() < 1e-5, "so do sums of leaves"
 assert (robust.predict(X.iloc[:3]) == robust.predict(X)[:3]).all()
 
 # %%
@@ -307,7 +336,7 @@ close(
     "08_unseen_studies",
     title="What does it take to be right about a study that nobody has seen?",
     info=info,
-    records=[scores, score(outside), null_scores],
+    records=[scores, score(outside), level_scores, null_scores],
     numbers=numbers,
     figure=headline,
     parameters={"profile": profile, "seed": seed, "label": label, "min_class_size": min_class_size},

@@ -15,6 +15,7 @@ from srna_lib.evaluate.comparison import (
 )
 from srna_lib.evaluate.controls import (
     both_ways,
+    compare_levels,
     judge,
     merging_effect,
     null_scores,

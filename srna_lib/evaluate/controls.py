@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -29,8 +30,8 @@ from srna_lib.errors import InputError
 from srna_lib.evaluate.bootstrap import UNITS
 from srna_lib.evaluate.comparison import compare
 from srna_lib.evaluate.crossval import Profile, build_recipe, cross_validate, fit_fold, map_folds, seen_by, task_key
-from srna_lib.evaluate.metrics import COLUMNS, FIGURES, METRICS, probabilities, score
-from srna_lib.evaluate.splits import Split
+from srna_lib.evaluate.metrics import COLUMNS, FIGURES, METRICS, each_model, probabilities, score
+from srna_lib.evaluate.splits import Split, make_splits
 from srna_lib.models import CONDITIONED
 
 PREDICTABLE, NOT_PREDICTABLE = "predictable", "not predictable here"
@@ -224,6 +225,73 @@ def merging_effect(table: pd.DataFrame, *, draws: int = 200, seed: int = 0, **op
     names = (f"{first['task'].iloc[0]} merged at random to {k}", f"{first['task'].iloc[0]} merged")
     parts = [whole[0], drawn.assign(task=names[0]), whole[1].assign(task=names[1]), whole[2]]
     return pd.concat(parts, ignore_index=True)
+
+
+def compare_levels(
+    task: Task,
+    obs: pd.DataFrame,
+    levels: Sequence[str],
+    recipes: Iterable[str],
+    *,
+    least: int = 3,
+    n_splits: int | None = None,
+    **options: Any,
+) -> pd.DataFrame:
+    """Predict every level of a hierarchy by one model of its leaves, and each level by a model of its own.
+
+    A leaf is a combination of classes, one of each level; classes of the last level that have too few studies are left
+    out of it. Probabilities of leaves are summed over all that share a class, so that predictions of the levels never
+    contradict each other, and a class of several kinds may have a profile for each.
+
+    Parameters
+    ----------
+    task : Task
+        Samples and studies.
+    obs : DataFrame
+        Metadata of the samples; those without a class at any but the last level are left out.
+    levels : sequence of str
+        Columns of `obs`, coarse to fine; the last only makes leaves.
+    recipes, n_splits, **options
+        As in `cross_validate`, which is asked for folds that keep studies together.
+    least : int, default 3
+        Studies that a class of the last level needs to be a leaf.
+
+    Returns
+    -------
+    DataFrame
+        As from `cross_validate`; ``task`` is the level, then ``", leaves summed"`` or ``", its own model"``.
+
+    Examples
+    --------
+    >>> import srna_lib as srna
+    >>> atlas = srna.load("demo")
+    >>> table = compare_levels(
+    ...     srna.make_task(atlas), atlas.obs, ["tissue_group", "tissue"], ["dummy"], n_splits=3, progress=False
+    ... )
+    >>> list(table["task"].unique())
+    ['tissue_group, leaves summed', 'tissue_group, its own model']
+    """
+    levels = list(dict.fromkeys(levels))
+    coarse, fine = levels[:-1] or levels, levels[-1]
+    named = obs.loc[task.y.index, levels].astype(object)
+    known = named[coarse].notna().all(axis=1).to_numpy()
+    named, parts = named[known].astype(str), {"X": task.X[known], "groups": task.groups[known]}
+    parts |= {"donors": None if task.donors is None else task.donors[known]}
+    studies = parts["groups"].groupby([named[c] for c in levels]).transform("nunique")
+    named[fine] = named[fine].where((studies >= least) & obs.loc[named.index, fine].notna(), "")
+    leaf = named.agg(" / ".join, axis=1)
+    leaves, tables = replace(task, name="leaf", y=leaf, **parts), []
+    splits = make_splits(
+        replace(task, y=named[coarse[-1]], **parts), "study", n_splits=n_splits, seed=options.get("seed", 0)
+    )
+    options |= {"split": splits, "scheme": "grouped_kfold"}
+    summed = cross_validate(leaves, recipes, **options)
+    for level in coarse:
+        into = named[level].groupby(leaf).first()
+        tables += [_merged(table, into).assign(task=f"{level}, leaves summed") for table in each_model(summed)]
+        own = replace(task, name=level, y=named[level], **parts)
+        tables.append(cross_validate(own, recipes, **options).assign(task=f"{level}, its own model"))
+    return pd.concat(tables, ignore_index=True)
 
 
 def _merged(table: pd.DataFrame, into: pd.Series) -> pd.DataFrame:
