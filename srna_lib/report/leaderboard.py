@@ -5,15 +5,18 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from srna_lib.errors import InputError, one_of
-from srna_lib.report.results import RECORD_FIELDS, to_records, versions
+from srna_lib.report.results import to_records, versions
 
 if TYPE_CHECKING:
+    import anndata as ad
     import pandas as pd
 
+    from srna_lib.data import Task
     from srna_lib.evaluate import Benchmark
 
 MARK = "benchmark.json"  # settings, versions and the rows of a leaderboard
@@ -95,22 +98,23 @@ def run_benchmark(
     for row in [*_earlier(out, settings), *itertools.product(datasets, labels, schemes, recipes)]:
         names = plan.setdefault((row[0], row[1], row[2]), [])
         names += [] if row[3] in names else [row[3]]
-    atlases = {name: load(name) for name in dict.fromkeys(group[0] for group in plan)}
-    tasks, folds = {}, {}
+
+    @cache
+    def asked(name: str, label: str) -> tuple[ad.AnnData, Task]:
+        known = eligible(with_label(load(name), label), label)
+        return known, make_task(known, label, min_class_size=min_class_size)
+
+    folds = {}
     for name, label, scheme in plan:
-        if (name, label) not in tasks:
-            known = eligible(with_label(atlases[name], label), label)
-            tasks[name, label] = known, make_task(known, label, min_class_size=min_class_size)
-        known, task = tasks[name, label]
+        known, task = asked(name, label)
         folds[name, label, scheme] = evaluate.benchmark_splits(task, known, scheme, n_splits=n_splits, seed=seed)
-    simulated = any(bool(atlas.uns["srna"]["simulated"]) for atlas in atlases.values())
-    told = {**settings, "simulated": simulated, "versions": versions()}
+    simulated = any(bool(asked(*group[:2])[0].uns["srna"]["simulated"]) for group in plan)
     rows = [[*group, name] for group, names in plan.items() for name in names]
-    write_file(out / MARK, json.dumps({**told, "rows": rows}, indent=1) + "\n")
+    told = {**settings, "simulated": simulated, "versions": versions(), "rows": rows}
+    write_file(out / MARK, json.dumps(told, indent=1) + "\n")
     done = []
-    for (name, label, scheme), names in plan.items():
-        known, task = tasks[name, label]
-        splits = folds[name, label, scheme]
+    for (name, label, scheme), splits in folds.items():
+        (known, task), names = asked(name, label), plan[name, label, scheme]
         say(f"{name}, {label}, {scheme}: {len(splits)} folds, {len(task.y)} samples, {', '.join(names)}")
         about: dict[str, Any] = {"dataset": atlas_name(known), "scheme": scheme, "baselines": baselines}
         about |= {"atlas": known, "n_boot": n_boot, "n_jobs": n_jobs, "cache": out / "cache", "seed": seed}
@@ -141,36 +145,24 @@ def _files(done: list[Benchmark]) -> dict[str, str | bytes]:
 
     from srna_lib.evaluate import per_dataset
 
-    records = [record for one in done for record in [*to_records(one.scores), *_gap_records(one)]]
-    studies = []
-    for one in done:
-        table = per_dataset(one.predictions).pivot(
-            index=["scheme", "dataset_id", "n_samples"], columns="model", values="accuracy"
-        )
-        about = one.scores.iloc[0]
-        table = table[list(dict.fromkeys(one.predictions["model"]))].round(4).reset_index()
-        studies.append(table.assign(dataset=about["dataset"], task=about["task"]))
-    by_study = pd.concat(studies, ignore_index=True)
-    front = ["dataset", "task", "scheme", "dataset_id", "n_samples"]
-    predictions = pd.concat(
-        [one.predictions.assign(dataset=one.scores["dataset"].iloc[0]) for one in done], ignore_index=True
-    )
+    records, studies, predictions = [], [], []
+    for scores, gaps, table in done:
+        about = {name: scores[name].iloc[0] for name in ("dataset", "task", "features", "seed")}
+        pairs = gaps.rename(columns={"difference": "value"}).assign(model=gaps["pair"], study=None, **about)
+        records += [*to_records(scores), *to_records(pairs.assign(**{"class": None}))]
+        each = per_dataset(table).pivot(index=["scheme", "dataset_id", "n_samples"], columns="model", values="accuracy")
+        each = each[list(dict.fromkeys(table["model"]))].round(4).reset_index()
+        for at, name in enumerate(("dataset", "task")):
+            each.insert(at, name, about[name])
+        studies.append(each)
+        predictions.append(table.assign(dataset=about["dataset"]))
     return {
         "leaderboard.json": json.dumps(records, indent=1, allow_nan=False) + "\n",
         "leaderboard.csv": _wide(records).to_csv(float_format="%.4f"),
         "leaderboard.md": "# Leaderboard\n\n" + leaderboard_tables(records) + "\n",
-        "studies.csv": by_study[[*front, *(c for c in by_study if c not in front)]].to_csv(index=False),
-        "predictions.parquet": predictions.to_parquet(index=False),
+        "studies.csv": pd.concat(studies).to_csv(index=False),
+        "predictions.parquet": pd.concat(predictions, ignore_index=True).to_parquet(index=False),
     }
-
-
-def _gap_records(one: Benchmark) -> list[dict[str, Any]]:
-    """Paired differences as records, whose model is the pair."""
-    gaps = one.differences.rename(columns={"difference": "value"}).drop(columns="pair")
-    about = one.scores.iloc[0]
-    gaps = gaps.assign(model=one.differences["pair"], **{c: about[c] for c in ("dataset", "features", "seed")})
-    gaps = gaps.reindex(columns=list(RECORD_FIELDS)).astype(object)
-    return gaps.where(gaps.notna(), None).to_dict("records")
 
 
 def _wide(records: list[dict[str, Any]]) -> pd.DataFrame:
