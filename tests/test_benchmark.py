@@ -97,10 +97,15 @@ def test_rows_of_a_leaderboard(planted, tmp_path):
     found = benchmark(planted, names, folds, **settings)
     rows = found.scores.set_index(["model", "metric"])
     assert list(dict.fromkeys(found.predictions["model"])) == names
-    assert set(found.scores["scheme"]) == {"grouped_kfold"} and rows.index.is_unique
+    assert (
+        set(found.scores["scheme"]) == {"grouped_kfold"} and rows.drop(index="chosen", level="metric").index.is_unique
+    )
     seconds = rows.xs("fit_seconds", level="metric")["value"]
     assert (seconds > 0).all() and seconds["selected"] > seconds["logistic"]
     assert list(dict.fromkeys(found.differences["pair"])) == [f"{m} minus logistic" for m in names if m != "logistic"]
+    chosen = rows.xs("chosen", level="metric").set_index("class")["value"]
+    per_fold = found.predictions.query("model == 'selected'").groupby("fold")["chosen"].first()
+    assert chosen.to_dict() == per_fold.value_counts().to_dict() and chosen.sum() == 3
     only = compare(found.predictions, [("wccn", "logistic")], correction="none", n_boot=2000)
     ours = found.differences.query("pair == 'wccn minus logistic' and metric == 'accuracy'")
     assert ours["difference"].item() == only["difference"].item()
@@ -161,6 +166,29 @@ def test_a_leaderboard_on_disk(folder):
     assert page == "# Leaderboard\n\n" + leaderboard_tables(records) + "\n"
     assert page.index("| `logistic` |") < page.index("| `dummy` |") < page.index("| `dummy` - `logistic` |")
     assert f"{value['logistic', 'accuracy']:.3f} [" in page
+
+
+def test_the_page_says_what_was_chosen_how_often():
+    about = {"dataset": "toy", "task": "t", "scheme": "one_collection_out, old", "n_samples": 9, "n_datasets": 2}
+    about |= {"features": "sRNA", "seed": 0, "ci_low": None, "ci_high": None}
+    value = {"accuracy": 0.5, "balanced_accuracy": None, "accuracy_per_dataset": 0.25, "chosen:wccn": 3.0}
+    records = [about | {"model": "selected", "metric": name, "value": v} for name, v in value.items()]
+    records += [about | {"model": "selected minus wccn", "metric": m, "value": -0.1} for m in list(value)[:3]]
+    assert leaderboard_tables(records, level=3).splitlines() == [
+        "### `toy`, `t`: one collection out, old",
+        "",
+        "9 samples of 2 studies.",
+        "",
+        "| recipe | accuracy | balanced accuracy | mean over studies |",
+        "|---|---|---|---|",
+        "| `selected` | 0.500 |  | 0.250 |",
+        "",
+        "Folds in which `selected` is a recipe: `wccn` 3.",
+        "",
+        "| paired difference | accuracy | balanced accuracy | mean over studies |",
+        "|---|---|---|---|",
+        "| `selected` - `wccn` | -0.100 | -0.100 | -0.100 |",
+    ]
 
 
 def test_the_same_command_goes_on_and_another_adds_rows(folder, tmp_path, monkeypatch):

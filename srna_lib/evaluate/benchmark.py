@@ -85,8 +85,9 @@ def benchmark(
     Returns
     -------
     Benchmark
-        ``scores`` as from `score`, with the metric ``fit_seconds`` (median CPU seconds of fitting in a fold), and of
-        collections left out each by itself, too;
+        ``scores`` as from `score`, with the metrics ``fit_seconds`` (median CPU seconds of fitting in a fold) and
+        ``chosen`` (folds in which ``"selected"`` is the recipe in ``class``), and of collections left out each by
+        itself, too;
         ``differences`` as from `compare`, no p-value adjusted; ``predictions`` as from `cross_validate`.
 
     Raises
@@ -115,7 +116,7 @@ def benchmark(
     scores = score(shown, dataset=dataset, metrics=MEASURED, n_boot=n_boot, seed=seed)
     pairs = [(name, base) for base in baselines if base in recipes for name in recipes if name != base]
     gaps = compare(shown, pairs, metric=METRICS, correction="none", n_boot=n_boot, seed=seed)
-    return Benchmark(pd.concat([scores, _seconds(table, scores)], ignore_index=True), gaps, table)
+    return Benchmark(pd.concat([scores, _about_folds(table, scores)], ignore_index=True), gaps, table)
 
 
 def select(
@@ -207,9 +208,14 @@ def _candidates(recipes: Sequence[str]) -> list[str]:
     return [name for name in recipes if name in CANDIDATES]
 
 
-def _seconds(table: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
-    """Median CPU seconds of fitting in a fold, as a score of each model."""
-    median = table.groupby(["model", "fold"])["fit_seconds"].first().groupby(level=0).median()
+def _about_folds(table: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
+    """Median CPU seconds of fitting in a fold, and the folds that chose each recipe, as scores of each model."""
+    folds = table.groupby(["model", "fold"])[["fit_seconds", *(["chosen"] if "chosen" in table else [])]].first()
     rows = scores[(scores["metric"] == "accuracy") & (scores["scheme"] == table["scheme"].iloc[0])]
     rows = rows.assign(metric="fit_seconds", ci_low=np.nan, ci_high=np.nan)
-    return rows.assign(value=rows["model"].map(median))
+    found = [rows.assign(value=rows["model"].map(folds["fit_seconds"].groupby(level=0).median()))]
+    if "chosen" in folds:
+        (own,) = rows[rows["model"] == SELECTED].to_dict("records")
+        sizes = folds["chosen"].value_counts().items()
+        found.append(pd.DataFrame([own | {"metric": "chosen", "class": name, "value": n} for name, n in sizes]))
+    return pd.concat(found, ignore_index=True)

@@ -200,6 +200,10 @@ def leaderboard_tables(records: Sequence[dict[str, Any]], *, level: int = 2) -> 
         for m in models:
             cells = [_cell(cell[m, c]) for c in COLUMNS] + [_cell(cell[m, c], False) for c in further]
             lines.append(f"| `{m}` | " + " | ".join(cells) + " |")
+        chosen = [
+            f"`{r['metric'].partition(':')[2]}` {r['value']:.0f}" for r in rows if r["metric"].startswith("chosen:")
+        ]
+        lines += ["", f"Folds in which `selected` is a recipe: {', '.join(chosen)}."] if chosen else []
         if pairs:
             lines += ["", *_table("paired difference", COLUMNS)]
         for m in pairs:
