@@ -1,8 +1,9 @@
-"""Keep the figures of a full run on real data: ``python scripts/keep_results.py reports/mirome``.
+"""Keep the figures of a full run on real data, or a leaderboard: ``python scripts/keep_results.py reports/mirome``.
 
 Copies the records and cards to ``docs/results/<dataset>`` (predictions stay behind: they are large, and the command
 makes them again) and writes ``run.json`` with command, seed, versions and the seconds of the last run beside them
-(folds that an earlier run had finished cost it nothing). Other notebooks that were kept before stay.
+(folds that an earlier run had finished cost it nothing). Other notebooks that were kept before stay. Of a folder of
+``srna benchmark`` it copies the records and the accuracy of each study.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import json
 import shutil
 import sys
 from pathlib import Path
+
+import pandas as pd
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -45,6 +48,22 @@ def keep(report: Path, target: Path) -> list[Path]:
     return sorted(folder.iterdir())
 
 
+def keep_leaderboard(board: Path, target: Path) -> list[Path]:
+    """Copy the rows of each data set of a leaderboard below `target`, with its settings and versions."""
+    about = json.loads((board / "benchmark.json").read_text())
+    if about["simulated"]:
+        sys.exit(f"{board}: a leaderboard of simulated data; nothing was kept.")
+    records, studies = json.loads((board / "leaderboard.json").read_text()), pd.read_csv(board / "studies.csv")
+    for dataset, rows in studies.groupby("dataset"):
+        folder, own = target / str(dataset), [r for r in records if r["dataset"] == dataset]
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "leaderboard.json").write_text(json.dumps(own, indent=1) + "\n")
+        rows.drop(columns="dataset").dropna(axis=1, how="all").to_csv(folder / "leaderboard_studies.csv", index=False)
+        settings = {name: value for name, value in about.items() if name not in ("rows", "simulated")}
+        (folder / "leaderboard_run.json").write_text(json.dumps(settings, indent=1) + "\n")
+    return sorted(target.glob("*/leaderboard*"))
+
+
 def earlier(folder: Path, versions: dict[str, str]) -> dict[str, dict]:
     """Notebooks that were kept before, with the versions they ran with where those were others."""
     path = folder / "run.json"
@@ -72,5 +91,6 @@ def seconds_of(manifest: dict, stem: str) -> float | None:
 if __name__ == "__main__":
     if len(sys.argv) != 2:
         sys.exit("usage: python scripts/keep_results.py reports/NAME")
-    for kept in keep(Path(sys.argv[1]), ROOT / "docs" / "results"):
+    made = Path(sys.argv[1])
+    for kept in (keep_leaderboard if (made / "benchmark.json").exists() else keep)(made, ROOT / "docs" / "results"):
         print(kept.relative_to(ROOT))

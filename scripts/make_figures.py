@@ -17,6 +17,7 @@ import pandas as pd
 
 from srna_lib import plots
 from srna_lib.annotate import load_bundle, shipped
+from srna_lib.report import leaderboard_tables
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "docs" / "results"
@@ -41,7 +42,11 @@ PEOPLE: dict[str, tuple[str, dict[tuple[str, str], str]]] = {  # task -> noteboo
         (KNOWN, "mae"): "MAE, years", (KNOWN, "r2"): "R2", (KNOWN, "coverage:0.9"): "coverage of the 90 % interval",
     }),
 }  # fmt: skip
-PAGES = ("README.md", "docs/results.md")
+PAGES = ("README.md", "docs/results.md", "docs/unseen_studies.md")
+UNSEEN_FIRST = (
+    "one_dataset_out",
+    "grouped_kfold",
+)  # the figure of studies sets the first that was run beside random folds
 
 
 def read(dataset: str, notebook: str) -> list[dict[str, Any]]:
@@ -187,6 +192,41 @@ def companions_table() -> str:
     return "\n".join(lines)
 
 
+def leaderboard(dataset: str) -> str:
+    """Markdown tables of a leaderboard, and how it was made."""
+    run = json.loads((RESULTS / dataset / "leaderboard_run.json").read_text())
+    packages = ", ".join(f"{k} {v}" for k, v in run["versions"].items() if k in ("python", "scikit-learn", "keras"))
+    settings = f"{run['folds']} folds by study, classes of at least {run['min_class_size']} samples, seed {run['seed']}"
+    made = f"Made by `srna benchmark --dataset {dataset}`: {settings} ({packages})."
+    return leaderboard_tables(read(dataset, "leaderboard"), level=3) + f"\n\n{made}"
+
+
+def each_study(dataset: str, task: str) -> pd.DataFrame:
+    """Accuracy in each study by recipe, in random folds and never seen: recipes that have both, studies in both."""
+    table = pd.read_csv(RESULTS / dataset / "leaderboard_studies.csv").query("task == @task").drop(columns="task")
+    story = ["random_5fold", next(scheme for scheme in UNSEEN_FIRST if (table["scheme"] == scheme).any())]
+    table = table[table["scheme"].isin(story)]
+    table = table[table.groupby("dataset_id")["scheme"].transform("nunique") == len(story)]
+    about = ["scheme", "dataset_id", "n_samples"]
+    recipes = [c for c in table if c not in (*about, "dummy") and table[c].notna().all()]
+    long = table.melt(about, recipes, "recipe", "accuracy")
+    return long.sort_values(["recipe", "scheme"], key=lambda c: c.map([*recipes, *story].index), kind="stable")
+
+
+def gap_line(dataset: str, task: str, recipe: str) -> str:
+    """What is left of the gap, in a sentence."""
+    own = each_study(dataset, task).query("recipe == @recipe")
+    right = (own["accuracy"] * own["n_samples"]).groupby(own["scheme"], sort=False).sum()
+    seen, unseen = right / own.groupby("scheme", sort=False)["n_samples"].sum()
+    alone = own[own["scheme"] != "random_5fold"]
+    wrong = ((1 - alone["accuracy"]) * alone["n_samples"]).sort_values()
+    return (
+        f"What is left: `{recipe}` is right about {seen:.1%} of the samples in random folds and about {unseen:.1%} in"
+        f" studies never seen ({SCHEMES[alone['scheme'].iloc[0]]}); {(alone['accuracy'] == 0).sum()} of {len(alone)}"
+        f" studies are wrong throughout, and the ten worst hold {wrong.tail(10).sum() / wrong.sum():.0%} of the errors."
+    )
+
+
 def interval(record: dict[str, Any]) -> str:
     """Value with its interval."""
     digits = 1 if record["metric"].startswith("steps:") else 3
@@ -202,6 +242,9 @@ def blocks() -> dict[str, str]:
         made[f"{task} tcga"] = people_table(notebook, task, metrics)
     made["markers mirome"], made["bundles"] = marker_table(), bundle_table()
     made["companions"] = companions_table()
+    for path in sorted(RESULTS.glob("*/leaderboard.json")):
+        made[f"leaderboard {path.parent.name}"] = leaderboard(path.parent.name)
+    made["gap mirome"] = gap_line("mirome", "tissue_group", "robust")
     made["steps mirome"], made["wrong calls mirome"] = firmness_tables()
     for scheme in SCHEMES:
         made[f"tissue mirome {scheme}"] = tissue_table("mirome", scheme)
@@ -222,7 +265,7 @@ def filled(pages: dict[Path, str]) -> dict[Path, str]:
 
 
 def figures() -> None:
-    """Draw the metrics of all recipes, and the ranks of known markers under two references, as SVG."""
+    """Draw the metrics of all recipes, the studies one by one, and the ranks of known markers, as SVG."""
     plots.setup()
     records = [r for r in read("mirome", "02_tissue") if r["task"] == "tissue_group" and r["model"] != "dummy"]
     random = next(r for r in records if r["scheme"] == "random_5fold")
@@ -230,6 +273,15 @@ def figures() -> None:
     title, labels = "Tissue group from small RNAs, cellular microRNAome", SCHEMES | METRICS
     figure = plots.metrics(records, metric=list(METRICS), title=title, caption=about, labels=labels)
     write(figure, "tissue_mirome.svg", height=460)
+    studies = each_study("mirome", "tissue_group")
+    studies["folds"] = studies.pop("scheme").map(SCHEMES)
+    studies["recipe"] += ", " + studies["folds"]
+    n_samples = studies.drop_duplicates("dataset_id")["n_samples"].sum()
+    about = plots.caption(n_samples, studies["dataset_id"].nunique(), extra="random folds are optimistic")
+    title, rows = "Accuracy in each study: seen beside others, and never seen", studies["recipe"].nunique()
+    words: dict[str, Any] = {"title": title, "caption": about, "labels": {"recipe": "recipe, folds"}}
+    figure = plots.per_study(studies, "recipe", color="folds", **words)
+    write(figure, "unseen_mirome.svg", height=120 + 60 * rows)
     ranks = pd.DataFrame(r for r in read("mirome", "05_explainability") if r["metric"].startswith("rank:"))
     ranks[["class", "srna"]] = ranks["metric"].str.split(":", expand=True)[[1, 2]]
     ranks["reference"] = ranks["model"].str.partition(", ")[2]

@@ -33,6 +33,16 @@ import check_pages  # noqa: E402
 
 TEXTS = ("README.md", "data/README.md", "docs/*.md", "notebooks/scripts/*.py")
 NOTEBOOKS = sorted(p.name[:2] for p in (ROOT / "notebooks").glob("[0-9]*.ipynb"))
+OWN_TESTS = (
+    "run",
+    "convert",
+    "train",
+    "example",
+    "annotate",
+    "audit",
+    "retrieve",
+    "benchmark",
+)  # have tests of their own
 OWN = "mine.h5ad"  # the atlas that the README makes of a user's own counts
 
 
@@ -92,11 +102,11 @@ def test_targets_of_make_exist(command):
 
 @pytest.mark.parametrize(
     "command",
-    [c for c in commands("srna") if not re.match(r"srna (run|convert|train|example|annotate|audit|retrieve) ", c)],
+    [c for c in commands("srna") if not re.match(rf"srna ({'|'.join(OWN_TESTS)}) ", c)],
 )
 def test_other_commands(command):
     words = shlex.split(command)[1:]
-    alone = words in (["run"], ["convert"], ["describe"], ["train"], ["annotate"], ["audit"])
+    alone = words in (["run"], ["convert"], ["describe"], ["train"], ["annotate"], ["audit"], ["benchmark"])
     result = invoke(*words, *(["--help"] if alone else []))
     assert result.exit_code == 0, result.output
 
@@ -118,6 +128,27 @@ def test_a_table_of_changes_in_brain_looks_like_brain(real, mirror, tmp_path, mo
     assert result.exit_code == 0, result.output
     first = result.output.splitlines()[1:4]
     assert sum("brain" in line for line in first) >= 2, result.output
+
+
+@pytest.mark.parametrize("command", [c for c in commands("srna") if c.startswith("srna benchmark ")])
+def test_leaderboards(command, tmp_path):
+    """On the simulated atlas, with the quickest recipes and two folds by study."""
+    words = re.sub(r"--dataset \w+", "--dataset demo", re.sub(r"--label \w+", "--label tissue_group", command))
+    small = [
+        "--recipes",
+        "logistic,dummy",
+        "--schemes",
+        "study",
+        "--folds",
+        2,
+        "--jobs",
+        1,
+        "--out",
+        tmp_path / "board",
+    ]
+    result = invoke(*shlex.split(words)[1:], *small)
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "board" / "leaderboard.csv").exists()
 
 
 def dataset_of(given: dict[str, str], named: str) -> str:

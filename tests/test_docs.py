@@ -60,7 +60,10 @@ def test_a_missing_place_is_named():
         make_figures.filled({ROOT / "README.md": "nothing here"})
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "docs/results").glob("*/[0-9]*.json")), ids=lambda p: p.stem)
+KEPT = [p for pattern in ("*/[0-9]*.json", "*/leaderboard.json") for p in sorted((ROOT / "docs/results").glob(pattern))]
+
+
+@pytest.mark.parametrize("path", KEPT, ids=lambda p: p.stem)
 def test_kept_results_are_records_or_cards(path):
     content = json.loads(path.read_text())
     if path.name.endswith(".card.json"):
@@ -105,6 +108,53 @@ def test_notebooks_kept_before_stay_beside_the_new_ones(tmp_path):
     }
     assert run["command"] == "srna run 02 05 --dataset mirome --profile full"
     assert {p.name for p in (tmp_path / "out/mirome").iterdir()} >= {"02_tissue.json", "05_explainability.json"}
+
+
+def test_rows_of_each_data_set_of_a_leaderboard_are_kept(tmp_path):
+    import keep_results
+
+    board, record = tmp_path / "board", dict.fromkeys(RECORD_FIELDS, 0)
+    board.mkdir()
+    records = [record | {"dataset": name, "model": "robust"} for name in ("mirome", "open_atlas", "mirome")]
+    (board / "leaderboard.json").write_text(json.dumps(records))
+    studies = "dataset,task,scheme,dataset_id,n_samples,robust,{}\nmirome,t,s,A,3,0.5,\nopen_atlas,t,s,B,2,1.0,1.0\n"
+    (board / "studies.csv").write_text(studies.format("plda"))
+    for simulated in (False, True):
+        told = {"seed": 3, "folds": 10, "simulated": simulated, "rows": [], "versions": {"python": "3.11"}}
+        (board / "benchmark.json").write_text(json.dumps(told))
+        if simulated:
+            with pytest.raises(SystemExit, match="a leaderboard of simulated data; nothing was kept"):
+                keep_results.keep_leaderboard(board, tmp_path / "other")
+            assert not (tmp_path / "other").exists()
+            continue
+        assert len(keep_results.keep_leaderboard(board, tmp_path / "out")) == 6
+    kept = tmp_path / "out/mirome"
+    assert json.loads((kept / "leaderboard.json").read_text()) == [records[0], records[2]]
+    assert (kept / "leaderboard_studies.csv").read_text() == "task,scheme,dataset_id,n_samples,robust\nt,s,A,3,0.5\n"
+    told = {"seed": 3, "folds": 10, "versions": {"python": "3.11"}}
+    assert json.loads((kept / "leaderboard_run.json").read_text()) == told
+
+
+def test_what_is_left_is_said_of_studies_that_both_folds_test(tmp_path, monkeypatch):
+    """Ten of ten right where the study is known; never seen, one study of two is wrong throughout."""
+    import make_figures
+
+    rows = "task,scheme,dataset_id,n_samples,robust,dl_log,dummy\n"
+    rows += "t,random_5fold,A,8,1,1,0\nt,random_5fold,B,2,1,1,0\nt,random_5fold,C,5,0,1,0\n"
+    rows += "t,one_dataset_out,A,8,0.75,,0\nt,one_dataset_out,B,2,0,,0\nu,one_dataset_out,C,5,0,1,0\n"
+    (tmp_path / "toy").mkdir()
+    (tmp_path / "toy/leaderboard_studies.csv").write_text(rows)
+    monkeypatch.setattr(make_figures, "RESULTS", tmp_path)
+    table = make_figures.each_study("toy", "t")
+    assert table[["recipe", "scheme"]].drop_duplicates().to_numpy().tolist() == [
+        ["robust", "random_5fold"],
+        ["robust", "one_dataset_out"],
+    ]
+    line = make_figures.gap_line("toy", "t", "robust")
+    assert "about 100.0% of the samples in random folds and about 60.0% in studies never seen" in line
+    assert "(one dataset out); 1 of 2 studies are wrong throughout, and the ten worst hold 100% of the errors" in line
+    (tmp_path / "toy/leaderboard_studies.csv").write_text(rows.replace("one_dataset_out", "grouped_kfold"))
+    assert make_figures.gap_line("toy", "t", "robust") == line.replace("one dataset out", "grouped by study")
 
 
 def test_the_papers_order_is_reproduced_in_random_folds_and_turned_round_in_unseen_studies():

@@ -121,6 +121,15 @@ def test_per_study_draws_every_study_and_the_mean_of_studies():
     assert bare.data[0].customdata[0][0] == "<b>A</b><br>4 samples<br>accuracy 50.0%"
 
 
+def test_per_study_colours_another_column_and_names_it():
+    fig = plots.per_study(STUDIES.assign(folds=["random", "unseen", "unseen"]), color="folds")
+    *traces, _ = fig.data
+    assert {t.name: len(t.x) for t in traces} == {"random": 1, "unseen": 2}
+    assert all(t.showlegend for t in traces) and not any(t.showlegend for t in plots.per_study(STUDIES).data[:-1])
+    with pytest.raises(InputError, match="columns folds are missing"):
+        plots.per_study(STUDIES, color="folds")
+
+
 def test_paper_comparison_opens_the_published_symbol():
     fig = plots.paper_comparison(PAPER)
     assert [t.name for t in fig.data] == ["paper", SAFE_BOLD]

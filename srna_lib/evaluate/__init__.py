@@ -1,6 +1,16 @@
 """Door of evaluate: splits, out-of-fold predictions, metrics with intervals, comparisons."""
 
 from srna_lib.evaluate.age import acceleration_contrast, apparent_acceleration
+from srna_lib.evaluate.benchmark import (
+    BENCHMARK_SCHEMES,
+    CANDIDATES,
+    SELECTED,
+    Benchmark,
+    benchmark,
+    benchmark_splits,
+    check_recipes,
+    select,
+)
 from srna_lib.evaluate.bootstrap import UNITS, study_interval, study_weights, weighted_mean, weighted_median
 from srna_lib.evaluate.calibration import calibrate, fit_temperature, reliability_table, tempered
 from srna_lib.evaluate.comparison import (

@@ -6,6 +6,7 @@ import hashlib
 import importlib.metadata
 import inspect
 import sys
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -112,6 +113,7 @@ def cross_validate(
     n_jobs: int = 1,
     cache: Path | str | None = None,
     progress: bool = True,
+    timed: bool = False,
 ) -> pd.DataFrame:
     """Predict every test sample by models fitted, preprocessing included, on the other side of its split.
 
@@ -145,6 +147,8 @@ def cross_validate(
         only for the same data, model, seed, split, library code and package versions; a damaged one is done again.
     progress : bool, default True
         Show a bar.
+    timed : bool, default False
+        Add ``fit_seconds``, the CPU seconds that fitting the model of the fold took, which are kept with it.
 
     Returns
     -------
@@ -197,7 +201,7 @@ def cross_validate(
         tables.append(table.assign(task=task.name, model=name, features=task.features, scheme=scheme))
     out = pd.concat(tables, ignore_index=True)
     front = ["sample_id", "dataset_id", "task", "model", "features", "scheme", "fold"]
-    return out[[*front, *(c for c in out if c not in front)]]
+    return out[[*front, *(c for c in out if c not in front and (timed or c != "fit_seconds"))]]
 
 
 def build_recipe(task: Task, name: str, *, seed: int, profile: Profile, by: str = "dataset_id") -> Pipeline:
@@ -240,12 +244,15 @@ def _predict_fold(task: Task, model: Pipeline, split: Split) -> pd.DataFrame:
     """
     known = set(task.groups.iloc[split.train])
     new = task.y.dtype.kind == "f" and len(known) >= ENOUGH_STUDIES and known.isdisjoint(task.groups.iloc[split.test])
-    fitted, X = fit_fold(task, model, split.train, task.groups if new else None), task.X.iloc[split.test]
+    start = time.process_time()
+    fitted = fit_fold(task, model, split.train, task.groups if new else None)
+    seconds, X = time.process_time() - start, task.X.iloc[split.test]
     table = pd.DataFrame(
         {
             "sample_id": X.index,
             "dataset_id": task.groups.to_numpy()[split.test],
             "y_true": task.y.iloc[split.test].array,
+            "fit_seconds": seconds,
         }
     )
     if task.donors is not None:

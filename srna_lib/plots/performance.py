@@ -102,14 +102,15 @@ def confusion(table: pd.DataFrame, *, title: str = "", caption: str = "") -> go.
 
 @answers
 def per_study(
-    table: Table, by: str = "model", value: str = "accuracy", *,
+    table: Table, by: str = "model", value: str = "accuracy", *, color: str | None = None,
     title: str = "", caption: str = "", labels: Labels = None,
 ) -> go.Figure:  # fmt: skip
     """Draw one dot per study, sized by its samples, in rows of models or classes; a bar marks the mean of studies.
 
-    `table` holds ``dataset_id, n_samples``, `by` and `value` (0 to 1); other columns are shown on hover.
+    `table` holds ``dataset_id, n_samples``, `by` and `value` (0 to 1); other columns are shown on hover. Rows are
+    coloured, or the values of `color`, which then stand in the legend.
     """
-    table = as_table(table, ["dataset_id", "n_samples", by, value])
+    table = as_table(table, ["dataset_id", "n_samples", by, value, *([color] if color else [])])
     table["more"] = base.facts(table, [c for c in table if c not in ("dataset_id", "n_samples", by, value)])
     rows = list(dict.fromkeys(table[by]))
     scatter = np.random.default_rng(0).uniform(-0.3, 0.3, len(table))  # parts overlapping dots, means nothing
@@ -117,8 +118,8 @@ def per_study(
     hover = f"<b>{{dataset_id}}</b><br>{{n_samples}} samples<br>{base.printed(value)} {{number}}{{more}}"
     titles = {value: f"{(labels or {}).get(value, value)} in the study (%)", "row": (labels or {}).get(by, by)}
     size: dict[str, Any] = {"size": "n_samples", "size_max": 30}
-    fig = draw(px.scatter, table, value, "row", by, hover=hover, titles=titles, labels=labels, **size)
-    fig.update_traces(marker_opacity=0.55, showlegend=False)
+    fig = draw(px.scatter, table, value, "row", color or by, hover=hover, titles=titles, labels=labels, **size)
+    fig.update_traces(marker_opacity=0.55, showlegend=color is not None)
     means, places = table.groupby(by, sort=False)[value].mean(), list(range(len(rows)))
     marker = {"symbol": "line-ns", "size": 44, "line": {"width": 3, "color": "#111111"}}
     means = pd.DataFrame({"mean": means, "row": places})

@@ -362,6 +362,49 @@ def audit(
 
 
 @app.command()
+def benchmark(
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="New folder, or one to go on with or add rows to.")],
+    dataset: Annotated[
+        list[str] | None,
+        typer.Option("--dataset", help="Data set or atlas (.h5ad); repeatable.", show_default="mirome"),
+    ] = None,
+    label: Annotated[
+        list[str] | None,
+        typer.Option("--label", help="Column of obs to predict; repeatable.", show_default="tissue_group"),
+    ] = None,
+    recipes: Annotated[
+        str, typer.Option("--recipes", help="Names; selected is chosen inside the training studies of each fold.")
+    ] = "logistic,rf_paper,dl_log,wccn,lda_study,robust,selected,dummy",
+    schemes: Annotated[
+        str, typer.Option("--schemes", help="Of random, study, one_dataset_out, one_collection_out.")
+    ] = "random,study",
+    baselines: Annotated[str, typer.Option("--baselines", help="Recipes to compare the others with.")] = "logistic",
+    folds: Annotated[int, typer.Option(min=2, help="Folds of the scheme study.")] = 10,
+    min_class_size: Annotated[int, typer.Option(min=2, help="Classes with fewer samples are left out.")] = 15,
+    jobs: Annotated[int, typer.Option(min=1, help="Folds at a time.")] = 2,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of folds, models, bootstrap.")] = 0,
+) -> None:
+    """Compare recipes on the same folds of one or several data sets: a leaderboard with paired differences and time.
+
+    An interrupted run goes on where it stopped; other recipes, schemes or labels join the rows that are there.
+    """
+    from srna_lib.evaluate import SELECTED
+    from srna_lib.models import RECIPES, recipe_names
+    from srna_lib.report import run_benchmark
+
+    if not out.exists():
+        _check_folder(out)
+    known = [*RECIPES, SELECTED]
+    names = recipe_names(recipes, known)
+    settings: dict[str, Any] = {"baselines": recipe_names(baselines, known), "n_splits": folds, "seed": seed}
+    settings |= {"min_class_size": min_class_size, "n_jobs": jobs, "say": typer.echo}
+    wanted = list(dict.fromkeys(word.strip() for word in schemes.split(",")))
+    written = run_benchmark(dataset or ["mirome"], label or ["tissue_group"], names, wanted, out, **settings)
+    typer.echo((written / "leaderboard.md").read_text(encoding="utf-8"))
+    typer.echo(f"written: {written}")
+
+
+@app.command()
 def retrieve(
     table: Annotated[Path, typer.Argument(metavar="TABLE", help="Differential expression: DESeq2, edgeR, limma.")],
     library: Annotated[str, typer.Option("--library", metavar="ATLAS", help="Data set, or an atlas (.h5ad).")] = "",
