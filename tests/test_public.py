@@ -508,6 +508,7 @@ def test_exrna(real):
     obs = atlas.obs
     assert atlas.shape == (740, 2295) and atlas.uns["srna"]["rounded"] == 26790
     assert sizes(obs["tissue"]) == {"blood plasma": 396, "urine": 203, "blood serum": 96, "saliva": 45}
+    assert sizes(obs["biofluid"]) == {"plasma": 396, "urine": 203, "serum": 96, "saliva": 45}
     assert obs.groupby("dataset_id")["donor_id"].nunique().to_dict() == {
         "EXR-KJENS1RID1-AN": 0, "EXR-TTUSC1gCrGDH-AN": 13,
     }  # fmt: skip

@@ -277,7 +277,7 @@ def read_exrna(kjens: Path | str, ttusc: Path | str, metadata_path: Path | str, 
     metadata = rows_of(here, counts, metadata_path, kjens)
     obs = metadata[["dataset_id"]].astype(object)
     obs["donor_id"] = obs.index.str.extract(r"_U19_(?:Plasma|Serum)_(\d+)-\d+_fastq$")[0].to_numpy(dtype=object)
-    obs["tissue"] = metadata["biofluid"].str.lower().astype(object)
+    obs["biofluid"] = obs["tissue"] = metadata["biofluid"].str.lower().astype(object)
     obs = annotate_labels(obs, "exrna", "tissue", strict=True).assign(sample_type="biofluid")
     obs.attrs.clear()
     obs["flagged"] = metadata["low_miRNA_flag"].astype(bool)
@@ -348,14 +348,20 @@ KEPT = (
 
 
 def read_open_atlas(
-    mirome: Path, micrornaome: Path, tissue_atlas2: Path, info: dict[str, Any], *, common_features: bool = True
+    mirome: Path,
+    micrornaome: Path,
+    tissue_atlas2: Path,
+    *exrna: Path,
+    info: dict[str, Any],
+    common_features: bool = True,
 ) -> ad.AnnData:
     """Join the cellular microRNAome, what the human microRNAome adds to it, and the organs of six donors: 2884 samples.
 
     Counts are those of the sources, made by three pipelines (miRge3, miRge and that of miRNATissueAtlas2), so the
-    collection is a batch of its own: compare within it, or leave whole studies out.
+    collection is a batch of its own: compare within it, or leave whole studies out. With the files of `exrna` its 740
+    biofluids are a fourth collection (exceRpt), and urine and saliva are tissues of the atlas; they have no group.
 
-    With `common_features` only the miRNAs that all three collections report, because which ones a sample has would
+    With `common_features` only the miRNAs that all collections report, because which ones a sample has would
     tell its collection, and with it its tissue. Without, all of mirome are there; one that a collection does not report
     is zero in ``X`` although nobody looked, ``var["common"]`` marks those that are safe, and
     ``uns["srna"]["not_measured"]`` lists the others by collection.
@@ -379,14 +385,18 @@ def read_open_atlas(
     mixed = mixed[~mixed.obs_names.isin(overlap["removed"])].copy()
     organs.obs["label"] = organs.obs["tissue"] + "__" + organs.obs["subregion"]
     parts, reports = {"mirome": cells}, []
-    for name, part in (("micrornaome", mixed), ("tissue_atlas2", organs)):
+    joining = {"micrornaome": mixed, "tissue_atlas2": organs}
+    if exrna:
+        kjens, ttusc, fluids = exrna
+        joining["exrna"] = read_exrna(kjens, ttusc, fluids, {"name": "exrna"})
+    for name, part in joining.items():
         parts[name], report = harmonise(part, cells)
         reports.append(report.assign(collection=name))
-    labels = {"mirome": "cell_type", "micrornaome": "cell_tissue", "tissue_atlas2": "label"}
-    obs = pd.concat([_described(parts[name].obs, name, label, studies) for name, label in labels.items()])
+    labels = {"mirome": "cell_type", "micrornaome": "cell_tissue", "tissue_atlas2": "label", "exrna": "biofluid"}
+    obs = pd.concat([_described(part.obs, name, labels[name], studies) for name, part in parts.items()])
     tables = {name: counts_frame(part) for name, part in parts.items()}
     counts, common, measured = stacked(tables, "collection", common_features)
-    totals = np.concatenate([counts_frame(p).sum(axis=1) for p in (cells, mixed, organs)])
+    totals = np.concatenate([counts_frame(p).sum(axis=1) for p in (cells, *joining.values())])
     obs["reads_unmapped_share"] = 1 - counts.sum(axis=1).to_numpy() / np.where(totals > 0, totals, 1)
     obs.loc[totals == 0, "reads_unmapped_share"] = 0.0
     var = annotate(mature(counts.columns).assign(common=common))
