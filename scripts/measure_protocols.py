@@ -3,7 +3,7 @@
 Commands (deterministic; they need the data sets)::
 
     python scripts/measure_protocols.py shifts families        # seconds; draws figures/protocols.svg
-    python scripts/measure_protocols.py fluids                 # ten minutes
+    python scripts/measure_protocols.py fluids refusal         # a quarter of an hour
     python scripts/measure_protocols.py augmentation           # an hour; --cache FOLDER keeps finished folds
 """
 
@@ -138,6 +138,17 @@ def fluids(cache: str | None) -> None:
     print("\nfive folds by study\n", pd.crosstab([told["model"], told["y_true"]], told["y_pred"]).to_string())
 
 
+def refusal(cache: str | None) -> None:
+    """What bundles that know one laboratory of exrna say of the other: answers, and refusals."""
+    atlas = srna.load("open_atlas_exrna")
+    for lab in sorted(atlas.obs.loc[atlas.obs["collection"] == "exrna", "dataset_id"].unique()):
+        there = (atlas.obs["dataset_id"] == lab).to_numpy()
+        bundle = srna.train(atlas[~there].copy(), "sample_type", recipe="robust", n_splits=10, cache=cache)
+        told = srna.annotate(atlas[there].copy(), bundle, explain=False).uns["annotation"]
+        said = told["prediction"].where(told["prediction"] != "", told["status"]).rename("answer")
+        print(f"\n{lab}\n{pd.crosstab(atlas.obs['tissue'][told['sample_id']].to_numpy(), said).to_string()}")
+
+
 # ---- augmentation
 
 
@@ -145,24 +156,21 @@ def redone(task: Task, factors: pd.DataFrame, how: str, *, seed: int = 0) -> Tas
     """A task with a second copy of every sample, as if another protocol had made the library.
 
     `how`: ``"sample"`` draws two protocols for each sample and multiplies its counts by the ratio of their factors;
-    ``"study"`` draws two for each study, whose copy is a study of its own; ``"mix"`` does so with random mixtures of
-    protocols. Two controls: ``"copy"`` multiplies by one, ``"shuffled"`` deals the factors to other miRNAs.
+    ``"study"`` draws two for each study, whose copy is a study of its own. Two controls: ``"copy"`` multiplies by one,
+    ``"shuffled"`` deals the factors to other miRNAs.
     """
     rng, k = np.random.default_rng(seed), len(factors)
     f = factors.reindex(columns=task.X.columns).fillna(0.0).to_numpy(copy=True)
     at = np.flatnonzero(f.any(axis=0))
     if how == "shuffled":
         f[:, at] = f[:, rng.permutation(at)]
-    by_study = how in ("study", "mix")
-    unit = pd.factorize(task.groups)[0] if by_study else np.arange(len(task.y))
+    unit = pd.factorize(task.groups)[0] if how == "study" else np.arange(len(task.y))
     n = unit.max() + 1
     to = rng.integers(k, size=n)
     weights = np.eye(k)[to] - np.eye(k)[(to + rng.integers(1, k, size=n)) % k]
-    if how == "mix":
-        weights = rng.dirichlet(np.ones(k), n) - rng.dirichlet(np.ones(k), n)
     shift = (0 if how == "copy" else 1) * (weights @ f)[unit]
     X = pd.DataFrame(task.X.to_numpy() * np.exp2(shift), task.X.index + ", redone", task.X.columns)
-    groups = task.groups + ", redone" if by_study else task.groups
+    groups = task.groups + ", redone" if how == "study" else task.groups
     both = {"y": (task.y, task.y), "groups": (task.groups, groups)}
     joined = {name: pd.concat([one, other.set_axis(X.index)]) for name, (one, other) in both.items()}
     return replace(task, X=pd.concat([task.X, X]), donors=None, **joined)
@@ -171,7 +179,7 @@ def redone(task: Task, factors: pd.DataFrame, how: str, *, seed: int = 0) -> Tas
 def augmentation(cache: str | None) -> None:
     """Folds by study with copies of the training samples that another protocol might have made."""
     pool = srna.load("protocols")
-    for name, ways in (("mirome", ("sample", "study", "mix", "copy", "shuffled")), ("open_atlas", ("sample", "copy"))):
+    for name, ways in (("mirome", ("sample", "study", "copy", "shuffled")), ("open_atlas", ("sample", "copy"))):
         atlas = srna.load(name)
         task = srna.make_task(atlas, "tissue_group")
         factors = wide(harmonise(pool[:, pool.var["in_pool"].to_numpy()].copy(), atlas)[0].copy(), "library_protocol")
@@ -191,7 +199,7 @@ def augmentation(cache: str | None) -> None:
 
 
 PARTS: dict[str, Callable[..., None]] = {
-    "shifts": shifts, "families": families, "fluids": fluids, "augmentation": augmentation,
+    "shifts": shifts, "families": families, "fluids": fluids, "refusal": refusal, "augmentation": augmentation,
 }  # fmt: skip
 
 
