@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
+from importlib import resources
 
 import numpy as np
 import pandas as pd
@@ -163,6 +164,20 @@ def refused(bundle, atlas) -> pd.Series:
     assert (table["prediction"][table["status"] == "abstained"] == "").all()
     assert (table["reason"][table["status"] == "abstained"] != "").all()
     return table.loc[table["status"] == "abstained", "reason"]
+
+
+def test_burst_red_cells_are_a_ratio_and_its_place_among_fluids_of_training(bundle, new):
+    both = pd.DataFrame(
+        {"hsa-miR-451a": [7.0, 0, 3], "hsa-miR-23a-3p/23b-3p": [1.0, 8, 0], "hsa-miR-1-3p": [2.0, 2, 1]}
+    )
+    obs = pd.DataFrame({"dataset_id": "A"}, index=both.index)
+    ratio = samples.understood(make_atlas(both, obs, info={"name": "x"}))["red_cells"]
+    np.testing.assert_allclose(ratio, np.log2([700001 / 100001, 1 / 800001, 750001]))
+    lacking = samples.understood(make_atlas(both.iloc[:, 1:], obs, info={"name": "x"}))["red_cells"]
+    assert lacking.isna().all() and np.isnan(samples.percentiles(lacking.to_numpy())).all()
+    assert samples.percentiles(np.array([-99.0, 99.0])).tolist() == [0, 100]
+    steps = samples.percentiles(np.linspace(-9, 12, 50))
+    assert (np.diff(steps) >= 0).all() and len(set(steps)) > 20
 
 
 def test_few_reads_are_refused(bundle, new):
@@ -551,6 +566,24 @@ def test_biofluids_of_other_laboratories_are_biofluids_or_refused(real):
         assert made[known].mean() > 0.85 and (table["prediction"][made & known] == right).mean() >= 0.97, task
         wrong = (made & (table["prediction"] != right).to_numpy())[~known].mean()
         assert wrong < {"lineage": 0.3, "sample_type": 0.2, "tissue_group": 0.05}[task], (task, wrong)
+
+
+def test_the_table_of_red_cells_is_that_of_the_open_atlas(real):
+    fluids = real("open_atlas")[(real("open_atlas").obs["sample_type"] == "biofluid").to_numpy()]
+    path = resources.files("srna_lib").joinpath("resources/red_cells.tsv")
+    with path.open(encoding="utf-8") as handle:
+        table = pd.read_csv(handle, sep="\t", comment="#")
+    assert table.groupby("dataset_id").size().to_dict() == fluids.obs["dataset_id"].value_counts().to_dict()
+    ratio = samples.understood(fluids)["red_cells"].round(2)
+    assert sorted(zip(fluids.obs["dataset_id"], ratio, strict=True)) == list(table.itertuples(index=False, name=None))
+
+
+def test_red_cells_of_other_laboratories_lie_among_those_of_training(real):
+    """Where two laboratories' plasma lies differs: a percentile among protocols is no verdict."""
+    ours = real("exrna")[(real("exrna").obs["tissue"] == "blood plasma").to_numpy()]
+    places = pd.Series(samples.percentiles(samples.understood(ours)["red_cells"].to_numpy()), ours.obs_names)
+    medians = places.groupby(ours.obs["dataset_id"].astype(str)).median()
+    assert places.between(0, 100).all() and medians.between(20, 90).all() and medians.max() - medians.min() > 20
 
 
 def test_lungs_are_lungs_or_refused_and_no_lineage(real):

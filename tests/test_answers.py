@@ -165,6 +165,16 @@ def test_signs_of_burst_red_cells_are_ranked_in_the_batch():
     np.testing.assert_allclose(found.iloc[:, 1], np.log2([90001 / 10001, 1 / 100001, 250001]))
 
 
+def test_a_card_says_where_the_red_cells_of_a_sample_lie_among_fluids_of_training(bundle, told, page):
+    name = "this ratio among plasma and serum of training"
+    assert name not in text_of(page), "the toy has none of the two miRNAs"
+    shown = told[[3, 4]].copy()
+    rows = told.uns["annotation"]
+    rows = rows[rows["sample_id"].isin(shown.obs_names)].assign(red_cells_percentile=[53.4, np.nan])
+    shown.uns["annotation"] = rows
+    assert re.findall(rf"{name} percentile (\d+)", text_of(annotated_page(shown, [bundle]))) == ["53"]
+
+
 def test_an_audit_tells_flags_swaps_doubles_and_studies(audited):
     answer, atlas = audited
     text = text_of(audited_page(answer, "tissue", atlas))

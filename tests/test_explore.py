@@ -150,3 +150,41 @@ def test_readable_leaves_unknown_values_empty_and_says_where_there_is_nothing():
     table = pd.DataFrame({"class": ["x", "y"], "share": [0.25, np.nan]})
     assert tables.readable(table, {"share": "{:.0%}"})["share"].to_dict() == {"x": "25%", "y": ""}
     assert tables.readable(table[:0]).to_numpy().tolist() == [["none in this data set"]]
+
+
+def test_protocol_factors_of_known_shifts():
+    """Two laboratories, equal parts but for one sRNA that a protocol reads eight times as often; one is not pooled."""
+    even, odd = [1000, 1000, 1000, 1000, 0], [1000, 8000, 1000, 1000, 9000]
+    pool = atlas([even, odd, even, odd, even], ["A", "A", "B", "B", "B"], ["x"] * 5, ["miRNA"] * 5)
+    pool.obs["library_protocol"], pool.var["in_pool"] = ["p", "q", "p", "q", "p"], [True] * 4 + [False]
+    table = tables.protocol_factors(pool, prior=0.0)
+    ratios = table.pivot(index="srna", columns="protocol", values="log2_ratio")
+    assert list(ratios.index) == ["r0", "r1", "r2", "r3"]
+    assert ratios["q"].tolist() == pytest.approx([0, 1.5, 0, 0]) and ratios["p"].tolist() == pytest.approx(
+        [0, -1.5, 0, 0]
+    )
+    assert table.groupby("protocol")[["studies", "libraries"]].first().to_numpy().tolist() == [[2, 3], [2, 2]]
+    with pytest.raises(InputError, match=r"obs\['kit'\] is missing"):
+        tables.protocol_factors(pool, "kit")
+
+
+def test_a_laboratory_of_many_libraries_counts_once_in_protocol_factors():
+    """Of two laboratories with one protocol, the one with three libraries weighs as much as the other."""
+    even, odd = [1000, 1000, 1000], [1000, 4000, 1000]
+    pool = atlas([odd, odd, odd, even, even], ["A", "A", "A", "B", "B"], ["x"] * 5, ["miRNA"] * 3)
+    pool.obs["library_protocol"], pool.var["in_pool"] = ["p", "p", "p", "p", "q"], True
+    table = tables.protocol_factors(pool, prior=0.0).set_index(["protocol", "srna"])["log2_ratio"]
+    assert table["p", "r1"] - table["q", "r1"] == pytest.approx(1.0)
+
+
+def test_protocols_shift_mirnas_a_hundredfold_and_laboratories_agree(real):
+    """On the original: the shifts of a protocol are those of the protocol, whoever uses it."""
+    pool = real("protocols").copy()
+    table = tables.protocol_factors(pool)
+    wide = table.pivot(index="srna", columns="protocol", values="log2_ratio")
+    assert wide.shape == (560, 9) and ((wide.max(axis=1) - wide.min(axis=1)) > np.log2(100)).mean() > 0.1
+    pool.obs["own"] = pool.obs["protocol_family"] + "|" + pool.obs["laboratory"]
+    own = tables.protocol_factors(pool, "own").pivot(index="srna", columns="protocol", values="log2_ratio").corr()
+    family = own.columns.str.split("|").str[0].to_numpy()
+    same, upper = family[:, None] == family, np.triu(np.ones(own.shape, dtype=bool), 1)
+    assert np.median(own.to_numpy()[same & upper]) > 0.7 > 0 > np.median(own.to_numpy()[~same & upper])

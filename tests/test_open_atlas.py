@@ -258,6 +258,23 @@ def test_sources_are_those_of_the_parts(atlas):
     assert atlas.uns["srna"]["sources"]["sha256"].tolist() == hashes
 
 
+def test_biofluids_join_as_a_fourth_collection_and_change_nothing_else(atlas, real):
+    """What trains bundles stays as it is; counts of the fluids are the source's where names are one to one."""
+    joined, fluids = real("open_atlas_exrna"), real("exrna")
+    assert joined.obs["collection"].value_counts().to_dict() == {**COLLECTIONS, "exrna": fluids.n_obs}
+    entry = registry.entry("open_atlas_exrna")
+    assert joined.shape == (entry["samples"], entry["features"]) == (atlas.n_obs + 740, joined.n_vars)
+    same = joined[atlas.obs_names]
+    pd.testing.assert_frame_equal(same.obs.drop(columns="reads_unmapped_share"), atlas.obs[same.obs.columns[:-1]])
+    assert (same.X != atlas[:, same.var_names].X).nnz == 0
+    new = joined[joined.obs["collection"] == "exrna"]
+    assert set(new.obs["sample_type"]) == set(new.obs["lineage"]) == {"biofluid"}
+    assert new.obs["source_label"].value_counts().to_dict() == {"plasma": 396, "urine": 203, "serum": 96, "saliva": 45}
+    assert set(new.obs.loc[new.obs["tissue_group"].isna(), "tissue"]) == {"urine", "saliva"}
+    assert (new[:, "hsa-miR-451a"].X != fluids[new.obs_names, "hsa-miR-451a"].X).nnz == 0
+    assert new.obs["reads_unmapped_share"].max() < 0.01
+
+
 def test_collections_without_a_shared_sample_are_refused(real, info, monkeypatch):
     mirome, other = real("mirome").copy(), real("micrornaome").copy()
     other.obs["run"] = "R" + other.obs["run"].astype(str)
@@ -266,4 +283,4 @@ def test_collections_without_a_shared_sample_are_refused(real, info, monkeypatch
     monkeypatch.setattr(public, "read_micrornaome", lambda path, info: other)
     monkeypatch.setattr(public, "read_tissue_atlas2", lambda path, info: real("tissue_atlas2").copy())
     with pytest.raises(InputError, match=r"m\.rda: no run or sample is also in c\.rda; expected some of both"):
-        public.read_open_atlas("c.rda", "m.rda", "t.csv", info)
+        public.read_open_atlas("c.rda", "m.rda", "t.csv", info=info)

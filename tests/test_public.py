@@ -14,7 +14,14 @@ import rdata
 from srna_lib.data.atlas import check_atlas, counts_frame
 from srna_lib.data.task import make_task
 from srna_lib.datasets import public
-from srna_lib.datasets.public import read_fetal_lung, read_lgrc, read_micrornaome, read_mirome, read_tissue_atlas2
+from srna_lib.datasets.public import (
+    read_fetal_lung,
+    read_lgrc,
+    read_micrornaome,
+    read_mirome,
+    read_protocols,
+    read_tissue_atlas2,
+)
 from srna_lib.errors import InputError
 
 CLASSES = {
@@ -324,6 +331,64 @@ def test_fetal_lung_of_other_samples(fetal, info):
 
 
 @pytest.fixture
+def pool(tmp_path):
+    """Two libraries in the layout of exceRpt, what is known of them and of a third, and what was pooled."""
+    head = "ReferenceID\tuniqueReadCount\ttotalReadCount\tmultimapAdjustedReadCount\n"
+    tables = {
+        "a.txt": "hsa-miR-21-5p:MIMAT0000076:Homo:sapiens:miR-21-5p\t1\t9\t8.6\n"
+        "hsa-let-7a-1:MI0000060:Homo:sapiens:let-7a-1:stem-loop\t1\t4\t4.0\n",
+        "b.txt": "hsa-miR-30e-3p:MIMAT0000693:Homo:sapiens:miR-30e-3p\t1\t3\t3.0\n"
+        "hsa-miR-151b:MIMAT0010214:Homo:sapiens:miR-151b|hsa-miR-151a-5p:MIMAT0004697:Homo:sapiens:miR-151a-5p\t1\t2\t2\n",
+    }
+    for name, rows in tables.items():
+        (tmp_path / name).write_text(head + rows)
+    metadata, pooled = tmp_path / "metadata.txt", tmp_path / "pool.csv"
+    metadata.write_text(
+        "FileBaseName\tLab\tlib.method.detail\tlib.method.simple\treplicate\tLane\tfile.path\n"
+        "sample_B_fastq\tLab2\t4N_A\t4N\t2\t1.0\t./x/b.txt\nsample_A_fastq\tLab1\tTruSeq\tTruSeq\t1\t1.0\t./x/a.txt\n"
+        "sample_C_fastq\tLab1\tTruSeq\tTruSeq\t1\tNA\t./x/c.txt\n"
+    )
+    pooled.write_text(
+        "Sequence.ID\tSequence.type\tModification\tsequence\n"
+        "MIR-30E\tmiRNA\tx\tTG\nMIR-21-mmu\tmiRNA\tx\tTA\nMIR-151-5P\tmiRNA\tx\tTC\nARTIF-3A\tArtificial\tx\tAA\n"
+    )
+    return tmp_path / "a.txt", tmp_path / "b.txt", metadata, pooled
+
+
+def test_protocols_small(pool, info):
+    atlas = read_protocols(*pool, info=info)
+    assert counts_frame(atlas).to_dict("index") == {
+        "A": {"hsa-miR-21-5p": 9, "hsa-miR-30e-3p": 0, "hsa-miR-151a-5p/151b": 0},
+        "B": {"hsa-miR-21-5p": 0, "hsa-miR-30e-3p": 3, "hsa-miR-151a-5p/151b": 2},
+    }
+    assert atlas.uns["srna"]["rounded"] == 1
+    assert atlas.var["in_pool"].to_dict() == {
+        "hsa-miR-21-5p": False, "hsa-miR-30e-3p": True, "hsa-miR-151a-5p/151b": True,
+    }  # fmt: skip
+    assert atlas.obs.drop(columns="is_cell_line").to_dict("index") == {
+        "A": {"laboratory": "Lab1", "library_protocol": "TruSeq", "protocol_family": "TruSeq", "replicate": 1,
+              "lane": 1, "dataset_id": "protocols-Lab1"},
+        "B": {"laboratory": "Lab2", "library_protocol": "4N_A", "protocol_family": "4N", "replicate": 2, "lane": 1,
+              "dataset_id": "protocols-Lab2"},
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "sentence"),
+    [
+        (0, "multimapAdjustedReadCount", "reads", r"a\.txt: the table lacks the columns multimapAdjustedReadCount"),
+        (2, "x/b.txt", "x/d.txt", r"metadata\.txt: the samples are not those of .*a\.txt"),
+        (2, "lib.method.simple", "kind", r"metadata\.txt: the table lacks the columns lib\.method\.simple"),
+        (3, "Sequence.ID", "id", r"pool\.csv: the table lacks the columns Sequence\.ID"),
+    ],
+)
+def test_protocols_that_do_not_fit(pool, info, file, old, new, sentence):
+    pool[file].write_text(pool[file].read_text().replace(old, new))
+    with pytest.raises(InputError, match=sentence):
+        read_protocols(*pool, info=info)
+
+
+@pytest.fixture
 def experiment(monkeypatch):
     """What an R experiment holds; read in place of a file."""
     counts = pd.DataFrame(
@@ -443,12 +508,23 @@ def test_exrna(real):
     obs = atlas.obs
     assert atlas.shape == (740, 2295) and atlas.uns["srna"]["rounded"] == 26790
     assert sizes(obs["tissue"]) == {"blood plasma": 396, "urine": 203, "blood serum": 96, "saliva": 45}
+    assert sizes(obs["biofluid"]) == {"plasma": 396, "urine": 203, "serum": 96, "saliva": 45}
     assert obs.groupby("dataset_id")["donor_id"].nunique().to_dict() == {
         "EXR-KJENS1RID1-AN": 0, "EXR-TTUSC1gCrGDH-AN": 13,
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["mirome", "micrornaome", "tissue_atlas2", "lgrc", "fetal_lung", "exrna"])
+def test_protocols(real):
+    atlas = real("protocols")
+    obs, pooled = atlas.obs, atlas.var["in_pool"].to_numpy()
+    assert atlas.shape == (50, 837) and pooled.sum() == 560 and atlas.uns["srna"]["rounded"] == 3867
+    assert sizes(obs["protocol_family"]) == {"4N": 20, "TruSeq": 16, "NEBNext": 12, "CleanTag": 2}
+    assert (obs["laboratory"].nunique(), obs["library_protocol"].nunique()) == (9, 9)
+    levels = np.log2(1e6 * counts_frame(atlas).div(np.asarray(atlas.X.sum(axis=1)).ravel(), axis=0) + 1).max()
+    assert (levels[pooled] > 5).mean() > 0.97 and (levels[~pooled] > 5).mean() < 0.25
+
+
+@pytest.mark.parametrize("name", ["mirome", "micrornaome", "tissue_atlas2", "lgrc", "fetal_lung", "exrna", "protocols"])
 def test_every_public_data_set_keeps_the_contract(real, name):
     atlas = check_atlas(real(name))
     info = atlas.uns["srna"]

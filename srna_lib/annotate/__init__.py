@@ -9,7 +9,7 @@ import anndata as ad
 from srna_lib.annotate.audit import Audit, audit, write_audit
 from srna_lib.annotate.bundles import Bundle, card, load_bundle, save, shipped, train
 from srna_lib.annotate.example import example
-from srna_lib.annotate.samples import DEFAULT, FIELDS, annotate, kinds_of, summary, understood, write
+from srna_lib.annotate.samples import DEFAULT, FIELDS, RED_CELLS, annotate, kinds_of, summary, understood, write
 
 
 class _Verb(ModuleType):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -40,11 +41,12 @@ DEFAULT = ("lineage", "tissue_group", "sample_type")
 FIELDS = (
     "sample_id", "task", "prediction", "probability", "status", "reason", "set", "ontology_term_id", "likeliest",
     "likeliest_probability", "distance", "nearest_studies", "nearest_samples", "speaks_for", "speaks_against",
-    "steps_to_flip", "reads", "names_known", "reads_known", "model_names_found",
+    "steps_to_flip", "reads", "names_known", "reads_known", "model_names_found", "red_cells", "red_cells_percentile",
 )  # fmt: skip
 EXPLAINED, FLIPPED = 1000, 200  # samples up to which reasons are given unless asked for, and steps to a flip counted
 FURTHEST = 50  # sRNAs masked before a prediction counts as firm
 FOREIGN = "another species"
+RED_CELLS = ("hsa-miR-451a", "hsa-miR-23a-3p")  # the first is of red cells, the second stays when they burst
 MOSTLY = 0.5  # share of names or reads below which a table is of another kind
 
 
@@ -116,6 +118,8 @@ def annotate(
 def understood(atlas: ad.AnnData) -> pd.DataFrame:
     """Reads of miRNAs, shares of names and of these reads that are of human miRNAs, and a reason where they are few.
 
+    And what tells of burst red cells (`red_cells`).
+
     Other kinds of sRNAs are no concern of the models; where a table says nothing of kinds all of it counts.
     """
     mirna = (atlas.var.get("biotype", pd.Series("miRNA", atlas.var_names)) == "miRNA").to_numpy()
@@ -126,6 +130,7 @@ def understood(atlas: ad.AnnData) -> pd.DataFrame:
     reads = np.asarray(part.X[:, np.flatnonzero(known)].sum(axis=1)).ravel()
     table = pd.DataFrame({"reads": reads, "names_known": known.mean()}, index=atlas.obs_names)
     table["reads_known"] = np.divide(reads, counts, out=np.zeros(len(reads)), where=counts > 0)
+    table["red_cells"] = red_cells(part, matched, counts)
     foreign = matched["reason"].str.extract(r"^not human \((.+)\)$")[0].dropna()
     table["reason"] = ""
     if len(foreign) > MOSTLY * part.n_vars:
@@ -136,6 +141,27 @@ def understood(atlas: ad.AnnData) -> pd.DataFrame:
         few = table["reads_known"] < MOSTLY
         table.loc[few, "reason"] = "most reads lie on names that are no human miRNAs"
     return table
+
+
+def red_cells(mirnas: ad.AnnData, matched: pd.DataFrame, reads: np.ndarray) -> np.ndarray:
+    """log2 ratio of two miRNAs (`RED_CELLS`), which rises in plasma and serum as red cells burst; NaN without both.
+
+    `matched` are the names as of `match_names`, `reads` the depth of each sample.
+    """
+    members = matched["target"].str.split(";")
+    places = [np.flatnonzero([name in targets for targets in members]) for name in RED_CELLS]
+    if not all(map(len, places)):
+        return np.full(mirnas.n_obs, np.nan)
+    one, other = (1e6 * np.asarray(mirnas.X[:, at].sum(axis=1)).ravel() / np.maximum(reads, 1) for at in places)
+    return np.log2((one + 1) / (other + 1))
+
+
+def percentiles(ratio: np.ndarray) -> np.ndarray:
+    """Per cent of the plasma and serum libraries of the open atlas with a lower ratio; every study weighs alike."""
+    with resources.files("srna_lib").joinpath("resources/red_cells.tsv").open(encoding="utf-8") as handle:
+        known = pd.read_csv(handle, sep="\t", comment="#").groupby("dataset_id")["red_cells"]
+    lower = np.mean([np.searchsorted(np.sort(of), ratio) / len(of) for _, of in known], axis=0)
+    return np.where(np.isnan(ratio), np.nan, 100 * lower)
 
 
 def _annotate(atlas: ad.AnnData, bundle: Bundle, names: pd.DataFrame, top: int) -> tuple[pd.DataFrame, np.ndarray]:
@@ -193,6 +219,8 @@ def _annotate(atlas: ad.AnnData, bundle: Bundle, names: pd.DataFrame, top: int) 
         "names_known": names["names_known"].to_numpy(),
         "reads_known": names["reads_known"].to_numpy(),
         "model_names_found": found,
+        "red_cells": names["red_cells"].to_numpy(),
+        "red_cells_percentile": percentiles(names["red_cells"].to_numpy()),
     }
     places = np.median(arrays["map"][near], axis=1)
     return pd.DataFrame(rows), places if found else np.full_like(places, np.nan)

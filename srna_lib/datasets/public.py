@@ -19,7 +19,16 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 
-from srna_lib.data import ANNOTATED, annotate, annotate_labels, counts_frame, harmonise, make_atlas
+from srna_lib.data import (
+    ANNOTATED,
+    annotate,
+    annotate_labels,
+    counts_frame,
+    harmonise,
+    join_names,
+    make_atlas,
+    match_names,
+)
 from srna_lib.errors import InputError
 
 Tables = dict[str, pd.DataFrame]  # by collection
@@ -268,13 +277,56 @@ def read_exrna(kjens: Path | str, ttusc: Path | str, metadata_path: Path | str, 
     metadata = rows_of(here, counts, metadata_path, kjens)
     obs = metadata[["dataset_id"]].astype(object)
     obs["donor_id"] = obs.index.str.extract(r"_U19_(?:Plasma|Serum)_(\d+)-\d+_fastq$")[0].to_numpy(dtype=object)
-    obs["tissue"] = metadata["biofluid"].str.lower().astype(object)
+    obs["biofluid"] = obs["tissue"] = metadata["biofluid"].str.lower().astype(object)
     obs = annotate_labels(obs, "exrna", "tissue", strict=True).assign(sample_type="biofluid")
     obs.attrs.clear()
     obs["flagged"] = metadata["low_miRNA_flag"].astype(bool)
     counts.index.name = counts.columns.name = obs.index.name = None
     whole, changed = counts.round(), int((counts % 1 != 0).to_numpy().sum())
     return make_atlas(whole, obs, mature(counts.columns), info={**info, "rounded": changed})
+
+
+# column of the source -> column of obs
+PROTOCOLS_OBS = {
+    "Lab": "laboratory", "lib.method.detail": "library_protocol", "lib.method.simple": "protocol_family",
+    "replicate": "replicate", "Lane": "lane",
+}  # fmt: skip
+
+
+def read_protocols(*paths: Path | str, info: dict[str, Any]) -> ad.AnnData:
+    """One pool of synthetic RNAs in equal amounts, sequenced by nine laboratories with nine protocols: 50 libraries.
+
+    The last two of `paths` describe the libraries and list the pool. miRNAs go by their current names, rows of those
+    that share reads by the merged name; ``var["in_pool"]`` marks those of which the pool holds a synthetic RNA, by name
+    (of a name without an arm both arms, as the pool then has them). ``library_protocol`` is the method in detail,
+    ``protocol_family`` its kind, ``dataset_id`` the laboratory. One library of Lab6 was sequenced on two lanes. Reads
+    of several places are shared out, so counts are rounded; ``uns["srna"]["rounded"]`` says how many.
+    """
+    *files, metadata_path, pool_path = map(Path, paths)
+    reads = "multimapAdjustedReadCount"
+    tables = {path.name: read_table(path, (reads,), sep="\t", index_col=0)[reads] for path in files}
+    counts = pd.DataFrame(tables).fillna(0.0)
+    known = match_names(counts.index)
+    mature_rows = (known["kind"] == "mature").to_numpy()
+    names = [join_names(target.split(";")) for target in known["target"][mature_rows]]
+    counts = counts[mature_rows].groupby(names, sort=False).sum().T
+    metadata = read_table(metadata_path, ("FileBaseName", "file.path", *PROTOCOLS_OBS), sep="\t")
+    metadata.index = pd.Index(metadata["file.path"].str.rpartition("/")[2])
+    metadata = rows_of(metadata[metadata.index.isin(counts.index)], counts, metadata_path, files[0])
+    counts.index = pd.Index(metadata["FileBaseName"].str.removeprefix("sample_").str.removesuffix("_fastq"), name=None)
+    obs = metadata[[*PROTOCOLS_OBS]].rename(columns=PROTOCOLS_OBS).set_axis(counts.index).astype(object)
+    obs = obs.astype({"replicate": int, "lane": int})
+    obs["dataset_id"], obs["is_cell_line"] = "protocols-" + obs["laboratory"], False
+    pool = read_table(pool_path, ("Sequence.ID", "Sequence.type"), sep="\t")
+    ids = pool.loc[pool["Sequence.type"] == "miRNA", "Sequence.ID"]
+    human = ids[~ids.str.contains("-(?:mmu|rno)$")].str.removesuffix("-hsa").str.replace("-star", "*")
+    found = match_names(human, level="mature")
+    arms = found["reason"].str.extract("^ambiguous: (.+)$")[0].str.replace(" or ", ";")
+    synthetic = set(";".join(found["target"].where(found["target"] != "", arms.fillna(""))).split(";"))
+    members = dict(zip(names, known["target"][mature_rows].str.split(";"), strict=True))
+    var = mature(counts.columns).assign(in_pool=[not synthetic.isdisjoint(members[name]) for name in counts])
+    whole, changed = counts.round(), int((counts % 1 != 0).to_numpy().sum())
+    return make_atlas(whole, obs, var, info={**info, "rounded": changed})
 
 
 def mature(names: pd.Index) -> pd.DataFrame:
@@ -296,14 +348,20 @@ KEPT = (
 
 
 def read_open_atlas(
-    mirome: Path, micrornaome: Path, tissue_atlas2: Path, info: dict[str, Any], *, common_features: bool = True
+    mirome: Path,
+    micrornaome: Path,
+    tissue_atlas2: Path,
+    *exrna: Path,
+    info: dict[str, Any],
+    common_features: bool = True,
 ) -> ad.AnnData:
     """Join the cellular microRNAome, what the human microRNAome adds to it, and the organs of six donors: 2884 samples.
 
     Counts are those of the sources, made by three pipelines (miRge3, miRge and that of miRNATissueAtlas2), so the
-    collection is a batch of its own: compare within it, or leave whole studies out.
+    collection is a batch of its own: compare within it, or leave whole studies out. With the files of `exrna` its 740
+    biofluids are a fourth collection (exceRpt), and urine and saliva are tissues of the atlas; they have no group.
 
-    With `common_features` only the miRNAs that all three collections report, because which ones a sample has would
+    With `common_features` only the miRNAs that all collections report, because which ones a sample has would
     tell its collection, and with it its tissue. Without, all of mirome are there; one that a collection does not report
     is zero in ``X`` although nobody looked, ``var["common"]`` marks those that are safe, and
     ``uns["srna"]["not_measured"]`` lists the others by collection.
@@ -327,14 +385,18 @@ def read_open_atlas(
     mixed = mixed[~mixed.obs_names.isin(overlap["removed"])].copy()
     organs.obs["label"] = organs.obs["tissue"] + "__" + organs.obs["subregion"]
     parts, reports = {"mirome": cells}, []
-    for name, part in (("micrornaome", mixed), ("tissue_atlas2", organs)):
+    joining = {"micrornaome": mixed, "tissue_atlas2": organs}
+    if exrna:
+        kjens, ttusc, fluids = exrna
+        joining["exrna"] = read_exrna(kjens, ttusc, fluids, {"name": "exrna"})
+    for name, part in joining.items():
         parts[name], report = harmonise(part, cells)
         reports.append(report.assign(collection=name))
-    labels = {"mirome": "cell_type", "micrornaome": "cell_tissue", "tissue_atlas2": "label"}
-    obs = pd.concat([_described(parts[name].obs, name, label, studies) for name, label in labels.items()])
+    labels = {"mirome": "cell_type", "micrornaome": "cell_tissue", "tissue_atlas2": "label", "exrna": "biofluid"}
+    obs = pd.concat([_described(part.obs, name, labels[name], studies) for name, part in parts.items()])
     tables = {name: counts_frame(part) for name, part in parts.items()}
     counts, common, measured = stacked(tables, "collection", common_features)
-    totals = np.concatenate([counts_frame(p).sum(axis=1) for p in (cells, mixed, organs)])
+    totals = np.concatenate([counts_frame(p).sum(axis=1) for p in (cells, *joining.values())])
     obs["reads_unmapped_share"] = 1 - counts.sum(axis=1).to_numpy() / np.where(totals > 0, totals, 1)
     obs.loc[totals == 0, "reads_unmapped_share"] = 0.0
     var = annotate(mature(counts.columns).assign(common=common))

@@ -22,14 +22,17 @@ from srna_lib.io import read_h5ad
 PARSERS: dict[str, Callable[..., ad.AnnData]] = {
     "mirome": public.read_mirome, "micrornaome": public.read_micrornaome, "tissue_atlas2": public.read_tissue_atlas2,
     "tcga": tcga.read_tcga, "tcga_trf": tcga.read_tcga_trf, "lgrc": public.read_lgrc,
-    "fetal_lung": public.read_fetal_lung, "exrna": public.read_exrna, "open_atlas": public.read_open_atlas,
+    "fetal_lung": public.read_fetal_lung, "exrna": public.read_exrna, "protocols": public.read_protocols,
+    "open_atlas": public.read_open_atlas, "open_atlas_exrna": public.read_open_atlas,
 }  # fmt: skip
+UNION = ("data/tissues.py", "data/features.py", "data/mirna_names.py", "resources/tissues.tsv",
+         "resources/mirna_names.tsv")  # fmt: skip
 # what a parsed atlas depends on besides its parser's module; a change of these makes the cache parse anew
 DEPENDS = {
     "mirome": ("data/tissues.py", "resources/tissues.tsv"),
     "exrna": ("data/tissues.py", "resources/tissues.tsv"),
-    "open_atlas": ("data/tissues.py", "data/features.py", "data/mirna_names.py", "resources/tissues.tsv",
-                   "resources/mirna_names.tsv"),
+    "protocols": ("data/mirna_names.py", "resources/mirna_names.tsv"),
+    "open_atlas": UNION, "open_atlas_exrna": UNION,
 }  # fmt: skip
 COHORTS = "resources/tcga_cohorts.tsv"
 

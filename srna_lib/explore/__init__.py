@@ -5,5 +5,6 @@ from srna_lib.explore.embedding import (
 )  # fmt: skip
 from srna_lib.explore.tables import (
     biotype_table, choose_column, class_table, depth_facts, duplicate_profiles, filter_effect, lost_markers, people,
-    prepare, readable, sample_table, shared_studies, study_class_counts, study_table, summarise, zero_share,
+    prepare, protocol_factors, readable, sample_table, shared_studies, study_class_counts, study_table,
+    summarise, zero_share,
 )  # fmt: skip

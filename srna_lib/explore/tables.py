@@ -263,6 +263,51 @@ def shared_studies(adata: ad.AnnData) -> pd.DataFrame:
     return table.sort_values(["removed", *keys], ascending=[False, True, True, True], ignore_index=True)
 
 
+def protocol_factors(pool: ad.AnnData, by: str = "library_protocol", *, prior: float = 1.0) -> pd.DataFrame:
+    """Measure by what factor a library protocol shifts each miRNA, in a pool of equal amounts.
+
+    Parameters
+    ----------
+    pool : AnnData, shape (n_libraries, n_srnas)
+        Libraries of one equimolar pool, as ``srna.load("protocols")``: only sRNAs with ``var["in_pool"]`` count.
+    by : str, default "library_protocol"
+        Column of ``obs`` that names the protocol.
+    prior : float, default 1.0
+        Added to reads per million before the logarithm.
+
+    Returns
+    -------
+    DataFrame
+        One row per sRNA and protocol: ``protocol, srna``, ``log2_ratio`` of the protocol's mean (of libraries in a
+        study, then of studies) to the mean of protocols, less the median of the protocol, and the numbers of
+        ``studies`` and ``libraries`` behind it.
+
+    Raises
+    ------
+    InputError
+        No such column.
+
+    Examples
+    --------
+    >>> import srna_lib as srna
+    >>> counts = pd.DataFrame([[8000, 1000, 1000], [1000, 1000, 8000]], columns=["a", "b", "c"], index=["x", "y"])
+    >>> obs = pd.DataFrame({"dataset_id": "lab", "library_protocol": ["TruSeq", "4N"]}, index=["x", "y"])
+    >>> var = pd.DataFrame({"in_pool": True}, index=["a", "b", "c"])
+    >>> pool = srna.data.make_atlas(counts, obs, var, info={"name": "pool"})
+    >>> protocol_factors(pool)["log2_ratio"].round(1).tolist()
+    [-1.5, 1.5, 0.0, 0.0, 1.5, -1.5]
+    """
+    protocol, study = _column(pool, by), pool.obs["dataset_id"].astype(str)
+    counts = counts_frame(pool[:, pool.var["in_pool"].to_numpy(dtype=bool)])
+    levels = np.log2(1e6 * counts.div(counts.sum(axis=1).clip(lower=1), axis=0) + prior)
+    means = levels.groupby([protocol.rename("protocol"), study]).mean().groupby("protocol").mean()
+    ratios = means - means.mean()
+    ratios = ratios.sub(ratios.median(axis=1), axis=0).reset_index()
+    table = ratios.melt("protocol", var_name="srna", value_name="log2_ratio")
+    behind = study.groupby(protocol).agg(studies="nunique", libraries="size").rename_axis("protocol")
+    return table.join(behind, on="protocol")
+
+
 def _column(adata: ad.AnnData, name: str) -> pd.Series:
     """A column of ``obs``, or a refusal that lists what there is."""
     check_column(adata, name)

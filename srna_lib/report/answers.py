@@ -167,6 +167,8 @@ def _cards(
         for what, value in blood.loc[name].items():
             rank = f" (percentile {100 * ranks.loc[name, what]:.0f})" if len(ranks) > 1 else ""
             numbers[what] = f"{round(value, 1) + 0:,.1f}{rank}"
+        if (percentile := tasks[0]["red_cells_percentile"]) == percentile:
+            numbers["this ratio among plasma and serum of training"] = f"percentile {percentile:.0f}"
         yield about | {"numbers": numbers, "warnings": warnings}
 
 
