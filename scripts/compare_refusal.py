@@ -65,10 +65,10 @@ ORGANS = {
     "pluripotent": {"embryonic"},
     "striated muscle": {"muscle"},
 }
-HEAD = """Written by `python scripts/compare_refusal.py`: {label} of `{dataset}`, `{recipe}`, each class in turn left out
-of training, {n_splits} folds by study. *AUROC*: samples of the class left out against samples of known classes in studies
-left out, studies weighing alike; *caught*: share of the class left out above the {usual:.0%} quantile of those. Mean
-over classes and folds.
+HEAD = """Written by `python scripts/compare_refusal.py`: {label} of `{dataset}`, `{recipe}`, each class in turn left
+out of training, {n_splits} folds by study. *AUROC*: samples of the class left out against samples of known classes in
+studies left out, studies weighing alike; *caught*: share of the class left out above the {usual:.0%} quantile of
+those. Mean over classes and folds.
 """
 TAIL = """
 In bold what a bundle uses. It was chosen on this page's data, so its figures are optimistic by that choice. Steps to a
