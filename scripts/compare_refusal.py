@@ -65,12 +65,10 @@ ORGANS = {
     "pluripotent": {"embryonic"},
     "striated muscle": {"muscle"},
 }
-HEAD = """# Which score refuses a class that was never seen?
-
-Written by `python scripts/compare_refusal.py`: {label} of `{dataset}`, `{recipe}`, each class in turn left out of
-training, {n_splits} folds by study. *AUROC*: samples of the class left out against samples of known classes in studies
-left out, studies weighing alike; *caught*: share of the class left out above the {usual:.0%} quantile of those. Mean
-over classes and folds.
+HEAD = """Written by `python scripts/compare_refusal.py`: {label} of `{dataset}`, `{recipe}`, each class in turn left
+out of training, {n_splits} folds by study. *AUROC*: samples of the class left out against samples of known classes in
+studies left out, studies weighing alike; *caught*: share of the class left out above the {usual:.0%} quantile of
+those. Mean over classes and folds.
 """
 TAIL = """
 In bold what a bundle uses. It was chosen on this page's data, so its figures are optimistic by that choice. Steps to a
@@ -193,7 +191,16 @@ def main(arguments: list[str]) -> None:
         tables[name], kept[name] = compare(task, reference, name, options.flips, options.error, options.seed)
         print(name, tables[name].loc[KEPT].round(3).to_dict(), kept[name], flush=True)
     text = page(pd.concat(tables, names=["class"]), pd.DataFrame(kept).T, options)
-    write_file(PAGE, text)
+    write_block(f"{options.label} left out", text)
+
+
+def write_block(name: str, text: str) -> None:
+    """Put a text between ``<!-- name -->`` and ``<!-- /name -->`` of the page."""
+    before, found, rest = PAGE.read_text(encoding="utf-8").partition(f"<!-- {name} -->\n")
+    if not found:
+        sys.exit(f"{PAGE.name}: the place of the block {name!r} is missing; expected <!-- {name} -->.")
+    end = f"<!-- /{name} -->"
+    write_file(PAGE, f"{before}{found}{text.rstrip()}\n{end}{rest.partition(end)[2]}")
 
 
 def page(table: pd.DataFrame, kept: pd.DataFrame, options: argparse.Namespace) -> str:

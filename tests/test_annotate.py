@@ -208,6 +208,25 @@ def test_other_species_and_other_tables_are_refused(bundle, new):
         samples.annotate(genes, bundle)
 
 
+def test_stem_loops_and_matures_are_told_apart(bundle, new):
+    """A model of matures cannot read stem-loops; one of stem-loops sums the arms of matures."""
+    table = mirna_table().query("kind == 'stem-loop'")
+    loops = new.copy()
+    loops.var_names = table["name"].iloc[:: len(table) // new.n_vars][: new.n_vars].tolist()
+    told = samples.annotate(loops, [bundle, *samples.DEFAULT]).uns["annotation"]
+    assert (told["reason"] == samples.STEM_LOOPS).all() and (told["likeliest"] == "").all()
+    assert set(told["task"]) == {"tissue", *samples.DEFAULT}
+    homes = mirna_table().query("kind == 'mature'").set_index("name")["hairpins"]
+    arms = homes[~homes.str.contains(";")].drop_duplicates().iloc[: new.n_vars]  # one arm of each stem-loop
+    known, given = laboratories(names=arms.tolist()), laboratories(3, 8, seed=7, prefix="n", names=arms.tolist())
+    model = train(known, "tissue", recipe="logistic", n_splits=6, progress=False)
+    own = samples.annotate(given, model).uns["annotation"]
+    assert (own["status"] == "predicted").mean() > 0.5
+    matures = given.copy()
+    matures.var_names = arms.index.tolist()
+    pd.testing.assert_frame_equal(samples.annotate(matures, model).uns["annotation"], own)
+
+
 def test_shuffled_names_and_unknown_classes_are_mostly_refused(bundle, new):
     mixed = new.copy()
     mixed.var_names = np.random.default_rng(3).permutation(new.var_names)
@@ -446,6 +465,7 @@ WRONG = {
     "annotate counts.csv --out counts.csv": "it exists already; expected the name of a new folder",
     "annotate counts.csv --out counts.csv/o": "is no writable folder; expected the name of a new folder in one",
     "annotate counts.csv --out o --bundle tisue": "unknown bundle 'tisue'",
+    "annotate counts.csv --out o --bundle sex": "none tells sex (docs/refusal.md says why)",
     "annotate counts.csv --out o --bundle counts.csv": "unknown bundle 'counts.csv': expected a folder",
     "annotate counts.csv --out o --bundle empty": "bundle.json is missing; expected a folder that `srna train` wrote",
     "annotate counts.csv --out o --bundle changed": "its checksum is not the one that the bundle states",

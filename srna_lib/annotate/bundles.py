@@ -577,8 +577,13 @@ def load_bundle(bundle: str | Path) -> Bundle:
     known = shipped()
     folder = known.get(str(bundle), Path(bundle))
     if not folder.is_dir():
+        none = (
+            f"; none tells {bundle} (docs/refusal.md says why)"
+            if str(bundle).partition("_")[0] in ("sex", "age")
+            else ""
+        )
         raise InputError(
-            f"unknown bundle {str(bundle)!r}: expected a folder, or one of {', '.join(known) or '(none)'}."
+            f"unknown bundle {str(bundle)!r}: expected a folder, or one of {', '.join(known) or '(none)'}{none}."
         )
     for name in FILES:
         if not (folder / name).is_file():

@@ -47,6 +47,7 @@ EXPLAINED, FLIPPED = 1000, 200  # samples up to which reasons are given unless a
 FURTHEST = 50  # sRNAs masked before a prediction counts as firm
 FOREIGN = "another species"
 RED_CELLS = ("hsa-miR-451a", "hsa-miR-23a-3p")  # the first is of red cells, the second stays when they burst
+STEM_LOOPS = "counts of stem-loops: the model reads mature miRNAs, which they do not tell apart"
 MOSTLY = 0.5  # share of names or reads below which a table is of another kind
 
 
@@ -132,6 +133,7 @@ def understood(atlas: ad.AnnData) -> pd.DataFrame:
     table["reads_known"] = np.divide(reads, counts, out=np.zeros(len(reads)), where=counts > 0)
     table["red_cells"] = red_cells(part, matched, counts)
     foreign = matched["reason"].str.extract(r"^not human \((.+)\)$")[0].dropna()
+    table["stem_loops"] = _of_stem_loops(matched)
     table["reason"] = ""
     if len(foreign) > MOSTLY * part.n_vars:
         table["reason"] = f"{FOREIGN} ({foreign.mode().iloc[0]}): the models know human samples only"
@@ -164,10 +166,16 @@ def percentiles(ratio: np.ndarray) -> np.ndarray:
     return np.where(np.isnan(ratio), np.nan, 100 * lower)
 
 
+def _of_stem_loops(matched: pd.DataFrame) -> bool:
+    """Whether names, as `match_names` reads them, are for the most part those of stem-loops."""
+    return bool((matched["kind"] == "stem-loop").sum() > (matched["kind"] == "mature").sum())
+
+
 def _annotate(atlas: ad.AnnData, bundle: Bundle, names: pd.DataFrame, top: int) -> tuple[pd.DataFrame, np.ndarray]:
     """Rows of one task, and the samples' places in the training map."""
     arrays, about, classes = bundle.arrays, bundle.about, np.asarray(bundle.classes, dtype=object)
-    if names["reason"].str.startswith(FOREIGN).all():  # no name is one of ours
+    loops = bool(names["stem_loops"].all()) and not _of_stem_loops(match_names(about["features"]))
+    if loops or names["reason"].str.startswith(FOREIGN).all():  # no name is one of ours
         z, found, reads = np.zeros((len(names), len(arrays["kept"])), np.float32), 0.0, np.zeros(len(names))
     else:
         z, found, reads = model_input(atlas, bundle)
@@ -179,6 +187,8 @@ def _annotate(atlas: ad.AnnData, bundle: Bundle, names: pd.DataFrame, top: int) 
     table = decide(p, distance, about["limits"], parent)
     q, limits, least = tempered(p, about["limits"]["temperature"]), about["limits"], about["least"]
     reasons = names["reason"].to_numpy().astype(object)
+    if loops:
+        reasons[reasons == ""] = STEM_LOOPS
     if found < least["names"]:
         what = f"{found:.0%} of the sRNAs that the model reads are in the table; it asks for {least['names']:.0%}"
         reasons[reasons == ""] = what
