@@ -305,6 +305,21 @@ def test_notebooks_run_beside_each_other_with_their_share_of_workers_and_threads
     assert "JAX_COMPILATION_CACHE_DIR" in os.environ  # the one of the tests, which a run leaves as it is
 
 
+def test_what_takes_longest_is_begun_first_where_two_run_beside_each_other(in_process, tmp_path):
+    """By the last run in the folder, before that in a fixed order; what comes out keeps the order of the numbers."""
+    source = tmp_path / "nbs"
+    save(source, "01_a", code(PARAMETERS, "parameters"), code("import time\ntime.sleep(1)"))
+    save(source, "06_b", code(PARAMETERS, "parameters"))
+    begun = []
+    for jobs in (2, 2, 1):
+        lines: list[str] = []
+        options = {"out": tmp_path / "out", "notebooks_dir": source, "force": True, "say": lines.append}
+        outcomes = report_run.run_notebooks(**options, jobs=jobs).outcomes
+        assert [outcome.notebook for outcome in outcomes] == ["01_a", "06_b"]
+        begun.append([line.split(":")[0] for line in lines if "running" in line])
+    assert begun == [["[2/2] 06_b", "[1/2] 01_a"], ["[1/2] 01_a", "[2/2] 06_b"], ["[1/2] 01_a", "[2/2] 06_b"]]
+
+
 def test_how_many_run_at_a_time_does_not_make_a_notebook_run_again(in_process, tmp_path):
     source, out = tmp_path / "nbs", tmp_path / "out"
     save(source, "01_a", code(PARAMETERS, "parameters"), code("1"))
@@ -477,6 +492,7 @@ while "01_a" not in (Path(out) / "run.json").read_text() and time.monotonic() < 
 time.sleep(60)"""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jobs", ["1", "2"])
 def test_interrupted_run_ends_with_130_and_goes_on(tmp_path, jobs):
     source, out = tmp_path / "nbs", tmp_path / "out"

@@ -22,6 +22,7 @@ inference of single miRNAs is by logistic regression.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -298,7 +299,7 @@ def build_graph_network(
 
     class Embedding(keras.layers.Layer):
         def build(self, shape: tuple) -> None:
-            self.vectors = self.add_weight(shape=(shape[1], embedding), name="vectors")
+            self.vectors = self.add_weight(shape=(shape[1], embedding), initializer="zeros", name="vectors")
 
         def call(self, X: Any) -> Any:
             return X[:, :, None] * self.vectors
@@ -311,9 +312,10 @@ def build_graph_network(
         def build(self, shape: tuple) -> None:
             half, n = channels[self.level] // 2, clusters[self.level]
             sizes = ((shape[2], half), (half,)) * 2
-            self.learned = [self.add_weight(shape=s, name=f"w_{i}") for i, s in enumerate(sizes)]
-            self.graph = self.add_weight(shape=(shape[1],) * 2, name=f"graph_{self.level}", trainable=False)
-            self.pool = self.add_weight(shape=(n, shape[1]), name=f"pool_{self.level}", trainable=False)
+            add = partial(self.add_weight, initializer="zeros")
+            self.learned = [add(shape=s, name=f"w_{i}") for i, s in enumerate(sizes)]
+            self.graph = add(shape=(shape[1],) * 2, name=f"graph_{self.level}", trainable=False)
+            self.pool = add(shape=(n, shape[1]), name=f"pool_{self.level}", trainable=False)
 
         def call(self, H: Any) -> Any:
             return keras.ops.matmul(self.pool, convolve(keras.ops, H, self.graph, *self.learned))
@@ -323,7 +325,7 @@ def build_graph_network(
         model.add(Convolution(level))
         model.add(keras.layers.Dropout(min((level + 1) / 10, 0.4), noise_shape=(None, n, 1)))
     model.add(keras.layers.Flatten())
-    model.add(keras.layers.Dense(n_classes, name="logits"))
+    model.add(keras.layers.Dense(n_classes, kernel_initializer="zeros", name="logits"))
     return model
 
 

@@ -100,10 +100,14 @@ def unit_codes(predictions: pd.DataFrame, unit: str) -> tuple[np.ndarray, np.nda
         raise InputError(f"out-of-fold table: the column {unit!r} is missing; expected it to draw {UNITS[unit]}.")
     names = predictions[unit].astype(object)
     names = names.where(names.notna(), "sample " + predictions["sample_id"].astype(str)).astype(str).to_numpy()
-    studies = "" if unit == "dataset_id" else predictions["dataset_id"].astype(str).to_numpy()
-    home = pd.Series(studies, index=range(len(names))).groupby(names).transform("min")
-    codes = home.groupby([home, names]).ngroup().to_numpy()
-    return codes, pd.factorize(home, sort=True)[0][np.unique(codes, return_index=True)[1]]
+    named = pd.factorize(names, sort=True)[0]
+    studies = np.zeros(len(named), int)
+    if unit != "dataset_id":
+        studies = pd.factorize(predictions["dataset_id"].astype(str).to_numpy(), sort=True)[0]
+    homes = np.full(named.max(initial=-1) + 1, len(named))
+    np.minimum.at(homes, named, studies)
+    first, codes = np.unique(homes[named] * len(homes) + named, return_index=True, return_inverse=True)[1:]
+    return codes, np.unique(homes[named][first], return_inverse=True)[1]
 
 
 def draw_weights(predictions: pd.DataFrame, unit: str, n_boot: int, seed: int) -> Iterator[np.ndarray]:

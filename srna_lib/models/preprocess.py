@@ -13,10 +13,19 @@ import pandas as pd
 from scipy.stats import rankdata, trim_mean
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.feature_selection import SelectorMixin
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 MIN_GROUP = 5  # training samples that a cohort needs for numbers of its own
 MIN_STEADY = 20  # sRNAs that a trimmed mean rests on, where there are as many
+
+
+def checked(estimator: Any, X: Any, *, reset: bool = True, **checks: Any) -> np.ndarray:
+    """Checked float64 values of `X` as ``validate_data`` gives them; it looks at every column of a table by itself."""
+    values = X.to_numpy() if isinstance(X, pd.DataFrame) else None
+    if values is None or values.dtype.kind not in "fiu":
+        return validate_data(estimator, X, dtype=np.float64, reset=reset, **checks)
+    validate_data(estimator, X, reset=reset, skip_check_array=True)  # names of features
+    return check_array(values, dtype=np.float64, estimator=estimator, input_name="X", **checks)
 
 
 class _SampleWise(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
@@ -24,13 +33,13 @@ class _SampleWise(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Remember the feature names."""
-        validate_data(self, X, dtype=np.float64, ensure_non_negative=True)
+        checked(self, X, ensure_non_negative=True)
         return self
 
     def transform(self, X: Any) -> Any:
         """Transform each sample on its own."""
         check_is_fitted(self, "n_features_in_")
-        return self._per_sample(validate_data(self, X, dtype=np.float64, ensure_non_negative=True, reset=False))
+        return self._per_sample(checked(self, X, ensure_non_negative=True, reset=False))
 
     def _per_sample(self, values: np.ndarray) -> np.ndarray:
         raise NotImplementedError
@@ -127,7 +136,7 @@ class ZeroFilter(SelectorMixin, BaseEstimator):
         """Count zeros in the training samples; a filter that leaves nothing is refused."""
         if not 0 <= self.max_zero_share <= 1:
             raise ValueError(f"max_zero_share is {self.max_zero_share}; expected a share from 0 to 1.")
-        values = validate_data(self, X, dtype=np.float64)
+        values = checked(self, X)
         self.zero_share_ = (values == 0).mean(axis=0)
         if not (self.zero_share_ <= self.max_zero_share).any():
             raise ValueError(
@@ -227,7 +236,7 @@ class TrimmedMeanLog(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         """Choose steady sRNAs and their reference profile in the training samples."""
         if not 0 <= self.trim < 0.5:
             raise ValueError(f"trim is {self.trim}; expected a share from 0 to below one half.")
-        values = validate_data(self, X, dtype=np.float64, ensure_non_negative=True)
+        values = checked(self, X, ensure_non_negative=True)
         present = (values > 0).mean(axis=0)
         self.steady_ = present >= np.sort(present)[-min(MIN_STEADY, len(present))]
         self.reference_ = np.log2(values[:, self.steady_] + self.prior).mean(axis=0)
@@ -236,5 +245,5 @@ class TrimmedMeanLog(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     def transform(self, X: Any) -> np.ndarray:
         """Scale samples: log2, where 0 is the reference library's size."""
         check_is_fitted(self, "reference_")
-        log = np.log2(validate_data(self, X, dtype=np.float64, ensure_non_negative=True, reset=False) + self.prior)
+        log = np.log2(checked(self, X, ensure_non_negative=True, reset=False) + self.prior)
         return log - trim_mean(log[:, self.steady_] - self.reference_, self.trim, axis=1)[:, None]
