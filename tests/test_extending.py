@@ -51,7 +51,6 @@ def test_a_reader_is_a_parser_and_a_line_in_the_table_of_layouts(tmp_path, monke
 
     mine = tools.LAYOUTS["table"]._replace(says="a counter of my own", fits=fits, parse=parse)
     monkeypatch.setattr(tools, "LAYOUTS", {"mine": mine} | tools.LAYOUTS)
-    monkeypatch.setattr("srna_lib.io.readers.LAYOUTS", tools.LAYOUTS)
     monkeypatch.setattr("srna_lib.io.readers.FORMATS", {n: x.says for n, x in tools.LAYOUTS.items()})
     path = tmp_path / "counts.tsv"
     path.write_text("my-counter\ts1\ts2\nhsa-miR-21-5p\t5\t7\nhsa-let-7a-5p\t1\t0\n")

@@ -11,12 +11,11 @@ the identity and D the degrees of A + I:
 * output: all that is left, flattened, through one dense layer and a softmax;
 * graph-penalised logistic regression (SLR): cross-entropy plus ``sum_c |w_c|' (I - Â) |w_c|`` (`GraphLogistic`).
 
-Left out of the original: gates, attention, graphs of genes; early stopping on a fifth of the samples (of 25, that is
-five: the number of steps is fixed instead); its search over settings. Done otherwise: clusters are averaged (there,
-their first member is kept, which hangs on the order of the columns); embeddings start positive (there, of either sign,
-so that a sum over neighbours averages nothing until it is learned); the coarse graph is that of the clusters (there,
-rows and columns of single nodes are taken for it); AUC is of probabilities, not of labels; random graphs are random;
-inference of single miRNAs is by logistic regression.
+Left out of the original: gates, attention, graphs of genes; early stopping (of 25 samples a fifth is five: the number
+of steps is fixed instead). Done otherwise: clusters are averaged (there, their first member is kept, which hangs on the
+order of the columns); embeddings start positive (there, of either sign, so that a sum over neighbours averages nothing
+until it is learned); the coarse graph is that of the clusters (there, rows and columns of single nodes are taken for
+it); AUC is of probabilities, not of labels; single miRNAs are inferred by logistic regression.
 """
 
 from __future__ import annotations
@@ -61,7 +60,7 @@ RIDGE = 0.1  # C of both logistic models of `learning_curve`; with 1 both are wo
 
 
 def mirna_graph(var: pd.DataFrame, kind: str, *, counts: pd.DataFrame | None = None, k: int = 10) -> pd.DataFrame:
-    """Join miRNAs that belong together.
+    """Join miRNAs that belong together: a table of bools, False for arms of one stem-loop, which are one transcript.
 
     Parameters
     ----------
@@ -74,11 +73,6 @@ def mirna_graph(var: pd.DataFrame, kind: str, *, counts: pd.DataFrame | None = N
     k : int, default 10
         Nearest neighbours of a miRNA in ``"coexpression"`` (Pearson correlation of log CPM) and ``"disease"`` (Jaccard
         index of sets of diseases). More make the graph denser and its edges weaker.
-
-    Returns
-    -------
-    DataFrame, shape (n_mirnas, n_mirnas)
-        True where two miRNAs are joined. The arms of one stem-loop never are: they are one transcript.
 
     Examples
     --------
@@ -140,23 +134,18 @@ def places(names: Iterable[str]) -> list[tuple[str, list[str]]]:
 def read_edges(path: Path | str, names: Iterable[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
     r"""Read a user's graph: two miRNA names a line, in any spelling, a tab between; more columns are ignored.
 
+    A stem-loop in the file stands for all its arms; a line of column names is taken for one of unknown names.
+
     Parameters
     ----------
-    path : path
-        Text file. A line of column names is taken for one of unknown names.
-    names : iterable of str
-        miRNAs of the atlas. A stem-loop in the file stands for all its arms.
+    path, names
+        Text file; miRNAs of the atlas.
 
     Returns
     -------
     graph : DataFrame, shape (n_mirnas, n_mirnas)
     report : DataFrame, one row per name in the file
         ``source, how, reason, n_mirnas`` (of the atlas that it stands for).
-
-    Raises
-    ------
-    InputError
-        No such file, no two columns, or no edge between miRNAs of the atlas (a list of genes, say).
 
     Examples
     --------
@@ -219,17 +208,15 @@ def graph_table(graphs: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     return pd.DataFrame(rows).set_index("graph")
 
 
-def rewire(graph: np.ndarray, share: float = 1.0, *, seed: int = 0, rounds: int = 10) -> np.ndarray:
+def rewire(graph: np.ndarray, share: float = 1.0, *, seed: int = 0) -> np.ndarray:
     """Swap ends of edges (a-b, c-d become a-d, c-b): every node keeps its degree, and loses its neighbours.
 
     Parameters
     ----------
-    graph : array, shape (n, n)
-        Symmetric, bool.
+    graph : array of bool, shape (n, n)
     share : float, default 1.0
-        Share of the edges that take part, each in `rounds` rounds. 1 gives a random graph of the same degrees.
-    seed, rounds : int, default 0 and 10
-        Seed; swaps that are tried per edge. A swap that would join a node with itself or a pair twice is left out.
+        Share of the edges that take part; 1 gives a random graph of the same degrees. A swap that would join a node
+        with itself or a pair twice is left out.
 
     Examples
     --------
@@ -242,7 +229,7 @@ def rewire(graph: np.ndarray, share: float = 1.0, *, seed: int = 0, rounds: int 
     rng, there = np.random.default_rng(seed), graph.copy()
     edges = np.argwhere(np.triu(graph))
     chosen = rng.permutation(len(edges))[: round(share * len(edges))]
-    for _ in range(rounds):
+    for _ in range(10):
         order = rng.permutation(chosen)
         for i, j, flip in zip(order[::2], order[1::2], rng.random(len(order)) < 0.5, strict=False):
             (a, b), (c, d) = edges[i], edges[j][:: -1 if flip else 1]
@@ -269,12 +256,8 @@ def normalise(graph: np.ndarray) -> np.ndarray:
 def coarsen(graph: np.ndarray, n_clusters: int) -> tuple[np.ndarray, np.ndarray]:
     """Cluster the nodes (Ward, rows of A + I) and join the clusters between which the graph has an edge.
 
-    Returns
-    -------
-    clusters : array of int, shape (n,)
-        0 to at most `n_clusters` - 1 (fewer where distances tie), in order of their first node.
-    coarse : array of bool, shape (n_clusters, n_clusters)
-        ``1[P'AP > 0]`` without its diagonal; a cluster that no node is in stays alone.
+    Gives the cluster of each node, 0 to at most `n_clusters` - 1 (fewer where distances tie) in order of their first
+    node, and ``1[P'AP > 0]`` without its diagonal; a cluster that no node is in stays alone.
     """
     if n_clusters >= len(graph):
         return np.arange(len(graph)), graph.astype(bool)
@@ -332,26 +315,9 @@ def build_graph_network(
 class GraphNetClassifier(NetworkClassifier):
     """Graph convolutions with clustering-pooling on scaled levels of miRNAs; equations at the top of the module.
 
-    Parameters
-    ----------
-    graph : array, shape (n_features, n_features)
-        Which features are joined, in the order of the columns; without an edge, a network of each node for itself.
-    embedding : int, default 4
-        Length of the vector that each miRNA's level is multiplied with.
-    channels : tuple of int, default (8,)
-        Channels of each layer, half of them for the neighbours. More layers look further.
-    reduce : int, default 5
-        Nodes per cluster in the pooling after each layer; 1 for none. More leaves fewer weights to learn.
-    epochs, batch_size, learning_rate, class_weight, random_state
-        As in `models.DenseNetClassifier`.
-
-    Examples
-    --------
-    >>> X = np.random.default_rng(0).normal(size=(40, 6))
-    >>> y = np.where(X[:, :3].sum(axis=1) > 0, "high", "low")
-    >>> blocks = np.kron(np.eye(2), np.ones((3, 3))) > 0
-    >>> GraphNetClassifier(blocks, reduce=3, epochs=2, random_state=0).fit(X, y).predict_proba(X).shape
-    (40, 2)
+    `graph` joins features in the order of the columns (without an edge: a network of each node for itself); `embedding`
+    is the length of the vector of each miRNA, half of the `channels` of a layer look at neighbours, pooling makes a
+    cluster of `reduce` nodes (1: none). The rest as in `models.DenseNetClassifier`.
     """
 
     def __init__(
@@ -402,30 +368,19 @@ class GraphNetClassifier(NetworkClassifier):
         return np.asarray(jax.grad(lambda values: (self._forward(jnp, values) * own).sum())(jnp.asarray(X)))
 
 
-def graph_importance(
-    task: Task, train: np.ndarray, *, k: int = 10, epochs: int = 15, seed: int = 0
-) -> tuple[pd.Series, float]:  # fmt: skip
+def graph_importance(task: Task, train: np.ndarray, *, epochs: int = 15, seed: int = 0) -> tuple[pd.Series, float]:
     """Importance of every feature to a graph network on co-expression, as networks are ranked in `limits.rank_all`.
 
     Graph and network come from the training samples. The attribution of a feature is input times gradient of the logit
-    of the sample's class less the mean of all logits; ``|attributions|`` of the training samples classified correctly
-    are brought to norm 1 a sample, averaged in classes and then over classes.
+    of the sample's class less the mean of all logits. Beside the importance (NaN for features that the filter dropped)
+    the share of correct predictions among the other samples.
 
     Parameters
     ----------
     task, train
         Samples and labels; positions of the training samples.
-    k : int, default 10
-        As in `mirna_graph`.
-    epochs, seed : int, default 15 and 0
+    epochs, seed
         Passes over the training samples; seed of the network.
-
-    Returns
-    -------
-    importance : Series, shape (n_features,)
-        NaN for features that the filter dropped.
-    accuracy : float
-        Share of correct predictions among the other samples.
 
     Examples
     --------
@@ -437,7 +392,7 @@ def graph_importance(
     steps = recipe("logistic")[:-1].fit(task.X.iloc[train])
     names = steps.get_feature_names_out(task.X.columns)
     var, counts = pd.DataFrame(index=names), task.X.iloc[train]
-    graph = mirna_graph(var, "coexpression", counts=counts[names], k=k).to_numpy()
+    graph = mirna_graph(var, "coexpression", counts=counts[names]).to_numpy()
     learn: dict[str, Any] = {"epochs": epochs, "batch_size": 20, "learning_rate": 3e-3, "random_state": seed}
     net = GraphNetClassifier(graph, embedding=2, channels=(4,), reduce=1, **learn)
     X, y = steps.transform(task.X).astype(np.float32), task.y.astype(str).to_numpy()
@@ -460,28 +415,8 @@ def square(graph: Any, n: int) -> np.ndarray:
 class GraphLogistic(ClassifierMixin, BaseEstimator):
     """Logistic regression whose weights are drawn to those of their neighbours in size (SLR).
 
-    Minimises ``C sum_i CE_i + sum_c (|w_c|^2 / 2 + strength |w_c|' (I - Â) |w_c|)``; strength 0 is
-    scikit-learn's multinomial logistic regression.
-
-    Parameters
-    ----------
-    graph : array, shape (n_features, n_features)
-        Which features are joined, in the order of the columns.
-    strength : float, default 1.0
-        Of the graph's penalty. Large values make neighbours' weights of one size.
-    C : float, default 1.0
-        Inverse strength of the ridge penalty, as in scikit-learn.
-
-    Attributes
-    ----------
-    coef_ : array, shape (n_classes, n_features)
-    intercept_ : array, shape (n_classes,)
-
-    Examples
-    --------
-    >>> X = np.array([[2.0, 1.0], [1.0, 2.0], [-2.0, -1.0], [-1.0, -2.0]])
-    >>> GraphLogistic(np.array([[0, 1], [1, 0]])).fit(X, ["up", "up", "down", "down"]).predict(X).tolist()
-    ['up', 'up', 'down', 'down']
+    Minimises ``C sum_i CE_i + sum_c (|w_c|^2 / 2 + strength |w_c|' (I - Â) |w_c|)``; strength 0 is scikit-learn's
+    multinomial logistic regression. `graph` joins features in the order of the columns.
     """
 
     def __init__(self, graph: Any, strength: float = 1.0, C: float = 1.0) -> None:
@@ -528,11 +463,6 @@ def three_ways(studies: pd.Series, *, y: pd.Series | None = None, seed: int = 0)
     """Deal whole studies into those that graphs are built on, those for training and those for the test.
 
     Positions of about 30, 40 and 30 % of the samples, by a random draw after which training and test have every class.
-
-    Raises
-    ------
-    InputError
-        Fewer than three studies, or no such draw among 100.
     """
     sizes = studies.astype(str).value_counts().sort_index()
     if len(sizes) < 3:
@@ -561,33 +491,22 @@ def infer_single(
 
     Parameters
     ----------
-    counts : DataFrame, shape (n_samples, n_mirnas)
-        Raw counts of all miRNAs.
-    studies : Series, shape (n_samples,)
-        Study of each sample.
+    counts, studies
+        Raw counts of all miRNAs; study of each sample.
     graphs : mapping of str to DataFrame
         Graphs that need no expression; targets are miRNAs with two neighbours in the first. May be empty.
-    n_train, n_test, n_targets : int, default 50, 500 and 60
-        Samples for training and test, miRNAs per repetition; at most.
-    seeds : int, default 10
-        Repetitions, each with other studies, samples and targets.
+    n_train, n_test, n_targets, seeds
+        Samples for training and test, miRNAs per repetition (at most), and repetitions, the first with `seed`.
     k : int, default 10
         As in `mirna_graph`.
     shuffle : bool, default False
         Deal the target's share of the reads to other samples: whatever still tells it is a leak.
-    seed, n_jobs : int, default 0 and 1
-        First seed; repetitions at a time.
 
     Returns
     -------
     DataFrame, one row per repetition, target, graph and inputs
         ``seed, target, graph, inputs`` (neighbours, random, all), ``auc`` (on test samples), ``n_inputs, n_train,
         n_samples, n_datasets`` (the last two of the test).
-
-    Raises
-    ------
-    InputError
-        Fewer than three studies; a graph without an edge between expressed miRNAs.
 
     Examples
     --------
@@ -668,21 +587,17 @@ def learning_curve(
 
     Parameters
     ----------
-    task : Task
-        Raw counts of miRNAs, classes, studies.
-    graph : DataFrame, optional
-        Which miRNAs are joined; by default ``coexpression``.
-    sizes : iterable of int, default (25, 50, 100, 200, 400)
+    task, graph
+        Raw counts of miRNAs, classes, studies; which miRNAs are joined (by default ``coexpression``).
+    sizes : iterable of int
         Training samples; those that the training studies do not have are left out.
-    shares : iterable of float, default (0, 1)
+    shares : iterable of float
         Shares of the edges that are rewired (`rewire`) before the graph network gets the graph: 0 is the graph as it
         is, 1 a random one of the same degrees.
-    n_nodes, n_test, seeds : int, default 200, 500 and 10
-        miRNAs; test samples at most; repetitions.
+    n_nodes, n_test, seeds, k
+        miRNAs; test samples at most; repetitions, the first with `seed`; as in `mirna_graph`.
     steps : int, default 250
         Batches of ten that a network learns from, in 3 to 100 passes. Fewer is faster.
-    k, seed : int, default 10 and 0
-        As in `mirna_graph`; first seed.
 
     Returns
     -------
@@ -690,11 +605,6 @@ def learning_curve(
         ``seed, model`` (logistic, network, graph logistic, no edges, graph network, or how much of its graph is
         rewired), ``rewired, kept`` (shares of edges; NaN without a graph), ``n_train, auc`` (mean over classes of one
         against the rest, of probabilities), ``n_samples, n_datasets`` (of the test).
-
-    Raises
-    ------
-    InputError
-        Fewer than three studies, a graph that lacks miRNAs or has no edge between the nodes.
 
     Examples
     --------
@@ -756,11 +666,11 @@ def simulate_blocks(n_samples: int = 6000, *, reads: int = 120, seed: int = 0) -
     return Task("class", X, made.labels, made.studies, {}), pd.DataFrame(joined, names, names)
 
 
-def over_seeds(table: pd.DataFrame, by: list[str], value: str = "auc", level: float = 0.95) -> pd.DataFrame:
-    """Mean over repetitions of each one's mean (``value``), with the t interval; groups in order of appearance."""
+def over_seeds(table: pd.DataFrame, by: list[str], value: str = "auc") -> pd.DataFrame:
+    """Mean over repetitions of each one's mean (``value``), with the 95 % t interval; groups in order of appearance."""
     each = table.groupby([*by, "seed"], sort=False)[value].mean().dropna().reset_index()
     out = each.groupby(by, sort=False)[value].agg(value="mean", error="sem", n_seeds="size").reset_index()
-    half = stats.t.ppf((1 + level) / 2, np.maximum(out["n_seeds"] - 1, 1)) * out.pop("error")
+    half = stats.t.ppf(0.975, np.maximum(out["n_seeds"] - 1, 1)) * out.pop("error")
     return out.assign(ci_low=out["value"] - half, ci_high=out["value"] + half, metric=value)
 
 

@@ -1,18 +1,13 @@
-"""Codes learned without labels: a variational autoencoder, a small head on its code, and PCA beside it.
+"""Codes learned without labels: a variational autoencoder, a small head on its code, and PCA beside it (notebook 11).
 
 The method of SimpleChrome (arXiv:2012.08671): an encoder learns from every sample, labelled or not, and a classifier
-sees only its code. `LatentEncoder` is that encoder, convolutional for histone marks around genes (its own form) and
-dense for sRNAs; `pretrain_marks` and `pretrain` learn codes that never see the samples of a test, `few_labels` asks
-what they are worth where labels are few, and `stack` makes encoder and head one network, so that `explain` reaches the
-sRNAs through both.
+sees only its code. The encoder is convolutional for histone marks around genes (its own form) and dense for sRNAs.
 
 Mended: marks are scaled by what training genes show, not by the largest value of all genes, those of the test among
-them; the code of a sample is the mean of its posterior, not a draw from it, so it is the same every time; samples held
-out stop the encoder; training, validation and test files stay apart.
-
-Left out: the attentive network (unfinished there); initial weights after He (Glorot here, as in all our networks);
-twenty neighbours side by side (their mean here, as two hundred further inputs drown a hundred labels). Marks are
-simulated, since the published files are no part of this package; `read_marks` reads them.
+them; the code of a sample is the mean of its posterior, not a draw from it; samples held out stop the encoder;
+training, validation and test files stay apart. Left out: the attentive network (unfinished there); initial weights
+after He (Glorot here); twenty neighbours side by side (their mean here, as two hundred further inputs drown a hundred
+labels). Marks are simulated, since the published files are no part of this package; `read_marks` reads them.
 """
 
 from __future__ import annotations
@@ -132,7 +127,7 @@ def initial_state(program: Program, rng: np.random.Generator, n_features: int | 
 
 
 class LatentEncoder(TransformerMixin, BaseEstimator):
-    """Variational autoencoder; the code of a sample is the mean of its posterior.
+    """Variational autoencoder (Kingma and Welling 2014, arXiv:1312.6114); a sample's code is the mean of its posterior.
 
     A sample x of d inputs has the posterior q(z | x) = N(m(x), diag s(x)^2); training draws z = m(x) + s(x) e with
     e ~ N(0, I), decodes it to f(z) and lowers
@@ -144,42 +139,34 @@ class LatentEncoder(TransformerMixin, BaseEstimator):
 
     Parameters
     ----------
-    size : int, default 10
-        Dimensions of the code.
-    hidden : tuple of int, default (128,)
-        Units of the dense ReLU layers of the encoder; the decoder has them in reverse.
-    filters : tuple of int, default ()
-        Filters of convolutions before the dense layers, for inputs that are `bins` of several marks each, bin by bin,
-        and lie between -1 and 1; (32, 64) without a hidden layer is SimpleChrome's own encoder.
-    bins, kernel : int, default 100 and 5
-        Length of the axis of the convolutions, and their width.
+    size, hidden
+        Dimensions of the code; units of the dense ReLU layers of the encoder (the decoder has them in reverse).
+    filters, bins, kernel
+        Filters of convolutions before the dense layers, of width `kernel`, for inputs that are `bins` of several marks
+        each, bin by bin, and lie between -1 and 1; (32, 64) without a hidden layer is SimpleChrome's own encoder.
     kl_weight : float, default 5e-5
         w above. Larger makes posteriors wider and dimensions fall idle.
-    warm_up, epochs, patience : int, default 5, 60 and 8
+    warm_up, epochs, patience
         Epochs of the warm-up; at most; and without a gain on the samples held out, before the best are taken.
-    batch_size : int, default 64
-        Samples per step.
-    learning_rate : float, default 0.003
-        Step size of Adam.
-    validation : float, default 0.1
-        Share of the samples (or groups) that is held out to stop by.
-    random_state : int, default 0
-        Seed of everything random.
+    batch_size, learning_rate, validation
+        Samples per step; step size of Adam; share of the samples (or groups) that is held out to stop by.
 
     Attributes
     ----------
-    fit_ids_ : array
+    fit_ids_
         Index of the samples that the encoder was trained on or stopped by; positions where `X` had none.
     kl_ : array, shape (size,)
         Mean divergence of each dimension over these samples, in nats; near 0 where it is idle.
-    loss_curve_, validation_curve_ : array, shape (n_epochs,)
-        Loss of the training samples (with noise), and of those held out (without).
-    weights_ : list of array
+    loss_curve_, validation_curve_
+        Loss of the training samples (with noise), and of those held out (without), epoch by epoch.
+    weights_
         Kernel and bias of each layer: encoder, mean, log variance, decoder.
 
-    References
-    ----------
-    Kingma and Welling 2014, arXiv:1312.6114; SimpleChrome, arXiv:2012.08671.
+    Examples
+    --------
+    >>> X = np.random.default_rng(0).normal(size=(60, 5))
+    >>> LatentEncoder(2, hidden=(4,), epochs=1).fit(X).transform(X).shape
+    (60, 2)
     """
 
     def __init__(
@@ -272,20 +259,12 @@ def variance_explained(X: np.ndarray, made: np.ndarray, centre: np.ndarray) -> f
 class Codes(NamedTuple):
     """Representations of samples, learned without labels and without the samples of some studies.
 
-    Attributes
-    ----------
-    tables : dict of DataFrame, shape (n_samples, n_columns)
-        Name -> representation of every sample: ``raw``, ``PCA``, ``latent``; of marks ``summary``; where neighbours are
-        known ``latent + neighbours``, and ``latent + shuffled`` with others in their place. Codes are z-scores.
-    seen : Index
-        Samples that scaling and encoders were fitted on, or stopped by.
-    coders : dict of Pipeline
-        ``PCA`` and ``latent``: from ``raw`` to their table.
-    steps : Pipeline
-        From counts to ``raw``.
-    quality : DataFrame, one row per code
-        ``code, size, active`` (dimensions with a divergence above .01 nats; of PCA all), ``seen`` and ``unseen`` (share
-        explained of the variance of samples seen and not), ``n_seen, n_unseen``.
+    `tables`: name -> representation of every sample: ``raw``, ``PCA``, ``latent``; of marks ``summary``; where
+    neighbours are known ``latent + neighbours``, and ``latent + shuffled`` with others in their place. Codes are
+    z-scores. `seen` are the samples that scaling and encoders were fitted on, or stopped by; `steps` leads from counts
+    to ``raw``, `coders` from there to ``PCA`` and ``latent``. `quality`, by code: ``size, active`` (dimensions with a
+    divergence above .01 nats; of PCA all), ``seen`` and ``unseen`` (share explained of the variance of samples seen and
+    not), ``n_seen, n_unseen``.
     """
 
     tables: dict[str, pd.DataFrame]
@@ -308,21 +287,8 @@ def pretrain(atlas: ad.AnnData, unseen: Iterable[str], *, size: int = 10, seed: 
         Counts; contaminants are left out.
     unseen : iterable of str
         Studies (``obs["dataset_id"]``) that nothing is fitted on.
-    size : int, default 10
-        Dimensions of each code.
-    seed : int, default 0
-        Of everything random.
-    **options
-        Of `LatentEncoder`.
-
-    Returns
-    -------
-    Codes
-
-    Raises
-    ------
-    InputError
-        No study unseen or fewer than two left, or too few samples for a code of this size.
+    size, seed, **options
+        Dimensions of each code, and others of `LatentEncoder`.
 
     Examples
     --------
@@ -380,26 +346,9 @@ def stack(codes: Codes, code: str, head: Any) -> Pipeline:
     """Preprocessing, encoder mean and head as one pipeline from counts to classes, which `srna.explain` sees through.
 
     Between the last ReLU of the encoder and the first of the head all is linear: mean, z-score and first layer of the
-    head become one layer, with kernel K_mean diag(1 / sd) K_head.
-
-    Parameters
-    ----------
-    codes : Codes
-        From `pretrain`.
-    code : str
-        ``"raw"``, ``"PCA"`` or ``"latent"``.
-    head : LogisticRegression or DenseNetClassifier
-        Fitted on rows of ``codes.tables[code]``.
-
-    Returns
-    -------
-    Pipeline
-        Fitted; ends in a `DenseNetClassifier`, which predicts what the head does.
-
-    Raises
-    ------
-    InputError
-        A code that is not of sRNAs through dense layers.
+    head become one layer, with kernel K_mean diag(1 / sd) K_head. `head` was fitted on rows of ``codes.tables[code]``,
+    of the code ``"raw"``, ``"PCA"`` or ``"latent"``. The pipeline ends in a `DenseNetClassifier`, which predicts what
+    the head does.
     """
     d = codes.tables["raw"].shape[1]
     layers, kernel, bias = list[np.ndarray](), np.eye(d), np.zeros(d)
@@ -453,11 +402,9 @@ def few_labels(
         Labels and studies; samples of the task that `folds` do not hold are left out.
     folds : sequence of Codes
         From `pretrain`, each with other studies unseen, or from `pretrain_marks`.
-    sizes : sequence of int, default (50, 100, 200, 400)
-        Labelled training samples; one of each class first, the others at random. Sizes that a fold does not have are
-        left out.
-    draws : int, default 5
-        Times that they are drawn anew.
+    sizes, draws
+        Labelled training samples, one of each class first, the others at random, drawn so many times; sizes that a fold
+        does not have are left out.
     models : dict, optional
         Name -> (table, unfitted classifier); `heads` by default.
     seed : int, default 0
@@ -470,8 +417,6 @@ def few_labels(
 
     Raises
     ------
-    InputError
-        In no fold as many labelled samples as the smallest size, and samples to predict.
     AssertionError
         An encoder that has seen a sample of the test (never to be seen).
     """
@@ -521,11 +466,6 @@ def read_marks(*paths: str | PathLike[str]) -> Task:
     -------
     Task
         ``X``: 500 counts a gene, bin by bin; ``groups``: the file's name, so that files stay apart.
-
-    Raises
-    ------
-    InputError
-        Another layout, a gene without its 100 bins or with two labels, or one that is there twice.
     """
     parts, layout = [], f"gene, bin, counts of {', '.join(MARKS)} and a label of 0 or 1, without a header"
     for path in paths:
@@ -572,19 +512,11 @@ def simulate_marks(n_genes: int = 3000, *, chromosomes: int = 30, neighbour: flo
 
     Parameters
     ----------
-    n_genes : int, default 3000
-        Genes, in order along chromosomes of equal size.
-    chromosomes : int, default 30
-        They play the part of studies: neighbours are of one chromosome, and tests are of whole ones.
+    n_genes, chromosomes
+        Genes, in order along chromosomes of equal size, which are the task's ``groups``: neighbours are of one
+        chromosome, and tests are of whole ones.
     neighbour : float, default 1
         Size of the neighbours' effect; 0 for none.
-    seed : int, default 0
-        Of everything random.
-
-    Returns
-    -------
-    Task
-        As from `read_marks`; ``groups`` is the chromosome.
 
     Examples
     --------
@@ -644,17 +576,7 @@ def compile_cnn(filters: int, hidden: tuple, n_classes: int, rate: float) -> Pro
 
 
 class ConvClassifier(ClassifierMixin, BaseEstimator):
-    """Network of DeepChrome's kind on scaled marks: convolutions ten bins wide, maxima of five, dropout, dense layers.
-
-    Parameters
-    ----------
-    filters, hidden : int and tuple of int, default 50 and (256, 128)
-        Convolutions, and units of the dense ReLU layers.
-    epochs, batch_size, learning_rate : default 10, 32 and 0.001
-        Passes over the genes, genes per step, step size of Adam.
-    random_state : int, default 0
-        Seed of everything random.
-    """
+    """Network of DeepChrome's kind on scaled marks: convolutions ten bins wide, maxima of five, dense layers."""
 
     def __init__(
         self, filters: int = 50, hidden: tuple[int, ...] = (256, 128), epochs: int = 10, batch_size: int = 32,
@@ -699,20 +621,10 @@ def pretrain_marks(
 
     Parameters
     ----------
-    task : Task
-        From `read_marks` or `simulate_marks`.
-    unseen : iterable of str
-        Groups of the task that nothing is fitted on.
-    size, seed
-        As in `pretrain`.
-    reach : int, default 2
-        Genes on either side whose mean code is that of the neighbours.
-    **options
-        Of `LatentEncoder`; by default SimpleChrome's convolutions.
-
-    Returns
-    -------
-    Codes
+    task, unseen
+        From `read_marks` or `simulate_marks`, and its groups that nothing is fitted on.
+    size, seed, **options
+        As in `pretrain`; by default SimpleChrome's convolutions.
     """
     groups = task.groups.astype(str)
     seen = _seen(groups, unseen, "groups of genes")

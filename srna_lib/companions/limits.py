@@ -1,17 +1,12 @@
 """Limits of explanations: can a ranking of sRNAs be trusted? Companion of arXiv 2303.11336 (notebook 09).
 
 The original simulates expression whose informative genes are known, trains classifiers that are all but perfect, and
-asks whether the genes that explain them are the informative ones. Here: the simulator (`simulate`), attributions that
-add up (`attributions`), rankings by many methods (`rank_all`), prediction gaps (`gaps`), models fitted anew on slices
-of a ranking (`retrain`), overlap of top lists (`by_length`), and what a study latent does to all of it
-(`study_effects`). The equations stand in the docstrings of `simulate`, `attributions` and `gaps`.
+asks whether the genes that explain them are the informative ones.
 
-Left out, and why: batch normalisation and stochastic gradient descent (the package's network has dropout and Adam; one
-hidden layer of 20 units is kept); boosted trees (the package has forests); the mean of the normal class as baseline of
-binary tasks (gaps would no longer treat classes alike; the training mean serves everywhere); DESeq2 and edgeR (R; the
-F statistic stands in); gene sets of the top lists (`explain.over_representation` and notebook 05 have them); the
-filters of lowly expressed genes (recipes drop what nine of ten training samples lack). The graph network is ranked by
-`graphs.graph_importance`.
+Left out, and why: batch normalisation and stochastic gradient descent (the package's network has dropout and Adam);
+boosted trees (the package has forests); the mean of the normal class as baseline of binary tasks (gaps would no longer
+treat classes alike); DESeq2 and edgeR (R; the F statistic stands in); gene sets (notebook 05 has them); the filters of
+lowly expressed genes (recipes drop what nine of ten training samples lack).
 """
 
 from __future__ import annotations
@@ -32,36 +27,18 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.pipeline import Pipeline
 
+from srna_lib import explain
 from srna_lib.data import Task
 from srna_lib.errors import InputError, unknown
 from srna_lib.evaluate import Split, fit_fold, make_splits, map_folds, task_key
-from srna_lib.explain import (
-    CompletenessError,
-    agreement,
-    contributions,
-    d1,
-    forest_gini,
-    gap_tables,
-    global_importance,
-    integrated_gradients,
-    linear_weights,
-    model_space,
-    own_class,
-    precision_at_k,
-    rank_average,
-    reference_input,
-)
 from srna_lib.models import DenseNetClassifier, recipe
 
 READS = 1_500_000  # of a sample, as in the original
+BATCH = 256  # samples whose gradients are held at a time
 PRECISION = 4.0  # of theta: the Dirichlet's parameters are this times the gap
 LEAST = 0.1  # share of an owned group that its smallest member has at least, times the group's size
-NETWORK = {  # one small hidden layer, as in the original
-    "classifier__hidden": (20,),
-    "classifier__dropout": (0.2,),
-    "classifier__epochs": 12,
-    "classifier__batch_size": 32,
-}
+NETWORK = {"classifier__hidden": (20,), "classifier__dropout": (0.2,), "classifier__epochs": 12,
+           "classifier__batch_size": 32}  # fmt: skip  # one small hidden layer, as in the original
 LAYOUTS = ("blocks", "sparse", "ring", "chain")
 
 
@@ -71,33 +48,26 @@ class Design:
 
     Attributes
     ----------
-    n_classes, n_groups : int
-        Classes; groups of features that rise and fall together (pathways there, families or clusters here).
-    owned : int
-        Groups that each class owns: class c has its own ones, those of no class say nothing.
-    size : int or (int, int), default 10
+    n_classes, n_groups, owned
+        Classes; groups of features that rise and fall together (pathways there, families or clusters here); groups that
+        each class owns for itself. A group of no class says nothing.
+    size
         Features of a group; or the smallest and the largest, each equally likely.
-    gap : float, default 2.0
+    gap
         How many times its usual rate an owned group has in its class.
-    layout : str, default "blocks"
-        ``blocks``: a feature has one group. ``sparse``: each feature joins each group by chance, `size` in the mean and
-        at least 3. ``ring``, ``chain``: neighbouring groups share a feature (the last also with the first, or not).
-    n_features : int, default 0
-        For ``sparse`` alone; the others have as many as their groups need.
-    weights : tuple of float, default ()
+    layout
+        ``blocks``: a feature has one group. ``sparse``: each of `n_features` joins each group by chance, `size` in the
+        mean and at least 3. ``ring``, ``chain``: neighbouring groups share one (the last also with the first, or not).
+    weights
         Share of the samples in each class; equal by default.
-    ordinal : bool, default False
+    ordinal
         All classes own the same groups, whose gap grows from 1 in the first class to `gap` in the last (as with age).
-    evenness : float, default 5.0
-        Dirichlet parameter of the shares of a group's members; 1 is more skewed.
-    skew : float, default 0.0
-        Standard deviation of the log base rates of the groups; about 2 in sRNA libraries.
-    n_studies, study_sd : int and float, default 1 and 0.0
-        Studies, and standard deviation of the log factor by which a study multiplies each group.
-    classes_per_study : int, default 0
-        Classes that a study holds (c, c + 1, ...); 0: all. Few of them confound study and class.
-    prefix : str, default "g"
-        Of the features' names.
+    evenness, skew
+        Dirichlet parameter of the shares of a group's members (1 is uneven); standard deviation of the log rates of
+        the groups, about 2 in sRNA libraries.
+    n_studies, study_sd, classes_per_study
+        Studies; standard deviation of the log factor by which a study multiplies each group; classes that a study holds
+        (0: all; few of them confound study and class).
     """
 
     n_classes: int
@@ -177,21 +147,10 @@ def design(name: str) -> Design:
 
 
 class Simulation(NamedTuple):
-    """Simulated samples and the truth behind them.
+    """Simulated samples (each of `READS` reads) and the truth behind them.
 
-    Attributes
-    ----------
-    counts : DataFrame, shape (n_samples, n_features), int32
-        Reads; every sample has `READS`.
-    labels, studies : Series, shape (n_samples,)
-        Class (``C0`` ...) and study (``S00`` ...) of each sample.
-    groups : DataFrame, one row per group and member
-        ``group, feature, share`` of the group's reads; a feature may be in several groups where they overlap.
-    owned : dict of str to list of str
-        Class -> groups that it owns.
-    truth : DataFrame, shape (n_classes, n_features), int8
-        1 where a feature is expected higher in a class than in the mean of the others, -1 where lower, 0 where it says
-        nothing. A feature with 0 in every class belongs to no owned group.
+    `groups` has ``group, feature, share`` (of the group's reads). `truth`, classes x features: 1 where a feature is
+    expected higher in a class than in the mean of the others, -1 where lower, 0 where it says nothing.
     """
 
     counts: pd.DataFrame
@@ -205,7 +164,7 @@ class Simulation(NamedTuple):
 def simulate(
     what: str | Design = "demo", n_samples: int = 9900, *, seed: int = 0, two_step: bool = False
 ) -> Simulation:
-    r"""Simulate reads by latent Dirichlet allocation, with classes that own groups of features.
+    """Simulate reads by latent Dirichlet allocation, with classes that own groups of features.
 
     With k members in group p and :math:`g_{cp}` the gap where class c owns p and 1 elsewhere::
 
@@ -214,27 +173,14 @@ def simulate(
         x_e     ~ Multinomial(N, theta_e @ beta)                          (one step)
 
     With base and study 1, theta is Dirichlet(4 g_c): the original's. There each read draws its group first and its
-    feature then (``two_step``), which has the same distribution and takes a loop over all groups.
+    feature then (`two_step`), which has the same distribution and takes a loop over all groups.
 
     Parameters
     ----------
-    what : str or Design, default "demo"
+    what : str or Design
         Name (see `design`) or a design of your own.
-    n_samples : int, default 9900
-        Samples in all; at least 2 of each class.
-    seed : int, default 0
-        Of everything: groups, studies and samples.
-    two_step : bool, default False
-        Draw as the original does, to compare.
-
-    Returns
-    -------
-    Simulation
-
-    Raises
-    ------
-    InputError
-        Unknown name, impossible design, or too few samples.
+    n_samples, seed, two_step
+        Samples in all, at least 2 of each class; seed of groups, studies and samples; draw as the original does.
 
     Examples
     --------
@@ -326,10 +272,10 @@ class Attributions(NamedTuple):
 
 
 def attributions(
-    model: Pipeline, X: pd.DataFrame, y: Iterable[str], *, output: str = "probability", reference: Any = None,
-    steps: int = 50, tolerance: float = 0.01, most: int = 25_600, batch_size: int = 256,
+    model: Pipeline, X: pd.DataFrame, y: Iterable[str], *, output: str = "probability", steps: int = 50,
+    tolerance: float = 0.01, most: int = 25_600,
 ) -> Attributions:  # fmt: skip
-    r"""Integrated gradients of each sample's own class, with steps doubled until they add up.
+    """Integrated gradients of each sample's own class, with steps doubled until they add up.
 
     With baseline b and output f (the class's probability, as in the original; or its logit minus the mean of the
     others, since only differences of logits mean something)::
@@ -338,35 +284,14 @@ def attributions(
 
     Parameters
     ----------
-    model : Pipeline
-        Fitted; ends in a dense network or a logistic regression.
-    X : DataFrame, shape (n_samples, n_srnas)
-        Raw counts.
-    y : iterable of str, shape (n_samples,)
-        Class of each sample.
-    output : str, default "probability"
-        Or ``"logit"``.
-    reference : optional
-        Baseline, as in `explain.contributions`.
-    steps : int, default 50
-        Points on the way at first; the original starts with 3000.
+    model, X, y
+        Pipeline that ends in a dense network or a logistic regression; raw counts; classes.
+    output : {"probability", "logit"}
+        f.
+    steps, most : int
+        Points on the way at first (the original starts with 3000), and at which it is given up: `CompletenessError`.
     tolerance : float, default 0.01
         What the sum may lack, in every sample: one percentage point in the original.
-    most : int, default 25600
-        Points on the way at which it is given up.
-    batch_size : int, default 256
-        Samples at a time.
-
-    Returns
-    -------
-    Attributions
-
-    Raises
-    ------
-    InputError
-        Unknown output.
-    ArithmeticError
-        A sample that does not add up after so many steps.
 
     Examples
     --------
@@ -376,23 +301,23 @@ def attributions(
     >>> bool(attributions(model, made.counts, made.labels).error.max() <= 0.01)
     True
     """
-    truth = np.asarray(list(y), dtype=object)
-    options = {"reference": reference, "output": output, "batch_size": batch_size}
-    inner, base = model_space(model, X), reference_input(model, X, reference=reference)
-    own, each = np.searchsorted(model.classes_, list(truth)), np.arange(len(truth))
+    own = np.searchsorted(model.classes_, list(y))
+    each = np.arange(len(own))
+    inner, base = explain.model_space(model, X), explain.reference_input(model, X)
     due = _outputs(model[-1], inner, output) - _outputs(model[-1], base, output)
-    due = d1(due[:, :, None], own)[:, 0] if output == "logit" else due[each, own]
+    due = explain.d1(due[:, :, None], own)[:, 0] if output == "logit" else due[each, own]
     values, error, used = np.empty(inner.shape, dtype=np.float32), np.empty(len(each)), np.empty(len(each), dtype=int)
-    for at in range(0, len(each), batch_size):
-        rows, points = each[at : at + batch_size], steps
+    for at in range(0, len(each), BATCH):
+        rows, points = each[at : at + BATCH], steps
         while len(rows):
-            found = integrated_gradients(model, X.iloc[rows], steps=points, **options)
-            values[rows] = d1(found, own[rows]) if output == "logit" else own_class(found, model, truth[rows])
+            found = explain.integrated_gradients(model, X.iloc[rows], steps=points, output=output)
+            to_own = found[np.arange(len(rows)), own[rows]]
+            values[rows] = explain.d1(found, own[rows]) if output == "logit" else to_own
             error[rows], used[rows] = np.abs(values[rows].sum(axis=1) - due[rows]), points
             rows, points = rows[error[rows] > tolerance], 2 * points
             if len(rows) and points > most:
                 lacking = f"{len(rows)} samples lack up to {error[rows].max():.3g} of the {output} at {most} steps"
-                raise CompletenessError(f"integrated gradients: {lacking}; expected at most {tolerance:g}.")
+                raise explain.CompletenessError(f"integrated gradients: {lacking}; expected at most {tolerance:g}.")
     return Attributions(values, error, used)
 
 
@@ -412,23 +337,14 @@ def fit_all(
 
     Parameters
     ----------
-    task : Task
-        Samples and labels.
-    train : array of int
-        Positions of the training samples.
-    n_networks : int, default 10
-        Networks that differ in nothing but their seed.
-    seed : int, default 0
-        Of the first network and of the forest.
+    task, train
+        Samples and labels; positions of the training samples.
+    n_networks, seed
+        Networks that differ in nothing but their seed, and the first of their seeds, which is also the forest's.
     network : mapping, optional
         Parameters of recipe ``dl_log``; default: `NETWORK`, one hidden layer of 20 units as in the original.
     trees : int, default 50
         Of the forest.
-
-    Returns
-    -------
-    dict of str to Pipeline
-        ``logistic L2``, ``logistic L1``, ``forest`` and ``network 1`` to ``network <n>``.
 
     Examples
     --------
@@ -447,25 +363,19 @@ def fit_all(
 
 
 def rank_all(models: Mapping[str, Pipeline], X: pd.DataFrame, y: Iterable[str], *, seed: int = 0) -> pd.DataFrame:
-    """Importance of every feature by every method, for the whole task (a global ranking).
+    """Importance of every feature (columns) by every method (rows), for the whole task.
 
     Networks: ``|attributions|`` of the correctly classified samples, each sample brought to norm 1, averaged in classes
     and then over classes. Linear models: ``|weight|``, mean over classes. Beside them the F statistic, which needs no
-    model, a random order, DeepLIFT in the first network, and the ranks of all networks averaged.
+    model, a random order, DeepLIFT in the first network, and the ranks of all networks averaged; NaN where a filter
+    dropped a feature.
 
     Parameters
     ----------
-    models : mapping of str to Pipeline
-        From `fit_all`; networks may be missing.
-    X, y
-        The samples that they were fitted on.
+    models, X, y
+        From `fit_all` (networks may be missing), and the samples that they were fitted on.
     seed : int, default 0
         Of the random order.
-
-    Returns
-    -------
-    DataFrame, shape (n_methods, n_features)
-        Larger is more important, none below 0; NaN for features that a model's filter dropped.
 
     Examples
     --------
@@ -480,21 +390,22 @@ def rank_all(models: Mapping[str, Pipeline], X: pd.DataFrame, y: Iterable[str], 
     for name, model in models.items():
         if name in networks:
             right = model.predict(X) == truth
-            size = global_importance(attributions(model, X[right], truth[right]).values, truth[right])
-            rows[name] = pd.Series(size, model_space(model, X[:1]).columns)
+            size = explain.global_importance(attributions(model, X[right], truth[right]).values, truth[right])
+            rows[name] = pd.Series(size, explain.model_space(model, X[:1]).columns)
         elif isinstance(model[-1], LogisticRegression):
-            rows[name] = linear_weights(model, X).abs().mean()
+            rows[name] = explain.linear_weights(model, X).abs().mean()
         else:
-            rows[name] = forest_gini(model, X).iloc[0]
+            rows[name] = explain.forest_gini(model, X).iloc[0]
     for name, model in list(networks.items())[:1]:
         right = model.predict(X) == truth
         own = np.atleast_1d(np.searchsorted(model.classes_, truth[right]))
-        local = d1(contributions(model, X[right], reference="mean").values, own)
-        rows[f"{name}, DeepLIFT"] = pd.Series(global_importance(local, truth[right]), model_space(model, X[:1]).columns)
-    inner = model_space(models["logistic L2"], X)
+        local = explain.d1(explain.contributions(model, X[right], reference="mean").values, own)
+        size = explain.global_importance(local, truth[right])
+        rows[f"{name}, DeepLIFT"] = pd.Series(size, explain.model_space(model, X[:1]).columns)
+    inner = explain.model_space(models["logistic L2"], X)
     rows["ANOVA F"] = pd.Series(f_classif(inner, truth)[0], inner.columns)
     if networks:
-        average = rank_average([rows[n].to_frame().T.set_axis(["all"]) for n in networks]).loc["all"]
+        average = explain.rank_average([rows[n].to_frame().T.set_axis(["all"]) for n in networks]).loc["all"]
         rows["mean rank"] = average - average.min()
     rows["random order"] = pd.Series(np.random.default_rng(seed).random(X.shape[1]), X.columns)
     return pd.DataFrame(rows).T.reindex(columns=X.columns)
@@ -510,18 +421,14 @@ def gaps(
         PG(x, pi) = 100 * sum_i (g / F) * max(0, (p_y(x) - p_y(x with the first i g of pi masked)) / p_y(x))
 
     averaged over the correctly classified samples of a class, then over classes. PGI: largest ``|attribution|`` first;
-    PGU: smallest first. On our scale both are divided by the gap of random orders (`explain.gap_tables`).
+    PGU: smallest first. On our scale both are divided by the gap of random orders.
 
     Parameters
     ----------
-    models : mapping of str to Pipeline
-        Networks or logistic regressions.
-    X, y
-        Samples to mask; the original takes the training samples.
-    step : int, default 10
-        Features masked at a time (g).
-    seed : int, default 0
-        Of the random orders.
+    models, X, y
+        Networks or logistic regressions; samples to mask (the original takes the training samples).
+    step, seed
+        g; seed of the random orders.
 
     Returns
     -------
@@ -541,8 +448,8 @@ def gaps(
     for name, model in models.items():
         right = model.predict(X) == truth
         own, local = truth[right], attributions(model, X[right], truth[right]).values
-        scores = {f"{name}, local": local, f"{name}, global": global_importance(local, own)}
-        tables.append(gap_tables(model, X[right], own, scores, step=step, seed=seed))
+        scores = {f"{name}, local": local, f"{name}, global": explain.global_importance(local, own)}
+        tables.append(explain.gap_tables(model, X[right], own, scores, step=step, seed=seed))
     table, curves = (pd.concat(parts) for parts in zip(*tables, strict=True))
     return table, curves.reset_index(drop=True)
 
@@ -554,10 +461,8 @@ def by_length(scores: pd.DataFrame, lengths: Iterable[int], truth: Iterable[str]
     ----------
     scores : DataFrame, shape (n_rankings, n_features)
         Rankings to compare with each other, e.g. those of seeds.
-    lengths : iterable of int
-        Lengths k of the lists.
-    truth : iterable of str, default ()
-        True features; without, ``precision`` is missing.
+    lengths, truth
+        Lengths k of the lists; true features (without them ``precision`` is missing).
 
     Returns
     -------
@@ -572,7 +477,7 @@ def by_length(scores: pd.DataFrame, lengths: Iterable[int], truth: Iterable[str]
     """
     runs, known, rows = {n: scores.loc[[n]].set_axis(["all"]) for n in scores.index}, set(truth), []
     for k in lengths:
-        pairs = agreement(runs, k)
+        pairs = explain.agreement(runs, k)
         best = [row.nlargest(k).index for _, row in scores.iterrows()]
         right = np.mean([[f in known for f in b] for b in best]) if known else np.nan
         rows.append({"k": k, "overlap": pairs["overlap"].mean(), "chance": k / scores.shape[1], "precision": right})
@@ -584,12 +489,8 @@ def retrain(task: Task, split: Split, scores: pd.DataFrame, *, k: int = 50) -> p
 
     Parameters
     ----------
-    task : Task
-        Samples and labels.
-    split : Split
-        Rankings must come from its training samples.
-    scores : DataFrame, shape (n_methods, n_features)
-        From `rank_all`.
+    task, split, scores
+        Samples; a split; a table of `rank_all` on the training samples of this split.
     k : int, default 50
         Features of a slice.
 
@@ -598,11 +499,6 @@ def retrain(task: Task, split: Split, scores: pd.DataFrame, *, k: int = 50) -> p
     DataFrame, one row per method, slice and test sample
         Columns of `evaluate.cross_validate`; ``model`` is the method, ``features`` the slice: ``best 10``, ``best k``,
         ``next k``, ``middle k`` and ``worst k`` of the features that have a score.
-
-    Raises
-    ------
-    InputError
-        A ranking with fewer than twice `k` features.
 
     Examples
     --------
@@ -641,10 +537,7 @@ def _told(task: Task, split: Split, predicted: np.ndarray) -> pd.DataFrame:
 
 
 def one_fold(task: Task, split: Split, *, k: int = 50, seed: int = 0, **options: Any) -> pd.DataFrame:
-    """Fit (`fit_all`), rank (`rank_all`) and retrain (`retrain`) in one fold: predictions of all that was fitted.
-
-    ``features`` is ``all`` for the models themselves; parameters as of those functions.
-    """
+    """`fit_all`, `rank_all` and `retrain` in one fold; ``features`` is ``all`` for the models themselves."""
     models = fit_all(task, split.train, seed=seed, **options)
     scores = rank_all(models, task.X.iloc[split.train], task.y.iloc[split.train], seed=seed)
     whole = [_told(task, split, m.predict(task.X.iloc[split.test])).assign(model=n) for n, m in models.items()]
@@ -658,14 +551,8 @@ def across_folds(
 
     Parameters
     ----------
-    task, splits
-        From `make_task` and `make_splits`; rankings see the training samples of a fold only.
-    scheme : str
-        Name of the splits in the table.
-    cache : path, optional
-        Folder where finished folds are kept.
-    n_jobs : int, default 1
-        Folds at a time.
+    task, splits, scheme, cache, n_jobs
+        As in `evaluate.cross_validate`; rankings see the training samples of a fold only.
     **options
         ``k`` of `retrain` (default 50), ``seed``, and others of `fit_all`.
 
@@ -697,13 +584,9 @@ def study_effects(
     Parameters
     ----------
     spreads : iterable of float
-        Values of ``study_sd`` of the design: standard deviation of the log factor by which a study multiplies a family.
-    n_samples : int, default 900
-        Samples of each simulation.
-    base : str or Design, default "srna_tissue"
-        The design that is varied.
-    seed : int, default 0
-        Of simulation, splits and models.
+        Values of ``study_sd`` of the design `base`.
+    n_samples, base, seed
+        Samples of each simulation; the design that is varied; seed of simulation, splits and models.
     **options
         As of `fit_all`.
 
@@ -731,6 +614,7 @@ def study_effects(
             reached[scheme] = {n: balanced_accuracy_score(test[1], m.predict(test[0])) for n, m in models.items()}
         scores = rank_all(models, task.X.iloc[split.train], task.y.iloc[split.train], seed=seed)
         true = made.truth.columns[(made.truth != 0).any()]
-        rows = scores.apply(precision_at_k, axis=1, truth=true).rename("precision").to_frame().assign(study_sd=spread)
+        found = scores.apply(explain.precision_at_k, axis=1, truth=true)
+        rows = found.rename("precision").to_frame().assign(study_sd=spread)
         tables.append(rows.assign(chance=len(true) / made.counts.shape[1]).join(pd.DataFrame(reached)))
     return pd.concat(tables).rename_axis("method").reset_index()

@@ -1,4 +1,4 @@
-"""Signature matching: the tissue, disease or drug that a table of log fold changes looks like.
+"""Signature matching: the tissue, disease or drug that a table of log fold changes looks like (notebook 12).
 
 After arXiv 2303.11695 (a network that ranks drugs for a disease from both signatures), with the two unlearned methods
 that it is held against: connectivity of the Connectivity Map and the Characteristic Direction. There is no public
@@ -6,8 +6,8 @@ library of drugs' small-RNA signatures, so drugs are simulated; real signatures 
 
 Left out of the original: the bi-encoder with convolutions and fingerprints (its published script trains the plain
 network only); the cut at 50 drugs a contrast (MAP and recall need whole lists); ensembles and early stopping (a
-validation set would cost diseases; epochs are fixed); Enrichr's gene ontology (needs the network; diseases of HMDD
-stand in its place). Widths of 1024 and 512 units are for thousands of genes; here 64 for hundreds of sRNAs.
+validation set would cost diseases); Enrichr's gene ontology (needs the network; diseases of HMDD stand in its place).
+Widths of 1024 and 512 units are for thousands of genes; here 64 for hundreds of sRNAs.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import lru_cache
-from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
@@ -26,7 +25,7 @@ import pandas as pd
 from scipy.optimize import brentq
 from scipy.stats import t as student
 
-from srna_lib.data import atlas_name, check_column, counts_frame, hairpins, make_task, match_names
+from srna_lib.data import atlas_name, check_column, counts_frame, hairpins, make_task, match_names, resource
 from srna_lib.datasets import load, read_table
 from srna_lib.errors import InputError, one_of
 from srna_lib.evaluate import make_splits, study_weights, weighted_mean
@@ -34,6 +33,7 @@ from srna_lib.models import LogCPM, compile_epoch, fresh_state, glorot, import_k
 
 Direction: TypeAlias = Callable[[np.ndarray, np.ndarray], np.ndarray]
 LEAST = 10  # sRNAs that a signature needs
+PAIR = 2  # samples that a signature needs on both sides; of controls from other studies: studies
 TOP = 50  # sRNAs of each sign that a query is matched by
 PRIOR = 4  # degrees of freedom of the median variance, to which that of each sRNA is drawn
 CUT = 0.3  # the original sets changes of a larger adjusted p to zero
@@ -62,19 +62,10 @@ def shrink(change: np.ndarray, noise: np.ndarray) -> np.ndarray:
 
 
 def shrunken(cases: Any, controls: Any) -> np.ndarray:
-    """Log fold changes, each drawn to zero as far as it is noise.
+    """Log fold changes of log2 levels, each drawn to zero as far as it is noise.
 
     d = mean(cases) - mean(controls); its squared error is e = v (1/n + 1/m), where the variance v of an sRNA within
     the groups is drawn to the median variance of all with `PRIOR` degrees of freedom; then `shrink`.
-
-    Parameters
-    ----------
-    cases, controls : array, shape (n, n_srnas) and (m, n_srnas)
-        Log2 levels.
-
-    Returns
-    -------
-    array, shape (n_srnas,)
 
     Examples
     --------
@@ -90,28 +81,20 @@ def shrunken(cases: Any, controls: Any) -> np.ndarray:
 
 
 def characteristic_direction(cases: Any, controls: Any, *, gamma: float = 0.95, variance: float = 1.0) -> np.ndarray:
-    """Direction in which two groups differ most for how samples scatter anyway: regularised discriminant analysis.
+    """Direction in which two groups of log2 levels differ most for how samples scatter anyway (Clark et al. 2014).
 
     b ~ (gamma S + (1 - gamma) s I)^-1 (mean(cases) - mean(controls)), |b| = 1, with S the covariance within groups and
-    s its mean eigenvalue, computed in the space of principal components. All n - 1 components belong there: what tells
-    groups apart often lies in those of little variance, and a cut at 95 % of the variance takes it away.
+    s its mean eigenvalue, computed in the space of principal components: regularised discriminant analysis (BMC
+    Bioinformatics 15:79). All n - 1 components belong there: what tells groups apart often lies in those of little
+    variance, and a cut at 95 % of the variance takes it away.
 
     Parameters
     ----------
     cases, controls : array, shape (n, n_srnas) and (m, n_srnas)
-        Log2 levels.
     gamma : float, default 0.95
         Trust in S; lower it for very few samples.
     variance : float, default 1.0
         Share of the variance whose components are kept. Below 1 shows the fault.
-
-    Returns
-    -------
-    array, shape (n_srnas,)
-
-    References
-    ----------
-    Clark et al. 2014, BMC Bioinformatics 15:79.
 
     Examples
     --------
@@ -142,16 +125,14 @@ def level(cases: np.ndarray, controls: np.ndarray) -> np.ndarray:
 
 def signatures(
     adata: ad.AnnData, label: str = "tissue_group", *, control: str = "", reference: ad.AnnData | None = None,
-    direction: Direction = shrunken, min_samples: int = 2,
+    direction: Direction = shrunken,
 ) -> pd.DataFrame:  # fmt: skip
-    """Signatures of an atlas, one per label and study.
+    """Signatures of an atlas, one per label and study: index ``label, dataset_id, n_samples``, a column per sRNA.
 
     Parameters
     ----------
-    adata : AnnData, shape (n_samples, n_srnas)
-        Atlas of counts.
-    label : str, default "tissue_group"
-        Column of ``obs``: what a signature is of.
+    adata, label
+        Atlas of counts; column of ``obs``: what a signature is of.
     control : str, optional
         ``"COLUMN:VALUE"`` of ``obs`` (``"tumour_normal:normal"``): samples that the others of their study are held
         against. Without it samples of a study are held against the mean profiles of all *other* studies.
@@ -160,18 +141,12 @@ def signatures(
         `adata`. sRNAs with reads in fewer than a tenth of its samples are left out.
     direction : callable, default `shrunken`
         (cases, controls) -> signature: `shrunken` or `characteristic_direction`.
-    min_samples : int, default 2
-        Samples that a signature needs on both sides (of controls without `control`: studies).
 
-    Returns
-    -------
-    DataFrame, shape (n_signatures, n_srnas)
-        Index ``label, dataset_id, n_samples``.
-
-    Raises
-    ------
-    InputError
-        A column is missing, or no study has enough to compare with.
+    Examples
+    --------
+    >>> atlas = load("demo")
+    >>> signatures(atlas[atlas.obs["dataset_id"].isin(["SIM001", "SIM002"])]).index.names
+    FrozenList(['label', 'dataset_id', 'n_samples'])
     """
     column, _, normal = control.partition(":")
     for name in filter(None, (label, "dataset_id", column)):
@@ -187,13 +162,13 @@ def signatures(
     cases = own[(labels.notna() & kind.notna() & (kind != normal)).to_numpy()]
     for (name, of), group in cases.groupby([labels[cases.index].to_numpy(), study[cases.index].to_numpy()]):
         at = own[((kind == normal) & (study == of)).to_numpy()] if column else means.drop(index=of, errors="ignore")
-        if min(len(group), len(at)) >= min_samples:
+        if min(len(group), len(at)) >= PAIR:
             names.append((str(name), of, len(group)))
             rows.append(direction(group.to_numpy(), at.to_numpy()))
     if not rows:
         against = f"samples with {control}" if control else "other studies"
         found = f"{atlas_name(adata)}: {len(cases)} samples of obs[{label!r}] in {study.nunique()} studies"
-        raise InputError(f"{found}; expected {min_samples} of a study, and {min_samples} {against}.")
+        raise InputError(f"{found}; expected {PAIR} of a study, and {PAIR} {against}.")
     return pd.DataFrame(rows, pd.MultiIndex.from_tuples(names, names=["label", "dataset_id", "n_samples"]), own.columns)
 
 
@@ -236,22 +211,8 @@ def connectivity(queries: pd.DataFrame, library: pd.DataFrame, *, n: int = TOP) 
     """Connectivity of the Connectivity Map: from 1, the same ranking, to -1, its reverse.
 
     WTCS = (ES_up - ES_down) / 2 where the two differ in sign, else 0; ES (`enrichment`) of the n sRNAs that rise, or
-    fall, most in the query. A query that only rises or only falls has the one ES. A drug that may heal scores low.
-
-    Parameters
-    ----------
-    queries, library : DataFrame, shape (n_queries, n_srnas) and (n_library, n_srnas)
-        Signatures with the same columns.
-    n : int, default 50
-        sRNAs of each sign; more take in noise.
-
-    Returns
-    -------
-    DataFrame, shape (n_queries, n_library)
-
-    References
-    ----------
-    Subramanian et al. 2017, Cell 171:1437-1452.
+    fall, most in the query (Subramanian et al. 2017, Cell 171:1437-1452). A query that only rises or only falls has the
+    one ES. A drug that may heal scores low. `queries` (rows of the result) and `library` (columns) have the same sRNAs.
 
     Examples
     --------
@@ -294,9 +255,7 @@ def set_scores(queries: pd.DataFrame, sets: pd.DataFrame) -> pd.DataFrame:
 
 def cancer_diseases() -> pd.Series:
     """Disease of HMDD (OMIM number) of each cohort of The Cancer Genome Atlas that has one; written by hand."""
-    with resources.files("srna_lib").joinpath("resources/disease_names.tsv").open(encoding="utf-8") as handle:
-        table = pd.read_csv(handle, sep="\t", comment="#", dtype=str, keep_default_na=False)
-    cohorts = table.set_index("disease")["cohorts"].str.split(";").explode()
+    cohorts = resource("disease_names.tsv").set_index("disease")["cohorts"].str.split(";").explode()
     return pd.Series({cohort: disease for disease, cohort in cohorts.items() if cohort})
 
 
@@ -396,13 +355,8 @@ def simulate_world(
         ``"reversal"``: B = A, so that drugs heal by the reverse of the disease's signature. ``"hidden"``: B is unlike
         A, so that a method must learn which drug signature belongs to which disease. ``"permuted"``: as hidden, with
         healing drugs dealt at random, so that there is nothing to learn.
-    n_diseases, n_drugs, n_true, n_genes : int
+    n_diseases, n_drugs, n_true, n_genes
         Sizes. Fewer diseases leave a ranker less to learn from.
-    seed : int, default 0
-
-    Returns
-    -------
-    World
 
     Examples
     --------
@@ -429,22 +383,11 @@ def simulate_world(
 
 
 def world_retrieval(world: World, *, n_folds: int = 0, epochs: int = 20, seed: int = 0) -> pd.DataFrame:
-    """Rank the drugs of a world for every disease, by each method.
+    """Rank the drugs of a world for every disease, by each method: `rank_metrics`, one row per model and disease.
 
-    Parameters
-    ----------
-    world : World
-    n_folds : int, default 0
-        Parts that diseases are left out in for what is learned; 0: one by one.
-    epochs : int, default 20
-        Of the ranker.
-    seed : int, default 0
-
-    Returns
-    -------
-    DataFrame, one row per model and disease
-        As of `rank_metrics`. Models: ``cmap`` and ``characteristic_direction`` (most reversed first), ``popularity``
-        (in how many other diseases a drug heals), ``ranker``, ``chance``.
+    Models: ``cmap`` and ``characteristic_direction`` (most reversed first), ``popularity`` (in how many other diseases
+    a drug heals), ``ranker`` (of so many `epochs`), ``chance``. For what is learned, diseases are left out in `n_folds`
+    parts; 0: one by one.
     """
     drugs, scores = world.perturbations, {"cmap": combine(-connectivity(world.contrasts, world.perturbations))}
     scores["characteristic_direction"] = combine(-cosine(world.directions, drugs))
@@ -467,17 +410,8 @@ def world_retrieval(world: World, *, n_folds: int = 0, epochs: int = 20, seed: i
 def rank_metrics(scores: pd.DataFrame, relevant: pd.DataFrame, *, seed: int = 0) -> pd.DataFrame:
     """Average precision, reciprocal rank, precision at 10 and recall at 50 of each query; ties in random order.
 
-    Parameters
-    ----------
-    scores, relevant : DataFrame, shape (n_queries, n_items)
-        Larger is nearer; truth values.
-    seed : int, default 0
-        Of the order of ties.
-
-    Returns
-    -------
-    DataFrame, one row per query
-        `METRICS` and ``n_relevant, n_items``; NaN where nothing is relevant. The means over queries are MAP and MRR.
+    Of `scores` larger is nearer; `relevant` has its truth values, queries x items. Beside `METRICS` ``n_relevant,
+    n_items``; NaN where nothing is relevant. The means over queries are MAP and MRR.
 
     Examples
     --------
@@ -522,7 +456,7 @@ def _all_metrics(scores: dict[str, pd.DataFrame], relevant: pd.DataFrame, seed: 
 def retrieval_table(
     queries: pd.DataFrame, by: Sequence[str] = ("model",), *, versus: str = "", n_boot: int = 500, seed: int = 0
 ) -> pd.DataFrame:  # fmt: skip
-    """Mean figures of each model, with 95 % intervals over studies.
+    """Mean figures of each model, with 95 % intervals over studies: value -+ t(studies - 1) standard errors.
 
     Parameters
     ----------
@@ -532,14 +466,12 @@ def retrieval_table(
         Columns whose values are told apart, such as ``("model", "label")``.
     versus : str, optional
         Model whose figures are taken off those of the others, query by query.
-    n_boot : int, default 500
-        Resamples; the interval is value -+ t(studies - 1) standard errors, cut at the ends of the scale.
-    seed : int, default 0
 
     Returns
     -------
     DataFrame, one row per group and metric
-        `by`, ``metric, value, ci_low, ci_high, n_samples`` (queries), ``n_datasets``.
+        `by`, ``metric, value, ci_low, ci_high`` (cut at the ends of the scale), ``n_samples`` (queries),
+        ``n_datasets``.
     """
     if versus:
         paired = queries.set_index([c for c in ("label", "dataset_id") if c in queries])
@@ -572,11 +504,8 @@ def cross_retrieve(
         As in `signatures`; the library are the other studies, and so is what queries are held against.
     n_splits : int, default 5
         Folds of whole studies; 0: one dataset out.
-    min_class_size : int, default 15
-        Labels of fewer samples are left out.
-    epochs : int, default 10
-        Of the rankers; 0 leaves them out.
-    seed : int, default 0
+    min_class_size, epochs
+        Labels of fewer samples are left out; epochs of the rankers, 0 leaves them out.
 
     Returns
     -------
@@ -584,11 +513,6 @@ def cross_retrieve(
         ``label, dataset_id, n_samples``, `METRICS`, ``n_relevant, n_items, model``. Models: ``cmap``, ``cosine``
         (shrunken changes), ``characteristic_direction`` (cosine), ``expression`` (correlation of mean log2 levels, no
         contrast), ``ranker`` (trained on pairs of all *other* labels), ``ranker_seen`` (of all labels), ``chance``.
-
-    Raises
-    ------
-    InputError
-        As in `make_task`, `make_splits` and `signatures`: one study, one label, no controls.
     """
     check_column(adata, control.partition(":")[0] or label)
     task = make_task(adata, label, min_class_size=min_class_size)
@@ -609,19 +533,9 @@ def disease_retrieval(
 ) -> pd.DataFrame:  # fmt: skip
     """Let cancers, held against normal tissue of their cohort, look for their disease among sets of sRNAs.
 
-    Parameters
-    ----------
-    adata, label, control
-        As in `signatures`; studies are cohorts of The Cancer Genome Atlas (`cancer_diseases`).
-    sets : DataFrame
-        Diseases of HMDD: ``explain.load_sets(adata.var, ["disease"])``. Sets of fewer than ten sRNAs are left out.
-    seed : int, default 0
-
-    Returns
-    -------
-    DataFrame, one row per model and cohort
-        As from `cross_retrieve`. Models: ``change`` (`set_scores`), ``expression`` (the same by the level in the
-        cancer, since what is abundant is studied more), ``set_size`` (the largest first), ``chance``.
+    `sets` are ``explain.load_sets(adata.var, ["disease"])``; those of fewer than ten sRNAs are left out. Rows as from
+    `cross_retrieve`. Models: ``change`` (`set_scores`), ``expression`` (the same by the level in the cancer, since what
+    is abundant is studied more), ``set_size`` (the largest first), ``chance``.
     """
     sets = sets[sets.groupby("set")["feature"].transform("nunique") >= LEAST]
     queries, levels = (signatures(adata, label, control=control, direction=way) for way in (shrunken, level))
@@ -674,15 +588,6 @@ def read_signature(table: str | Path | pd.DataFrame, names: pd.Index) -> pd.Seri
     names : Index
         sRNAs of the library. Names in any spelling are found (`match_names`); an arm is found in a library of
         stem-loops. Repeated names are averaged, sRNAs that the table lacks are zero.
-
-    Returns
-    -------
-    Series, shape (n_srnas,)
-
-    Raises
-    ------
-    InputError
-        No column of changes, unknown names, or fewer than `LEAST` sRNAs that change.
 
     Examples
     --------
@@ -757,11 +662,6 @@ def retrieve(
         ``rank, label, dataset_id, n_samples, connectivity, cosine``; ``chance``: share of the library's own pairs of
         other labels and studies that are at least as near; ``n_shared``: sRNAs of the library that change in the
         table.
-
-    Raises
-    ------
-    InputError
-        As in `read_signature` and `signatures`.
 
     Examples
     --------

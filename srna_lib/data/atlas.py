@@ -7,7 +7,7 @@ predicted), ``tissue_top``, ``tissue_ontology_term_id`` (UBERON or CL), ``cell_c
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from importlib import resources
 from typing import Any
 
 import anndata as ad
@@ -18,6 +18,12 @@ import scipy.sparse as sp
 from srna_lib.errors import InputError
 
 BIOTYPES = ("miRNA", "piRNA", "snoRNA", "snRNA", "tRF", "other", "contaminant")
+
+
+def resource(name: str) -> pd.DataFrame:
+    """A table that comes with the package, all text; empty cells stay empty text."""
+    with resources.files("srna_lib").joinpath(f"resources/{name}").open(encoding="utf-8") as handle:
+        return pd.read_csv(handle, sep="\t", comment="#", dtype=str, keep_default_na=False)
 
 
 def atlas_name(adata: ad.AnnData) -> str:
@@ -54,11 +60,6 @@ def make_atlas(
     AnnData, shape (n_samples, n_srnas)
         ``X`` is a CSR matrix of float64: real counts pass 2**24, where float32 stops being exact.
 
-    Raises
-    ------
-    InputError
-        As in `check_atlas`, or when the tables do not belong to the same samples.
-
     Examples
     --------
     >>> table = pd.DataFrame({"hsa-miR-21-5p": [5, 0]}, index=["a", "b"])
@@ -78,8 +79,6 @@ def make_atlas(
         values = counts.to_numpy(dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise InputError(f"{name}: the count table holds text ({error}); expected numbers only.") from error
-    are_counts = info.get("quantity", "counts") == "counts"
-    _check_values(values, name, list(map(str, counts.index)), list(map(str, counts.columns)), are_counts)
     if "biotype" not in var:
         var["biotype"] = "miRNA"
     obs = obs.copy()
@@ -91,19 +90,16 @@ def make_atlas(
 
 
 def check_atlas(adata: ad.AnnData, *, source: str | None = None) -> ad.AnnData:
-    """Hold an atlas against the contract and return it unchanged.
+    """Hold an atlas against the contract and return it unchanged; refusals name `source` (default: its name).
 
-    Parameters
-    ----------
-    adata : AnnData, shape (n_samples, n_srnas)
-        The atlas; read from a file or built by `make_atlas`.
-    source : str, optional
-        What the error sentence names, such as the file; the atlas's own name by default.
+    Refused are an empty atlas, one without ``dataset_id`` or that repeats a name, and anything but whole counts from 0.
 
-    Raises
-    ------
-    InputError
-        It is empty, has no ``dataset_id``, repeats a name, or holds anything but non-negative whole counts.
+    Examples
+    --------
+    >>> table = pd.DataFrame({"hsa-miR-21-5p": [5, 0]}, index=["a", "b"])
+    >>> atlas = make_atlas(table, pd.DataFrame({"dataset_id": "mine"}, index=["a", "b"]), info={})
+    >>> check_atlas(atlas) is atlas
+    True
     """
     name = source or atlas_name(adata)
     if adata.n_obs == 0 or adata.n_vars == 0:
@@ -117,11 +113,11 @@ def check_atlas(adata: ad.AnnData, *, source: str | None = None) -> ad.AnnData:
             twice = index[index.duplicated()].unique()
             repeated = f"duplicate {axis} names, {len(twice)} in all (first: {twice[0]!r})"
             raise InputError(f"{name}: {repeated}; expected each name once.")
+    are_counts = adata.uns.get("srna", {}).get("quantity", "counts") == "counts"
     values = adata.X.data if sp.issparse(adata.X) else np.asarray(adata.X)
-    whole = np.isfinite(values).all() and (values >= 0).all() and (values == np.floor(values)).all()
-    if adata.uns.get("srna", {}).get("quantity", "counts") == "counts" and not whole:
-        dense = adata.X.toarray() if sp.issparse(adata.X) else np.asarray(adata.X)
-        _check_values(dense, name, list(adata.obs_names), list(adata.var_names))
+    whole = np.isfinite(values).all() and (not are_counts or ((values >= 0) & (values == np.floor(values))).all())
+    if not whole:
+        raise InputError(f"{name}: {_first_wrong(counts_frame(adata), are_counts)}.")
     return adata
 
 
@@ -141,23 +137,15 @@ def counts_frame(adata: ad.AnnData) -> pd.DataFrame:
     return pd.DataFrame(values.astype(np.float64, copy=False), index=adata.obs_names, columns=adata.var_names)
 
 
-def _check_values(values: np.ndarray, name: str, samples: list[str], srnas: list[str], are_counts: bool = True) -> None:
-    """Say which cell of a count matrix is the first that is no count (or not finite), and why."""
-    tests: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-        "missing (NaN)": np.isnan,
-        "infinite": np.isinf,
-        "negative": lambda v: v < 0,
-        "not whole": lambda v: v != np.floor(v),
-    }
-    for what in tests if are_counts else ("missing (NaN)", "infinite"):
-        bad = tests[what](values)  # one mask at a time: they are as large as the matrix
-        if bad.any():
-            i, j = np.argwhere(bad)[0]
-            kind = "counts that are not whole numbers" if what == "not whole" else f"{what} counts"
-            value, expected = f", value {values[i, j]:g}", "raw read counts, whole numbers from 0"
-            if not are_counts:
-                kind, value, expected = f"{what} values", "", "finite numbers"
-            raise InputError(
-                f"{name}: {kind} in {int(bad.sum())} cells (first: sample {samples[i]!r}, sRNA {srnas[j]!r}{value});"
-                f" expected {expected}."
-            )
+def _first_wrong(values: pd.DataFrame, are_counts: bool) -> str:
+    """Which cell is the first that is no count (or not finite), and why."""
+    v, found, expected = values.to_numpy(), "values", "finite numbers"
+    tests = {"missing (NaN)": np.isnan(v), "infinite": np.isinf(v)}
+    if are_counts:
+        found, expected = "counts", "raw read counts, whole numbers from 0"
+        tests |= {"negative": v < 0, "not whole": v != np.floor(v)}
+    what = next(what for what, bad in tests.items() if bad.any())
+    kind = "counts that are not whole numbers" if what == "not whole" else f"{what} {found}"
+    i, j = np.argwhere(tests[what])[0]
+    cell = f"sample {values.index[i]!r}, sRNA {values.columns[j]!r}" + f", value {v[i, j]:g}" * are_counts
+    return f"{kind} in {int(tests[what].sum())} cells (first: {cell}); expected {expected}"

@@ -25,14 +25,14 @@ class _Target(NamedTuple):
     reason: str = ""
 
 
-def annotate(var: pd.DataFrame, *, level: str = "auto") -> pd.DataFrame:
+def annotate(var: pd.DataFrame) -> pd.DataFrame:
     """Add accession (``mimat``), ``family``, genomic ``cluster`` and ``chrom`` to sRNAs, named in any spelling.
 
     Several values of a merged or repeated miRNA are joined by ``;``, unknown is NaN. What `var` already says stays.
     """
     table = mirna_table()
     known = {(r["kind"], r["name"]): r for r in table[["kind", "name", *ANNOTATION.values()]].to_dict("records")}
-    matches = match_names(var.index, level=level)
+    matches = match_names(var.index)
     out = var.copy()
     for column, field in ANNOTATION.items():
         values = []
@@ -44,27 +44,25 @@ def annotate(var: pd.DataFrame, *, level: str = "auto") -> pd.DataFrame:
     return out
 
 
-def to_stem_loop(adata: ad.AnnData, *, level: str = "auto") -> tuple[ad.AnnData, pd.DataFrame]:
+def to_stem_loop(adata: ad.AnnData) -> tuple[ad.AnnData, pd.DataFrame]:
     """Sum mature miRNAs into their stem-loops: `harmonise` to "stem-loop"."""
-    return harmonise(adata, "stem-loop", level=level)
+    return harmonise(adata, "stem-loop")
 
 
-def shared_names(*collections: Iterable[str], level: str = "auto") -> list[str]:
+def shared_names(*collections: Iterable[str]) -> list[str]:
     """Features that several collections of names have in common once merged names are merged in all of them.
 
     Where one collection cannot tell two miRNAs apart, none can: a merged name joins its members everywhere, so that
     `harmonise` to the result (in natural order) never has to divide counts.
     """
-    sets = [_members(list(c), level) for c in collections]
+    sets = [_members(list(c)) for c in collections]
     groups = linked([m for members in sets for m in members.values()])
     present = [{groups[atom] for m in members.values() for atom in m} for members in sets]
     common = set.intersection(*present) if present else set()
     return [join_names(g) for g in sorted(common, key=lambda g: natural_key(g[0]))]
 
 
-def harmonise(
-    adata: ad.AnnData, to: ad.AnnData | Iterable[str] | str = "mirbase", *, level: str = "auto"
-) -> tuple[ad.AnnData, pd.DataFrame]:
+def harmonise(adata: ad.AnnData, to: ad.AnnData | Iterable[str] | str = "mirbase") -> tuple[ad.AnnData, pd.DataFrame]:
     """Give an atlas the feature names of another.
 
     Counts of features that share a target are summed. A merged source name that stands for several targets cannot be
@@ -78,8 +76,6 @@ def harmonise(
     to : AnnData, list of str, "mirbase" or "stem-loop", default "mirbase"
         Target: the features of another atlas; names; current miRBase names; or stem-loops, where those that share a
         mature miRNA are one feature (``hsa-let-7a-1/7a-2/7a-3``), because no read tells them apart.
-    level : str, default "auto"
-        As in `match_names`, for the names of `adata`.
 
     Returns
     -------
@@ -89,11 +85,6 @@ def harmonise(
     report : DataFrame, one row per source feature
         ``source, target, how, reason, reads``; `how` is ``exact``, ``alias`` (another spelling or release), ``merged``
         (the target stands for more than the source, so features are summed), ``split`` or ``unknown``.
-
-    Raises
-    ------
-    InputError
-        Empty or repeated target names, or nothing in common.
 
     Examples
     --------
@@ -106,11 +97,11 @@ def harmonise(
     if isinstance(to, str):
         if to not in ("mirbase", "stem-loop"):
             raise InputError(f'unknown target {to!r} of names: expected "mirbase", "stem-loop", names or an atlas.')
-        targets = _to_mirbase(sources, level) if to == "mirbase" else _to_stem_loops(sources, level)
+        targets = _to_mirbase(sources) if to == "mirbase" else _to_stem_loops(sources)
         order: list[str] = []
     else:
         order, reads = _reference(to)
-        targets = _to_reference(sources, order, reads, level)
+        targets = _to_reference(sources, order, reads)
     names = [t.name or (s if keep_unknown else "") for s, t in zip(sources, targets, strict=True)]
     total = np.asarray(adata.X.sum(axis=0), dtype=float).ravel()
     report = pd.DataFrame(targets, columns=["target", "how", "reason"]).assign(reads=total)
@@ -123,15 +114,15 @@ def harmonise(
     return _summed(adata, names, kept), report
 
 
-def _members(names: list[str], level: str) -> dict[str, tuple[str, ...]]:
+def _members(names: list[str]) -> dict[str, tuple[str, ...]]:
     """Current names that each name stands for; a name that is none of a miRNA stands for itself."""
-    matches = match_names(names, level=level)[["source", "target"]]
+    matches = match_names(names)[["source", "target"]]
     return {n: tuple(t.split(";")) if t else (n,) for n, t in matches.itertuples(index=False)}
 
 
-def _to_mirbase(sources: list[str], level: str) -> list[_Target]:
+def _to_mirbase(sources: list[str]) -> list[_Target]:
     targets = []
-    for source, target, how, _, reason in match_names(sources, level=level).itertuples(index=False):
+    for source, target, how, _, reason in match_names(sources).itertuples(index=False):
         name = join_names(target.split(";"))
         if how == "split":  # nothing has to be divided: the merged name stays
             how = "exact" if name == source else "alias"
@@ -139,10 +130,10 @@ def _to_mirbase(sources: list[str], level: str) -> list[_Target]:
     return targets
 
 
-def _to_stem_loops(sources: list[str], level: str) -> list[_Target]:
+def _to_stem_loops(sources: list[str]) -> list[_Target]:
     homes, groups = hairpins()
     targets = []
-    for _, target, how, kind, reason in match_names(sources, level=level).itertuples(index=False):
+    for _, target, how, kind, reason in match_names(sources).itertuples(index=False):
         if not target:
             targets.append(_Target("", how, reason))
             continue
@@ -171,15 +162,15 @@ def _reference(to: ad.AnnData | Iterable[str]) -> tuple[list[str], dict[str, flo
     return names, reads
 
 
-def _to_reference(sources: list[str], order: list[str], reads: dict[str, float], level: str) -> list[_Target]:
+def _to_reference(sources: list[str], order: list[str], reads: dict[str, float]) -> list[_Target]:
     homes, _ = hairpins()
-    stands_for = _members(order, "auto")
+    stands_for = _members(order)
     holders: dict[str, list[str]] = {}
     for name, members in stands_for.items():
         for atom in members:
             holders.setdefault(atom, []).append(name)
     targets = []
-    for source, target, _, kind, reason in match_names(sources, level=level).itertuples(index=False):
+    for source, target, _, kind, reason in match_names(sources).itertuples(index=False):
         atoms: list[str] = target.split(";") if target else [source]
         if source in stands_for:
             targets.append(_Target(source, "exact"))

@@ -6,11 +6,11 @@ import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 from functools import cache
-from importlib import resources
 from typing import NamedTuple
 
 import pandas as pd
 
+from srna_lib.data.atlas import resource
 from srna_lib.errors import one_of
 
 
@@ -21,8 +21,7 @@ def mirna_table() -> pd.DataFrame:
     One row per stem-loop, mature miRNA or removed entry (``resources/mirna_names.tsv``, which
     ``scripts/make_mirna_tables.py`` computes from miRBase's files).
     """
-    with resources.files("srna_lib").joinpath("resources/mirna_names.tsv").open(encoding="utf-8") as handle:
-        return pd.read_csv(handle, sep="\t", comment="#", dtype=str, keep_default_na=False)
+    return resource("mirna_names.tsv")
 
 
 def join_names(names: Iterable[str]) -> str:
@@ -89,9 +88,7 @@ def index() -> Index:
 @cache
 def mirgenedb() -> dict[str, tuple[str, str, str]]:
     """Human genes of MirGeneDB -> miRBase's stem-loop and the accessions of its arms. Shared: not to be changed."""
-    with resources.files("srna_lib").joinpath("resources/mirgenedb.tsv").open(encoding="utf-8") as handle:
-        table = pd.read_csv(handle, sep="\t", comment="#", dtype=str, keep_default_na=False)
-    return {gene: tuple(rest) for gene, *rest in table.itertuples(index=False)}
+    return {gene: tuple(rest) for gene, *rest in resource("mirgenedb.tsv").itertuples(index=False)}
 
 
 REMOVED = "removed from miRBase before release 21 ({})"
@@ -237,24 +234,20 @@ def _by_gene(raw: str) -> Match | None:
         return None
     first, *rest = text.replace(".", "-").split("/")
     family = start[0].replace(".", "-")
-    found: dict[str, str] = {}
-    lost = []
+    found: dict[str, Match] = {}
     for member in [first, *(part if part.startswith("Hsa-") else f"{family}-{part}" for part in rest)]:
         gene, arm = re.fullmatch(r"(.*?)(?:[_-]([53]p|pre))?[*-]?", member).groups()  # type: ignore[union-attr]
         row = mirgenedb().get(gene) or mirgenedb().get(f"{gene}-v1")
         key = "" if row is None else {"5p": row[1], "3p": row[2]}.get(arm, row[0])
         kind, name = index().accessions.get(key, ("stem-loop" if key in index().current["stem-loop"] else "", key))
-        if kind in ("mature", "stem-loop"):
-            found[name] = kind
-        else:
-            lost.append(member)
-    if not found and not any(gene in mirgenedb() for gene in (first.split("_")[0], re.sub(r"-[53]p\*?$", "", first))):
+        found[member] = Match((name,), "alias", kind) if kind in ("mature", "stem-loop") else _unknown("")
+    lost = [member for member, match in found.items() if not match.names]
+    known_gene = mirgenedb().keys() & {first.split("_")[0], re.sub(r"-[53]p\*?$", "", first)}
+    if len(lost) == len(found) and not known_gene:
         return None
-    if not found or len(set(found.values())) > 1:
+    if len({match.kind for match in found.values() if match.names}) != 1:
         return _unknown(f"{', '.join(lost) or first}: no arm that miRBase lists")
-    names = tuple(sorted(found, key=natural_key))
-    reason = f"members not known: {', '.join(lost)}" if lost else ""
-    return Match(names, "split" if len(names) > 1 else "alias", found[names[0]], reason)
+    return _joined(found, raw)
 
 
 def _by_accession(raw: str, accession: str) -> Match:
@@ -269,12 +262,7 @@ def _by_accession(raw: str, accession: str) -> Match:
 def _by_accessions(raw: str, accessions: list[str]) -> Match:
     """Several matures in one name, as exceRpt joins those that share their reads."""
     matches = {a: _by_accession(raw, a) for a in accessions}
-    names = tuple(sorted({n for match in matches.values() for n in match.names}, key=natural_key))
-    lost = [a for a, match in matches.items() if not match.names]
-    if not names:
-        return matches[accessions[0]]
-    reason = f"members not known: {', '.join(lost)}" if lost else ""
-    return Match(names, "split" if len(names) > 1 else "alias", "mature", reason)
+    return _joined(matches, raw) if any(m.names for m in matches.values()) else matches[accessions[0]]
 
 
 def _merged(text: str, level: str, case_says: bool, raw: str) -> Match:
@@ -289,7 +277,11 @@ def _merged(text: str, level: str, case_says: bool, raw: str) -> Match:
             members.append(base[1] + base[2] + short)
         else:
             members.append(base[1] + short if short[0].isdigit() else short)
-    matches = {m: _match(m, _spelling(m), level, case_says) for m in members}
+    return _joined({m: _match(m, _spelling(m), level, case_says) for m in members}, raw)
+
+
+def _joined(matches: dict[str, Match], raw: str) -> Match:
+    """One match of several members of a name."""
     names = tuple(sorted({n for match in matches.values() for n in match.names}, key=natural_key))
     lost = [member for member, match in matches.items() if not match.names]
     reason = f"members not known: {', '.join(lost)}" if lost else ""

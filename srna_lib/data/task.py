@@ -30,20 +30,16 @@ class Task:
 
     Attributes
     ----------
-    name : str
-        Name of the label, e.g. ``"tissue_group"``.
-    X : DataFrame, shape (n_samples, n_srnas)
-        Raw counts.
-    y : Series, shape (n_samples,)
+    name, X
+        Name of the label, e.g. ``"tissue_group"``; raw counts.
+    y
         Label of each sample (ordered categories where classes have an order); a number where a quantity is predicted.
-    groups : Series, shape (n_samples,)
-        Study of each sample; never straddles a split by study.
-    dropped : dict
+    groups, donors
+        Study and donor of each sample, which never straddle a split; without donors each sample is a donor of its own.
+    dropped
         Why samples were left out -> how many.
-    features : str
+    features
         Feature set: ``"sRNA"``, ``"contaminant"`` or ``"both"``; the data sets' own where they were joined.
-    donors : Series, shape (n_samples,), optional
-        Donor of each sample; never straddles a split. Without it each sample is a donor of its own.
     """
 
     name: str
@@ -63,13 +59,9 @@ class Task:
 
 
 def make_task(
-    adata: ad.AnnData,
-    label: str = "tissue_group",
-    *,
-    min_class_size: int = 15,
-    exclude: tuple[str, ...] = ("Other",),
+    adata: ad.AnnData, label: str = "tissue_group", *, min_class_size: int = 15, exclude: tuple[str, ...] = ("Other",),
     features: str = "sRNA",
-) -> Task:
+) -> Task:  # fmt: skip
     """Choose the samples of a prediction task.
 
     Parameters
@@ -90,11 +82,6 @@ def make_task(
     -------
     Task
         With the number of samples left out for each reason.
-
-    Raises
-    ------
-    InputError
-        Unknown column or feature set, no such features, fewer than two classes, or a class of one sample.
 
     Examples
     --------
@@ -143,9 +130,7 @@ def make_quantity_task(adata: ad.AnnData, column: str = "age_years", *, features
 
 
 def _task_of(adata: ad.AnnData, target: pd.Series, keep: np.ndarray, features: str, dropped: dict[str, int]) -> Task:
-    contaminant = np.zeros(adata.n_vars, dtype=bool)
-    if "biotype" in adata.var:
-        contaminant = (adata.var["biotype"] == "contaminant").to_numpy()
+    contaminant = adata.var.get("biotype", pd.Series("", adata.var_names)).eq("contaminant").to_numpy()
     choice = {"sRNA": ~contaminant, "contaminant": contaminant, "both": np.ones(adata.n_vars, dtype=bool)}
     one_of("feature set", features, choice)
     if not choice[features].any():
@@ -173,9 +158,8 @@ def _quantity(adata: ad.AnnData) -> str:
 def donors(adata: ad.AnnData) -> pd.Series:
     """Donor of each sample as text; a sample whose donor is unknown is a donor of its own."""
     own = pd.Series(adata.obs_names.astype(str), index=adata.obs_names, name="donor_id")
-    if "donor_id" not in adata.obs:
-        return own
-    return adata.obs["donor_id"].astype(object).where(adata.obs["donor_id"].notna(), own).astype(str)
+    known = adata.obs.get("donor_id", own).astype(object)
+    return known.where(known.notna(), own).astype(str)
 
 
 def subsample(
@@ -204,10 +188,10 @@ def with_context(task: Task, adata: ad.AnnData, columns: Iterable[str]) -> Task:
     return replace(task, X=pd.concat([task.X, _indicators(task, adata, columns)], axis=1))
 
 
-def metadata_only(task: Task, adata: ad.AnnData, columns: Iterable[str] = METADATA) -> Task:
+def metadata_only(task: Task, adata: ad.AnnData) -> Task:
     """Take away every sRNA: only covariates (as in `with_context`) and log2 of the reads are left to predict from."""
     depth = np.log2(1.0 + np.asarray(samples_of(adata, task.X.index).X.sum(axis=1)).ravel())
-    indicators = _indicators(task, adata, columns)
+    indicators = _indicators(task, adata, METADATA)
     return replace(task, X=indicators.assign(**{f"{CONTEXT}log2_depth": depth}), features="metadata")
 
 
@@ -260,16 +244,16 @@ def with_label(adata: ad.AnnData, label: str) -> ad.AnnData:
     return add_age_intervals(adata) if label in MADE_FROM and label not in adata.obs else adata
 
 
-def add_age_intervals(adata: ad.AnnData, column: str = "age_years") -> ad.AnnData:
+def add_age_intervals(adata: ad.AnnData) -> ad.AnnData:
     """Copy an atlas and add the paper's 2, 3 and 4 age intervals as labels ``age_2``, ``age_3``, ``age_4``.
 
     ``"30-60"`` means above 30 and up to 60 years (the first interval holds its lower end, too); sorted as text they
     are in order. Ages outside 0 to 110 years are refused.
     """
-    years = _numbers(adata, column, "ages in years")
+    years = _numbers(adata, "age_years", "ages in years")
     wrong = years.notna() & ~years.between(0, OLDEST)
     if wrong.any():
-        first = f"obs[{column!r}] is {years[wrong].iloc[0]:g} for sample {wrong.idxmax()!r}"
+        first = f"obs['age_years'] is {years[wrong].iloc[0]:g} for sample {wrong.idxmax()!r}"
         raise InputError(f"{atlas_name(adata)}: {first}; expected 0 to {OLDEST} years.")
     out = adata.copy()
     for n, cuts in AGE_CUTS.items():
@@ -423,14 +407,6 @@ def with_every_class(adata: ad.AnnData, label: str, *, min_per_class: int) -> ad
     return samples_of(adata, chosen.to_numpy())
 
 
-def _too_small(name: str, label: str, dataset: str, sizes: pd.Series, min_per_class: int) -> str:
-    classes = ", ".join(f"{n} {k}" for k, n in sizes.items())
-    return (
-        f"{name}: data set {dataset!r} has {classes} among its samples; expected at least {min_per_class} of"
-        f" each, because where one class is missing or rare the data set gives {label} away."
-    )
-
-
 def refusal(adata: ad.AnnData, label: str, *, min_per_class: int) -> str:
     """Sentence with which `with_every_class` refuses the largest data set of a single class (else any it refuses).
 
@@ -442,7 +418,10 @@ def refusal(adata: ad.AnnData, label: str, *, min_per_class: int) -> str:
         return ""
     single = refused["use"].str.startswith("refused: only")
     worst = (refused[single] if single.any() else refused)["data set"].iloc[0]
-    return _too_small(atlas_name(adata), label, worst, _class_sizes(adata, label).loc[worst], min_per_class)
+    classes = ", ".join(f"{n} {k}" for k, n in _class_sizes(adata, label).loc[worst].items())
+    why = f"because where one class is missing or rare the data set gives {label} away"
+    found = f"{atlas_name(adata)}: data set {worst!r} has {classes} among its samples"
+    return f"{found}; expected at least {min_per_class} of each, {why}."
 
 
 def choose_cohorts(

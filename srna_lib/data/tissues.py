@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import difflib
 from functools import cache
-from importlib import resources
 
 import anndata as ad
 import numpy as np
 import pandas as pd
 
+from srna_lib.data.atlas import resource
 from srna_lib.errors import InputError, one_of
 
 RENAMED = {"ontology_id": "tissue_ontology_term_id", "reason": "label_reason"}
@@ -18,31 +18,9 @@ ANNOTATED = ["tissue", "tissue_group", "tissue_top", "tissue_ontology_term_id", 
 
 # cell types whose lineage the samples' own marker miRNAs settled: whoever asks what a lineage is worth leaves them out
 BY_MARKERS = ("Embryonic_stem_cell_H7", "Endothelial_progenitor_cell")
-
-
-# ontology term of a class: the most special one that all samples of the class are part of, or close to it
-TERMS = {
-    "lineage": {
-        "biofluid": "UBERON:0006314", "blood cell": "CL:0000988", "endothelial": "CL:0000115",
-        "epithelial": "CL:0000066", "germline": "CL:0000039", "mesenchymal": "CL:0002320", "neural": "CL:0002319",
-        "pluripotent": "CL:0002248", "striated muscle": "CL:0000737",
-    },
-    "tissue_group": {
-        "adipose": "UBERON:0001013", "blood": "UBERON:0000178", "brain": "UBERON:0000955",
-        "connective": "UBERON:0002384", "digestive": "UBERON:0001555", "embryonic": "UBERON:0000922",
-        "epithelium": "UBERON:0000483", "eye": "UBERON:0000970", "germline": "CL:0000039", "gland": "UBERON:0002530",
-        "intestine": "UBERON:0000160", "liver": "UBERON:0002107", "lung": "UBERON:0002048",
-        "lymphoid": "UBERON:0002465", "muscle": "UBERON:0002385", "nerve": "UBERON:0001021",
-        "placenta": "UBERON:0001987", "vascular": "UBERON:0002049",
-    },
-    "tissue_top": {
-        "embryonic": "UBERON:0000922", "epithelial": "UBERON:0000483", "haematopoietic": "UBERON:0002390",
-        "mesenchymal": "UBERON:0002384",
-    },
-    "sample_type": {
-        "biofluid": "UBERON:0006314",
-    },
-}  # fmt: skip
+# label -> class -> ontology term: the most special one that all samples of the class are part of, or close to it
+_TERMS = resource("terms.tsv").groupby("label")
+TERMS = {label: dict(zip(rows["class"], rows["term"], strict=True)) for label, rows in _TERMS}
 
 
 @cache
@@ -53,8 +31,7 @@ def tissue_table() -> pd.DataFrame:
     UBERON (tissues), CL (cells) and Cellosaurus (cell lines), whose identifiers and names it quotes (CC BY 3.0, CC BY
     4.0, CC BY 4.0). Empty is NaN; the two flags are bool.
     """
-    with resources.files("srna_lib").joinpath("resources/tissues.tsv").open(encoding="utf-8") as handle:
-        table = pd.read_csv(handle, sep="\t", dtype=str, keep_default_na=False)
+    table = resource("tissues.tsv")
     text = table.columns.difference(FLAGS)
     table[text] = table[text].astype(object).replace("", np.nan)
     table[FLAGS] = table[FLAGS] == "True"

@@ -21,11 +21,7 @@ from srna_lib.errors import InputError, one_of
 from srna_lib.models import DenseNetClassifier, LogCPM
 
 RULES = ("rescale", "revealcancel")
-REFERENCES = {
-    "zeros": "zeros in model space",
-    "zero_counts": "zero counts",
-    "mean": "training mean",
-}
+REFERENCES = {"zeros": "zeros in model space", "zero_counts": "zero counts", "mean": "training mean"}
 NEAR_ZERO = 1e-7  # as in the authors' package: smaller differences take the slope at the reference
 TOLERANCE = 1e-5  # of the largest change of an output, or of the absolute contributions where they cancel
 LARGE_GROUP = 32  # samples from which the sum over a group is faster than its samples one by one
@@ -45,17 +41,14 @@ class Contributions(NamedTuple):
     ----------
     values : array, shape (n_samples, n_outputs, n_features), float32
         Over features each sums to ``logits - reference_logits``.
-    samples, classes, features : array
+    samples, classes, features
         What the three axes stand for. sRNAs that the pipeline's filter drops have no say and are left out.
     logits, reference_logits : array, shape (n_samples, n_outputs), float32
         Outputs before softmax or sigmoid, of the sample and of its reference (mean over references).
-    reference : str
-        What samples were compared with, in words.
-    rule : str
-        ``rescale`` or ``revealcancel``.
-    unwrapped : str
-        ``softmax`` or ``sigmoid``, the final activation that was left out; empty if there was none.
-    error : float
+    reference, rule, unwrapped
+        What samples were compared with, in words; ``rescale`` or ``revealcancel``; ``softmax`` or ``sigmoid``, the
+        final activation that was left out.
+    error
         Largest |sum of contributions - change of the output|, relative to the largest change of an output.
     """
 
@@ -79,15 +72,12 @@ class Contributions(NamedTuple):
 
 
 def contributions(
-    model: Any,
-    X: Any,
-    *,
-    reference: Any = None,
-    rule: str = "rescale",
-    outputs: Sequence[Any] | None = None,
+    model: Any, X: Any, *, reference: Any = None, rule: str = "rescale", outputs: Sequence[Any] | None = None,
     batch_size: int = 256,
-) -> Contributions:
+) -> Contributions:  # fmt: skip
     """Contribution of every feature to every output for every sample, by DeepLIFT.
+
+    Contributions that do not sum to the change of the logit within 1e-5 are a `CompletenessError`.
 
     Parameters
     ----------
@@ -109,17 +99,6 @@ def contributions(
     batch_size : int, default 256
         Samples at a time. Beside the result, memory holds a few arrays of shape (batch_size, n_outputs, n_features).
 
-    Returns
-    -------
-    Contributions
-
-    Raises
-    ------
-    InputError
-        A model without rule, unknown names, samples that do not fit the model.
-    CompletenessError
-        Contributions that do not sum to the change of the logit within 1e-5.
-
     Examples
     --------
     >>> import srna_lib as srna
@@ -135,20 +114,7 @@ def contributions(
 def class_means(
     model: Any, X: Any, y: Any, *, reference: Any = None, rule: str = "rescale", batch_size: int = 256
 ) -> pd.DataFrame:
-    """Mean contributions over the samples of each group, mostly without a tensor of all samples.
-
-    Parameters
-    ----------
-    model, X, reference, rule, batch_size
-        As in `contributions`.
-    y : array, shape (n_samples,)
-        Group of each sample, e.g. its class.
-
-    Returns
-    -------
-    DataFrame, shape (n_groups * n_outputs, n_features)
-        One row per group (in sorted order) and class.
-    """
+    """Mean contributions over the samples of each group (rows: group and class), without a tensor of all samples."""
     labels = np.atleast_1d(np.asarray(y))
     if len(labels) != len(X) or pd.isna(labels).any():
         raise InputError(f"y has {len(labels)} labels for {len(X)} samples; expected one for each, none missing.")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import false_discovery_control, hypergeom
 
-from srna_lib.data import PEOPLE, Task, annotate, hairpins, join_names, match_names
+from srna_lib.data import PEOPLE, Task, annotate, hairpins, join_names, match_names, resource
 from srna_lib.datasets import fetch, read_table
 from srna_lib.errors import InputError, one_of
 from srna_lib.explain.rankings import TOP, rank_average, top_features
@@ -22,6 +21,7 @@ OF_ATLAS = ("family", "cluster")  # known of every atlas; the others come from f
 COLUMNS = ["collection", "set", "title", "per", "member"]
 FIELDS = ["collection", "set", "title", "per", "size", "overlap", "expected", "fold", "p", "q", "members"]
 FIELDS += ["n_top", "n_background"]
+LEVEL = 0.05  # of q, for counts of tests
 STATUS = ("kept", "filtered away", "not measured")
 
 
@@ -90,7 +90,7 @@ def _tissues(path: Path) -> pd.DataFrame:
 def _diseases(path: Path) -> pd.DataFrame:
     """Stem-loops that publications relate to a disease: set = OMIM number, title = its common name."""
     table = read_table(path, ("miRNA", "disease"))
-    titles = _resource("disease_names.tsv").set_index("disease")["title"].to_dict()
+    titles = resource("disease_names.tsv").set_index("disease")["title"].to_dict()
     rows = [(d, titles.get(d, ""), m) for m, d in table[["miRNA", "disease"]].itertuples(index=False)]
     return _frame(rows, "disease", "stem-loop")
 
@@ -163,13 +163,9 @@ def stem_loops(names: Iterable[str]) -> dict[str, str]:
 
 
 def over_representation(
-    top: Iterable[str],
-    sets: pd.DataFrame | Mapping[str, Iterable[str]],
-    background: Iterable[str],
-    *,
-    min_size: int = 3,
-    max_size: int = 500,
-) -> pd.DataFrame:
+    top: Iterable[str], sets: pd.DataFrame | Mapping[str, Iterable[str]], background: Iterable[str], *,
+    min_size: int = 3, max_size: int = 500,
+) -> pd.DataFrame:  # fmt: skip
     """Test whether sets are over-represented in a list of sRNAs (one-sided hypergeometric test).
 
     Parameters
@@ -243,22 +239,11 @@ def _test(
 def over_representation_by_class(
     scores: pd.DataFrame, sets: pd.DataFrame | Mapping[str, Iterable[str]], *, n: int = TOP, **options: Any
 ) -> pd.DataFrame:
-    """Test the best sRNAs of every class (`over_representation`), with one correction over all classes.
+    """Test the `n` best sRNAs of every class (`over_representation`), with one correction over all classes.
 
-    Parameters
-    ----------
-    scores : DataFrame, shape (n_classes, n_srnas)
-        Larger is more important (`class_scores`, `rank_average`); NaN where a filter dropped the sRNA. The background
-        are those with a score.
-    sets, **options
-        As in `over_representation`.
-    n : int, default 300
-        Best sRNAs per class. Where hardly more are in the background, nothing can be detected: take fewer.
-
-    Returns
-    -------
-    DataFrame, one row per class and tested set
-        ``class`` and the columns of `over_representation`; ``q`` is over all sets and classes of a collection.
+    The background are sRNAs with a score in `scores` (n_classes, n_srnas; larger is more important). Where hardly more
+    than `n` are in it, nothing can be detected: take fewer. ``class`` stands before the columns of
+    `over_representation`; ``q`` is over all sets and classes of a collection.
     """
     tables = [pd.DataFrame(columns=["class", *FIELDS])]
     for label, row in scores.rename(columns=str).iterrows():
@@ -271,18 +256,18 @@ def over_representation_by_class(
 
 
 def null_tests(
-    fits: Iterable[tuple[Task, Mapping[Any, Any]]], sets: pd.DataFrame, *, n: int = TOP, reference: str = "mean"
+    fits: Iterable[tuple[Task, Mapping[Any, Any]]], sets: pd.DataFrame, *, n: int = TOP
 ) -> Iterator[pd.DataFrame]:
     """Tests where there is nothing to find: `over_representation_by_class` of networks fitted to shuffled labels.
 
     `fits` are shuffled tasks, each with its networks (`stability.fit_shuffled`), whose ranks are averaged.
     """
     for task, networks in fits:
-        scores = [class_scores(model, task.X, task.y, reference=reference) for model in networks.values()]
+        scores = [class_scores(model, task.X, task.y, reference="mean") for model in networks.values()]
         yield over_representation_by_class(rank_average(scores), sets, n=n)
 
 
-def empirical_fdr(table: pd.DataFrame, nulls: Iterable[pd.DataFrame], level: float = 0.05) -> pd.DataFrame:
+def empirical_fdr(table: pd.DataFrame, nulls: Iterable[pd.DataFrame]) -> pd.DataFrame:
     """Hold tests against those of shuffled labels: members of a set rise and fall together, which no p-value knows.
 
     Parameters
@@ -291,15 +276,13 @@ def empirical_fdr(table: pd.DataFrame, nulls: Iterable[pd.DataFrame], level: flo
         From `over_representation_by_class`.
     nulls : iterable of DataFrame
         The same for labels that were shuffled by whole study, the networks trained again (`null_tests`).
-    level : float, default 0.05
-        Of q, for the counts.
 
     Returns
     -------
     DataFrame
         `table` with ``q_empirical``: of the tests of a collection with this p or less, the share that shuffled labels
-        give on average (1 at most, falling with p); and per collection ``significant`` (tests with q below `level`),
-        ``null`` (their mean number under shuffled labels) and ``kept`` (tests with ``q_empirical`` below `level`).
+        give on average (1 at most, falling with p); and per collection ``significant`` (tests with q below `LEVEL`),
+        ``null`` (their mean number under shuffled labels) and ``kept`` (tests with ``q_empirical`` below it).
     """
     nulls = list(nulls)
     if not nulls:
@@ -312,27 +295,17 @@ def empirical_fdr(table: pd.DataFrame, nulls: Iterable[pd.DataFrame], level: flo
         rate, order = false / np.searchsorted(np.sort(p), p, side="right"), np.argsort(-p, kind="stable")
         q = np.empty(len(p))
         q[order] = np.minimum.accumulate(np.minimum(rate[order], 1))
-        counts = {"significant": (own["q"] < level).sum(), "null": np.mean([(t["q"] < level).sum() for t in chance])}
-        parts.append(own.assign(q_empirical=q, **counts, kept=(q < level).sum()))
+        counts = {"significant": (own["q"] < LEVEL).sum(), "null": np.mean([(t["q"] < LEVEL).sum() for t in chance])}
+        parts.append(own.assign(q_empirical=q, **counts, kept=(q < LEVEL).sum()))
     return pd.concat(parts).sort_index()
 
 
 def sex_linked_enrichment(weights: pd.DataFrame, tops: tuple[int, ...] = (10, 25, 50, 100)) -> pd.DataFrame:
-    """Whether sex-linked sRNAs are more frequent among the top-ranked than among all.
+    """Whether sex-linked sRNAs are more frequent among the top-ranked of `fold_weights` than among all.
 
-    Parameters
-    ----------
-    weights : DataFrame
-        From `fold_weights`.
-    tops : tuple of int, default (10, 25, 50, 100)
-        Numbers of top-ranked sRNAs; those beyond the length of the table are left out.
-
-    Returns
-    -------
-    DataFrame, one row per number
-        ``top, linked`` (sex-linked among them), ``expected`` (by chance), ``n_linked`` (in all), ``n`` (sRNAs with a
-        known place, which alone take part), ``p_value`` (hypergeometric, this many or more). Clustered miRNAs are
-        transcribed together, so the p-value is too small by an unknown amount.
+    One row per number in `tops`: ``top, linked`` (sex-linked among them), ``expected`` (by chance), ``n_linked`` (in
+    all), ``n`` (sRNAs with a known place, which alone take part), ``p_value`` (hypergeometric, this many or more).
+    Clustered miRNAs are transcribed together, so the p-value is too small by an unknown amount.
     """
     known = weights[weights["chrom"] != ""].sort_values("rank")
     linked = (known["linked"] != "").to_numpy()
@@ -349,7 +322,7 @@ def sex_linked_enrichment(weights: pd.DataFrame, tops: tuple[int, ...] = (10, 25
 
 def paper_lists(label: str = "tissue_group") -> pd.DataFrame:
     """Enriched miRNAs per tissue that the reference paper prints (its Table 4): ``list, mirna``; of people none."""
-    return _resource("paper_mirnas.tsv")[: 0 if label in PEOPLE else None]
+    return resource("paper_mirnas.tsv")[: 0 if label in PEOPLE else None]
 
 
 def markers() -> pd.DataFrame:
@@ -358,29 +331,17 @@ def markers() -> pd.DataFrame:
     ``list`` (class of the cellular microRNAome), ``role`` (``"lead"``: expected among the first of its class;
     ``"further"``), ``mirna, source``.
     """
-    return _resource("markers.tsv")
+    return resource("markers.tsv")
 
 
 def list_ranks(
     scores: pd.DataFrame, lists: pd.DataFrame, *, measured_names: Iterable[str] | None = None
 ) -> pd.DataFrame:
-    """Look listed miRNAs up in the ranking of every class.
+    """Look listed miRNAs (``list, mirna``, in any spelling) up in the ranking of every class of `scores`.
 
-    Parameters
-    ----------
-    scores : DataFrame, shape (n_classes, n_srnas)
-        Larger is more important; NaN where a filter dropped the sRNA.
-    lists : DataFrame
-        ``list, mirna`` (`paper_lists`, `markers`), in any spelling.
-    measured_names : iterable of str, optional
-        All sRNAs of the atlas (``atlas.var_names``), to tell what was never measured from what the filter dropped;
-        by default the columns of `scores`.
-
-    Returns
-    -------
-    DataFrame, one row per class and listed miRNA
-        ``class, list, mirna, feature`` (of several the best), ``status`` (``"kept"``, ``"filtered away"``,
-        ``"not measured"``), ``rank`` (1 is the best; NaN where not kept), ``n_background``.
+    ``class, list, mirna, feature`` (of several the best), ``status`` (one of `STATUS`; what was never measured is told
+    by `measured_names`, by default the columns of `scores`), ``rank`` (1 is the best; NaN where not kept),
+    ``n_background``.
     """
     table = lists.astype({"mirna": str}).drop_duplicates(["list", "mirna"])
     everything = list(dict.fromkeys(map(str, [*(() if measured_names is None else measured_names), *scores.columns])))
@@ -416,22 +377,13 @@ def zero_shares(X: pd.DataFrame, y: pd.Series, table: pd.DataFrame) -> pd.DataFr
 def compare_lists(
     scores: pd.DataFrame, lists: pd.DataFrame, *, measured_names: Iterable[str] | None = None, n: int = 100
 ) -> pd.DataFrame:
-    """Compare the best sRNAs of every class with lists from the literature.
+    """Compare the `n` best sRNAs of every class with lists from the literature; other parameters as in `own_ranks`.
 
-    Parameters
-    ----------
-    scores, lists, measured_names
-        As in `list_ranks`.
-    n : int, default 100
-        Best sRNAs per class that are compared. The paper's lists are ten miRNAs out of its best 300 of about 2500.
-
-    Returns
-    -------
-    DataFrame, one row per class and list
-        ``class, list, listed`` (miRNAs of the list), ``kept`` (features of the background among them), ``hits`` (those
-        in the best `n`), ``expected, fold, p`` (hypergeometric, one-sided), ``q`` (Benjamini-Hochberg over the table),
-        ``best_rank``, ``ranks`` (of all kept, best first), ``filtered_away`` and ``not_measured`` (names joined by
-        ``;``), ``n_top``, ``n_background``. A list of which nothing is kept has p = 1.
+    One row per class and list: ``class, list, listed`` (miRNAs of the list), ``kept`` (features of the background among
+    them), ``hits`` (those in the best `n`; the paper's lists are ten miRNAs out of its best 300 of about 2500),
+    ``expected, fold, p`` (hypergeometric, one-sided), ``q`` (Benjamini-Hochberg over the table), ``best_rank``,
+    ``ranks`` (of all kept, best first), ``filtered_away`` and ``not_measured`` (names joined by ``;``), ``n_top``,
+    ``n_background``. A list of which nothing is kept has p = 1.
     """
     if n < 1:
         raise InputError(f"n={n}: no list has so few sRNAs; expected at least 1.")
@@ -449,8 +401,3 @@ def compare_lists(
     columns = ["class", "list", "listed", "kept", "hits", "expected", "fold", "p", "best_rank", "ranks"]
     table = pd.DataFrame(rows, columns=[*columns, "filtered_away", "not_measured", "n_top", "n_background"])
     return table.assign(q=false_discovery_control(table["p"].astype(float)) if len(table) else [])
-
-
-def _resource(name: str) -> pd.DataFrame:
-    with resources.files("srna_lib").joinpath(f"resources/{name}").open(encoding="utf-8") as handle:
-        return pd.read_csv(handle, sep="\t", comment="#", dtype=str, keep_default_na=False)

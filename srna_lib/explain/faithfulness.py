@@ -29,30 +29,10 @@ def prediction_gap(
     """Mask features in a given order and measure what is lost of the true class's probability.
 
     With probability p of the true class, F features, and g of them masked at each step, the gap of a sample is the sum
-    over i of (g / F) * max(0, (p(x) - p(x with the first i * g masked)) / p(x)), with a last, shorter step where
-    g does not divide F.
-
-    Parameters
-    ----------
-    classifier : DenseNetClassifier or LogisticRegression
-        Fitted: the last step of a recipe.
-    values : array, shape (n_samples, n_features)
-        Model input (`deeplift.model_space`).
-    y : iterable of str, shape (n_samples,)
-        True class of each sample.
-    order : array of int, shape (n_features,) or (n_samples, n_features)
-        Positions of the features, first to be masked first; one order for all, or one per sample.
-    reference : array, shape (n_features,), (1, n_features) or (n_samples, n_features)
-        What a masked feature is put to (`deeplift.reference_input`).
-    step : int, default 10
-        Features masked at a time; more is faster and coarser.
-
-    Returns
-    -------
-    per_class : Series
-        Mean gap of the correctly classified samples of each class, in per cent.
-    curve : DataFrame
-        ``share_masked, gap``: what is lost after each step, mean over classes.
+    over i of (g / F) * max(0, (p(x) - p(x with the first i * g masked)) / p(x)), with a last, shorter step where g does
+    not divide F. `order` has positions of features, one order for all samples or one per sample; masked features are
+    put to `reference`. Gives the mean gap of the correctly classified samples of each class in per cent, and
+    ``share_masked, gap``: what is lost after each step, mean over classes.
 
     Examples
     --------
@@ -66,11 +46,8 @@ def prediction_gap(
     """
     M = np.asarray(values, dtype=np.float32)
     R = np.broadcast_to(np.atleast_2d(np.asarray(reference, dtype=np.float32)), M.shape)
-    order = np.asarray(order)
     if order.shape not in (M.shape, M.shape[1:]):
         raise InputError(f"order of shape {order.shape}: expected {M.shape[1:]} or {M.shape}, positions of features.")
-    if not (np.sort(order, axis=-1) == np.arange(M.shape[1])).all():
-        raise InputError("order: expected every feature once, no more and no less.")
     if step < 1:
         raise InputError(f"step={step}: expected at least one feature at a time.")
     classes = np.asarray(classifier.classes_)
@@ -97,28 +74,20 @@ def prediction_gap(
 
 
 def gap_tables(
-    model: Any,
-    X: Any,
-    y: Iterable[str],
-    scores: Mapping[str, np.ndarray],
-    *,
-    reference: Any = None,
-    step: int = 10,
+    model: Any, X: Any, y: Iterable[str], scores: Mapping[str, np.ndarray], *, reference: Any = None, step: int = 10,
     seed: int = 0,
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+) -> tuple[pd.DataFrame, pd.DataFrame]:  # fmt: skip
     """Prediction gaps of several methods, side by side with random orders.
 
     Parameters
     ----------
-    model, X, reference
-        As in `contributions`.
-    y, step
-        As in `prediction_gap`.
+    model, X, y, reference
+        As in `contributions`, and the true class of each sample.
     scores : mapping of str to array, shape (n_features,) or (n_samples, n_features)
         Method -> importance; its size decides, not its sign. One ranking for all samples (global), or one for each
         (local).
-    seed : int, default 0
-        Of the random orders.
+    step, seed
+        Features masked at a time (more is faster and coarser); seed of the random orders.
 
     Returns
     -------

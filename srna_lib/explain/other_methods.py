@@ -40,23 +40,10 @@ def layers(classifier: Any) -> Layers:
 
 
 def gradient_x_input(model: Pipeline, X: pd.DataFrame, *, reference: Any = None, batch_size: int = 256) -> np.ndarray:
-    """Gradient of each logit times the difference from the reference.
+    """Gradient of each logit times the difference from the reference, shape (n_samples, n_classes, n_model_features).
 
-    Parameters
-    ----------
-    model : Pipeline
-        Fitted; ends in a dense network or a logistic regression.
-    X : DataFrame, shape (n_samples, n_srnas)
-        Raw counts.
-    reference : optional
-        As in `contributions`. The method in its usual form has zeros in model space.
-    batch_size : int, default 256
-        Samples at a time, which bounds the memory.
-
-    Returns
-    -------
-    array, shape (n_samples, n_classes, n_model_features), float32
-        In general it does not sum to the difference in logits: a gradient knows the point only, not the way to it.
+    In general it does not sum to the difference in logits: a gradient knows the point only, not the way to it. The
+    method in its usual form has zeros in model space as `reference` (of `contributions`).
     """
     return _along_path(model, X, reference, [1.0], batch_size)
 
@@ -67,23 +54,17 @@ def integrated_gradients(
 ) -> np.ndarray:  # fmt: skip
     """Mean gradient of each logit on the straight way from the reference, times the difference.
 
+    Sums to logit (probability) minus that of the reference, up to the error of the steps (Sundararajan, Taly, Yan 2017,
+    arXiv 1703.01365).
+
     Parameters
     ----------
     model, X, reference, batch_size
-        As in `gradient_x_input`.
+        As in `contributions`, of one reference.
     steps : int, default 50
         Points on the way (midpoints of equal pieces). More lowers what the sum lacks.
     output : str, default "logit"
         Or ``"probability"``, which is bounded: where the classifier is sure, most of the way counts for nothing.
-
-    Returns
-    -------
-    array, shape (n_samples, n_classes, n_model_features), float32
-        Sums to logit (probability) minus that of the reference, up to the error of the steps.
-
-    References
-    ----------
-    Sundararajan, Taly, Yan 2017, arXiv 1703.01365.
     """
     if steps < 1:
         raise InputError(f"steps={steps}: integrated gradients need at least one point on the way.")
@@ -117,26 +98,11 @@ def forest_gini(model: Pipeline, X: pd.DataFrame) -> pd.DataFrame:
 
 
 def forest_permutation(model: Pipeline, X: pd.DataFrame, y: Iterable[str], *, seed: int = 0) -> pd.DataFrame:
-    """Permutation importance of a fitted forest, on the samples that each tree did not see.
+    """Permutation importance of a fitted forest, on the samples that each tree did not see; one row.
 
     For every tree, the values of each sRNA that it splits on are shuffled among the tree's out-of-bag samples; the
-    importance is the accuracy lost, averaged over all trees (Breiman's definition, R's ``randomForest``).
-
-    Parameters
-    ----------
-    model : Pipeline
-        Fitted on exactly these samples; ends in scikit-learn's ``RandomForestClassifier`` with bootstrap.
-    X : DataFrame, shape (n_samples, n_srnas)
-        Raw counts of the training samples, in the order of `fit`.
-    y : iterable of str, shape (n_samples,)
-        Class of each sample.
-    seed : int, default 0
-        Of the shuffles.
-
-    Returns
-    -------
-    DataFrame, shape (1, n_model_features)
-        In accuracy (0 to 1); sRNAs that no tree uses have 0.
+    importance is the accuracy lost (0 to 1), averaged over all trees (Breiman's definition, R's ``randomForest``). `X`
+    and `y` are exactly the samples that the forest was fitted on, in their order.
     """
     forest = model[-1]
     if not isinstance(forest, RandomForestClassifier) or not forest.bootstrap:
@@ -208,23 +174,15 @@ def _gradient(before: np.ndarray, rest: Layers, probability: bool) -> np.ndarray
 
 
 def fold_weights(
-    task: Task,
-    adata: ad.AnnData,
-    model: str,
-    splits: list[Split],
-    *,
-    profile: Profile,
-    seed: int = 0,
+    task: Task, adata: ad.AnnData, model: str, splits: list[Split], *, profile: Profile, seed: int = 0,
     context: tuple[str, ...] = ("dataset_id", "tumour_normal"),
-) -> pd.DataFrame:
+) -> pd.DataFrame:  # fmt: skip
     """Weights of a linear recipe in every fold, ranked, with the place of each sRNA in the genome.
 
     Parameters
     ----------
-    task : Task
-        Samples and labels of two classes.
-    adata : AnnData, shape (n_samples, n_srnas)
-        The atlas that the task was made from.
+    task, adata
+        Samples and labels of two classes; the atlas that they are from.
     model : str
         Linear recipe: ``logistic``, ``tissue_input``, ``per_tissue`` or ``partial_pooling``.
     splits : list of Split

@@ -24,19 +24,9 @@ def ranks(scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def top_features(scores: pd.DataFrame, n: int = TOP) -> pd.DataFrame:
-    """List the best sRNAs of each class.
+    """List the `n` best sRNAs of each class of `scores`, the paper's 300 by default: ``class, rank, srna, score``.
 
-    Parameters
-    ----------
-    scores : DataFrame, shape (n_classes, n_srnas)
-        From `class_scores` or a baseline method.
-    n : int, default 300
-        How many per class (the paper's 300); all when there are fewer.
-
-    Returns
-    -------
-    DataFrame, n rows per class
-        ``class, rank, srna, score``; rank counts 1, 2, ... in order of the table where scores are equal.
+    Rank counts 1, 2, ... in order of the table where scores are equal.
 
     Examples
     --------
@@ -48,9 +38,8 @@ def top_features(scores: pd.DataFrame, n: int = TOP) -> pd.DataFrame:
     parts = []
     for name, row in scores.iterrows():
         best = row.dropna().sort_values(ascending=False, kind="stable").head(n)
-        parts.append(
-            pd.DataFrame({"class": name, "rank": range(1, len(best) + 1), "srna": best.index, "score": best.to_numpy()})
-        )
+        columns = {"class": name, "rank": range(1, len(best) + 1), "srna": best.index, "score": best.to_numpy()}
+        parts.append(pd.DataFrame(columns))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -60,18 +49,11 @@ def across_classes(scores: pd.DataFrame) -> pd.Series:
 
 
 def rank_average(runs: Iterable[pd.DataFrame]) -> pd.DataFrame:
-    """Average the ranks of several runs, class by class.
+    """Average the ranks of several runs (tables of scores, e.g. of seeds), class by class.
 
-    Parameters
-    ----------
-    runs : iterable of DataFrame, each of shape (n_classes, n_srnas)
-        Scores, e.g. of networks that differ in their seed. An sRNA that a run lacks shares its last ranks.
-
-    Returns
-    -------
-    DataFrame, shape (n_classes, n_srnas)
-        Minus the mean rank, so that larger is more important, as in every table of scores. (A rank is the position of
-        an sRNA in the sorted list, not the sRNA at a position: averaging the latter is a common mistake.)
+    Gives minus the mean rank, so that larger is more important, as in every table of scores. (A rank is the position of
+    an sRNA in the sorted list, not the sRNA at a position: averaging the latter is a common mistake.) An sRNA that a
+    run lacks shares its last ranks.
 
     Examples
     --------
@@ -129,23 +111,22 @@ def agreement(runs: Mapping[str, pd.DataFrame], k: int = 20) -> pd.DataFrame:
         one, other = (ranked[name].loc[classes] for name in (a, b))
         first, second = (table.rank(axis=1, method="first").to_numpy() <= k for table in (one, other))
         columns = {"first": a, "second": b, "class": classes, "overlap": (first & second).sum(axis=1) / k}
-        columns |= {"chance": k / len(union), "spearman": _correlation(one.to_numpy(), other.to_numpy())}
+        columns |= {"chance": k / len(union), "spearman": one.T.corrwith(other.T).to_numpy()}
         pairs.append(pd.DataFrame(columns))
     return pd.concat(pairs, ignore_index=True)
 
 
-def agreement_matrix(pairs: pd.DataFrame, value: str = "overlap") -> pd.DataFrame:
-    """Mean of a column of `agreement` over the classes for every two runs, as a symmetric table with diagonal 1."""
+def agreement_matrix(pairs: pd.DataFrame) -> pd.DataFrame:
+    """Mean overlap of `agreement` over the classes for every two runs, as a symmetric table with diagonal 1."""
     names = list(dict.fromkeys([*pairs["first"], *pairs["second"]]))
-    means = pairs.groupby(["first", "second"])[value].mean().unstack().reindex(index=names, columns=names)
+    means = pairs.groupby(["first", "second"])["overlap"].mean().unstack().reindex(index=names, columns=names)
     square = np.nan_to_num(means.to_numpy())
     return pd.DataFrame(square + square.T + np.eye(len(names)), index=names, columns=names)
 
 
 def true_biomarkers(atlas: ad.AnnData, label: str = "tissue_group") -> set[str]:
     """True biomarkers of a label in a simulated atlas; empty where the atlas is real or knows none for this label."""
-    truth = atlas.uns.get("srna", {}).get("truth")
-    return set() if truth is None else set(truth.loc[truth["task"] == _simulated_as(label), "srna"])
+    return set(_truth(atlas, label)["srna"])
 
 
 def strongest_biomarkers(atlas: ad.AnnData, label: str, classes: Iterable[str], n: int = 3) -> pd.DataFrame:
@@ -153,11 +134,9 @@ def strongest_biomarkers(atlas: ad.AnnData, label: str, classes: Iterable[str], 
 
     ``list`` (class) and ``mirna`` (sRNA of any kind); no row where the atlas is real.
     """
-    truth = atlas.uns.get("srna", {}).get("truth")
-    if truth is None:
-        return pd.DataFrame(columns=["list", "mirna"])
-    rising = (truth["task"] == _simulated_as(label)) & (truth["direction"] > 0) & truth["label"].isin(list(classes))
-    best = truth[rising].sort_values(["label", "log2_effect"], ascending=[True, False], kind="stable")
+    truth = _truth(atlas, label)
+    rising = truth[(truth["direction"] > 0) & truth["label"].isin(list(classes))]
+    best = rising.sort_values(["label", "log2_effect"], ascending=[True, False], kind="stable")
     best = best.groupby("label").head(n).rename(columns={"label": "list", "srna": "mirna"})
     return best[["list", "mirna"]].reset_index(drop=True)
 
@@ -175,13 +154,8 @@ def precision_at_k(scores: pd.Series, truth: Iterable[str]) -> float:
     return sum(name in known for name in best) / len(known)
 
 
-def _correlation(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Pearson correlation of ranks (so Spearman's) row by row; NaN where a row is constant."""
-    a, b = a - a.mean(axis=1, keepdims=True), b - b.mean(axis=1, keepdims=True)
-    norm = np.sqrt((a**2).sum(axis=1) * (b**2).sum(axis=1))
-    return np.divide((a * b).sum(axis=1), norm, out=np.full(len(a), np.nan), where=norm > 0)
-
-
-def _simulated_as(label: str) -> str:
-    """Task of the truth table for a label: intervals of age are those of age."""
-    return "age" if label in MADE_FROM else label
+def _truth(atlas: ad.AnnData, label: str) -> pd.DataFrame:
+    """Biomarkers of a label in a simulated atlas (intervals of age have those of age); no rows where it is real."""
+    none = pd.DataFrame(columns=["task", "label", "srna", "direction", "log2_effect"])
+    truth = atlas.uns.get("srna", {}).get("truth", none)
+    return truth[truth["task"] == ("age" if label in MADE_FROM else label)]

@@ -38,16 +38,8 @@ class StudyScores:
 def d1(values: np.ndarray, own: np.ndarray) -> np.ndarray:
     """Contribution to the own class minus the mean contribution to the others.
 
-    Parameters
-    ----------
-    values : array, shape (n, n_outputs, n_srnas)
-        Contributions of samples, or their means over samples of one class (D1 is linear in the contributions).
-    own : array of int, shape (n,)
-        Position of the own class of each row among the outputs.
-
-    Returns
-    -------
-    array, shape (n, n_srnas)
+    `values`, shape (n, n_outputs, n_srnas), are contributions of samples, or their means over samples of one class (D1
+    is linear in the contributions); `own` is the position of each row's own class among the outputs.
 
     Examples
     --------
@@ -61,23 +53,15 @@ def d1(values: np.ndarray, own: np.ndarray) -> np.ndarray:
 
 
 def class_scores(model: Pipeline, X: pd.DataFrame, y: Iterable[str], **options: Any) -> pd.DataFrame:
-    """D1 of every class by DeepLIFT, through a whole fitted pipeline.
+    """D1 of every class by DeepLIFT, through a whole fitted pipeline: larger speaks more for the class.
 
     Parameters
     ----------
-    model : Pipeline
-        Fitted; ends in a dense network, or in a logistic regression (a network without hidden layers).
-    X : DataFrame, shape (n_samples, n_srnas)
-        Raw counts.
-    y : iterable of str, shape (n_samples,)
-        Class of each sample; a class of the model without samples has no row in the result.
+    model, X, y
+        Pipeline that ends in a dense network or a logistic regression; raw counts; class of each sample (a class of the
+        model without samples has no row in the result).
     **options
         ``reference``, ``rule`` and others of `contributions`.
-
-    Returns
-    -------
-    DataFrame, shape (n_classes, n_model_features)
-        Larger speaks more for the class.
 
     Examples
     --------
@@ -112,19 +96,10 @@ def study_scores(
 
 
 def ranking(scores: StudyScores, *, n_boot: int = 1000, seed: int = 0) -> pd.DataFrame:
-    """Rank the sRNAs of each class, with 95 % bootstrap intervals over the class's studies.
+    """Rank the sRNAs of each class of `study_scores`, with 95 % bootstrap intervals over the class's studies.
 
     The network stays the same in every replicate: the interval says how much the ranking hangs on the studies that
     are explained, not on those the network learned from, nor on its seed (see `agreement` for that).
-
-    Parameters
-    ----------
-    scores : StudyScores
-        From `study_scores`.
-    n_boot : int, default 1000
-        Replicates; fewer is faster and rougher.
-    seed : int, default 0
-        Of the resampling.
 
     Returns
     -------
@@ -175,20 +150,8 @@ def expression(
 ) -> pd.DataFrame:
     """Mean expression of sRNAs per class, to stand beside their scores (the paper's Figure 11).
 
-    Parameters
-    ----------
-    X : DataFrame, shape (n_samples, n_all_srnas)
-        Raw counts of whole libraries (the normalisation needs them all).
-    y : iterable of str, shape (n_samples,)
-        Class of each sample.
-    srnas : iterable of str, optional
-        Which to give, in this order; all by default.
-    scale : bool, default False
-        False: mean log2(CPM + 1). True: each sRNA is first brought to 0..1 over the samples, as the paper does.
-
-    Returns
-    -------
-    DataFrame, shape (n_classes, n_srnas)
+    `X` holds raw counts of whole libraries (the normalisation needs them all), `srnas` says which to give. Mean
+    log2(CPM + 1); with `scale` each sRNA is first brought to 0..1 over the samples, as the paper does.
     """
     names = list(X.columns if srnas is None else srnas)
     absent = [name for name in names if name not in X.columns]

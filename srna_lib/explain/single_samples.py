@@ -19,15 +19,9 @@ from srna_lib.explain.deeplift import Contributions, contributions
 class HeldOut:
     """Out-of-fold predictions together with the networks that made them.
 
-    Attributes
-    ----------
-    table : DataFrame, one row per sample
-        ``dataset_id, y_true, y_pred, probability`` (of the predicted class), ``right, known`` (whether the network had
-        samples of the true class to learn from), ``fold``; index: sample.
-    models : mapping of str to Pipeline
-        Fold -> the network that never saw the fold's studies.
-    task : Task
-        Samples and labels.
+    `table`, by sample: ``dataset_id, y_true, y_pred, probability`` (of the predicted class), ``right, known`` (whether
+    the network had samples of the true class to learn from), ``fold``; `models`: fold -> the network that never saw its
+    studies.
     """
 
     table: pd.DataFrame
@@ -61,21 +55,9 @@ class HeldOut:
 
 
 def held_out(task: Task, models: Mapping[str, Pipeline], splits: list[Split]) -> HeldOut:
-    """Predict each fold's test samples with the network fitted on its other side.
+    """Predict each fold's test samples with the network fitted on its other side (from `stability.fit_folds`).
 
-    Parameters
-    ----------
-    task : Task
-        Samples and labels.
-    models : mapping of str to Pipeline
-        Fold -> fitted pipeline, from `stability.fit_folds`.
-    splits : list of Split
-        The folds they were fitted on.
-
-    Returns
-    -------
-    HeldOut
-        Samples in the order of the folds; those that no fold tests are left out.
+    Samples are in the order of the folds; those that no fold tests are left out.
     """
     tables = []
     for split in splits:

@@ -13,6 +13,7 @@ from sklearn.metrics import pairwise_distances, silhouette_samples
 from sklearn.preprocessing import FunctionTransformer
 
 from srna_lib.errors import InputError, one_of
+from srna_lib.evaluate import study_interval, study_weights, weighted_mean
 from srna_lib.explore.tables import is_counts
 from srna_lib.models import LogCPM
 from srna_lib.processes import hidden
@@ -38,7 +39,7 @@ def principal_components(X: pd.DataFrame, n: int = 50, *, transformer: Any = Non
 
 
 def embed(points: pd.DataFrame, method: str = "opentsne", *, seed: int = 0, n_iter: int = 500) -> pd.DataFrame:
-    """Lay samples out in a plane, reproducibly, from a PCA start.
+    """Lay samples out in a plane (``x, y``), reproducibly, from a PCA start.
 
     Another last digit of a coordinate is another map, and last digits are those of the BLAS kernel. So coordinates and
     start are rounded to six digits of the largest, and distances are taken without BLAS.
@@ -49,20 +50,8 @@ def embed(points: pd.DataFrame, method: str = "opentsne", *, seed: int = 0, n_it
         `principal_components`, or any other coordinates.
     method : {"opentsne", "umap"}
         Both keep neighbours together; distances between far groups mean little in either.
-    seed : int, default 0
-        Random state.
-    n_iter : int, default 500
-        openTSNE: steps after early exaggeration. Lower it for a quick look.
-
-    Returns
-    -------
-    DataFrame, shape (n_samples, 2)
-        Columns ``x, y``; index of `points`.
-
-    Raises
-    ------
-    InputError
-        Unknown method, or fewer than 5 samples or 2 components.
+    seed, n_iter : int
+        Random state; openTSNE's steps after early exaggeration, of which fewer make a quick look.
 
     Examples
     --------
@@ -133,20 +122,13 @@ def neighbour_share(
         Class and study of each sample.
     k : int, default 10
         Neighbours; fewer where there are fewer candidates.
-    n_boot, seed : int
-        Replicates and seed of the bootstrap over studies.
 
     Returns
     -------
     DataFrame
-        One row per share: ``metric, share, candidates, k, observed, ci_low, ci_high`` (95 %), ``chance`` (random
-        candidates), ``ceiling`` (the most that the numbers of samples allow), ``n_samples`` and ``n_datasets`` that
-        have candidates. Means over samples; NaN where no sample has candidates.
-
-    Raises
-    ------
-    InputError
-        Lengths that differ, or k below 1.
+        One row per share: ``metric, share, candidates, k, observed, ci_low, ci_high`` (95 %, over studies), ``chance``
+        (random candidates), ``ceiling`` (the most that the numbers of samples allow), ``n_samples`` and ``n_datasets``
+        that have candidates. Means over samples; NaN where no sample has candidates.
 
     Examples
     --------
@@ -230,12 +212,9 @@ def variance_explained(points: pd.DataFrame | np.ndarray, labels: Any, studies: 
 
 def _with_interval(values: np.ndarray, studies: np.ndarray, n_boot: int, seed: int) -> dict[str, float]:
     """Mean over samples, and its 95 % interval when whole studies are resampled with replacement."""
-    codes = np.unique(studies, return_inverse=True)[1]
-    n = codes.max() + 1
-    sums, sizes = np.bincount(codes, values, minlength=n), np.bincount(codes, minlength=n)
-    times = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=n_boot)
-    low, high = np.quantile((times @ sums) / (times @ sizes), [0.025, 0.975])
-    return {"observed": float(values.mean()), "ci_low": float(low), "ci_high": float(high)}
+    draws = weighted_mean(values, study_weights(studies, n_boot, seed))
+    low, high = study_interval(draws[1:])
+    return {"observed": float(draws[0]), "ci_low": low, "ci_high": high}
 
 
 def _adjusted_r2(values: np.ndarray, groups: Any) -> float:

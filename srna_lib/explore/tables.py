@@ -16,24 +16,7 @@ BATCHES = ("flow_cell", "sequencing_run", "plate", "donor_id")
 
 
 def summarise(adata: ad.AnnData, label: str = "tissue_group") -> pd.DataFrame:
-    """Count what is in an atlas.
-
-    Parameters
-    ----------
-    adata : AnnData, shape (n_samples, n_srnas)
-        The atlas.
-    label : str, default "tissue_group"
-        Column of ``obs`` whose classes are counted.
-
-    Returns
-    -------
-    DataFrame
-        Index = quantity, one numeric column ``value``; what the atlas does not know is left out.
-
-    Raises
-    ------
-    InputError
-        When the atlas has no such column.
+    """Count what is in an atlas: a number (``value``) for each quantity that it knows, classes being those of `label`.
 
     Examples
     --------

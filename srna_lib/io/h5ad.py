@@ -203,15 +203,7 @@ def _whole(values: np.ndarray) -> bool:
 
 
 def write_h5ad(adata: ad.AnnData, out: Path) -> None:
-    """Write an atlas whole or not at all, with a checksum in front by which `read` notices any change.
-
-    Parameters
-    ----------
-    adata : AnnData
-        The atlas.
-    out : Path
-        Target; missing folders are made, an existing file is replaced.
-    """
+    """Write an atlas whole or not at all, with a checksum in front by which `read` notices any change."""
     with refusing(f"{out}: cannot be written", "values that .h5ad can hold", TypeError, ValueError, KeyError):
         content = h5ad_bytes(adata, "gzip", SEALED)[SEALED:]
     write_file(out, (SEAL + hashlib.sha256(content).hexdigest().encode()).ljust(SEALED, b"\n") + content)

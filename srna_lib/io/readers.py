@@ -15,24 +15,14 @@ import scipy.sparse as sp
 
 from srna_lib.data import BIOTYPES, check_atlas, match_names
 from srna_lib.errors import InputError, ReadError, one_of
+from srna_lib.io import tools
 from srna_lib.io.h5ad import parse_h5ad
 from srna_lib.io.sample_metadata import find, match, names_in, normalise, read_metadata
 from srna_lib.io.tables import Table, decode, judge, parse, share_of_srnas
-from srna_lib.io.tools import (
-    LAYOUTS,
-    Parsed,
-    detect_layout,
-    first_file,
-    geo_series_matrix,
-    join,
-    mirgff3,
-    mtx,
-    parse_as,
-)
+from srna_lib.io.tools import Parsed
 from srna_lib.io.unpack import Source, expect, files_in, load, refusing, short, stem
 
-FORMATS = {
-    **{name: layout.says for name, layout in LAYOUTS.items()},
+FORMATS = {name: layout.says for name, layout in tools.LAYOUTS.items()} | {
     "h5ad": "AnnData",
     "mirgff3": "mirGFF3 of mirtop and miRge3, isomiRs summed to matures",
     "geo_series_matrix": "GEO series matrix, with its supplementary count table beside it",
@@ -59,7 +49,7 @@ def _detect(source: Source) -> tuple[str, Table | None]:
     if re.match(r"(?:#.*\n)*#+ *(?:mirGFF3|gff-version|COLDATA)", start):
         return "mirgff3", None
     table = parse(source)
-    return detect_layout(table), table
+    return tools.detect_layout(table), table
 
 
 def _parse_file(source: Source, format: str | None, samples: set[str], missing: str) -> tuple[str, Parsed, Source]:
@@ -67,21 +57,22 @@ def _parse_file(source: Source, format: str | None, samples: set[str], missing: 
     path = Path(source.name)
     name, table = (format, None) if format else _detect(source)
     if name in ("mtx", "geo_series_matrix"):
-        return name, *(mtx(path) if name == "mtx" else geo_series_matrix(path))
+        return name, *(tools.mtx(path) if name == "mtx" else tools.geo_series_matrix(path))
     if name == "h5ad":
         expect(source.kind == "hdf5", f"{path}: this is no HDF5 file; expected an .h5ad file")
         return name, parse_h5ad(source.data, str(path)), source
     if name == "mirgff3":
-        return name, mirgff3(source), source
-    return name, parse_as(name, replace(table or parse(source), missing=missing), samples), source
+        return name, tools.mirgff3(source), source
+    table = replace(table or parse(source), missing=missing)
+    return name, tools.parse_as(name, table, samples), source
 
 
 def _parse(path: Path, format: str | None, samples: set[str], missing: str) -> tuple[str, Parsed, list[Source]]:
     """Layout of a path, what it holds, and the files that counts came from; those of a folder or zip are joined."""
     if format is not None and format not in FORMATS:
         raise ReadError(f"unknown format {short(format, 40)!r}; expected one of {', '.join(FORMATS)}.")
-    if path.is_dir() and (format == "mtx" or (format is None and first_file(path, ("matrix.mtx",)))):
-        parsed, matrix = mtx(path)
+    if path.is_dir() and (format == "mtx" or (format is None and tools.first_file(path, ("matrix.mtx",)))):
+        parsed, matrix = tools.mtx(path)
         return "mtx", parsed, [matrix]
     files = files_in(path)
     if not path.is_dir() and not files:
@@ -89,35 +80,30 @@ def _parse(path: Path, format: str | None, samples: set[str], missing: str) -> t
         return name, parsed, [source]
     members = {
         name: [f for f in files if any(PurePosixPath(f).match(pattern) for pattern in layout.folder)]
-        for name, layout in LAYOUTS.items() if format in (None, name)
+        for name, layout in tools.LAYOUTS.items() if format in (None, name)
     }  # fmt: skip
     chosen = next((name for name in members if members[name]), format or "")
     wanted = members.get(chosen) or [f for f in files if not LEFT_ASIDE.fullmatch(PurePosixPath(f).name)]
     if not wanted:
-        patterns = ", ".join(pattern for layout in LAYOUTS.values() for pattern in layout.folder)
-        raise ReadError(
-            f"{path}: the folder holds neither matrix.mtx nor {patterns}; expected one of them, or a table."
-        )
+        patterns = ", ".join(pattern for layout in tools.LAYOUTS.values() for pattern in layout.folder)
+        found = f"the folder holds neither matrix.mtx nor {patterns}"
+        raise ReadError(f"{path}: {found}; expected one of them, or a table.")
     parts = [_parse_file(files[f](), chosen or None, samples, missing) for f in wanted]
     if len(kinds := {name for name, _, _ in parts}) > 1:
         raise ReadError(f"{path}: its files are of {len(kinds)} kinds ({', '.join(sorted(kinds))}); expected one.")
-    parsed = join([part for _, part, _ in parts], str(path), wanted) if len(parts) > 1 else parts[0][1]
+    parsed = tools.join([part for _, part, _ in parts], str(path), wanted) if len(parts) > 1 else parts[0][1]
     if aside := len(files) - len(wanted):
         parsed.notes.append(f"{aside} other files left aside")
     return parts[0][0], parsed, [source for _, _, source in parts]
 
 
 def read(
-    path: str | Path,
-    *,
-    format: str | None = None,
-    metadata: str | Path | None = None,
-    dataset_id: str | None = None,
-    allow_normalised: bool = False,
-    round_expected: bool = False,
-    missing: str = "refuse",
-) -> ad.AnnData:
-    """Read a user's counts into the atlas contract.
+    path: str | Path, *, format: str | None = None, metadata: str | Path | None = None, dataset_id: str | None = None,
+    allow_normalised: bool = False, round_expected: bool = False, missing: str = "refuse",
+) -> ad.AnnData:  # fmt: skip
+    r"""Read a user's counts into a checked atlas; ``uns["srna"]["reading"]`` says what was understood (`describe`).
+
+    Whatever is wrong with the file is a `ReadError` of one sentence; nothing else is raised.
 
     Parameters
     ----------
@@ -138,15 +124,13 @@ def read(
     missing : {"refuse", "zero"}
         What empty cells mean.
 
-    Returns
-    -------
-    AnnData, shape (n_samples, n_srnas)
-        Checked atlas. ``uns["srna"]["reading"]`` says what was understood; see `describe`.
-
-    Raises
-    ------
-    ReadError
-        Whatever is wrong with the file, in one sentence. Nothing else is raised.
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "counts.csv"
+    >>> _ = path.write_text("miRNA,s1,s2\nhsa-miR-21-5p,5,7\nhsa-let-7a-5p,1,0\n")
+    >>> read(path).shape
+    (2, 2)
     """
     path = Path(path)
     one_of("value of missing", missing, ("refuse", "zero"))
@@ -173,22 +157,9 @@ def read(
 
 
 def read_h5ad(path: str | Path) -> ad.AnnData:
-    """Read an atlas of your own, as ``--dataset mine.h5ad`` does.
+    """Read an atlas of your own, as ``--dataset mine.h5ad`` does: nothing but the file itself is looked at.
 
-    Parameters
-    ----------
-    path : path
-        An ``.h5ad`` file with ``dataset_id`` in ``obs``; raw counts, unless ``uns["srna"]["quantity"]`` says otherwise.
-
-    Returns
-    -------
-    AnnData, shape (n_samples, n_srnas)
-        As from `read`; nothing but the file itself is looked at.
-
-    Raises
-    ------
-    InputError
-        No such file, no AnnData file, or what `check_atlas` refuses.
+    It needs ``dataset_id`` in ``obs``, and raw counts unless ``uns["srna"]["quantity"]`` says otherwise.
     """
     path = Path(path)
     if not path.is_file():
@@ -264,30 +235,17 @@ def _info(path: Path, name: str, stated: dict[str, Any], sources: list[Source], 
     """``uns["srna"]``: what the file states of itself, filled up, and where it was read."""
     beside = next((n for n in notes if n.startswith("metadata ")), "none")
     files = [(short(Path(s.name).name, 200), s.sha256) for s in sources]
-    return {
-        "title": short(stem(path), 200),
-        "citation": "not stated",
-        "licence": "not stated",
-        **stated,
-        "simulated": bool(stated.get("simulated", False)),
-        "name": short(stem(path), 200),
-        "sources": pd.DataFrame(files, columns=["url", "sha256"]),
-        "reading": {"file": short(path.name, 200), "format": name, "metadata": beside},
-    }
+    own = short(stem(path), 200)
+    info = {"title": own, "citation": "not stated", "licence": "not stated", **stated, "name": own}
+    info["simulated"] = bool(stated.get("simulated", False))
+    info["sources"] = pd.DataFrame(files, columns=["url", "sha256"])
+    return info | {"reading": {"file": short(path.name, 200), "format": name, "metadata": beside}}
 
 
 def describe(adata: ad.AnnData) -> str:
-    """What was understood of a file, for people.
+    """What was understood of a file that was `read`, for people.
 
-    Parameters
-    ----------
-    adata : AnnData, shape (n_samples, n_srnas)
-        Result of `read`.
-
-    Returns
-    -------
-    str
-        A few lines: format, size, biotypes, share of names that are known, studies, metadata, quantity, depth, notes.
+    A few lines: format, size, biotypes, share of names that are known, studies, metadata, quantity, depth, notes.
     """
     info = adata.uns["srna"]
     depth = np.asarray(adata.X.sum(axis=1)).ravel()

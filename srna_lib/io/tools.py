@@ -77,22 +77,9 @@ COUNT_COLUMN = re.compile(
 )
 
 
-EMPTY = {
-    "",
-    "-",
-    "--",
-    ".",
-    "?",
-    "x",
-    "nd",
-    "n.d.",
-    "n.a.",
-    "not detected",
-    "undetected",
-    "undetermined",
-    "failed",
-    "missing",
-}  # of a sample that was not measured
+# of a sample that was not measured
+EMPTY = {"", "-", "--", ".", "?", "x", "nd", "n.d.", "n.a.", "not detected", "undetected", "undetermined", "failed",
+         "missing"}  # fmt: skip
 ZERO = " (--missing zero counts them as 0)"
 
 
@@ -335,9 +322,8 @@ def _parsed(
     summary &= ~told
     if summary.any() and not summary.all():
         listed = ", ".join(short(n, 20) for n in frame.index[summary][:5])
-        notes.append(
-            f"{int(summary.sum())} rows that are sums, comments or reads without an {what} left out ({listed})"
-        )
+        sums = f"{int(summary.sum())} rows that are sums, comments or reads without an {what}"
+        notes.append(f"{sums} left out ({listed})")
     left = ~(summary | told) if not (summary | told).all() else np.ones(len(frame), dtype=bool)
     frame, loci = frame[left], None if loci is None else loci[left]
     if (total := _sums(frame)).any():
@@ -365,9 +351,8 @@ def _check_filled(frame: pd.DataFrame, name: str, what: str) -> None:
     for empty, axis in ((missing.all(axis=0), "sample"), (missing.all(axis=1), what)):
         if empty.any():
             first = short(str(empty.index[empty][0]), 40)
-            raise ReadError(
-                f"{name}: {int(empty.sum())} {axis}s hold no value (first {first!r}); expected 0 for none{ZERO}."
-            )
+            found = f"{int(empty.sum())} {axis}s hold no value (first {first!r})"
+            raise ReadError(f"{name}: {found}; expected 0 for none{ZERO}.")
     for i, j in np.argwhere(missing.to_numpy())[:1]:
         place = f"{what} {short(str(frame.index[i]), 40)!r}, sample {short(frame.columns[j], 40)!r}"
         number = int(missing.to_numpy().sum())
@@ -646,18 +631,12 @@ def isomirs(table: Table, samples: set[str]) -> Parsed:
     if "freq" in at:
         frame.columns = [_file_sample(table, "mirbase-ready")]
     counts = frame.groupby(level=0, sort=False).sum()
-    left = f"{again.sum()} rows that repeat a {table.columns[key]}" + f", {(~kept & ~again).sum()} of no mature" * (
-        "db" in at
-    )
+    left = f"{again.sum()} rows that repeat a {table.columns[key]}"
+    left += f", {(~kept & ~again).sum()} of no mature" if "db" in at else ""
     notes = [*table.notes, f"{len(frame)} isomiRs summed to {len(counts)} miRNAs, {left} left out"]
     scaled = "miRge writes reads per million of isomiRs here; the counts are in miR.Counts.csv or mapped.csv"
-    return _parsed(
-        counts, table.name, notes, "miRNA", normalised=scaled if "entropy" in at and _fractions(frame) else ""
-    )
-
-
-def _fractions(frame: pd.DataFrame) -> bool:
-    return bool((frame.to_numpy() % 1).any())
+    why = scaled if "entropy" in at and (frame.to_numpy() % 1).any() else ""
+    return _parsed(counts, table.name, notes, "miRNA", normalised=why)
 
 
 def mirgff3(source: Source) -> Parsed:
@@ -690,9 +669,8 @@ def excerpt(table: Table, samples: set[str]) -> Parsed:
     Reads that map to several sRNAs are shared out among them (multimapAdjustedReadCount), so counts are rounded.
     """
     if "multimapAdjustedReadCount" in table.columns:
-        frame = _matrix(table, [table.columns.index("multimapAdjustedReadCount")])
-        frame.columns = [_file_sample(table, "readCounts_miRNA(?:mature|precursor)_(?:anti)?sense")]
-        notes = [*table.notes, "column multimapAdjustedReadCount taken, one sample named after its file or folder"]
+        endings = "readCounts_miRNA(?:mature|precursor)_(?:anti)?sense"
+        frame, notes = _one_sample(table, "multimapAdjustedReadCount", endings)
     else:
         frame, notes = _matrix(table, list(range(1, len(table.columns)))), list(table.notes)
     # name:MIMAT:genus:species:short name, several joined by |
@@ -702,16 +680,14 @@ def excerpt(table: Table, samples: set[str]) -> Parsed:
 
 def gdc(table: Table, samples: set[str]) -> Parsed:
     """GDC: ``mirnas.quantification.txt`` (stem-loops) or ``isoforms.quantification.txt`` (summed by accession)."""
-    frame, notes = _matrix(table, [table.columns.index("read_count")]), list(table.notes)
-    frame.columns = [_file_sample(table, r"(?:mirbase\d+\.)?(?:mirna|isoform)s?\.quantification|quantification")]
-    notes.append("column read_count taken, one sample named after its file or folder")
+    endings = r"(?:mirbase\d+\.)?(?:mirna|isoform)s?\.quantification|quantification"
+    frame, notes = _one_sample(table, "read_count", endings)
     if "miRNA_region" in table.columns:
         regions = pd.Series(table.labels(table.columns.index("miRNA_region")))
         accession = regions.str.extract(r"^mature,(MIMAT\d{7})$")[0]
         lost = frame[accession.isna().to_numpy()].to_numpy().sum()
-        notes.append(
-            f"isoforms summed to accessions; {lost:,.0f} reads of precursors, stem-loops or without place left out"
-        )
+        left = f"{lost:,.0f} reads of precursors, stem-loops or without place left out"
+        notes.append(f"isoforms summed to accessions; {left}")
         frame = frame.set_axis(accession)[accession.notna().to_numpy()].groupby(level=0, sort=False).sum()
         frame.index.name = None
         expect(len(frame), f"{table.name}: no row of a mature miRNA (mature,MIMAT...); expected isoforms of the GDC")
@@ -775,6 +751,12 @@ def _matrix(table: Table, places: list[int], names_at: int = 0) -> pd.DataFrame:
         column = short(table.columns[i], 40)
         raise ReadError(f"{table.name}: {column!r} holds text or empty cells; expected counts{ZERO}.")
     return frame.set_axis([table.columns[i] for i in places], axis=1)
+
+
+def _one_sample(table: Table, column: str, endings: str) -> tuple[pd.DataFrame, list[str]]:
+    """One column of a file of a single sample, and what is said of it."""
+    frame = _matrix(table, [table.columns.index(column)]).set_axis([_file_sample(table, endings)], axis=1)
+    return frame, [*table.notes, f"column {column} taken, one sample named after its file or folder"]
 
 
 class Layout(NamedTuple):

@@ -29,12 +29,8 @@ LAYERS = 2  # a .csv.gz inside a .zip is still somebody's table
 CHUNK = 2**20
 MAX_FILES = 20_000  # of a folder or zip; TCGA has 11,000 samples
 COMPRESSED = (".gz", ".bz2", ".xz", ".zip")
-MAGIC = {
-    "gz": rb"\x1f\x8b",
-    "bz2": rb"BZh[1-9](?:1AY&SY|\x17rE8P\x90)",
-    "xz": rb"\xfd7zXZ\x00",
-    "zip": rb"PK(?:\x03\x04|\x05\x06)",
-}
+MAGIC = {"gz": rb"\x1f\x8b", "bz2": rb"BZh[1-9](?:1AY&SY|\x17rE8P\x90)", "xz": rb"\xfd7zXZ\x00",
+         "zip": rb"PK(?:\x03\x04|\x05\x06)"}  # fmt: skip
 OFFICE = {"[Content_Types].xml", "mimetype"}
 DAMAGE = (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, NotImplementedError, RuntimeError)
 R_DATA = rb"(?:RD[XA][23]\n)?(?:X\n\x00\x00\x00[\x02\x03]|A\n[23]\n)"

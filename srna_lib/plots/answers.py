@@ -19,16 +19,8 @@ def placed(
 ) -> go.Figure:
     """Draw new samples, by status and in the colour of what is predicted, on the map of the training samples.
 
-    Parameters
-    ----------
-    new : DataFrame
-        ``x, y, sample, status`` (predicted, backed off, abstained), ``prediction``; further columns are told on hover.
-    training : DataFrame
-        ``x, y, sample, class``; further columns are told on hover.
-    axis : str, default "map"
-        Name of the axes, e.g. "openTSNE".
-    title, caption : str
-        Plain text.
+    `new` holds ``x, y, sample, status`` (predicted, backed off, abstained) and ``prediction``, `training` ``x, y,
+    sample, class``; further columns are told on hover. `axis` names the axes, e.g. "openTSNE".
     """
     new = as_table(new, ["x", "y", "sample", "status", "prediction"]).round({"x": 3, "y": 3})
     training = as_table(training, ["x", "y", "sample", "class"]).round({"x": 3, "y": 3})

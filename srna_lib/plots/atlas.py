@@ -124,19 +124,9 @@ def embedding_pair(
 ) -> go.Figure:  # fmt: skip
     """Draw the same map of samples twice, coloured by two columns; zooming into one zooms into the other.
 
-    Parameters
-    ----------
-    table : DataFrame, shape (n_samples, ...)
-        Columns ``x, y``, `left` and `right`; index = sample names.
-    left, right : str, default "tissue_group" and "dataset_id"
-        Columns that are coloured. The left one has the legend, up to 24 values: beyond, colours and symbols repeat
-        and hover tells.
-    axis : str, default "map"
-        Name of the axes, e.g. "openTSNE".
-    names : tuple of str, optional
-        Titles of the panels; by default the column names.
-    title, caption : str
-        Plain text.
+    `table` (index: samples) holds ``x, y``, `left` and `right`. The left one has the legend, up to 24 values: beyond,
+    colours and symbols repeat and hover tells. `axis` names the axes, e.g. "openTSNE"; `names` are titles of the
+    panels.
     """
     table = as_table(table.rename_axis("sample").reset_index(), ["x", "y", left, right]).round({"x": 3, "y": 3})
     titles = {"x": f"{axis} 1 (arbitrary units)", "y": f"{axis} 2 (arbitrary units)"}

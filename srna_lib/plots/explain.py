@@ -23,16 +23,9 @@ def class_heatmaps(
 ) -> go.Figure:
     """Draw the top-ranked sRNAs of every class with their scores in all classes, and their expression beside it.
 
-    Scores are divided by the largest of their row, so that rows of large and of small classes can be compared.
-
-    Parameters
-    ----------
-    scores, levels : DataFrame, shape (n_classes, n_srnas)
-        D1, and mean expression in log2(CPM + 1).
-    top : DataFrame
-        ``class, rank, srna`` from `srna_lib.explain.top_features`; its rows are drawn from top to bottom.
-    title, caption : str
-        Plain text.
+    `scores` (D1) and `levels` (mean log2(CPM + 1)) are classes x sRNAs; rows from top to bottom are those of `top`,
+    ``class, rank, srna`` from `srna_lib.explain.top_features`. Scores are divided by the largest of their row, so that
+    rows of large and of small classes can be compared.
     """
     table = as_table(top, ["class", "rank", "srna"])
     lacking = [s for s in table["srna"] if s not in scores.columns or s not in levels.columns]
@@ -72,12 +65,8 @@ def clustered(
         below zero the colours diverge.
     groups : Series, shape (n_rows,), optional
         Class of each row, drawn as a coloured strip: rows of one class beside each other are a class that shows.
-    value : str, default "value"
-        What the colour means.
-    look : mapping, optional
-        Colour and symbol of each class, where another figure beside it has them.
-    title, caption : str
-        Plain text.
+    value, look
+        What the colour means; colour and symbol of each class, where another figure beside it has them.
     """
     values = table.to_numpy(dtype=float)
     if min(values.shape) < 2 or np.isnan(values).any():
@@ -171,17 +160,8 @@ def set_dots(table: Table, n: int = 3, *, title: str = "", caption: str = "") ->
     """Draw the most over-represented sets of every class: classes to the right, sets downwards.
 
     Larger dots have more members among the top-ranked, darker ones a smaller q; open dots have q of .05 and more.
-
-    Parameters
-    ----------
-    table : DataFrame
-        ``class, collection, set, overlap, size, fold, p, q, members`` from
-        `srna_lib.explain.over_representation_by_class`, optionally ``title``.
-    n : int, default 3
-        Sets per class and collection that make the rows, by p; a row shows the set in every class that has members
-        of it among its top-ranked.
-    title, caption : str
-        Plain text.
+    `table` is from `srna_lib.explain.over_representation_by_class`. The `n` sets of each class and collection with the
+    smallest p make the rows; a row shows the set in every class that has members of it among its top-ranked.
     """
     table = as_table(table, ["class", "collection", "set", "overlap", "size", "fold", "p", "q", "members"])
     table = table[table["overlap"] > 0].sort_values("p", kind="stable")
@@ -249,18 +229,10 @@ def agreement_heatmap(matrix: pd.DataFrame, *, title: str = "", caption: str = "
 def truth_bars(
     table: Table, chance: float, *, value: str = "precision", title: str = "", caption: str = ""
 ) -> go.Figure:
-    """Draw how many of the true biomarkers each method finds, beside what a random ranking finds.
+    """Draw how many of the true biomarkers each method finds, beside what a random ranking finds (`chance`).
 
-    Parameters
-    ----------
-    table : DataFrame
-        ``method`` and ``precision`` (0 to 1); several rows of a method (seeds) become a bar of their mean and dots.
-    chance : float
-        Chance level.
-    value : str, default "precision"
-        Name of the axis, e.g. with the length of the list.
-    title, caption : str
-        Plain text.
+    `table` holds ``method`` and ``precision`` (0 to 1); several rows of a method (seeds) become a bar of their mean and
+    dots. `value` names the axis, e.g. with the length of the list.
     """
     table = as_table(table, ["method", "precision"])
     groups = table.groupby("method", sort=False)["precision"]

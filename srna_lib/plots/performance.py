@@ -32,10 +32,6 @@ def metrics(
         What stands on the axis, in order of appearance, and what is coloured.
     metric : str or sequence of str, optional
         Metrics to draw; by default all that are of no single class or study.
-    title, caption : str
-        Plain text.
-    labels : mapping, optional
-        Value or column name -> printed name.
 
     Examples
     --------
@@ -194,19 +190,9 @@ def predicted_against_true(
 ) -> go.Figure:
     """Draw true values over predicted ones, with the prediction interval as a band.
 
-    The prediction is on the horizontal axis because that is what one has: read upwards, the band says where the
-    true value is meant to be. Samples outside their own interval are set apart.
-
-    Parameters
-    ----------
-    table : DataFrame, one row per sample
-        Out-of-fold predictions of one model: ``sample_id, dataset_id, y_true, y_pred, low_<level>, high_<level>``.
-    level : str, default "0.9"
-        Nominal coverage, as written in the columns.
-    unit : str, default "years"
-        Unit of the target.
-    title, caption : str
-        Plain text.
+    The prediction is on the horizontal axis because that is what one has: read upwards, the band says where the true
+    value is meant to be. Samples outside their own interval are set apart. `table` holds the out-of-fold predictions of
+    one model, ``sample_id, dataset_id, y_true, y_pred, low_<level>, high_<level>``; `unit` is that of the target.
     """
     columns = ["sample_id", "dataset_id", "y_true", "y_pred", f"low_{level}", f"high_{level}"]
     table = as_table(table, columns)[columns].set_axis([*columns[:4], "ci_low", "ci_high"], axis=1)
@@ -243,16 +229,12 @@ def forest(
     table : DataFrame or list of dict
         Result records: ``metric, value, ci_low, ci_high, n_samples``, `color`, and the study in a column ``study`` or
         in the metric (``"auc:GSE1"``).
-    metric : str, default "auc"
-        Which of them, such as ``auc``, ``mae`` or ``r2``.
-    mean : str or None, default "auc_within"
-        Metric of the last row; None for no such row.
+    metric, mean : str, default "auc" and "auc_within"
+        Which of them, such as ``auc``, ``mae`` or ``r2``, and that of the last row (None: no such row).
     reference : float or None, default 0.5
-        Value at chance level, drawn as a line; None for no line.
+        Value at chance level, drawn as a line.
     color : str, default "model"
         Column of the colours; dots of a study stand below each other.
-    title, caption, labels
-        As in `metrics`.
     """
     table = as_table(table, [color, "metric", "value", "ci_low", "ci_high", "n_samples"])
     split = table["metric"].str.partition(":")
@@ -301,20 +283,9 @@ def null_distribution(
 ) -> go.Figure:  # fmt: skip
     """Draw a metric with permuted labels as dots, and with the true labels as a diamond, one row per task.
 
-    Hover gives the share of permutations that reach it, (number + 1) / (permutations + 1).
-
-    Parameters
-    ----------
-    table : DataFrame, one row per permutation
-        Columns `row` and ``value``.
-    observed : mapping
-        Value of `row` -> metric with the true labels.
-    row : str, default "task"
-        Column of the rows, in order of appearance.
-    what : str, default "auc"
-        Name of the axis.
-    title, caption, labels
-        As in `metrics`.
+    `table` has a row per permutation, `row` and ``value``; `observed` the metric with the true labels for each value of
+    `row`; `what` names the axis. Hover gives the share of permutations that reach it, (number + 1) / (permutations +
+    1).
     """
     table = as_table(table, [row, "value"])
     names = list(dict.fromkeys(table[row]))

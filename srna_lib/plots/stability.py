@@ -19,15 +19,7 @@ def flip_matrix(table: Table, *, classes: Sequence[str] | None = None, title: st
     """Draw mean steps from each class (rows) to each other class (columns); dark cells flip soon.
 
     In brackets: more than half of the paths never flip, so the mean is of a minority; a cross: no path flips at all.
-
-    Parameters
-    ----------
-    table : DataFrame
-        ``own, other, mean, mean_low, mean_high, median, censored, n_samples``, from `srna_lib.stability.class_table`.
-    classes : sequence of str, optional
-        Order of the classes; sorted by default.
-    title, caption : str
-        Plain text.
+    `table` is from `srna_lib.stability.class_table`, `classes` the order of the classes (sorted by default).
     """
     table = as_table(table, ["own", "other", "mean", "mean_low", "mean_high", "median", "censored", "n_samples"])
     minority = (table["censored"] > 0.5).map({True: "({:.3g})", False: "{:.3g}"})
@@ -64,16 +56,9 @@ def flip_curves(
 ) -> go.Figure:
     """Draw the probability of each class against step, one panel per sample; a line marks the flip and its sRNA.
 
-    A panel shows the five classes that reach the highest probability somewhere on the path.
-
-    Parameters
-    ----------
-    curves : mapping
-        Title of the panel -> table from `srna_lib.stability.flip_curve`.
-    classes : sequence of str
-        All classes, so that a class has one colour in all figures.
-    title, caption : str
-        Plain text.
+    A panel shows the five classes that reach the highest probability somewhere on the path. `curves`: title of the
+    panel -> table from `srna_lib.stability.flip_curves`; `classes` are all, so that a class has one colour in all
+    figures.
     """
     if not curves:
         raise InputError("flip curves: there is no curve; expected at least one.")

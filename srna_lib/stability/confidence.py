@@ -70,20 +70,10 @@ def examples(firm: pd.DataFrame) -> pd.DataFrame:
 
 
 def auroc_table(firm: pd.DataFrame, *, n_boot: int = 1000, seed: int = 0) -> pd.DataFrame:
-    """How well each score tells wrong predictions from correct ones.
+    """How well each score of `firmness` tells wrong predictions from correct ones, with intervals over studies.
 
-    Parameters
-    ----------
-    firm : DataFrame
-        From `firmness`.
-    n_boot, seed : int
-        Bootstrap over studies.
-
-    Returns
-    -------
-    DataFrame, one row per score
-        ``score, name, auroc, ci_low, ci_high, n_samples, n_wrong, n_datasets``; missing where all predictions are
-        correct, or all wrong.
+    ``score, name, auroc, ci_low, ci_high, n_samples, n_wrong, n_datasets``; missing where all predictions are correct,
+    or all wrong.
     """
     weights, wrong = study_weights(firm["dataset_id"], n_boot, seed), firm["wrong"].to_numpy(bool)
     rows = []
@@ -98,16 +88,8 @@ def combination(firm: pd.DataFrame, *, n_splits: int = 10, n_boot: int = 1000, s
     """Ask whether firmness adds to confidence: a logistic model of wrong predictions with and without it.
 
     Scores enter as ranks among the training samples (a probability near 1 and a count of steps have no common scale).
-    Both models are fitted with studies grouped: a prediction is judged by a model that never saw its study.
-
-    Parameters
-    ----------
-    firm : DataFrame
-        From `firmness`.
-    n_splits : int, default 10
-        Folds over studies (fewer where there are fewer studies).
-    n_boot, seed : int
-        Bootstrap over studies, the same resamples for both models.
+    Both models are fitted in at most `n_splits` folds of studies: a prediction is judged by a model that never saw its
+    study.
 
     Returns
     -------
@@ -152,20 +134,8 @@ def accuracy_at_coverage(firm: pd.DataFrame, columns: list[str]) -> pd.DataFrame
 def gain_of_kept(firm: pd.DataFrame, *, coverage: float = 0.3, n_boot: int = 1000, seed: int = 0) -> dict[str, float]:
     """Compare steps with maximum probability by how many of the samples that each would keep are predicted correctly.
 
-    Parameters
-    ----------
-    firm : DataFrame
-        From `firmness`.
-    coverage : float, default 0.3
-        Share of the samples that is kept, highest scores first.
-    n_boot, seed : int
-        Bootstrap over studies: the same resamples for both scores.
-
-    Returns
-    -------
-    dict
-        ``coverage, score, against`` (shares of correct predictions by steps and by maximum probability), ``difference,
-        difference_low, difference_high``.
+    Kept is a share `coverage` of the samples, highest scores first. ``coverage, score, against`` (shares of correct
+    predictions by steps and by maximum probability), ``difference, difference_low, difference_high``.
     """
     weights, correct = study_weights(firm["dataset_id"], n_boot, seed), (~firm["wrong"]).to_numpy(float)
     scores, shares = [firm[c].to_numpy(float) for c in ("steps", "p_max")], np.array([coverage])

@@ -45,7 +45,8 @@ def steps_to_flip(
     """Count how many sRNAs must be masked until the prediction of a sample becomes each other class.
 
     The sRNAs that a sample expresses are masked one by one, first those that argue most for its predicted class
-    against the other one. Few steps: the two classes lie close in the eyes of the network, or the prediction is weak.
+    against the other one. Few steps: the two classes lie close in the eyes of the network, or the prediction is weak
+    (Fiosina, Fiosins, Bonn 2020, section 2.4).
 
     Parameters
     ----------
@@ -68,10 +69,8 @@ def steps_to_flip(
         network more closely, at the price of a backward pass each time.
     max_steps : int, optional
         Look no further; default all expressed sRNAs.
-    seed : int, default 0
-        Of random orders.
-    n_jobs : int, default 1
-        Processes; each takes blocks of samples.
+    seed, n_jobs : int
+        Of random orders; processes, each of which takes blocks of samples.
 
     Returns
     -------
@@ -80,16 +79,6 @@ def steps_to_flip(
         expressed sRNAs and ``reads`` (share of the library) masked by then, all missing where ``censored``: no flip
         within the steps looked at. ``leaves`` (steps until the prediction is anything else on that path, missing where
         it stays) and ``became`` (what it is then); ``expressed`` (sRNAs).
-
-    Raises
-    ------
-    InputError
-        A model that ends in no network or whose steps cannot be followed, an unknown order or masking, a missing
-        background, or a limit below 1.
-
-    References
-    ----------
-    Fiosina, Fiosins, Bonn 2020, section 2.4.
 
     Examples
     --------
@@ -308,7 +297,7 @@ def cross_flips(
 
     Parameters
     ----------
-    task, model, splits, scheme, name
+    task, model, splits, scheme, name, **run
         As in `evaluate.cross_validate`; the model ends in a network.
     orders : iterable of str, default ("deeplift",)
         From `ORDERS`; the first is the one in question, the others are controls.
@@ -321,8 +310,6 @@ def cross_flips(
         Seed of random orders, of the forest and of the choice of samples.
     forest : Pipeline, optional
         Recipe of the order ``"forest"``; default ``rf_paper``.
-    **run
-        ``n_jobs``, ``cache``, ``progress``, as in `evaluate.cross_validate`.
 
     Returns
     -------
@@ -331,11 +318,6 @@ def cross_flips(
         class), ``other, n_active`` (expressed sRNAs), ``looked`` (steps), and the first flip to ``other``
         (``similarity``) and to anything (``stability``, into ``became``): step, missing without a flip, ``_srna``,
         ``_share``, ``_reads``.
-
-    Raises
-    ------
-    InputError
-        Unknown order.
     """
     orders = tuple(orders)
     for kind in orders or [""]:

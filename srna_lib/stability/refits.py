@@ -35,14 +35,9 @@ def fit_shuffled(
 
 
 def fit_folds(
-    task: Task,
-    name: str,
-    splits: Iterable[Split],
-    *,
-    seed: int = 0,
-    n_jobs: int = 1,
+    task: Task, name: str, splits: Iterable[Split], *, seed: int = 0, n_jobs: int = 1,
     changes: dict[str, Any] | None = None,
-) -> dict[str, Pipeline]:
+) -> dict[str, Pipeline]:  # fmt: skip
     """Fit one recipe, always with the same seed, on the training side of each fold."""
     return _fit(task, {s.fold: (recipe(name, seed=seed, **changes or {}), s.train) for s in splits}, n_jobs)
 
@@ -67,18 +62,14 @@ def refit_predictions(
 
     Parameters
     ----------
-    task : Task
-        Samples, labels and studies.
-    name : str
-        Recipe.
+    task, name, changes
+        Samples, labels and studies; recipe, and changed parameters of it.
     refits : int, default 4
         Models per sample and source of change (`SOURCES`), which share the first one. More resolve finer shares.
     n_splits : int, default 5
         Folds grouped by study.
     seed : int, default 0
         Seed of the first model and its folds; the others use the following ones.
-    changes : dict, optional
-        Parameters of the recipe.
     **run
         ``n_jobs``, ``cache``, ``progress``, as in `evaluate.cross_validate`.
 
@@ -86,11 +77,6 @@ def refit_predictions(
     -------
     DataFrame, one row per source, refit and sample
         ``source, refit`` and the columns of `evaluate.cross_validate`.
-
-    Raises
-    ------
-    InputError
-        Fewer than two refits.
     """
     if refits < 2:
         raise InputError(f"{refits} refits: expected at least 2, so that two models can disagree.")
@@ -121,11 +107,8 @@ def resample_studies(split: Split, groups: np.ndarray, *, seed: int) -> Split:
 def prediction_changes(predictions: pd.DataFrame) -> pd.DataFrame:
     """How often the prediction of each sample changes between the models of `refit_predictions`.
 
-    Returns
-    -------
-    DataFrame, one row per source and sample
-        ``source, sample_id, dataset_id, n_predicted`` (different classes) and ``changed`` (share of the pairs of models
-        that disagree).
+    One row per source and sample: ``source, sample_id, dataset_id, n_predicted`` (different classes) and ``changed``
+    (share of the pairs of models that disagree).
     """
     keys = ["source", "sample_id", "dataset_id"]
     counts = predictions.groupby([*keys, "y_pred"]).size()
@@ -135,24 +118,15 @@ def prediction_changes(predictions: pd.DataFrame) -> pd.DataFrame:
 
 
 def change_table(changes: pd.DataFrame, firm: pd.DataFrame, *, n_boot: int = 1000, seed: int = 0) -> pd.DataFrame:
-    """Mean over samples of how often predictions change, and whether firm predictions change less.
-
-    Parameters
-    ----------
-    changes : DataFrame
-        From `prediction_changes`.
-    firm : DataFrame
-        From `firmness`; its samples take part in the correlation.
-    n_boot, seed : int
-        Bootstrap over studies.
+    """Mean over samples of how often predictions change (`prediction_changes`), and whether firm ones change less.
 
     Returns
     -------
     DataFrame, one row per source
         ``source, changed`` (mean share of pairs of models that disagree on a sample) with ``ci_low, ci_high``, ``ever``
         (share of samples whose prediction is not always the same), ``rho`` (Spearman's correlation of ``changed`` with
-        steps to flip, on the ranks of the whole table; missing where nothing changes) with ``rho_low, rho_high``, and
-        ``n_samples, n_datasets``.
+        steps to flip in `firm`, on the ranks of the whole table; missing where nothing changes) with ``rho_low,
+        rho_high``, and ``n_samples, n_datasets``.
     """
     steps, rows = firm.set_index("sample_id")["steps"], []
     for source, table in changes.groupby("source", sort=False):

@@ -45,11 +45,6 @@ def class_table(
         missing where most never flip) and ``censored`` (share without a flip), each with ``_low`` and ``_high``;
         ``share`` (mean step as a share of the ``expressed`` sRNAs) and ``reads`` (mean share of reads masked), so that
         classes of different depth compare; ``never`` (share where every expressed sRNA was masked in vain).
-
-    Raises
-    ------
-    InputError
-        Unknown kind, or no sample is predicted correctly.
     """
     correct = _correct(flips, kind) if len(flips) else flips
     keys = ["own"] if shortest else ["own", "other"]
@@ -94,14 +89,7 @@ def class_order(table: pd.DataFrame, obs: pd.DataFrame, label: str) -> list[str]
 
 
 def order_table(flips: pd.DataFrame, kind: str = "stability", *, n_boot: int = 1000, seed: int = 0) -> pd.DataFrame:
-    """Compare orders on the same paths, those of samples that walked in all of them.
-
-    Parameters
-    ----------
-    flips : DataFrame
-        From `cross_flips`, with the order ``"random"`` among others.
-    kind, n_boot, seed
-        As in `class_table`.
+    """Compare orders on the same paths, those of samples that walked in all of them, ``"random"`` among them.
 
     Returns
     -------
