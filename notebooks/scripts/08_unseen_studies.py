@@ -269,9 +269,7 @@ evaluate.scores_table(level_scores, evaluate.METRICS)
 # %%
 both = by_level["task"].str.startswith(f"{label}, ")
 shown = by_level[both].assign(model=by_level["task"].str.split(", ").str[1], task=label)
-gaps = srna.compare(
-    shown, [("leaves summed", "its own model")], metric=evaluate.METRICS, n_boot=size.n_boot, seed=seed
-)
+gaps = srna.compare(shown, [("leaves summed", "its own model")], metric=evaluate.METRICS, n_boot=size.n_boot, seed=seed)
 evaluate.pairs_table(gaps.replace({"metric": labels}), by=("pair", "metric"))
 
 # %% [markdown]
