@@ -70,9 +70,3 @@ def without_marker_labels(adata: ad.AnnData) -> ad.AnnData:
     """Leave out samples of the cell types `BY_MARKERS`, under the name that the source or a joined atlas gives them."""
     named = adata.obs.reindex(columns=["cell_type", "source_label"]).isin(BY_MARKERS).any(axis=1)
     return adata[~named.to_numpy()]
-
-
-def hierarchy() -> pd.DataFrame:
-    """Tissue groups and the top level above each: ``tissue_group``, ``tissue_top``, sorted."""
-    pairs = tissue_table()[["tissue_group", "tissue_top"]].dropna().drop_duplicates()
-    return pairs.sort_values(["tissue_top", "tissue_group"], ignore_index=True)
