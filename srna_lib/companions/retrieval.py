@@ -144,8 +144,8 @@ def signatures(
 
     Examples
     --------
-    >>> atlas = load("demo")
-    >>> signatures(atlas[atlas.obs["dataset_id"].isin(["SIM001", "SIM002"])]).index.names
+    >>> atlas, three = load("demo"), ["SIM001", "SIM002", "SIM003"]
+    >>> signatures(atlas[atlas.obs["dataset_id"].isin(three)]).index.names
     FrozenList(['label', 'dataset_id', 'n_samples'])
     """
     column, _, normal = control.partition(":")
