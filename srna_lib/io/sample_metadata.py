@@ -10,25 +10,14 @@ import numpy as np
 import pandas as pd
 
 from srna_lib.errors import ReadError
-from srna_lib.io.tables import SAMPLE_COLUMNS, Table, decode, parse
+from srna_lib.io.tables import SAMPLE_COLUMNS, Table, columns_called, decode, parse
 from srna_lib.io.tools import geo_samples
 from srna_lib.io.unpack import COMPRESSED, load, short, stem
 
-# Per column of the atlas: other spellings, the better known first.
-ALIASES = {
-    "dataset_id": ("dataset", "data_set", "study", "study_id", "sra_study", "series", "gse", "bioproject", "project",
-                   "project_id", "cohort", "batch"),
-    "donor_id": ("donor", "patient", "patient_id", "subject", "subject_id", "individual", "participant"),
-    "tissue": ("organ", "tissue_type", "body_site", "organism_part", "source_name_ch1", "source_name"),
-    "tissue_group": (),
-    "cell_type": ("celltype",),
-    "cell_class": (),
-    "sex": ("gender",),
-    "age_years": ("age", "age_at_diagnosis", "age_(years)", "age_in_years", "age_at_sampling"),
-    "platform": ("instrument", "instrument_model", "sequencer", "platform_id"),
-    "library_protocol": ("library_preparation", "library_kit", "protocol"),
-}  # fmt: skip
-NEVER_NAMES = {"age_years", "sex", *ALIASES["age_years"], *ALIASES["sex"]}
+# of the atlas, which users call by other names, too (`columns_called`)
+COLUMNS = ("dataset_id", "donor_id", "tissue", "tissue_group", "cell_type", "cell_class", "sex", "age_years",
+           "platform", "library_protocol")  # fmt: skip
+NEVER_NAMES = {*columns_called("age_years"), *columns_called("sex")}
 SEXES = {"f": "female", "female": "female", "woman": "female", "m": "male", "male": "male", "man": "male"}
 MAX_AGE = 125  # 999 and the like stand for an unknown age
 AGE = re.compile(r"(\d+(?:\.\d+)?)\s*(?:y|yr|yrs|year|years|y\.?o\.?|years? old)?", re.IGNORECASE)
@@ -93,9 +82,9 @@ def normalise(obs: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
     plain = [re.sub(r"[\s/.-]+", "_", str(c).strip().lower()).strip("_") for c in obs]
     obs = obs.set_axis([name or f"column_{i + 1}" for i, name in enumerate(plain)], axis=1)
     obs = obs.loc[:, ~obs.columns.duplicated()]
-    for column, aliases in ALIASES.items():
-        alias = next((a for a in aliases if a in obs), None)
-        if column not in obs and alias:
+    for column in COLUMNS:
+        alias = next((a for a in columns_called(column) if a in obs), column)
+        if alias != column:
             obs = obs.rename(columns={alias: column})
             notes.append(f"column {alias} read as {column}")
     obs = obs.apply(_plain) if obs.shape[1] else obs

@@ -8,24 +8,34 @@ import io
 import re
 import warnings
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from srna_lib.data import resource
 from srna_lib.errors import ReadError
 from srna_lib.io.unpack import MAX_BYTES, Source, expect, refusing, short
 
 MAX_COLUMNS = 200_000  # the largest catalogue, all sRNAs of the SEA export as columns, has about 40,000
 MAX_CELLS = 250_000_000  # 2 GB as float64
 SNIFF_LINES = 60
-SAMPLE_COLUMNS = ("sample_id", "sample", "sample_name", "sampleid", "name", "id", "run", "srr", "gsm", "geo_accession",
-                  "barcode", "file", "filename")  # fmt: skip
 MISSING = ("", "NA", "N/A", "NaN", "nan", "NULL", "null", "None", "#N/A", "n/a", "'--")
 DELIMITERS = "\t;,| "
 WAYS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
         (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))  # fmt: skip
+
+
+@cache
+def columns_called(kind: str) -> list[str]:
+    """What columns of some kind are called, the better known first; shared: not to be changed."""
+    names = resource("column_names.tsv")
+    return names.loc[names["kind"] == kind, "name"].tolist()
+
+
+SAMPLE_COLUMNS = columns_called("sample")
 
 
 @dataclass(frozen=True)
@@ -36,7 +46,7 @@ class Table:
     columns: list[str]
     frame: pd.DataFrame
     delimiter: str = ""  # "" for parquet
-    notes: tuple[str, ...] = ()
+    notes: list[str] = field(default_factory=list)  # what was understood; readers add to it
     missing: str = "refuse"  # or "zero", what empty cells then count as
     marked: str = ""  # a number such as 1.234 where all that have a dot could be thousands
 
@@ -82,7 +92,7 @@ def parse(source: Source) -> Table:
     expect(source.kind == "text", f"{source.name}: this is an {source.kind.upper()} file; expected a text table")
     text, notes = decode(source)
     table = parse_text(text, source.name)
-    return replace(table, notes=(*source.notes, *notes, *table.notes))
+    return replace(table, notes=[*source.notes, *notes, *table.notes])
 
 
 def parse_text(text: str, name: str) -> Table:
@@ -118,7 +128,7 @@ def parse_text(text: str, name: str) -> Table:
         )  # fmt: skip
     frame[0] = frame[0].str.strip()
     marked = _marked(frame, lines, delimiter)
-    return _drop_empty(Table(name, [h.strip() for h in header], frame, delimiter, tuple(notes), marked=marked))
+    return _drop_empty(Table(name, [h.strip() for h in header], frame, delimiter, notes, marked=marked))
 
 
 def _delimiter(lines: list[str], name: str) -> str:
@@ -221,8 +231,8 @@ def _drop_empty(table: Table) -> Table:
     frame = table.frame.loc[~blank, kept].reset_index(drop=True).set_axis(range(len(kept)), axis=1)
     if len(kept) < 2 or frame.empty:
         raise ReadError(f"{table.name}: the cells are empty; expected a column of names and columns of counts.")
-    notes = (*table.notes, f"{empty} empty columns without a name and {int(blank.sum())} empty rows left out")
-    return replace(table, columns=[table.columns[i] for i in kept], frame=frame, notes=notes)
+    table.notes.append(f"{empty} empty columns without a name and {int(blank.sum())} empty rows left out")
+    return replace(table, columns=[table.columns[i] for i in kept], frame=frame)
 
 
 def parse_parquet(source: Source) -> Table:
@@ -274,7 +284,7 @@ def parse_xlsx(source: Source) -> Table:
     out = io.StringIO()
     csv.writer(out, delimiter="\t", lineterminator="\n").writerows(r + [""] * (width - len(r)) for r in rows)
     table = parse_text("sep=\t\n" + out.getvalue(), source.name)
-    return replace(table, notes=(*source.notes, *table.notes))
+    return replace(table, notes=[*source.notes, *table.notes])
 
 
 R_EXPORT = "one matrix or data frame of counts with names, or what write.csv(counts, 'counts.csv') saves in R"
@@ -301,7 +311,7 @@ def parse_rdata(source: Source) -> Table:
     columns, frame = ["", *map(str, frame.columns)], frame.reset_index()
     frame = frame.set_axis(range(frame.shape[1]), axis=1)
     frame[0] = frame[0].astype(str).astype(object)
-    notes = (*source.notes, f"object {short(name, 30)!r} of R") if name else source.notes
+    notes = [*source.notes, f"object {short(name, 30)!r} of R"] if name else source.notes
     return Table(source.name, columns, frame, "", notes)
 
 

@@ -22,6 +22,7 @@ from srna_lib.io.tables import (
     annotate,
     check_names,
     check_srnas,
+    columns_called,
     decode,
     guess_biotype,
     parse,
@@ -31,16 +32,8 @@ from srna_lib.io.tables import (
 from srna_lib.io.unpack import COMPRESSED, Source, expect, load, refusing, short, stem
 
 NUMBER = re.compile(r"[+-]?[\d][\d.,' ]*(?:[eE][+-]?\d+)?|[+-]?inf(?:inity)?", re.IGNORECASE)
-MATURE = ("mirna", "mir", "mature", "mature_mirna")
-LOCUS = {"precursor", "hairpin", "locus", "loci", "parent", "chr", "chrom", "chromosome", "start", "end", "stop",
-         "location", "position", "coordinates", "accession", "id", "mimat", "strand"}  # fmt: skip
-NO_SAMPLE = LOCUS | {"width", "length", "total", "sum", "mean", "average", "median", "score", "gene_id", "biotype",
-                     "sequence", "seq", "family", "type", "class", "index", "rank", "description", "gc", "gc_content",
-                     "n_loci", "total_reads", "total_counts", "entrez", "entrez_id", "pmid", "mfe", "n_targets",
-                     "conservation", "effectivelength", "effective_length", "eff_length", "tpm", "rpm", "cpm", "fpkm",
-                     "rpkm", "pvalue", "p_value", "padj", "adj_p_val", "fdr", "qvalue", "q_value", "log2foldchange",
-                     "log2fc", "logfc", "foldchange", "fold_change", "basemean", "lfcse", "aveexpr",
-                     "cluster", "detected_in", "n_samples", "targets", "conserved", "confidence"}  # fmt: skip
+MATURE, LOCUS = columns_called("miRNA"), set(columns_called("locus"))
+NO_SAMPLE, OBS_NAMES = LOCUS | set(columns_called("no sample")), set(columns_called("of samples"))
 # two columns of these make a table that holds no counts; one of the last does
 NOT_COUNTS = {
     "a table of differential expression": {"log2foldchange", "logfc", "padj", "adj.p.val", "fdr", "pvalue", "p.value"},
@@ -54,10 +47,6 @@ NOT_COUNTS_AT_ALL = {
 }
 PLAIN_NAME = re.compile(r"(?:[a-z]{3,4}[-_.])?(?:mir|let)[-_.]?\d+[a-z]?(?:[-_.]\d)*(?:[-_.][35]p)?\*?", re.IGNORECASE)
 PROBE = re.compile(r".+_(?:x_)?st")  # of Affymetrix miRNA arrays
-OBS_NAMES = {"tissue", "organ", "sex", "gender", "age", "age_years", "dataset_id", "dataset", "study", "study_id",
-             "batch", "donor", "donor_id", "patient", "patient_id", "subject", "subject_id", "cell_type", "platform",
-             "tissue_group", "label", "group", "condition", "diagnosis", "disease", "rin", "bmi", "weight", "height",
-             "total_reads", "total_counts", "mapped_reads", "library_size", "replicate"}  # fmt: skip
 NORMALISED_COLUMN = re.compile(
     r"[ _.(-](?:norm|normali[sz]ed(?:[ _.]?(?:counts?|reads?))?|(?:log2?)?(?:rpm|cpm)|tpm|rpkm|fpkm|log2|vst|rlog"
     r"|tmm)\)?$|^reads_per_million|^(?:rpm|cpm|tpm|rpkm|fpkm|normali[sz]ed)[ _.(-]",
@@ -114,12 +103,11 @@ def count_table(table: Table, samples: set[str]) -> Parsed:
         raise ReadError(f"{name}: the first line holds counts, no header; expected names of samples.")
     what = f"{table.marked!r} and no number from 1000 on has marks of thousands, or three decimals"
     expect(not table.marked, f"{name}: {what}; expected whole numbers without marks")
-    notes = list(table.notes)
-    names_at, others = _names_column(table, notes)
+    names_at, others = _names_column(table)
     index = table.labels(names_at)
     if sum(bool(PROBE.fullmatch(n)) for n in index) > 0.5 * len(index):
         raise ReadError(f"{name}: probes of an array (first {short(index[0], 30)!r}); expected counts of sequencing.")
-    if long := _long_table(table, others, index, notes):
+    if long := _long_table(table, others, index):
         return long
     header = [table.columns[i] for i in others]
     features = [h for h in header if _key(h) not in OBS_NAMES | NO_SAMPLE]
@@ -132,9 +120,9 @@ def count_table(table: Table, samples: set[str]) -> Parsed:
         firsts = f"rows (first {short(index[0], 30)!r}) nor columns (first {short(header[0], 30)!r})"
         raise ReadError(f"{name}: neither {firsts} name sRNAs; expected hsa-miR-21-5p, or metadata with the samples.")
     if down > across:
-        notes.append("sRNAs in rows, samples in columns")
-        return _features_in_rows(table, index, names_at, others, notes, NO_SAMPLE - {_key(s) for s in samples})
-    notes.append("samples in rows, sRNAs in columns")
+        table.notes.append("sRNAs in rows, samples in columns")
+        return _features_in_rows(table, index, names_at, others, NO_SAMPLE - {_key(s) for s in samples})
+    table.notes.append("samples in rows, sRNAs in columns")
     apart = OBS_NAMES | NO_SAMPLE
     counted = _counts_rows(table)
     if not samples & set(index) and first.lower() not in SAMPLE_COLUMNS and (counted or first):
@@ -147,13 +135,14 @@ def count_table(table: Table, samples: set[str]) -> Parsed:
         apart = apart | {_key(h) for h in (*header[: known[0]], *header[known[-1] + 1 :])}
     frame, rest = _split(table, others, index, apart)
     if rest:
-        notes.append(f"sample columns beside the counts: {', '.join(short(table.columns[i], 20) for i in rest[:8])}")
+        listed = ", ".join(short(table.columns[i], 20) for i in rest[:8])
+        table.notes.append(f"sample columns beside the counts: {listed}")
     obs = pd.DataFrame({table.columns[i]: table.frame[i].to_numpy() for i in rest if table.columns[i]}, index=index)
     sums = np.array([bool(SUMMARY.fullmatch(n)) and n not in samples for n in index])
     if sums.any():
-        notes.append(f"{sums.sum()} rows of sums or means left out ({short(index[sums.argmax()], 20)})")
+        table.notes.append(f"{sums.sum()} rows of sums or means left out ({short(index[sums.argmax()], 20)})")
     frame = frame.set_axis([table.columns[i] for i in frame], axis=1)
-    return _parsed(frame[~sums].T, name, notes, obs=obs[~sums])
+    return _parsed(frame[~sums].T, table, obs=obs[~sums])
 
 
 def _key(column: str) -> str:
@@ -161,7 +150,7 @@ def _key(column: str) -> str:
     return re.sub(r"[\s.-]+", "_", re.sub(r"\s*\([^)]*\)$", "", column.lower()))
 
 
-def _names_column(table: Table, notes: list[str]) -> tuple[int, list[int]]:
+def _names_column(table: Table) -> tuple[int, list[int]]:
     """Position of the row names (the first column, unless a later one holds more names of sRNAs), and of the rest.
 
     A first column that only counts the rows beside names further right belongs to neither.
@@ -172,7 +161,7 @@ def _names_column(table: Table, notes: list[str]) -> tuple[int, list[int]]:
     best = max(matures or scores, key=lambda i: (scores[i], -i))
     if best == 0 or scores[best] <= 0.5:
         return 0, list(range(1, len(table.columns)))
-    notes.append(f"names taken from column {short(table.columns[best], 30)!r}")
+    table.notes.append(f"names taken from column {short(table.columns[best], 30)!r}")
     return best, [i for i in range(int(_counts_rows(table)), len(table.columns)) if i != best]
 
 
@@ -182,7 +171,7 @@ def _counts_rows(table: Table) -> bool:
     return bool((steps[1:] == 1).all() and steps[0] in (1, 2))
 
 
-def _long_table(table: Table, others: list[int], index: list[str], notes: list[str]) -> Parsed | None:
+def _long_table(table: Table, others: list[int], index: list[str]) -> Parsed | None:
     """Table with one row for each sample and sRNA: turned into the wide form, 0 where a pair is not listed."""
     lowered = [c.lower() for c in table.columns]
     numeric = [i for i in others if pd.api.types.is_numeric_dtype(table.frame[i])]
@@ -212,11 +201,12 @@ def _long_table(table: Table, others: list[int], index: list[str], notes: list[s
         raise ReadError(f"{table.name}: the pair {pair} is listed twice; expected one row for each sample and sRNA.")
     if n_srnas * n_samples > MAX_CELLS:
         raise ReadError(f"{table.name}: {n_srnas} sRNAs x {n_samples} samples; expected at most {MAX_CELLS} cells.")
-    notes.append(f"one row per sample ({short(table.columns[keys[0]], 20)}) and sRNA; pairs that are not listed have 0")
+    column = short(table.columns[keys[0]], 20)
+    table.notes.append(f"one row per sample ({column}) and sRNA; pairs that are not listed have 0")
     values = pairs.assign(count=_matrix(table, counted).to_numpy())
     wide = values.pivot(index="srna", columns="sample", values="count").fillna(0.0)
     wide = wide.loc[pairs["srna"].unique(), pairs["sample"].unique()]
-    return _parsed(wide.rename_axis(index=None, columns=None), table.name, notes)
+    return _parsed(wide.rename_axis(index=None, columns=None), table)
 
 
 def numbers(table: Table, column: int, labels: list[str]) -> np.ndarray | None:
@@ -251,9 +241,7 @@ def _split(table: Table, others: list[int], labels: list[str], apart: set[str]) 
     return frame.fillna(0.0) if table.missing == "zero" else frame, [i for i in others if i not in data]
 
 
-def _features_in_rows(
-    table: Table, index: list[str], names_at: int, others: list[int], notes: list[str], no_sample: set[str]
-) -> Parsed:
+def _features_in_rows(table: Table, index: list[str], names_at: int, others: list[int], no_sample: set[str]) -> Parsed:
     # what stands before the names says where they lie, as in BED files, unless it is called as what stands behind
     counted = [i for i in others if pd.to_numeric(table.frame[i], errors="coerce").notna().all()]
     kinds = {i: re.sub(r"\d+", "0", table.columns[i]) for i in counted}
@@ -263,7 +251,7 @@ def _features_in_rows(
     rest = [*before, *rest]
     lowered = {table.columns[i].lower() for i in frame}
     if read_umis := [i for i in frame if re.sub("reads$", "umis", c := table.columns[i].lower()) in lowered - {c}]:
-        notes.append(f"{len(read_umis)} columns of reads left out beside those of their UMIs (QIAGEN)")
+        table.notes.append(f"{len(read_umis)} columns of reads left out beside those of their UMIs (QIAGEN)")
         frame = frame.drop(columns=read_umis)
     marked = [i for i in frame if NORMALISED_COLUMN.search(table.columns[i]) and not _normal_tissue(table, i, frame)]
     normalised = ""
@@ -272,17 +260,17 @@ def _features_in_rows(
     elif all(re.search(r"(?:^|[ _.-])[dD]{0,2}C[tq]$", table.columns[i]) for i in frame):
         normalised = f"every column is named as Ct of qPCR (first {short(table.columns[frame.columns[0]], 30)!r})"
     elif marked:
-        notes.append(f"{len(marked)} normalised columns left out (first {short(table.columns[marked[0]], 30)!r})")
+        table.notes.append(f"{len(marked)} normalised columns left out (first {short(table.columns[marked[0]], 30)!r})")
         frame = frame.drop(columns=marked)
     if rest:
         listed = ", ".join(short(table.columns[i], 20) or "unnamed" for i in rest[:5])
-        notes.append(f"{len(rest)} annotation columns left aside ({listed})")
+        table.notes.append(f"{len(rest)} annotation columns left aside ({listed})")
     frame = frame.set_axis([table.columns[i].removeprefix("read_count_") for i in frame], axis=1)  # TCGAbiolinks
     if frame.shape[1] == 1 and COUNT_COLUMN.fullmatch(frame.columns[0]):
-        notes.append(f"column {short(frame.columns[0], 20)!r} is one sample, named after the file")
+        table.notes.append(f"column {short(frame.columns[0], 20)!r} is one sample, named after the file")
         frame.columns = [_file_sample(table)]
     loci = table.frame[[i for i in rest if i in before or table.columns[i].lower() in LOCUS]]
-    return _parsed(frame, table.name, notes, loci=loci, normalised=normalised)
+    return _parsed(frame, table, loci=loci, normalised=normalised)
 
 
 def _normal_tissue(table: Table, column: int, frame: pd.DataFrame) -> bool:
@@ -308,10 +296,11 @@ def _file_sample(table: Table, endings: str = "") -> str:
 
 
 def _parsed(
-    frame: pd.DataFrame, name: str, notes: list[str], what: str = "sRNA", *, loci: pd.DataFrame | None = None,
+    frame: pd.DataFrame, file: Table | Source, what: str = "sRNA", *, loci: pd.DataFrame | None = None,
     biotype: str = "", **more: Any,
 ) -> Parsed:  # fmt: skip
     """Check names and cells of a table of sRNAs x samples, leave out sums, merge repeats and annotate."""
+    name, notes = file.name, file.notes
     check_names(list(frame.columns), "sample", name)
     check_names(list(frame.index), what, name)
     told = np.array(["obs" not in more and _key(n) in OBS_NAMES for n in frame.index])
@@ -402,11 +391,10 @@ def mtx(path: Path) -> tuple[Parsed, Source]:
     matrix, features, barcodes = (load(file) for file in files if file)
     rows, columns = _name_list(features), _name_list(barcodes)
     frame = pd.DataFrame(_matrix_market(matrix.data, matrix.name, (len(rows), len(columns))), rows, columns)
-    notes = list(matrix.notes)
     if share_of_srnas(columns) > share_of_srnas(rows):
         frame = frame.T
-        notes.append("sRNAs stood in the barcodes: turned round")
-    return _parsed(frame, matrix.name, notes), matrix
+        matrix.notes.append("sRNAs stood in the barcodes: turned round")
+    return _parsed(frame, matrix), matrix
 
 
 def _name_list(source: Source) -> list[str]:
@@ -526,8 +514,6 @@ CONTAMINANTS = re.compile(r"contaminant|pathogen|infection", re.IGNORECASE)
 OASIS_SUFFIX = "_allspeciesCounts"
 OASIS_END = rf"([_.-]?(contaminants?|pathogens?|infections?)(_?counts)?)?({OASIS_SUFFIX})?$"
 COUNT = r"\d+(\.\d+)?"
-MIRTOP_COLUMNS = ("UID", "Read", "miRNA", "Variant", "iso_5p", "iso_3p", "iso_add", "iso_add3p", "iso_add5p", "iso_snp",
-                  "iso_5p_nt", "iso_3p_nt", "iso_add_nt", "iso_add3p_nt", "iso_add5p_nt", "iso_snp_nt")  # fmt: skip
 SRNABENCH_COLUMNS = ("unique reads", "RPM (lib)", "RPM (total)")
 
 
@@ -541,16 +527,16 @@ def oasis2(table: Table, samples: set[str]) -> Parsed:
     kind = "contaminant" if CONTAMINANTS.search(name) else ""
     if not kind and not one_sample:
         return count_table(table, samples)
-    notes, frame = list(table.notes), _matrix(table, list(range(1, len(table.columns))))
+    frame = _matrix(table)
     if one_sample:
         if re.fullmatch(COUNT, table.columns[1]):
             first = pd.DataFrame([[float(table.columns[1])]], index=[table.columns[0]], columns=frame.columns)
             frame = pd.concat([first, frame])
-            notes.append("no header: names and counts of one sample")
+            table.notes.append("no header: names and counts of one sample")
         frame.columns = [re.sub(OASIS_END, "", stem(Path(name)), flags=re.IGNORECASE) or stem(Path(name))]
     elif len(samples & set(frame.index)) > len(samples & set(frame.columns)):
         frame = frame.T  # names of organisms look like nothing, so only metadata can tell that samples are in rows
-    return _parsed(frame, table.name, notes, kind or "sRNA", biotype=kind)
+    return _parsed(frame, table, kind or "sRNA", biotype=kind)
 
 
 def srnabench(table: Table, samples: set[str]) -> Parsed:
@@ -568,8 +554,8 @@ def srnabench(table: Table, samples: set[str]) -> Parsed:
     sample = (path.absolute().parent.name if generic else "") or stem(path)
     names_at = table.columns.index("name") if "name" in table.columns else 0
     frame = _matrix(table, [table.columns.index(column)], names_at).set_axis([sample], axis=1)
-    notes = [*table.notes, f"column {column!r} taken, {len(frame)} rows: highest count of each name"]
-    return _parsed(frame.groupby(level=0, sort=False).max(), table.name, notes)
+    table.notes.append(f"column {column!r} taken, {len(frame)} rows: highest count of each name")
+    return _parsed(frame.groupby(level=0, sort=False).max(), table)
 
 
 def mirdeep2(table: Table, samples: set[str]) -> Parsed:
@@ -591,8 +577,8 @@ def mirdeep2(table: Table, samples: set[str]) -> Parsed:
     whole, grouped = not (frame.to_numpy() % 1).any(), frame.groupby(level=0, sort=False)
     counts = grouped.max() if whole else grouped.sum()
     how = "highest count over precursors" if whole else "weighted reads summed over precursors"
-    notes = [*table.notes, f"{len(frame)} rows of mature and precursor, {len(counts)} matures: {how}"]
-    return _parsed(counts, table.name, notes, "miRNA")
+    table.notes.append(f"{len(frame)} rows of mature and precursor, {len(counts)} matures: {how}")
+    return _parsed(counts, table, "miRNA")
 
 
 def nfcore_smrnaseq(table: Table, samples: set[str]) -> Parsed:
@@ -633,10 +619,10 @@ def isomirs(table: Table, samples: set[str]) -> Parsed:
     counts = frame.groupby(level=0, sort=False).sum()
     left = f"{again.sum()} rows that repeat a {table.columns[key]}"
     left += f", {(~kept & ~again).sum()} of no mature" if "db" in at else ""
-    notes = [*table.notes, f"{len(frame)} isomiRs summed to {len(counts)} miRNAs, {left} left out"]
+    table.notes.append(f"{len(frame)} isomiRs summed to {len(counts)} miRNAs, {left} left out")
     scaled = "miRge writes reads per million of isomiRs here; the counts are in miR.Counts.csv or mapped.csv"
     why = scaled if "entropy" in at and (frame.to_numpy() % 1).any() else ""
-    return _parsed(counts, table.name, notes, "miRNA", normalised=why)
+    return _parsed(counts, table, "miRNA", normalised=why)
 
 
 def mirgff3(source: Source) -> Parsed:
@@ -660,7 +646,7 @@ def mirgff3(source: Source) -> Parsed:
     lines = ["\t".join([str(uid), t["Name"].strip(), *t["Expression"].strip().split(",")]) for uid, t in cells.items()]
     notes.append(f"{len(rows) - len(passed)} rows that are rejected left out")
     table = parse_text("\n".join(["\t".join(["UID", "miRNA", *names]), *reversed(lines)]), source.name)
-    return isomirs(replace(table, notes=(*source.notes, *notes)), set())
+    return isomirs(replace(table, notes=[*source.notes, *notes]), set())
 
 
 def excerpt(table: Table, samples: set[str]) -> Parsed:
@@ -670,28 +656,28 @@ def excerpt(table: Table, samples: set[str]) -> Parsed:
     """
     if "multimapAdjustedReadCount" in table.columns:
         endings = "readCounts_miRNA(?:mature|precursor)_(?:anti)?sense"
-        frame, notes = _one_sample(table, "multimapAdjustedReadCount", endings)
+        frame = _one_sample(table, "multimapAdjustedReadCount", endings)
     else:
-        frame, notes = _matrix(table, list(range(1, len(table.columns)))), list(table.notes)
+        frame = _matrix(table)
     # name:MIMAT:genus:species:short name, several joined by |
     frame.index = ["/".join(part.split(":")[0] for part in name.split("|")) for name in frame.index]
-    return _parsed(frame, table.name, notes, shared="multimap-adjusted reads of exceRpt")
+    return _parsed(frame, table, shared="multimap-adjusted reads of exceRpt")
 
 
 def gdc(table: Table, samples: set[str]) -> Parsed:
     """GDC: ``mirnas.quantification.txt`` (stem-loops) or ``isoforms.quantification.txt`` (summed by accession)."""
     endings = r"(?:mirbase\d+\.)?(?:mirna|isoform)s?\.quantification|quantification"
-    frame, notes = _one_sample(table, "read_count", endings)
+    frame = _one_sample(table, "read_count", endings)
     if "miRNA_region" in table.columns:
         regions = pd.Series(table.labels(table.columns.index("miRNA_region")))
         accession = regions.str.extract(r"^mature,(MIMAT\d{7})$")[0]
         lost = frame[accession.isna().to_numpy()].to_numpy().sum()
         left = f"{lost:,.0f} reads of precursors, stem-loops or without place left out"
-        notes.append(f"isoforms summed to accessions; {left}")
+        table.notes.append(f"isoforms summed to accessions; {left}")
         frame = frame.set_axis(accession)[accession.notna().to_numpy()].groupby(level=0, sort=False).sum()
         frame.index.name = None
         expect(len(frame), f"{table.name}: no row of a mature miRNA (mature,MIMAT...); expected isoforms of the GDC")
-    return _parsed(frame, table.name, notes, "miRNA")
+    return _parsed(frame, table, "miRNA")
 
 
 ISOMIR = re.compile(
@@ -715,9 +701,7 @@ def sum_isomirs(frame: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
 
 def named_isomirs(table: Table, samples: set[str]) -> Parsed:
     """One row per isomiR, called after its miRNA (``counts.tsv`` of bcbio, isomiRs): summed to mature miRNAs."""
-    notes = list(table.notes)
-    counts = sum_isomirs(_matrix(table, list(range(1, len(table.columns)))), notes)
-    return _parsed(counts, table.name, notes, "miRNA")
+    return _parsed(sum_isomirs(_matrix(table), table.notes), table, "miRNA")
 
 
 def join(parts: list[Parsed], name: str, listed: list[str]) -> Parsed:
@@ -743,8 +727,9 @@ def join(parts: list[Parsed], name: str, listed: list[str]) -> Parsed:
     return Parsed(table, var=var, notes=[joined, *notes], normalised=normalised, shared=shared)
 
 
-def _matrix(table: Table, places: list[int], names_at: int = 0) -> pd.DataFrame:
-    """Columns that must be numbers, under the names of their rows."""
+def _matrix(table: Table, places: list[int] | None = None, names_at: int = 0) -> pd.DataFrame:
+    """Columns that must be numbers (all but the first by default), under the names of their rows."""
+    places = list(range(1, len(table.columns))) if places is None else places
     expect(places, f"{table.name}: there is no column of a sample; expected one for each")
     frame, rest = _split(table, places, table.labels(names_at), set())
     for i in [*rest, *frame.columns[frame.isna().any()]][:1]:
@@ -753,10 +738,10 @@ def _matrix(table: Table, places: list[int], names_at: int = 0) -> pd.DataFrame:
     return frame.set_axis([table.columns[i] for i in places], axis=1)
 
 
-def _one_sample(table: Table, column: str, endings: str) -> tuple[pd.DataFrame, list[str]]:
-    """One column of a file of a single sample, and what is said of it."""
-    frame = _matrix(table, [table.columns.index(column)]).set_axis([_file_sample(table, endings)], axis=1)
-    return frame, [*table.notes, f"column {column} taken, one sample named after its file or folder"]
+def _one_sample(table: Table, column: str, endings: str) -> pd.DataFrame:
+    """One column of a file of a single sample."""
+    table.notes.append(f"column {column} taken, one sample named after its file or folder")
+    return _matrix(table, [table.columns.index(column)]).set_axis([_file_sample(table, endings)], axis=1)
 
 
 class Layout(NamedTuple):

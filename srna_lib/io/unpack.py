@@ -14,7 +14,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import IO, Any
@@ -55,7 +55,7 @@ class Source:
     data: bytes  # decompressed
     sha256: str  # of the file on disk
     kind: str  # text, hdf5, parquet, xlsx or rdata
-    notes: tuple[str, ...] = ()
+    notes: list[str] = field(default_factory=list)
 
 
 def expect(holds: object, otherwise: str) -> None:
@@ -95,12 +95,12 @@ def _source(name: str, data: bytes) -> Source:
     while packing := next((p for p, magic in MAGIC.items() if re.match(magic, data)), None):
         if packing == "zip" and "xl/workbook.xml" in (members := _members(data, name)):
             _check_size(sum(members.values()), len(data), name)
-            return Source(name, data, sha256, "xlsx", tuple(notes))
+            return Source(name, data, sha256, "xlsx", notes)
         expect(len(notes) < LAYERS, f"{name}: compressed more than {LAYERS} times over; expected a compressed table")
         data = _unpack(data, packing, name)
         notes.append(f"decompressed ({packing})")
     expect(data, f"{name}: there is nothing in it once decompressed; expected a table of counts")
-    return Source(name, data, sha256, _kind(data, name), tuple(notes))
+    return Source(name, data, sha256, _kind(data, name), notes)
 
 
 def files_in(path: Path) -> dict[str, Callable[[], Source]]:
