@@ -87,6 +87,15 @@ def test_a_verdict_is_by_the_corrected_p_value(monkeypatch):
     assert compare(t, two, correction="holm", **options)["verdict"].iloc[0] == "not distinguishable from"
 
 
+def test_one_study_cannot_say_how_studies_vary():
+    """Its interval had no width, and any difference a p-value of zero."""
+    both = [binary(skill=skill, model=m).assign(dataset_id="S0") for m, skill in (("a", 3.0), ("b", 0.1))]
+    found = compare(pd.concat(both), [("a", "b")], unit=["dataset_id", "donor_id"], n_boot=50).set_index("unit")
+    assert found.loc["dataset_id", ["ci_low", "ci_high", "p_value"]].isna().all()
+    assert found.loc["dataset_id", "verdict"] == "not distinguishable from"
+    assert found.loc["donor_id", "verdict"] == "above" and found["difference"].nunique() == 1
+
+
 def test_feature_sets_of_one_model_and_several_tasks():
     t = models(m=1.5)
     t = pd.concat([t, binary(0, n=600, skill=0.2).assign(features="contaminant")])

@@ -130,10 +130,13 @@ def _by_group(
         return values | {(m, "difference"): values[m, "value_first"] - values[m, "value_second"] for m in metrics}
 
     values, draws, df = bootstrap(measure, a, unit=unit, n_boot=n_boot, seed=seed)
-    about, rows = {"test": TESTS["bootstrap"], "n_units": len(unit_codes(a, unit)[1]), "unit": unit}, []
+    n_units, rows = len(unit_codes(a, unit)[1]), []
+    about = {"test": TESTS["bootstrap"], "n_units": n_units, "unit": unit}
     for m in metrics:
         key = (m, "difference")
         low, high, p_value = t_interval(values[key], draws[key], df[key], LEVEL)
+        if n_units < 2:  # one study cannot say how studies vary
+            low, high, p_value = (np.nan,) * 3
         row = {"metric": m, "ci_low": low, "ci_high": high, "p_value": p_value}
         rows.append(about | row | {name: values[m, name] for name in ("value_first", "value_second", "difference")})
     return rows

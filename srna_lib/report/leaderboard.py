@@ -195,7 +195,9 @@ def leaderboard_tables(records: Sequence[dict[str, Any]], *, level: int = 2) -> 
         further = {"calibration_error": "calibration error", "fit_seconds": "CPU seconds a fold"}
         further = {metric: title for metric, title in further.items() if (models[0], metric) in cell}
         head = f"{'#' * level} `{about[0]}`, `{about[1]}`: {SCHEMES[scheme]}{part and f', {part}'}"
-        lines = [head, "", f"{rows[0]['n_samples']} samples of {rows[0]['n_datasets']} studies.", ""]
+        n_studies = rows[0]["n_datasets"]
+        size = f"{rows[0]['n_samples']} samples of {n_studies} {'study' if n_studies == 1 else 'studies'}."
+        lines = [head, "", size, ""]
         lines += _table("recipe", COLUMNS | further)
         for m in models:
             cells = [_cell(cell[m, c]) for c in COLUMNS] + [_cell(cell[m, c], False) for c in further]
