@@ -11,6 +11,7 @@ import warnings
 from typing import Any, NamedTuple, Self
 
 import numpy as np
+from scipy.linalg import svd
 from scipy.optimize import minimize
 from scipy.special import log_softmax
 from sklearn.linear_model import LogisticRegression
@@ -152,7 +153,8 @@ def study_noise(X: np.ndarray, code: np.ndarray, studies: np.ndarray) -> Noise:
     cells, cell = np.unique(np.column_stack([code, studies]), axis=0, return_inverse=True)
     profiles = _means(X, cell)
     means = _means(profiles, cells[:, 0])
-    _, singular, directions = np.linalg.svd(profiles - means[cells[:, 0]], full_matrices=False)
+    # numpy's driver, gesdd, ends without convergence on a rare one of these matrices
+    _, singular, directions = svd(profiles - means[cells[:, 0]], full_matrices=False, lapack_driver="gesvd")
     variances = singular**2 / len(cells)
     real = variances > 1e-10 * X.var(axis=0).sum()
     return Noise(means, np.bincount(cells[:, 0]), directions[real], variances[real])
