@@ -307,6 +307,21 @@ def test_a_weighted_quantile_has_its_weight_below(pairs, level):
     assert weights[values <= q].sum() >= level - 1e-9 and weights[values < q].sum() < level
 
 
+def test_answers_are_measured_with_those_backed_off():
+    """Four studies: three of sure and right samples, one whose class is wrong and parent right; and one sample more."""
+    p = [[0.98, 0.01, 0.01]] * 60 + [[0.5, 0.45, 0.05]] * 20 + [[0.4, 0.1, 0.5]]
+    held_out = pd.DataFrame(p, columns=["p_a", "p_b", "p_c"]).assign(distance=0.0, spoilt="", y_true="a")
+    held_out["dataset_id"] = [f"s{min(i // 3, 26)}" for i in range(81)]
+    held_out["fold"] = np.arange(81) % 2
+    held_out.loc[60:79, "y_true"] = "b"
+    kept = bundles.measure(held_out, list("abc"), bundles.places_of_parents("abc", {"a": "x", "b": "x"}), 0.2, 0.9)
+    alike = kept["spoilt"]["as they are"]
+    assert kept["predicted_share"] == pytest.approx(60 / 81) and kept["accuracy_of_predicted"] == 1
+    assert kept["backed_off_share"] == pytest.approx(20 / 81) and kept["accuracy_with_parents"] == 1
+    assert alike["predicted"] == pytest.approx(20 / 27) and alike["answered"] == pytest.approx((26 + 2 / 3) / 27)
+    assert kept["accuracy_of_parents"] == alike["accuracy_of_answered"] == 1
+
+
 def test_the_least_confidence_keeps_the_error():
     confidence = np.array([0.9, 0.8, 0.7, 0.6, 0.5])
     correct = np.array([True, True, False, True, True])
@@ -565,7 +580,9 @@ def test_shipped_bundles_are_whole_small_and_keep_what_was_asked():
         assert kept["accuracy_of_predicted"] >= accuracy and kept["predicted_share"] >= share
         assert 0.88 <= kept["set_coverage_over_studies"] <= (0.95 if name == "sample_type" else 0.92)
         assert kept["set_coverage_lower_quartile_of_large_studies"] >= 0.85
-    assert found["tissue_group"].about["measured"]["backed_off_share"] > 0
+    groups = found["tissue_group"].about["measured"]
+    assert groups["backed_off_share"] > 0 and groups["accuracy_of_parents"] >= 0.96
+    assert groups["spoilt"]["as they are"]["accuracy_of_answered"] >= 0.96  # after back-off, studies weighing alike
     terms = {name: {c["name"]: c["term"] for c in found[name].about["classes"]} for name in ("lineage", "tissue_group")}
     assert all(terms["lineage"].values()) and all(terms["tissue_group"].values())
 

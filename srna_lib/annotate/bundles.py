@@ -175,22 +175,34 @@ def train(
             f"{few}; expected at least {needed} to promise at most {error:.0%} errors in studies left out."
         )
     model = build_recipe(task, recipe, seed=seed, profile=profile or Profile())
-    splits = make_splits(task, "study", n_splits=min(n_splits, n_studies), seed=seed)
-    reference = reference_samples(atlas, task)
-    key = task_key(task, model, [__name__], seed, task_key(reference, model, []))
-    work = partial(_held_out, task, reference, model, seed)
-    folds = map_folds(work, splits, key=key, label=f"{recipe}, {label}", **run)
-    held_out = pd.concat(folds, ignore_index=True)
+    reference, n_splits = reference_samples(atlas, task), min(n_splits, n_studies)
+    held_out = held_out_samples(task, reference, model, n_splits, seed, label=f"{recipe}, {label}", **run)
     parents = _parents(atlas, task, PARENTS.get(label, ""))
-    order = sorted({parents.get(c, c) for c in task.classes})
-    parent = np.array([order.index(parents.get(c, c)) for c in task.classes])
+    parent = places_of_parents(task.classes, parents)
     measured = measure(held_out, task.classes, parent, error, level)
     whole = held_out[held_out["spoilt"] == ""]
     promises = {"limits": make_thresholds(whole, task.classes, parent, error, level), "measured": measured}
     promises |= {"least": _least(measured)}
     fitted = fit_fold(task, model, np.arange(len(task.y)))
-    settings = {"recipe": recipe, "seed": seed, "error": error, "level": level, "n_splits": len(splits)}
+    settings = {"recipe": recipe, "seed": seed, "error": error, "level": level}
+    settings["n_splits"] = held_out["fold"].nunique()
     return _bundle(atlas, task, reference, fitted, parents, promises, settings)
+
+
+def held_out_samples(
+    task: Task, reference: Task, model: Pipeline, n_splits: int, seed: int = 0, **run: Any
+) -> pd.DataFrame:
+    """Probabilities and distances of every sample by a model without its study (`_held_out`); column ``fold``."""
+    splits = make_splits(task, "study", n_splits=n_splits, seed=seed)
+    key = task_key(task, model, [__name__], seed, task_key(reference, model, []))
+    return pd.concat(
+        map_folds(partial(_held_out, task, reference, model, seed), splits, key=key, **run), ignore_index=True
+    )
+
+
+def places_of_parents(classes: Sequence[str], parents: Mapping[str, str]) -> np.ndarray:
+    """Position of each class's parent among all parents, sorted; a class without one is its own."""
+    return np.unique([parents.get(c, c) for c in classes], return_inverse=True)[1]
 
 
 def _parents(atlas: ad.AnnData, task: Task, column: str) -> dict[str, str]:
@@ -393,11 +405,12 @@ def measure(
         in_set[np.arange(len(q)), q.argmax(axis=1)] = True
         table["right"], table["right_above"] = table["best"] == true, table["above"] == parent[true]
         table["covered"], table["set_size"] = in_set[np.arange(len(q)), true], in_set.sum(axis=1)
+        table["kept"] = np.where(table["status"] == BACKED_OFF, table["right_above"], table["right"])
         tables.append(table.assign(**{c: own[c].to_numpy() for c in ("dataset_id", "spoilt")}))
     every = pd.concat(tables, ignore_index=True)
     said = every[every["spoilt"] == ""].reset_index(drop=True)
     made, backed = said["status"] == PREDICTED, said["status"] == BACKED_OFF
-    spoken = np.where(made, said["right"], said["right_above"])[made | backed]
+    answered = said[made | backed]
     each = said.groupby("dataset_id")["covered"].agg(["mean", "size"])
     return {
         "n_samples": len(said),
@@ -406,7 +419,8 @@ def measure(
         "predicted_share": float(made.mean()),
         "accuracy_of_predicted": float(said["right"][made].mean()) if made.any() else None,
         "backed_off_share": float(backed.mean()),
-        "accuracy_with_parents": float(spoken.mean()) if len(spoken) else None,
+        "accuracy_with_parents": _or_none(answered["kept"].mean()),
+        "accuracy_of_parents": _or_none(answered["right_above"].mean()),
         "abstained_share": float((said["status"] == ABSTAINED).mean()),
         "set_coverage_over_studies": float(each["mean"].mean()),
         "set_coverage_of_samples": float(said["covered"].mean()),
@@ -417,10 +431,12 @@ def measure(
 
 
 def _kept(table: pd.DataFrame) -> dict[str, float | None]:
-    """Accuracy of all samples, share predicted and accuracy of these, studies weighing alike."""
+    """Accuracy of all samples, and share and accuracy of predictions and of answers, studies weighing alike."""
     weights, made = study_shares(table["dataset_id"]), (table["status"] == PREDICTED).to_numpy()
-    kept = {"accuracy": np.average(table["right"], weights=weights), "predicted": np.average(made, weights=weights)}
-    kept["accuracy_of_predicted"] = np.average(table["right"][made], weights=weights[made]) if made.any() else np.nan
+    kept = {"accuracy": np.average(table["right"], weights=weights)}
+    for name, said in (("predicted", made), ("answered", made | (table["status"] == BACKED_OFF).to_numpy())):
+        kept[name] = np.average(said, weights=weights)
+        kept[f"accuracy_of_{name}"] = np.average(table["kept"][said], weights=weights[said]) if said.any() else np.nan
     return {name: _or_none(value) for name, value in kept.items()}
 
 
