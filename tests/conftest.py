@@ -28,8 +28,8 @@ KEPT = Path(__file__).resolve().parents[1] / ".pytest_cache"
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(KEPT / "jax"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
-# Small programs of many shapes: most of their time is compilation, and a third of that is optimisation.
-os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+# Small programs of many shapes spend most of their time in compilation; with no optimisation at all convolutions crawl.
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=1")
 
 # Real data are parsed once for all workers, and once for all runs: the key of a parsed atlas holds its parser's code.
 os.environ.setdefault("SRNA_DATA_DIR", str(KEPT / "data"))
