@@ -28,6 +28,8 @@ KEPT = Path(__file__).resolve().parents[1] / ".pytest_cache"
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(KEPT / "jax"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+# Small programs of many shapes spend most of their time in compilation; with no optimisation at all convolutions crawl.
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=1")
 
 # Real data are parsed once for all workers, and once for all runs: the key of a parsed atlas holds its parser's code.
 os.environ.setdefault("SRNA_DATA_DIR", str(KEPT / "data"))
@@ -142,16 +144,43 @@ def toy_mirror(empty_cache, tmp_path, monkeypatch) -> Path:
     return copy
 
 
-SLOW = {"mirror", "demo_report", "in_process", "answers", "run"}  # fixtures of what takes more than seconds
-LONGEST = ("test_notebooks", "test_commands", "test_cohorts", "test_simulate", "test_stability", "test_docs")
+SLOW = {"mirror", "demo_report", "in_process", "answers", "run", "syn"}  # fixtures of what takes more than seconds
+LONGEST = (
+    "::test_own_data_with_hostile_names",
+    "/test_notebooks.py",
+    "/test_notebook_labels.py",
+    "/test_commands.py",
+    "/test_cohorts.py",
+    "/test_simulate.py",
+    "/test_stability.py",
+    "/test_docs.py",
+    "/test_graphs.py",
+    "/test_reports.py",
+    "/test_latent.py",
+    "/test_limits.py",
+)
+# Tests that share nothing with the others of their module: any worker takes them, one by one.
+ALONE = ("/test_notebook_labels.py", "/test_commands.py::test_runs", "_on_real_data", LONGEST[0])
 
 
 def pytest_collection_modifyitems(items):
-    """Mark what is slow by its fixtures, and begin with the longest modules: no worker is left alone with one."""
+    """Mark what is slow by its fixtures, and begin with what takes longest: no worker is left alone with it."""
     for item in items:
         if SLOW & set(item.fixturenames):
             item.add_marker(pytest.mark.slow)
-    items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
+    items.sort(key=lambda item: next((i for i, name in enumerate(LONGEST) if name in item.nodeid), len(LONGEST)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """A module's tests go to one worker, but for the long ones that need nothing of each other."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            return nodeid if any(name in nodeid for name in ALONE) else super()._split_scope(nodeid)
+
+    return Scheduling(config, log)
 
 
 def pytest_terminal_summary(terminalreporter):

@@ -27,7 +27,7 @@ def spoilt(atlas, share: float, label: str, seed: int = 0):
     return out, set(out.obs_names[rows])
 
 
-@pytest.mark.parametrize("share", [0.01, 0.02, 0.05])
+@pytest.mark.parametrize("share", [*(pytest.param(s, marks=pytest.mark.slow) for s in (0.01, 0.02)), 0.05])
 def test_swapped_labels_are_found_again_in_the_simulated_atlas(share):
     atlas, wrong = spoilt(srna.load("demo"), share, "tissue_group")
     wrong &= set(atlas.obs_names[(atlas.obs["tissue_group"] != "Other").to_numpy()])

@@ -1,7 +1,7 @@
 """Every shell command of README, docs and notebooks is run, smoke size; own data with hostile names among them.
 
 Commands on one notebook and data set that do not contradict each other are run as one, and those that
-`test_notebooks` runs anyway are not run again.
+`test_notebooks` runs anyway are not run again; nor are they in `test_notebook_labels`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from test_notebooks import check_results
 from typer.testing import CliRunner
 
 from srna_lib import datasets
@@ -174,6 +175,9 @@ def test_runs(notebooks, named, given, in_process, tmp_path, request, monkeypatc
     options += ["--profile", "smoke", "--jobs", 1, "--out", tmp_path / "out"]
     result = invoke("run", *notebooks, "--dataset", dataset, *options)
     assert result.exit_code == 0, result.output
+    for notebook in notebooks:
+        (path,) = report_run.find_notebooks([notebook])[0]
+        check_results(tmp_path / "out", path.stem)
 
 
 class Listener(BaseHTTPRequestHandler):

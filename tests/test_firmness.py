@@ -64,6 +64,12 @@ def test_noise_is_seen_to_add_nothing():
     assert abs(found["difference"]) < 0.03
 
 
+def test_what_tells_nothing_is_not_seen_to_add():
+    found = confidence.combination(scored(300).assign(**dict.fromkeys(confidence.STEPS, 1.0)), n_boot=50)
+    assert found["difference"] == found["difference_low"] == found["difference_high"] == 0
+    assert found["verdict"] == "adds nothing that can be told from chance"
+
+
 def test_too_few_wrong_calls_are_said():
     table = scored(40)
     table["wrong"] = False

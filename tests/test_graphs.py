@@ -153,7 +153,7 @@ def test_edges_that_cannot_be_used_are_one_sentence(tmp_path, text, says):
 # ---- models
 
 
-@pytest.mark.parametrize("channels", [(8,), (8, 6)])
+@pytest.mark.parametrize("channels", [(8,), pytest.param((8, 6), marks=pytest.mark.slow)])
 def test_prediction_is_that_of_the_trained_keras_model(channels):
     X, y = samples()
     model = net(drawn(12, 0), channels=channels).fit(X, y)
@@ -319,6 +319,7 @@ def test_the_curve_has_every_model_and_repeats(blocks):
     pd.testing.assert_frame_equal(curve, graphs.learning_curve(task, graph, **options))
 
 
+@pytest.mark.slow
 def test_a_graph_helps_where_samples_are_few_and_a_random_one_does_not():
     task, graph = graphs.simulate_blocks(3000, seed=1)
     options = {"sizes": (50,), "shares": (0.0, 1.0), "n_nodes": 400, "seeds": 3, "seed": 7}
@@ -370,6 +371,7 @@ def test_slopes_are_the_gradient_of_the_own_logit_less_the_mean():
         np.testing.assert_allclose(slopes[:, j], change[own] - change.mean(axis=1), atol=5e-3)
 
 
+@pytest.mark.slow
 def test_a_graph_network_ranks_the_features_that_tell_the_classes():
     made = simulate(Design(2, 20, 2, size=5), 240, seed=0)
     task = Task("blocks", made.counts, made.labels, made.studies, {})

@@ -289,6 +289,7 @@ REFUSED: dict[str, tuple[str, str]] = {
     "presence": (wide((COUNTS > 60).astype(int)), "0 or 1"),
     "targets": (wide((COUNTS > 60).astype(int), [f"GENE{i}" for i in range(8)]), "0 or 1"),
     "ranks": (wide(COUNTS.argsort(axis=0).argsort(axis=0) + 1), "these are ranks"),
+    "ranks of two samples": (wide(COUNTS[:, :2].argsort(axis=0).argsort(axis=0) + 1), "these are ranks"),
     "whole percentages": (wide(PERCENT), "percentages"),
     "shares": (wide((CPM / 1e6).round(5)), "a log scale"),
     "whole CPM but one sample": (wide(np.column_stack([CPM.round().astype(int), COUNTS[:, 0]])), "reads per million"),

@@ -317,6 +317,7 @@ def test_neighbours_are_those_of_the_same_chromosome():
         assert np.allclose(found.loc[name], expected), name
 
 
+@pytest.mark.slow
 def test_scaling_and_codes_of_marks_do_not_hang_on_the_genes_unseen(marks, marks_codes):
     loud = marks.X.copy()
     apart = ~marks.X.index.isin(marks_codes.seen)

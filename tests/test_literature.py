@@ -147,6 +147,7 @@ def test_people_have_no_lists_and_no_lists_give_no_rows(scores):
 def test_own_ranks_are_those_of_the_class_of_the_list_in_every_run(scores):
     lists = pd.DataFrame({"list": ["Gut", "Brain"], "mirna": FEATURES[2:4]})
     table = own_ranks({"one": scores, "two": -scores}, lists)
+    assert table.columns[:2].tolist() == ["run", "class"] and list(table.index) == list(range(len(table)))
     assert (table["class"] == table["list"]).all() and table["run"].tolist() == ["one", "one", "two", "two"]
     alone = list_ranks(scores, lists).query("`class` == list")
     assert table[table["run"] == "one"]["rank"].tolist() == alone["rank"].tolist()

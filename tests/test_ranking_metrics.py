@@ -134,6 +134,7 @@ def test_studies_have_intervals_only_where_patients_are_drawn():
     assert got["ci_low"] < got["value"] < got["ci_high"]
 
 
+@pytest.mark.slow
 def test_intervals_cover_the_truth_as_often_as_they_say():
     truth = figures(binary(99, n=40000), n_boot=0)["auc"]["value"]
     covered = [

@@ -60,6 +60,12 @@ def test_unknown_patients_are_units_of_their_own_and_wanderers_are_one():
     assert set(codes) == {0} and list(strata) == [0]
 
 
+def test_units_are_sorted_by_study_and_a_wanderer_is_drawn_within_the_first():
+    t = pd.DataFrame({"sample_id": list("abcde"), "dataset_id": list("BACBC"), "donor_id": list("xxyzw")})
+    codes, strata = unit_codes(t, "donor_id")
+    assert codes.tolist() == [0, 0, 3, 1, 2] and strata.tolist() == [0, 1, 2, 2]
+
+
 def test_blocks_do_not_change_what_is_drawn_in_number_and_order():
     t = binary(n=4000)
     blocks = list(draw_weights(t, "donor_id", 600, 0))
