@@ -200,6 +200,6 @@ def test_predictions_flip_sooner_in_deeplifts_order_and_steps_tell_wrong_calls()
     assert value["random_5fold", "steps_of_random:deeplift"]["ci_high"] <= 1 / 3
     assert value["random_5fold", "steps_of_random:forest"]["value"] > 1 / 3
     steps = value["one_dataset_out", "auroc_wrong:steps"]
-    assert (steps["n_samples"], steps["n_datasets"]) == (1779, 171)
+    assert (steps["n_samples"], steps["n_datasets"]) == (1779, 167)
     assert steps["value"] > 0.8
     assert {"auroc_wrong:p_max", "auroc_gain:steps"} <= {m for s, m in value if s == "one_dataset_out"}
