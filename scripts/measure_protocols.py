@@ -4,7 +4,7 @@ Commands (deterministic; they need the data sets)::
 
     python scripts/measure_protocols.py shifts families        # seconds; draws figures/protocols.svg
     python scripts/measure_protocols.py fluids refusal         # a quarter of an hour
-    python scripts/measure_protocols.py augmentation           # an hour; --cache FOLDER keeps finished folds
+    python scripts/measure_protocols.py augmentation           # half an hour; --cache FOLDER keeps finished folds
 """
 
 from __future__ import annotations
@@ -94,6 +94,9 @@ def families(**_: Any) -> None:
         rows.append(nearest(new, wide(rest, "protocol_family")))
     table = pd.concat(rows).fillna(-1)
     print(pd.crosstab(family[table.index], table.idxmax(axis=1).rename("nearest")).to_string())
+    best = np.sort(table.to_numpy(), axis=1)[:, ::-1]
+    right = (table.idxmax(axis=1) == family[table.index]).rename("right")
+    print(pd.Series(best[:, 0] - best[:, 1], table.index).groupby(right).describe().to_string())
     atlas = srna.load("open_atlas")
     factors = wide(harmonise(pool, atlas)[0].copy(), "protocol_family")
     X, protocol = levels(atlas, factors.columns), atlas.obs["library_protocol"].astype(object)
@@ -133,6 +136,14 @@ def fluids(cache: str | None) -> None:
         told["is"] = obs.loc[told["sample_id"], "tissue"].to_numpy()
         counts = pd.crosstab([told["model"], told["dataset_id"], told["is"]], told["y_pred"])
         print(f"\n{label}: predicted\n{counts.to_string()}")
+        if label == "fluid or not":
+            both = redone(task, factors_of(atlas), "study")
+            told = srna.cross_validate(
+                both, ["logistic", "robust"], twice(splits, len(task.y)), scheme="redone", cache=cache
+            )
+            told["is"] = obs.loc[told["sample_id"], "tissue"].to_numpy()
+            counts = pd.crosstab([told["model"], told["dataset_id"], told["is"]], told["y_pred"])
+            print(f"\n{label}, training also redone with other protocols: predicted\n{counts.to_string()}")
     task = srna.make_task(atlas, "fluid or not")
     told = srna.cross_validate(task, ["logistic", "robust"], "study", profile=evaluate.Profile(n_splits=5), cache=cache)
     print("\nfive folds by study\n", pd.crosstab([told["model"], told["y_true"]], told["y_pred"]).to_string())
@@ -176,25 +187,33 @@ def redone(task: Task, factors: pd.DataFrame, how: str, *, seed: int = 0) -> Tas
     return replace(task, X=pd.concat([task.X, X]), donors=None, **joined)
 
 
+def factors_of(atlas: ad.AnnData) -> pd.DataFrame:
+    """Factors of nine protocols in the names of an atlas."""
+    pool = srna.load("protocols")
+    return wide(harmonise(pool[:, pool.var["in_pool"].to_numpy()].copy(), atlas)[0].copy(), "library_protocol")
+
+
+def twice(splits: list[evaluate.Split], n: int) -> list[evaluate.Split]:
+    """Splits of n samples with the copies of the training samples, too."""
+    return [evaluate.Split(fold, np.r_[train, train + n], test) for fold, train, test in splits]
+
+
 def augmentation(cache: str | None) -> None:
     """Folds by study with copies of the training samples that another protocol might have made."""
-    pool = srna.load("protocols")
-    for name, ways in (("mirome", ("sample", "study", "copy", "shuffled")), ("open_atlas", ("sample", "copy"))):
+    for name, ways in (("mirome", ("sample", "study", "copy", "shuffled")), ("open_atlas", ("study", "copy"))):
         atlas = srna.load(name)
         task = srna.make_task(atlas, "tissue_group")
-        factors = wide(harmonise(pool[:, pool.var["in_pool"].to_numpy()].copy(), atlas)[0].copy(), "library_protocol")
-        recipes, n, tables = ("logistic", "robust"), len(task.y), []
-        splits = srna.make_splits(task, "study")
-        twice = [evaluate.Split(fold, np.r_[train, train + n], test) for fold, train, test in splits]
+        factors, splits = factors_of(atlas), srna.make_splits(task, "study")
+        recipes, tables = ("logistic", "robust"), []
         for how in ("", *ways):
-            given = (redone(task, factors, how), twice) if how else (task, splits)
+            given = (redone(task, factors, how), twice(splits, len(task.y))) if how else (task, splits)
             told = srna.cross_validate(given[0], recipes, given[1], scheme="grouped_kfold", cache=cache)
             tables.append(told.assign(model=told["model"] + (f", {how}" if how else "")))
         table = pd.concat(tables)
         pairs = [(f"{recipe}, {how}", recipe) for recipe in recipes for how in ways]
-        pairs += [(f"{recipe}, sample", f"{recipe}, copy") for recipe in recipes]
+        pairs += [(f"{recipe}, study", f"{recipe}, copy") for recipe in recipes]
         print(f"\n{name}: {factors.shape[1]} of {task.X.shape[1]} sRNAs have a factor")
-        print(evaluate.pairs_table(srna.compare(table, pairs, metric=METRICS, correction="none")).data.to_string())
+        print(srna.compare(table, pairs, metric=METRICS, correction="none").round(3).to_string())
         print(srna.score(table, metrics=METRICS)[["model", "metric", "value"]].round(3).to_string())
 
 
