@@ -290,6 +290,7 @@ def test_neighbours_tell_a_feature_and_random_ones_do_not(blocks):
     assert gain["comparison"].tolist()[:2] == ["blocks – random", "coexpression – random"]
 
 
+@pytest.mark.slow
 def test_a_target_dealt_to_other_samples_cannot_be_told(blocks):
     task, graph = blocks
     loud = task.X.assign(**{task.X.columns[0]: task.X.iloc[:, 0] * 200})  # in the sum of reads, it would shine through

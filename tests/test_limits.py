@@ -350,6 +350,7 @@ def test_folds_keep_studies_apart_and_are_found_again(tmp_path):
     assert told.groupby(["model", "features"])["sample_id"].nunique().eq(120).all()
 
 
+@pytest.mark.slow
 def test_studies_that_hold_few_classes_spoil_rankings_more_than_random_folds_tell():
     table = study_effects([0.0, 1.0], 450, n_networks=1, trees=20, seed=1).set_index(["study_sd", "method"])
     calm, loud = table.loc[0.0], table.loc[1.0]

@@ -118,6 +118,7 @@ def test_guessing_the_mean_of_the_study_has_nothing_within():
     assert got["spearman_within"]["value"] is None  # a constant has no order
 
 
+@pytest.mark.slow
 def test_intervals_follow_what_is_drawn():
     assert figures(ages())["mae:S00"]["ci_low"] is None
     got = figures(ages(), unit="donor_id")["mae:S00"]

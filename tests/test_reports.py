@@ -851,6 +851,7 @@ def test_a_folder_of_notebooks_in_the_working_folder_is_not_run(tmp_path, monkey
     assert [p.stem for p in report_run.find_notebooks([], "notebooks")[0]] == ["01_theirs"]
 
 
+@pytest.mark.slow
 def test_a_wheel_holds_the_notebooks_and_runs_them(tmp_path):
     build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
     subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
