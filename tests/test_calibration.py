@@ -158,6 +158,7 @@ def test_tables_that_would_leak_are_refused():
             calibrate(t.assign(scheme=scheme))
     with pytest.raises(InputError, match="has one fold"):
         calibrate(t.assign(fold="0"))
+    assert len(calibrate(t[t["fold"].isin(t["fold"].unique()[:2])]))  # two are enough
     with pytest.raises(InputError, match=r"dataset_id 'S0\d' is in \d folds"):
         calibrate(t.drop(columns="donor_id"))
     with pytest.raises(InputError, match="unknown method 'platt': expected one of isotonic, sigmoid, temperature"):
