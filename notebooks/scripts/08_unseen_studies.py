@@ -200,9 +200,9 @@ explore.readable(shown.rename("samples").reset_index().head(10))
 
 # %%
 classes = pd.DataFrame({"class": task.y, "study": task.groups}).groupby("class")["study"].nunique()
-recall = scores[(scores["metric"] == "recall") & (scores["scheme"] == "one_dataset_out")]
-recall = recall[recall["model"] == winner["model"]].set_index("class")["value"].rename("recall")
-shown = pd.concat([classes.rename("studies"), recall], axis=1).dropna().sort_values("studies")
+shown = scores[(scores["metric"] == "recall") & (scores["scheme"] == "one_dataset_out")]
+shown = shown[shown["model"] == winner["model"]].set_index("class")["value"].rename("recall")
+shown = pd.concat([classes.rename("studies"), shown], axis=1).dropna().sort_values("studies")
 shown.style.format({"recall": "{:.1%}"})
 
 # %%
@@ -241,9 +241,9 @@ srna.pl.metrics(
 )
 
 # %%
-ends = curve[curve["model"] == quick[-1]].set_index("n_studies")["value"].iloc[[0, -1]]
+shown = curve[curve["model"] == quick[-1]].set_index("n_studies")["value"].iloc[[0, -1]]
 say(f"""
-`{quick[-1]}`: {ends.iloc[0]:.1%} with {ends.index[0]} studies in training, {ends.iloc[1]:.1%} with {ends.index[1]}.
+`{quick[-1]}`: {shown.iloc[0]:.1%} with {shown.index[0]} studies in training, {shown.iloc[1]:.1%} with {shown.index[1]}.
 """)
 
 # %% [markdown]
@@ -254,21 +254,21 @@ say(f"""
 # its own. But it sees fewer studies of each. **Will the sums be better or worse than a model of the level itself?**
 
 # %%
-levels = [c for c in ("sample_type", "lineage") if label == "tissue_group" and c in atlas.obs]
-levels = [c for c in levels if atlas.obs.loc[task.y.index, c].nunique() > 1]
-levels += [label, explore.choose_column(atlas, "auto", ("cell_type", "tissue"), label)]
+shown = [c for c in ("sample_type", "lineage") if label == "tissue_group" and c in atlas.obs]
+shown = [c for c in shown if atlas.obs.loc[task.y.index, c].nunique() > 1]
+shown += [label, explore.choose_column(atlas, "auto", ("cell_type", "tissue"), label)]
 
 # %%
 by_level = partial(evaluate.compare_levels, profile=size, n_splits=size.n_splits, seed=seed, n_jobs=n_jobs)
-by_level = by_level(task, atlas.obs, levels, quick[-1:], cache=f"{out}/cache")
+by_level = by_level(task, atlas.obs, shown, quick[-1:], cache=f"{out}/cache")
 level_scores = score(by_level, metrics=evaluate.METRICS)
 
 # %%
 evaluate.scores_table(level_scores, evaluate.METRICS)
 
 # %%
-both = by_level["task"].str.startswith(f"{label}, ")
-shown = by_level[both].assign(model=by_level["task"].str.split(", ").str[1], task=label)
+shown = by_level[by_level["task"].str.startswith(f"{label}, ")]
+shown = shown.assign(model=shown["task"].str.split(", ").str[1], task=label)
 gaps = srna.compare(shown, [("leaves summed", "its own model")], metric=evaluate.METRICS, n_boot=size.n_boot, seed=seed)
 evaluate.pairs_table(gaps.replace({"metric": labels}), by=("pair", "metric"))
 
