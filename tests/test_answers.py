@@ -122,6 +122,7 @@ def test_nothing_of_a_users_names_is_active_and_nothing_is_requested(kind, page,
     assert "showSendToCloud: false" in page  # plotly's button that uploads a figure
 
 
+@pytest.mark.slow
 def test_pages_draw_in_a_browser(told, page, audited, tmp_path):
     write(told, tmp_path / "one", {"report.html": page})
     write_audit(audited[0], tmp_path / "two", {"report.html": audited_page(audited[0], "tissue", audited[1])})

@@ -191,6 +191,7 @@ def test_the_page_says_what_was_chosen_how_often():
     ]
 
 
+@pytest.mark.slow
 def test_the_same_command_goes_on_and_another_adds_rows(folder, tmp_path, monkeypatch):
     shutil.copytree(folder, tmp_path / "board")
     before = json.loads((folder / "leaderboard.json").read_text())

@@ -166,6 +166,7 @@ def test_what_is_wrong_is_said_before_anything_is_written(tmp_path, monkeypatch,
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "notebooks"]
 
 
+@pytest.mark.slow
 def test_the_entry_point_ends_the_process_with_the_code(tmp_path):
     (tmp_path / "01_a.ipynb").write_text(NOTEBOOK)
     start = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from srna_lib.report.cli import main; main()"

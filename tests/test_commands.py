@@ -314,6 +314,7 @@ def test_bundles_of_ones_own_data(own_atlas, tmp_path, monkeypatch):
     assert len(pd.read_csv(tmp_path / "annotated" / "predictions.csv")) == len(DEFAULT) * read_h5ad(OWN).n_obs
 
 
+@pytest.mark.slow
 def test_the_example_is_annotated_and_its_spoilt_sample_refused(tmp_path, monkeypatch):
     """The README's first commands, as they stand there, with the models that travel with the package."""
     monkeypatch.chdir(tmp_path)

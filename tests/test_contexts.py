@@ -88,6 +88,7 @@ def test_metadata_has_no_srna():
 people = st.lists(st.tuples(st.integers(0, 8), st.sampled_from(["D0", "D1"])), min_size=4, max_size=30)
 
 
+@pytest.mark.slow
 @given(people, st.integers(0, 5))
 def test_shuffled_donors_keep_one_label_and_strata_their_class_counts(drawn, seed):
     """A donor belongs to one stratum and has one label, as sex has."""

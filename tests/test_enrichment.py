@@ -68,6 +68,7 @@ def test_p_is_the_share_of_random_lists():
         assert row["p"] == pytest.approx(share, abs=4 * np.sqrt(share * (1 - share) / draws) + 1e-4)
 
 
+@pytest.mark.slow
 def test_random_lists_give_no_more_small_p_than_chance():
     rng = np.random.default_rng(1)
     sets = {str(i): rng.choice(NAMES, 8, replace=False) for i in range(20)}

@@ -291,6 +291,7 @@ NAMES = st.lists(st.sampled_from([*MATURE, "hsa-let-7a-5p/7c-5p", "hsa-miR-103a-
                  min_size=1, max_size=12, unique=True)  # fmt: skip
 
 
+@pytest.mark.slow
 @given(NAMES, NAMES, st.integers(0, 2**32 - 1))
 def test_counts_are_conserved(source, reference, seed):
     adata = toy(source, np.random.default_rng(seed).integers(0, 1000, (3, len(source))).tolist())
@@ -310,6 +311,7 @@ def test_counts_are_conserved(source, reference, seed):
     assert set(atlas.var_names) <= set(reference)
 
 
+@pytest.mark.slow
 @given(st.lists(NAMES, min_size=1, max_size=3))
 def test_shared_names_never_need_a_division(collections):
     shared = shared_names(*collections)

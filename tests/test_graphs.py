@@ -153,6 +153,7 @@ def test_edges_that_cannot_be_used_are_one_sentence(tmp_path, text, says):
 # ---- models
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("channels", [(8,), pytest.param((8, 6), marks=pytest.mark.slow)])
 def test_prediction_is_that_of_the_trained_keras_model(channels):
     X, y = samples()

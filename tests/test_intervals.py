@@ -66,6 +66,7 @@ def test_coverage_is_the_stated_one(noise):
         assert covered == pytest.approx(float(level), abs=0.03), level
 
 
+@pytest.mark.slow
 def test_coverage_over_many_small_samples():
     """Thirty training samples and more features than is wise: coverage still holds on average, or is above."""
     covered = {level: [] for level in LEVELS}

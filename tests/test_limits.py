@@ -336,6 +336,7 @@ def test_slices_need_features_enough(syn):
         retrain(task, split, scores.iloc[:1], k=2000)
 
 
+@pytest.mark.slow
 def test_folds_keep_studies_apart_and_are_found_again(tmp_path):
     made = simulate("srna_sex", 120, seed=0)
     task = task_of(made)

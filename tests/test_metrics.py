@@ -131,6 +131,7 @@ def test_intervals_are_deterministic_per_seed():
     assert (one["ci_low"], one["ci_high"]) != (two["ci_low"], two["ci_high"])
 
 
+@pytest.mark.slow
 @given(st.integers(0, 1000))
 def test_order_of_rows_does_not_matter(seed):
     p = random_table(seed, n_studies=5, per_study=4)

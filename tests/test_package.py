@@ -77,6 +77,7 @@ def test_import_is_fast_and_light():
     assert loaded == ([], [], [])
 
 
+@pytest.mark.slow
 def test_every_module_imports_without_keras_and_only_plots_need_plotly():
     light = [m for m in MODULES if not m.startswith("srna_lib.plots")]
     code = (

@@ -104,6 +104,7 @@ def test_agreement_is_scipys_correlation_and_symmetric(n, seed):
     assert one["overlap"] == len(best[0] & best[1]) / k
 
 
+@pytest.mark.slow
 def test_random_rankings_agree_by_chance():
     rng = np.random.default_rng(0)
     runs = {str(i): pd.DataFrame([rng.random(200)], index=["k"]) for i in range(30)}

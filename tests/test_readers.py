@@ -576,6 +576,7 @@ def test_h5_without_anndata_and_hard_link_cycles(tmp_path):
     pd.testing.assert_frame_equal(frame(readers.read(path)), EXPECTED)
 
 
+@pytest.mark.slow
 @given(st.binary(min_size=1, max_size=40), st.floats(0, 1))
 def test_damaged_h5ad_leads_to_a_read_error_or_to_counts(tmp_path_factory, patch, where):
     whole = tmp_path_factory.getbasetemp() / "whole.h5ad"

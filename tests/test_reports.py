@@ -237,6 +237,7 @@ def test_pages_draw_in_a_browser(run):
     assert "01_good.html: 2/2 figures drawn" in done.stdout
 
 
+@pytest.mark.slow
 def test_the_browser_check_notices_what_is_wrong(tmp_path):
     (tmp_path / "bad.html").write_text(
         '<!DOCTYPE html><title>x</title><div class="plotly-graph-div"></div>'
@@ -290,6 +291,7 @@ assert (meeting / f"{other}.here").exists(), "alone"
 """
 
 
+@pytest.mark.slow
 def test_notebooks_run_beside_each_other_with_their_share_of_workers_and_threads(tmp_path, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     source, out = tmp_path / "nbs", tmp_path / "out"
@@ -330,6 +332,7 @@ def test_how_many_run_at_a_time_does_not_make_a_notebook_run_again(in_process, t
     assert states == ["ok", "skipped"]
 
 
+@pytest.mark.slow
 def test_compiled_programs_are_kept_in_the_report_and_only_for_its_run(tmp_path, monkeypatch):
     for name in [name for name in os.environ if name.startswith("JAX_")]:
         monkeypatch.delenv(name)

@@ -139,6 +139,7 @@ def test_the_interval_is_that_of_a_t_test():
     assert t_interval(0.0, np.zeros(9), np.inf)[2] == 1 and t_interval(0.1, np.full(9, 0.1), np.inf)[2] == 0
 
 
+@pytest.mark.slow
 def test_intervals_hold_the_truth_where_few_studies_decide():
     """Studies as uneven as real ones: percentiles of the same replicates miss the truth too often."""
     rng, kept, percentile = np.random.default_rng(0), [], []

@@ -303,6 +303,7 @@ def test_a_query_is_held_against_the_library_and_never_against_itself(atlas):
     assert signatures(library, "tissue").equals(signatures(library, "tissue", reference=library))
 
 
+@pytest.mark.slow
 def test_retrieval_across_studies_finds_the_tissue_and_chance_does_not(atlas):
     found = cross_retrieve(atlas, "tissue", n_splits=3, epochs=2)
     assert set(found["model"]) == {

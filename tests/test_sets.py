@@ -59,6 +59,7 @@ def test_members_are_found_under_the_names_of_the_atlas(member, per, features, e
     assert found(member, features, per) == expected
 
 
+@pytest.mark.slow
 @given(st.lists(st.sampled_from(MATURE), min_size=1, max_size=20, unique=True))
 def test_every_mirna_finds_itself_and_its_stem_loop(names):
     table = measured(as_sets({name: [name] for name in names}), names)

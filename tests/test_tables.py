@@ -132,6 +132,7 @@ def test_bombs_are_stopped_before_they_unfold(tmp_path, monkeypatch, pack):
         load(put(tmp_path, "d", b"0" * (2**21 + 1)))
 
 
+@pytest.mark.slow
 def test_the_limits_leave_sparse_tables_alone():
     """The sparsest table that is plausible: one read in a thousand cells."""
     rng = np.random.default_rng(0)

@@ -151,6 +151,7 @@ def test_a_batch_of_one_sex_is_centred_to_nothing(company):
     assert batch["classes apart"] < batch["whole"] - 0.1
 
 
+@pytest.mark.slow
 def test_predictions_in_company_are_those_of_cross_validation(loops):
     task = make_task(loops, "sex")
     splits = make_splits(task, "one_dataset_out")

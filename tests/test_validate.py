@@ -143,12 +143,14 @@ def test_informative_features_are_found_and_permuted_labels_are_not(task):
     assert run(permuted).eval("y_true == y_pred").mean() < 0.55
 
 
+@pytest.mark.slow
 def test_parallel_equals_serial_and_same_seed_equals_same(task):
     serial, again, parallel = run(task), run(task), run(task, n_jobs=2)
     pd.testing.assert_frame_equal(serial, again)
     pd.testing.assert_frame_equal(serial, parallel)
 
 
+@pytest.mark.slow
 def test_network_in_parallel_equals_serial(task):
     splits = make_splits(task, "grouped_kfold", n_splits=3)
     small = {"classifier__epochs": 3, "classifier__hidden": (16,), "classifier__dropout": (0.2,)}
