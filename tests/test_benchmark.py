@@ -205,6 +205,10 @@ def test_the_same_command_goes_on_and_another_adds_rows(folder, tmp_path, monkey
     after = json.loads((tmp_path / "board/leaderboard.json").read_text())
     assert after[: len(before)] == before
     assert {(r["scheme"], r["model"]) for r in after[len(before) :]} == {("random_5fold", "logistic")}
+    joined = invoke(*SMALL, "--recipes", "dummy", "--schemes", "random", "--out", tmp_path / "board")
+    assert joined.exit_code == 0, joined.output  # the baseline is a row that is there
+    pairs = pd.read_csv(tmp_path / "board/leaderboard.csv").query("scheme == 'random_5fold'")["model"]
+    assert "dummy minus logistic" in set(pairs)
     seeded = invoke(*SMALL, "--seed", 1, "--out", tmp_path / "board")
     assert seeded.exit_code == 2 and "was made with seed 0; expected a new folder for seed 1" in seeded.output
 

@@ -88,9 +88,6 @@ def run_benchmark(
     from srna_lib.io import write_file
 
     evaluate.check_recipes(recipes)
-    if not set(baselines) & set(recipes):
-        found = f"baselines {', '.join(baselines)}: none of them is among the recipes"
-        raise InputError(f"{found}; expected one or several of {', '.join(recipes)}.")
     for scheme in schemes:
         one_of("scheme", scheme, evaluate.BENCHMARK_SCHEMES)
     settings = {"seed": seed, "folds": n_splits, "min_class_size": min_class_size, "baselines": list(baselines)}
@@ -98,6 +95,10 @@ def run_benchmark(
     for row in [*_earlier(out, settings), *itertools.product(datasets, labels, schemes, recipes)]:
         names = plan.setdefault((row[0], row[1], row[2]), [])
         names += [] if row[3] in names else [row[3]]
+    for names in plan.values():
+        if not set(baselines) & set(names):
+            found = f"baselines {', '.join(baselines)}: none of them is among the recipes"
+            raise InputError(f"{found}; expected one or several of {', '.join(names)}.")
 
     @cache
     def asked(name: str, label: str) -> tuple[ad.AnnData, Task]:
