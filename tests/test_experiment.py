@@ -343,6 +343,8 @@ def test_classes_of_few_studies_are_no_leaves_and_samples_without_a_class_stay_o
     )  # twelve studies: no leaf is left
     only = compare_levels(task, obs, ["group", "group"], ["dummy"], n_splits=3, progress=False)
     assert set(only["task"]) == {"group, leaves summed", "group, its own model"}
+    with pytest.raises(InputError, match="obs has no 'kin'"):
+        compare_levels(task, obs, ["group", "kin"], ["dummy"], n_splits=3, progress=False)
 
 
 def test_intervals_of_studies_never_seen_rest_on_studies_left_out():

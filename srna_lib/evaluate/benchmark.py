@@ -114,7 +114,8 @@ def benchmark(
     if scheme == "one_collection_out":  # few and unlike: each also by itself
         shown = pd.concat([table, table.assign(scheme=scheme + ", " + table["fold"])], ignore_index=True)
     scores = score(shown, dataset=dataset, metrics=MEASURED, n_boot=n_boot, seed=seed)
-    pairs = [(name, base) for base in baselines if base in recipes for name in recipes if name != base]
+    bases = [base for base in baselines if base in recipes]  # of two baselines the first is compared with once
+    pairs = [(name, base) for i, base in enumerate(bases) for name in recipes if name not in bases[: i + 1]]
     gaps = compare(shown, pairs, metric=METRICS, correction="none", n_boot=n_boot, seed=seed)
     return Benchmark(pd.concat([scores, _about_folds(table, scores)], ignore_index=True), gaps, table)
 

@@ -260,6 +260,12 @@ def compare_levels(
     -------
     DataFrame
         As from `cross_validate`; ``task`` is the level, then ``", leaves summed"`` or ``", its own model"``.
+        Which classes are leaves is counted over all studies, those of the test too, as the classes of a task are.
+
+    Raises
+    ------
+    InputError
+        A level that `obs` lacks, or fewer studies than folds.
 
     Examples
     --------
@@ -272,6 +278,8 @@ def compare_levels(
     ['tissue_group, leaves summed', 'tissue_group, its own model']
     """
     levels = list(dict.fromkeys(levels))
+    if lacking := [level for level in levels if level not in obs]:
+        raise InputError(f"levels {', '.join(levels)}: obs has no {lacking[0]!r}; expected names of its columns.")
     coarse, fine = levels[:-1] or levels, levels[-1]
     named = obs.loc[task.y.index, levels].astype(object)
     known = named[coarse].notna().all(axis=1).to_numpy()
