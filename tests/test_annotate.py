@@ -22,6 +22,7 @@ from srna_lib.annotate.bundles import decide, load_bundle, save, shipped, surest
 from srna_lib.data.atlas import make_atlas
 from srna_lib.data.mirna_names import mirgenedb, mirna_table
 from srna_lib.errors import InputError
+from srna_lib.evaluate import average_neighbours, tempered
 from srna_lib.evaluate.crossval import Profile
 from srna_lib.io import read_h5ad, write_h5ad
 from srna_lib.models.recipes import recipe
@@ -103,6 +104,51 @@ def test_a_sample_alone_is_told_the_same_as_in_company(bundle, new, told):
         expected = whole.loc[table.index, "likeliest_probability"]
         np.testing.assert_allclose(table["likeliest_probability"], expected, atol=1e-5)
         assert (table["status"] == whole.loc[table.index, "status"]).all()
+
+
+def test_company_counts_only_where_it_is_asked_for(bundle, new, told):
+    """With `batch` the nearest samples of the study have a say, whatever the order; refused ones have none."""
+    alone, together = told.uns["annotation"], samples.annotate(new, bundle, batch="dataset_id").uns["annotation"]
+    sizes = new.obs["dataset_id"].map(new.obs["dataset_id"].value_counts()).to_numpy()
+    assert (alone["averaged"] == 1).all() and (together["averaged"] == np.minimum(sizes, 5)).all()
+    pd.testing.assert_series_equal(alone["distance"], together["distance"])
+    order = np.random.default_rng(0).permutation(new.n_obs)
+    other = samples.annotate(new[order].copy(), bundle, batch="dataset_id").uns["annotation"]
+    pd.testing.assert_frame_equal(other.set_index("sample_id").loc[new.obs_names], together.set_index("sample_id"))
+    mixed = new.copy()
+    mixed.obs["study"] = new.obs["dataset_id"].astype(str).where(np.arange(new.n_obs) > 2)
+    some = samples.annotate(mixed, bundle, batch="study").uns["annotation"]
+    assert (some["averaged"][:3] == 1).all() and some["averaged"].max() == 5
+    assert (samples.annotate(new, bundle, batch="all").uns["annotation"]["averaged"] == 5).all()
+    spoilt = new.copy()
+    spoilt.X = spoilt.X.toarray() * (np.arange(new.n_obs) > 0)[:, None]  # refused: it has nothing to say of the others
+    few = samples.annotate(spoilt, bundle, batch="all").uns["annotation"]
+    rest = samples.annotate(new[1:].copy(), bundle, batch="all").uns["annotation"]
+    assert few["status"][0] == "abstained" and few["averaged"][0] == 1
+    np.testing.assert_allclose(few["likeliest_probability"][1:], rest["likeliest_probability"], atol=1e-6)
+
+
+def test_answers_of_a_batch_are_those_of_the_averages(bundle, new):
+    z, _, _ = samples.model_input(new, bundle)
+    p = bundle.network.predict_proba(z)
+    levels = z * bundle.arrays["scale"] + bundle.arrays["mean"]
+    q = tempered(average_neighbours(p, levels), bundle.about["batch"]["limits"]["temperature"])
+    told = samples.annotate(new, bundle, batch="all").uns["annotation"]
+    np.testing.assert_allclose(told["likeliest_probability"], q.max(axis=1), atol=1e-6)
+    assert (told["likeliest"] == np.asarray(bundle.classes)[q.argmax(axis=1)]).all()
+
+
+def test_batches_need_a_column_and_limits(bundle, new):
+    with pytest.raises(InputError, match=r"obs\['plate'\] is missing .*expected the study of each sample"):
+        samples.annotate(new, bundle, batch="plate")
+    older = bundles.Bundle({k: v for k, v in bundle.about.items() if k != "batch"}, bundle.arrays)
+    assert samples.annotate(new, older).n_obs == new.n_obs
+    with pytest.raises(InputError, match="knows no limits for batches; expected one trained anew"):
+        samples.annotate(new, older, batch="all")
+    kept = bundle.about["batch"]["measured"]
+    assert kept["n_studies"] == 24 and kept["accuracy_of_predicted"] >= 1 - 0.06
+    assert f"{kept['accuracy_of_all']:.1%} of all samples correct" in bundles.card(bundle)
+    assert "`--batch`" not in bundles.card(older)
 
 
 def test_a_bundle_is_a_pipeline_for_the_other_verbs(bundle, new):

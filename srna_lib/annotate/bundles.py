@@ -34,6 +34,7 @@ from srna_lib.errors import InputError, one_of
 from srna_lib.evaluate import (
     Profile,
     Split,
+    batch_average,
     build_recipe,
     fit_fold,
     fit_temperature,
@@ -182,7 +183,7 @@ def train(
     measured = measure(held_out, task.classes, parent, error, level)
     whole = held_out[held_out["spoilt"] == ""]
     promises = {"limits": make_thresholds(whole, task.classes, parent, error, level), "measured": measured}
-    promises |= {"least": _least(measured)}
+    promises |= {"least": _least(measured), "batch": _of_batches(held_out, task, parent, error, level)}
     fitted = fit_fold(task, model, np.arange(len(task.y)))
     settings = {"recipe": recipe, "seed": seed, "error": error, "level": level}
     settings["n_splits"] = held_out["fold"].nunique()
@@ -198,6 +199,14 @@ def held_out_samples(
     return pd.concat(
         map_folds(partial(_held_out, task, reference, model, seed), splits, key=key, **run), ignore_index=True
     )
+
+
+def _of_batches(held_out: pd.DataFrame, task: Task, parent: np.ndarray, error: float, level: float) -> dict[str, Any]:
+    """Limits and what they keep where probabilities are averaged over nearest samples of the study."""
+    whole = held_out[held_out["spoilt"] == ""].assign(model="", scheme="")
+    whole = batch_average(whole, task)
+    limits = make_thresholds(whole, task.classes, parent, error, level)
+    return {"limits": limits, "measured": measure(whole, task.classes, parent, error, level)}
 
 
 def places_of_parents(classes: Sequence[str], parents: Mapping[str, str]) -> np.ndarray:

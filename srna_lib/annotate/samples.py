@@ -30,9 +30,9 @@ from srna_lib.annotate.bundles import (
     unlikeness,
     write_csv,
 )
-from srna_lib.data import atlas_name, counts_frame, harmonise, match_names
+from srna_lib.data import atlas_name, check_column, counts_frame, harmonise, match_names
 from srna_lib.errors import InputError
-from srna_lib.evaluate import tempered
+from srna_lib.evaluate import NEIGHBOURS, average_neighbours, tempered
 from srna_lib.explain import contributions
 from srna_lib.io import read, write_h5ad
 from srna_lib.stability import MaskedInput, deeplift_order, first_flips
@@ -42,6 +42,7 @@ FIELDS = (
     "sample_id", "task", "prediction", "probability", "status", "reason", "set", "ontology_term_id", "likeliest",
     "likeliest_probability", "distance", "nearest_studies", "nearest_samples", "speaks_for", "speaks_against",
     "steps_to_flip", "reads", "names_known", "reads_known", "model_names_found", "red_cells", "red_cells_percentile",
+    "averaged",
 )  # fmt: skip
 EXPLAINED, FLIPPED = 1000, 200  # samples up to which reasons are given unless asked for, and steps to a flip counted
 FURTHEST = 50  # sRNAs masked before a prediction counts as firm
@@ -57,6 +58,7 @@ def annotate(
     *,
     explain: bool | None = None,
     top: int = 5,
+    batch: str | None = None,
     **reading: Any,
 ) -> ad.AnnData:
     """Predict the metadata of samples, with sets, reasons and refusals.
@@ -73,6 +75,11 @@ def annotate(
         50.
     top : int, default 5
         sRNAs named on each side.
+    batch : str, optional
+        Column of ``obs`` that says which samples are of one study, or ``"all"`` where all are: probabilities are then
+        averaged over a sample and the four most alike in its study (`evaluate.average_neighbours`), and held to limits
+        of their own. A sample without a study is answered by itself. What speaks for a class, and steps to a flip, stay
+        those of the sample alone.
     **reading
         As in `srna.read`, where `counts` is a path.
 
@@ -86,12 +93,12 @@ def annotate(
     Raises
     ------
     InputError
-        No such bundle, values that are no counts, or a table of which no name is known.
+        No such bundle, values that are no counts, no such column, or a bundle that knows no limits for batches.
 
     Notes
     -----
-    A sample's prediction depends on nothing but the sample and the names in its table. ``status`` is ``predicted``,
-    ``backed off`` (the parent of the class is named) or ``abstained``, with the ``reason``.
+    Without `batch` a sample's prediction depends on nothing but the sample and the names in its table. ``status`` is
+    ``predicted``, ``backed off`` (the parent of the class is named) or ``abstained``, with the ``reason``.
     """
     given = [bundles] if isinstance(bundles, str | Path | Bundle) else list(bundles)
     loaded = [b if isinstance(b, Bundle) else load_bundle(b) for b in given]
@@ -102,6 +109,7 @@ def annotate(
     if (quantity := atlas.uns.get("srna", {}).get("quantity", "counts")) != "counts":
         raise InputError(f"{atlas_name(atlas)}: it holds {quantity} values; expected raw counts.")
     names = understood(atlas)
+    names["batch"] = _batches(atlas, batch, loaded)
     shown = atlas.n_obs <= EXPLAINED if explain is None else explain
     tables, out = [], atlas.copy()
     for number, bundle in enumerate(loaded):
@@ -114,6 +122,19 @@ def annotate(
             out.obsm["X_openTSNE"] = coordinates
     out.uns["annotation"] = pd.concat(tables, ignore_index=True)[list(FIELDS)]
     return out
+
+
+def _batches(atlas: ad.AnnData, batch: str | None, bundles: Sequence[Bundle]) -> np.ndarray:
+    """The study of each sample, as far as its company may tell of it; empty where a sample is by itself."""
+    if batch is None:
+        return np.full(atlas.n_obs, "", dtype=object)
+    for bundle in bundles:
+        if "batch" not in bundle.about:
+            raise InputError(f"bundle of {bundle.label}: it knows no limits for batches; expected one trained anew.")
+    if batch == "all" and batch not in atlas.obs:
+        return np.full(atlas.n_obs, "all", dtype=object)
+    check_column(atlas, batch, "the study of each sample")
+    return atlas.obs[batch].astype(object).where(atlas.obs[batch].notna(), "").astype(str).to_numpy(dtype=object)
 
 
 def understood(atlas: ad.AnnData) -> pd.DataFrame:
@@ -182,10 +203,7 @@ def _annotate(atlas: ad.AnnData, bundle: Bundle, names: pd.DataFrame, top: int) 
     distance, near = unlikeness(bundle.spaces, z), nearest(z, arrays)
     order = sorted({c["parent"] or c["name"] for c in about["classes"]})
     parent = np.array([order.index(c["parent"] or c["name"]) for c in about["classes"]])
-    network = bundle.network
-    p = network.predict_proba(z)
-    table = decide(p, distance, about["limits"], parent)
-    q, limits, least = tempered(p, about["limits"]["temperature"]), about["limits"], about["least"]
+    least = about["least"]
     reasons = names["reason"].to_numpy().astype(object)
     if loops:
         reasons[reasons == ""] = STEM_LOOPS
@@ -195,6 +213,9 @@ def _annotate(atlas: ad.AnnData, bundle: Bundle, names: pd.DataFrame, top: int) 
     shallow = (reads < least["reads"]) & (reasons == "")
     reasons[shallow] = [f"{n:,.0f} reads; the model asks for {least['reads']:,.0f}" for n in reads[shallow]]
     refused = reasons != ""
+    p, averaged = _in_batches(bundle, z, np.where(refused, "", names["batch"]), names.index)
+    limits = about["batch"]["limits"] if (names["batch"] != "").any() else about["limits"]
+    table, q = decide(p, distance, limits, parent), tempered(p, limits["temperature"])
     status = np.where(refused, ABSTAINED, table["status"])
     reason = np.where(refused, reasons, table["reason"])
     best, above = classes[table["best"]], np.asarray(order, dtype=object)[table["above"]]
@@ -231,9 +252,24 @@ def _annotate(atlas: ad.AnnData, bundle: Bundle, names: pd.DataFrame, top: int) 
         "model_names_found": found,
         "red_cells": names["red_cells"].to_numpy(),
         "red_cells_percentile": percentiles(names["red_cells"].to_numpy()),
+        "averaged": averaged,
     }
     places = np.median(arrays["map"][near], axis=1)
     return pd.DataFrame(rows), places if found else np.full_like(places, np.nan)
+
+
+def _in_batches(bundle: Bundle, z: np.ndarray, batch: np.ndarray, samples: pd.Index) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities, averaged over nearest samples of the batch (``""``: none), and how many each is averaged over.
+
+    Samples are taken by name, so that their order in the table changes nothing.
+    """
+    p, averaged = bundle.network.predict_proba(z), np.ones(len(z), dtype=int)
+    levels = (z * bundle.arrays["scale"] + bundle.arrays["mean"])[:, (z != 0).any(axis=0)]
+    by_name = np.argsort(samples.to_numpy(dtype=str), kind="stable")
+    for name in dict.fromkeys(batch[batch != ""]):
+        rows = by_name[batch[by_name] == name]
+        p[rows], averaged[rows] = average_neighbours(p[rows], levels[rows]), min(len(rows), NEIGHBOURS)
+    return p, averaged
 
 
 def model_input(atlas: ad.AnnData, bundle: Bundle) -> tuple[np.ndarray, float, np.ndarray]:
@@ -308,6 +344,9 @@ def summary(annotated: ad.AnnData) -> str:
         f"{annotated.n_obs} samples, {known}",
         *(f"  {note}" for note in str(reading.get("notes", "")).splitlines()),
     ]
+    together = table.groupby("sample_id")["averaged"].max() > 1
+    if together.any():
+        lines.append(f"  {together.sum()} samples answered with those most alike in their study")
     for task, rows in table.groupby("task", sort=False):
         made = rows[rows["status"] != ABSTAINED]
         said = ", ".join(f"{name} {n}" for name, n in made["prediction"].value_counts().items())

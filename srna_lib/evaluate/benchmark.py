@@ -14,6 +14,7 @@ from sklearn.pipeline import Pipeline
 
 from srna_lib.data import Task, check_column
 from srna_lib.errors import InputError, one_of
+from srna_lib.evaluate.batch import BATCH, batch_average
 from srna_lib.evaluate.comparison import compare
 from srna_lib.evaluate.crossval import cross_validate
 from srna_lib.evaluate.metrics import METRICS, score
@@ -69,6 +70,7 @@ def benchmark(
         Samples, labels and studies.
     recipes : sequence of str
         Names of recipes, and ``"selected"``: the one of the `CANDIDATES` among them that `select` chooses in each fold.
+        ``"<name>+batch"`` is the same with evidence of the batch (`batch_average`), at no further training.
     splits : list of Split
         From `benchmark_splits` or `make_splits`.
     scheme, dataset : str
@@ -106,9 +108,13 @@ def benchmark(
     """
     named, scheme = check_recipes(recipes), ALIASES.get(scheme, scheme)
     table = cross_validate(task, named, splits, scheme=scheme, seed=seed, timed=True, **options)
-    if SELECTED in recipes:
+    if SELECTED in _plain(recipes):
         chosen = select(task, _candidates(recipes), splits, scheme=scheme, seed=seed, **options)
         table = pd.concat([table, chosen], ignore_index=True)
+    averaged = [name.removesuffix(BATCH) for name in recipes if name.endswith(BATCH)]
+    if averaged:
+        table = pd.concat([table, batch_average(table[table["model"].isin(averaged)], task)], ignore_index=True)
+    table = table[table["model"].isin(recipes)]
     table = table.sort_values("model", key=lambda m: m.map(list(recipes).index), kind="stable", ignore_index=True)
     shown = table
     if scheme == "one_collection_out":  # few and unlike: each also by itself
@@ -198,11 +204,16 @@ def inner_splits(task: Task, splits: list[Split], n: int, seed: int) -> list[Spl
 
 
 def check_recipes(recipes: Sequence[str]) -> list[str]:
-    """The recipes to run in every fold; refuses a choice among fewer than two."""
-    if SELECTED in recipes and len(_candidates(recipes)) < 2:
+    """The recipes to fit in every fold; refuses a choice among fewer than two."""
+    if SELECTED in _plain(recipes) and len(_candidates(recipes)) < 2:
         found = f"recipes {','.join(recipes)!r}: {SELECTED} has {len(_candidates(recipes))} to choose from"
         raise InputError(f"{found}; expected two or more of {', '.join(CANDIDATES)}.")
-    return [name for name in recipes if name != SELECTED]
+    return [name for name in _plain(recipes) if name != SELECTED]
+
+
+def _plain(recipes: Sequence[str]) -> list[str]:
+    """Names without the ending of averages, each once."""
+    return list(dict.fromkeys(name.removesuffix(BATCH) for name in recipes))
 
 
 def _candidates(recipes: Sequence[str]) -> list[str]:
@@ -216,7 +227,7 @@ def _about_folds(table: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
     rows = rows.assign(metric="fit_seconds", ci_low=np.nan, ci_high=np.nan)
     found = [rows.assign(value=rows["model"].map(folds["fit_seconds"].groupby(level=0).median()))]
     if "chosen" in folds:
-        (own,) = rows[rows["model"] == SELECTED].to_dict("records")
-        sizes = folds["chosen"].value_counts().items()
+        own = rows[rows["model"].isin([SELECTED, SELECTED + BATCH])].to_dict("records")[0]
+        sizes = folds["chosen"].groupby("fold").first().value_counts().items()
         found.append(pd.DataFrame([own | {"metric": "chosen", "class": name, "value": n} for name, n in sizes]))
     return pd.concat(found, ignore_index=True)

@@ -94,7 +94,9 @@ def _summary(rows: pd.DataFrame, bundle: Bundle) -> dict[str, Any]:
     tallies = {"status": rows["status"], "reason": reasons, "class": rows.loc[rows["prediction"] != "", "prediction"]}
     tallies["verdict"] = rows.loc[rows["verdict"] != "", "verdict"]
     counted = {what: _tally(values) for what, values in tallies.items()}
-    return {"label": bundle.label, "n": len(rows), "kept": bundle.about["measured"], **counted}
+    together = int((rows["averaged"] > 1).sum())
+    kept = bundle.about["batch"]["measured"] if together else bundle.about["measured"]
+    return {"label": bundle.label, "n": len(rows), "kept": kept, "together": together, **counted}
 
 
 def _tally(values: pd.Series) -> dict[str, int]:

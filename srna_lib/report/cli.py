@@ -316,6 +316,15 @@ def annotate(
     explain: Annotated[
         bool | None, typer.Option("--explain/--no-explain", help="Name sRNAs that speak for and against.")
     ] = None,
+    batch: Annotated[
+        str | None,
+        typer.Option(
+            "--batch",
+            metavar="COLUMN",
+            help="Column of the metadata with the study of each sample, or all: answers then rest on the samples most "
+            "alike in the study, too.",
+        ),
+    ] = None,
 ) -> None:
     """Predict what bundles know of new samples, such as lineage and tissue, with reasons, or say that it cannot."""
     from srna_lib.annotate import DEFAULT, load_bundle, summary, write
@@ -326,7 +335,7 @@ def annotate(
     reading: dict[str, Any] = {"metadata": metadata, "format": format, "round_expected": round_expected}
     reading["missing"] = missing
     bundles = [load_bundle(b) for b in bundle or DEFAULT]
-    answered = predict(counts, bundles, explain=explain, **reading)
+    answered = predict(counts, bundles, explain=explain, batch=batch, **reading)
     typer.echo(summary(answered))
     pages = {"report.html": annotated_page(answered, bundles)}
     typer.echo(f"written: {write(answered, out, pages)}")
@@ -373,7 +382,12 @@ def benchmark(
         typer.Option("--label", help="Column of obs to predict; repeatable.", show_default="tissue_group"),
     ] = None,
     recipes: Annotated[
-        str, typer.Option("--recipes", help="Names; selected is chosen inside the training studies of each fold.")
+        str,
+        typer.Option(
+            "--recipes",
+            help="Names; selected is chosen inside the training studies of each fold, and <name>+batch averages a "
+            "sample's probabilities with its nearest neighbours' in the same study.",
+        ),
     ] = "logistic,rf_paper,dl_log,wccn,lda_study,robust,selected,dummy",
     schemes: Annotated[
         str, typer.Option("--schemes", help="Of random, study, one_dataset_out, one_collection_out.")
@@ -388,13 +402,14 @@ def benchmark(
 
     An interrupted run goes on where it stopped; other recipes, schemes or labels join the rows that are there.
     """
-    from srna_lib.evaluate import SELECTED
+    from srna_lib.evaluate import BATCH, SELECTED
     from srna_lib.models import RECIPES, recipe_names
     from srna_lib.report import run_benchmark
 
     if not out.exists():
         _check_folder(out)
     known = [*RECIPES, SELECTED]
+    known += [name + BATCH for name in known]
     names = recipe_names(recipes, known)
     settings: dict[str, Any] = {"baselines": recipe_names(baselines, known), "n_splits": folds, "seed": seed}
     settings |= {"min_class_size": min_class_size, "n_jobs": jobs, "say": typer.echo}
