@@ -1,6 +1,7 @@
 # make reports [DATASET=demo|mirome] [PROFILE=smoke|demo|full] [JOBS=2]   notebooks 01 to 08, rendered below reports/
 # make companions   the same of notebooks 09 to 12, four neighbours of the paper, into the same index
 # make test      lint, types, unit tests, notebooks in profile smoke
+# make test-labels   the notebooks with every label of the real data sets, in profile smoke; CI runs both
 # make test-fast the quick ones of the unit tests, for daily work
 # make install   the environment alone, with the command .venv/bin/srna
 # make lab       the notebooks in JupyterLab
@@ -16,7 +17,7 @@ TEST_JOBS ?= $(shell $(PYTHON) -c 'import os; print(os.cpu_count())')
 OUT ?= reports/$(DATASET)
 BIN = .venv/bin
 
-.PHONY: install reports companions test test-fast lint lab course figures lock sync check-pages clean
+.PHONY: install reports companions test test-fast test-labels lint lab course figures lock sync check-pages clean
 
 reports: .venv/.ready
 	$(BIN)/srna run 01 02 03 04 05 06 07 08 --dataset $(DATASET) --profile $(PROFILE) --jobs $(JOBS) --out $(OUT)
@@ -25,10 +26,13 @@ companions: .venv/.ready
 	$(BIN)/srna run 09 10 11 12 --dataset $(DATASET) --profile $(PROFILE) --jobs $(JOBS) --out $(OUT)
 
 test: lint
-	$(TEST)
+	$(TEST) -m "not labels"
+
+test-labels: .venv/.ready
+	$(TEST) -m labels
 
 test-fast: .venv/.ready
-	$(TEST) -m "not slow"
+	$(TEST) -m "not slow and not labels"
 
 lint: .venv/.ready
 	$(BIN)/ruff check .

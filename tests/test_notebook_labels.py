@@ -1,4 +1,4 @@
-"""Notebooks that take a label, on other data sets and labels than their own, in profile smoke."""
+"""Notebooks with every label that the real data sets offer, in profile smoke (`make test-labels`)."""
 
 from __future__ import annotations
 
@@ -6,23 +6,50 @@ import pytest
 from test_commands import RUNS
 from test_notebooks import check_results
 
+from srna_lib.data import AGE_CUTS
+from srna_lib.datasets import registry
 from srna_lib.report import run as report_run
+from srna_lib.report.cli import LABELS, NOT_PREDICTED
 
+STEMS = ("01_data_exploration", "02_tissue", "05_explainability", "06_stability")
 # (notebook, data set, label) of commands that `test_commands` runs
 RUN = {(notebook, dataset, given.get("label")) for notebooks, dataset, given in RUNS for notebook in notebooks}
+FINE = {"tissue", "cell_type"}  # dozens of classes; the larger ones do for a test
 
 
-@pytest.mark.slow
+def offered(dataset: str) -> list[str]:
+    """What `srna datasets list` says can be predicted, the sample types of the open atlas, and intervals of the age."""
+    columns = registry.entry(dataset)["columns"]
+    labels = [label for label in LABELS if label in columns and label not in NOT_PREDICTED]
+    labels += ["sample_type"] if dataset == "open_atlas" else []
+    return labels + [f"age_{m}" for m in AGE_CUTS if "age_years" in columns]
+
+
+@pytest.mark.labels
 @pytest.mark.parametrize(
-    ("dataset", "label"),
-    [("open_atlas", "lineage"), ("open_atlas", "sample_type"), ("mirome", "lineage"), ("tcga", "sex")],
+    ("dataset", "label"), [(name, label) for name in ("open_atlas", "mirome", "tcga") for label in offered(name)]
 )
-def test_notebooks_that_take_a_label_run_on_others(real, in_process, tmp_path, dataset, label):
+def test_notebooks_that_take_a_label_run_on_every_one(real, in_process, tmp_path, dataset, label):
     """What is said on the page is asserted there, so that a finding of one data set is not printed on another."""
     real(dataset)  # parsed by one worker
-    stems = [s for s in ("02_tissue", "05_explainability", "06_stability") if (s[:2], dataset, label) not in RUN]
+    stems = [s for s in STEMS if (s[:2], dataset, label) not in RUN]
     settings = {"dataset": dataset, "profile": "smoke", "out": tmp_path / "out", "jobs": 1}
-    report = report_run.run_notebooks(stems, **settings, parameters={"label": label})
+    parameters = {"label": label} | ({"min_class_size": "40"} if label in FINE and dataset != "tcga" else {})
+    report = report_run.run_notebooks(stems, **settings, parameters=parameters)
     assert [(o.notebook, o.status) for o in report.outcomes] == [(s, "ok") for s in stems]
     for stem in stems:
         check_results(tmp_path / "out", stem)
+
+
+def test_the_labels_of_the_paper_are_among_them():
+    """The paper's five groups of tissues (`tissue_top`), sex, and its intervals of the age."""
+    assert "tissue_top" in offered("open_atlas")
+    assert {"tissue", "sex", "age_2", "age_3", "age_4"} <= set(offered("tcga"))
+    assert set(offered("mirome")) == {
+        "tissue_top",
+        "tissue_group",
+        "tissue",
+        "lineage",
+        "cell_class",
+        "cell_type",
+    }
