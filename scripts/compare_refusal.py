@@ -40,7 +40,7 @@ from srna_lib.annotate.bundles import (
     study_shares,
 )
 from srna_lib.data import Task
-from srna_lib.evaluate import Profile, build_recipe, fit_fold, make_splits
+from srna_lib.evaluate import Profile, alike, build_recipe, fit_fold, make_splits
 from srna_lib.io import write_file
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "refusal.md"
@@ -57,6 +57,8 @@ SCORES = {
     "relative": "relative Mahalanobis distance, 50 components",
     "wide": "relative Mahalanobis distance among tissue groups of the whole atlas, 100 components",
     "both": "sum of the two relative distances",
+    "alike": "sum of the two relative distances, mean with the four samples most alike in the study",
+    "company": "sum of the two relative distances, mean over the study",
     "another": "prediction is not the class that is nearest by the Mahalanobis distance",
     "others": "ten nearest samples, share of another class than the predicted one",
     "studies": "ten nearest studies, share whose nearest sample is of another class than the predicted one",
@@ -113,6 +115,11 @@ def scored(
     table["class"] = _squared(apart, space).min(axis=1)
     table["relative"], table["wide"] = space.distance(new), wide.distance(new)
     table["both"] = table["relative"] + table["wide"]
+    groups = task.groups.iloc[others].to_numpy()
+    table["company"] = table.groupby(groups)["both"].transform("mean")
+    for rows in table.groupby(groups).indices.values():
+        order, weights = alike(np.log2(_cpm(task.X.iloc[others[rows]]) + 1))
+        table.loc[rows, "alike"] = (weights * table["both"].to_numpy()[rows][order]).sum(axis=1)
     best, y = net[-1].classes_[p.argmax(axis=1)], task.y.iloc[train].to_numpy()
     shares = study_shares(task.groups.iloc[others])
     table["another"] = (np.unique(y)[_squared(apart, space).argmin(axis=1)] != best).astype(float)
@@ -151,9 +158,13 @@ def _other_studies(cosine: np.ndarray, y: np.ndarray, groups: np.ndarray, best: 
 
 def _excess(train: pd.DataFrame, y: np.ndarray, new: pd.DataFrame, best: np.ndarray) -> np.ndarray:
     """How far levels go beyond those that nearly all training samples of the predicted class have."""
-    old, levels = (np.log2(1e6 * t.div(t.sum(axis=1).clip(lower=1), axis=0).to_numpy() + 10) for t in (train, new))
+    old, levels = (np.log2(_cpm(t) + 10) for t in (train, new))
     top = {name: np.quantile(old[y == name], 0.99, axis=0) for name in np.unique(y)}
     return np.clip(levels - np.array([top[name] for name in best]), 0, None).mean(axis=1)
+
+
+def _cpm(counts: pd.DataFrame) -> np.ndarray:
+    return 1e6 * counts.div(counts.sum(axis=1).clip(lower=1), axis=0).to_numpy()
 
 
 def _correlation(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -307,7 +307,7 @@ def test_bundles_of_ones_own_data(own_atlas, tmp_path, monkeypatch):
         shutil.copy(own_atlas.parent / name, tmp_path)
     found = [c for c in commands("srna") if re.match(r"srna (train|annotate|audit) .*--out", c)]
     found = [c for c in found if re.search(r"miR.Counts.csv|mine.h5ad", c)]
-    assert len(found) == 4
+    assert len(found) == 5
     for command in found:
         result = invoke(*shlex.split(command)[1:], *(["--folds", 2] if "train" in command else []))
         assert result.exit_code == 0, result.output

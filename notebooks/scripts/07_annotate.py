@@ -420,6 +420,8 @@ shown.groupby("likeliest")["srna"].agg(lambda names: ", ".join(names.value_count
 #
 # * Real cells: `srna run 07 --dataset mirome`; with `-p label=lineage` by their lineage.
 # * Your own table: `srna annotate miR.Counts.csv --out annotated`, and a bundle of your own atlas with `srna train`.
+# * All samples of one study: `srna.annotate(desk / "miR.Counts.csv", bundle, batch="all")`. Who gets another answer
+#   when the samples most alike have a say (notebook 08)?
 #
 # ## Glossary
 #

@@ -121,10 +121,10 @@ labels |= {"accuracy_per_dataset": "mean over studies", "balanced_accuracy": "ba
 # %%
 best = [m for m in ("logistic", "dl_log", "robust") if m in names] or names[:1]
 shown = everything[everything["model"].isin(best) & everything["sample_id"].isin(unseen["sample_id"])]
-by_study = evaluate.per_dataset(shown[shown["scheme"] != "grouped_kfold"])
+shown = evaluate.per_dataset(shown[shown["scheme"] != "grouped_kfold"])
 
 # %%
-shown = by_study.assign(recipe=by_study["model"] + ", " + by_study["scheme"].map(labels))
+shown = shown.assign(recipe=shown["model"] + ", " + shown["scheme"].map(labels))
 shown = shown.sort_values(["model", "scheme"], ascending=[True, False], kind="stable")
 caption = srna.pl.caption(unseen["sample_id"].nunique(), unseen["dataset_id"].nunique(), "random folds are optimistic")
 
@@ -158,6 +158,32 @@ srna.pl.gains(
 )
 
 # %% [markdown]
+# ## May the samples of a study help each other?
+#
+# A laboratory sends its samples together. Average what a model says of a sample with what it says of the four most
+# alike in its study, in logs, the more alike the more: no label of the study is used, but a prediction then depends on
+# the company of its sample. **In which studies will that help, in those of one class or in those of several?**
+
+# %%
+shown = unseen[unseen["model"].isin(best)]
+helped = score(evaluate.batch_average(shown, task), metrics=evaluate.METRICS)
+evaluate.scores_table(pd.concat([score(shown, metrics=evaluate.METRICS), helped]), evaluate.METRICS)
+
+# %%
+shown = pd.concat([shown, evaluate.batch_average(shown, task)], ignore_index=True)
+gaps = partial(srna.compare, metric=evaluate.METRICS, n_boot=size.n_boot, seed=seed)
+gaps = gaps(shown, [(f"{name}+batch", name) for name in best])
+evaluate.pairs_table(gaps.replace({"metric": labels}), by=("pair", "metric"))
+
+# %%
+classes = task.y.groupby(task.groups).nunique().eq(1).map({True: "one class", False: "several"})
+shown = shown.assign(study=shown["dataset_id"].map(classes), correct=shown["y_true"] == shown["y_pred"])
+shown.groupby(["model", "study"])["correct"].mean().unstack().style.format("{:.1%}")
+
+# %% [markdown]
+# Columns: samples of studies with one class, and with several. What is gained by company is no merit of the model; it
+# is what a user's own samples know of each other (`srna annotate --batch`). The leaderboard above does without it.
+#
 # ## A whole collection never seen
 #
 # Studies of one collection share counting software, names and curators. Leave a collection out, and all of that is new.
@@ -326,6 +352,7 @@ numbers = {
     "best in random folds (optimistic)": f"{promised['model']} {promised['value']:.1%}",
     "best in studies never seen": f"{winner['model']} {evaluate.percent(winner)}",
     "in studies never seen": ", ".join(shown.index + " " + shown),
+    "with the samples most alike": evaluate.percent(evaluate.best(helped)),
 }
 
 # %%
@@ -334,7 +361,7 @@ close(
     "08_unseen_studies",
     title="What does it take to be right about a study that nobody has seen?",
     info=info,
-    records=[scores, score(outside), level_scores, null_scores],
+    records=[scores, score(outside), helped, level_scores, null_scores],
     numbers=numbers,
     figure=headline,
     parameters={"profile": profile, "seed": seed, "label": label, "min_class_size": min_class_size},

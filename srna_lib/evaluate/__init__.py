@@ -1,7 +1,7 @@
 """Door of evaluate: splits, out-of-fold predictions, metrics with intervals, comparisons."""
 
 from srna_lib.evaluate.age import acceleration_contrast, apparent_acceleration
-from srna_lib.evaluate.batch import BATCH, NEIGHBOURS, average_neighbours, batch_average
+from srna_lib.evaluate.batch import BATCH, NEIGHBOURS, alike, average_neighbours, batch_average
 from srna_lib.evaluate.benchmark import (
     BENCHMARK_SCHEMES,
     CANDIDATES,

@@ -47,17 +47,21 @@ def average_neighbours(p: np.ndarray, levels: np.ndarray, k: int = NEIGHBOURS) -
     >>> average_neighbours(p, alike, k=3).argmax(axis=1).tolist()
     [0, 0, 0]
     """
+    order, weights = alike(levels, k)
+    logs = np.log(np.clip(p, _FLOOR, 1))[order]  # (n_samples, k, n_classes)
+    return softmax(np.einsum("ij,ijc->ic", weights, logs), axis=1) if len(p) > 1 else p
+
+
+def alike(levels: np.ndarray, k: int = NEIGHBOURS) -> tuple[np.ndarray, np.ndarray]:
+    """Places of the samples of a batch that are most alike each, itself first, and their weights, which sum to 1."""
     levels = levels[:, levels.mean(axis=0) > 1].astype(float)
-    if len(p) < 2 or not levels.shape[1]:
-        return p
-    centred = levels - levels.mean(axis=1, keepdims=True)
+    centred = levels - levels.mean(axis=1, keepdims=True) if levels.shape[1] else levels
     length = np.linalg.norm(centred, axis=1)
     r = np.round(centred @ centred.T / np.maximum(np.outer(length, length), 1e-12), 9)
     np.fill_diagonal(r, 1)
-    order = np.argsort(-r - np.eye(len(p)), axis=1, kind="stable")[:, : min(k, len(p))]
+    order = np.argsort(-r - np.eye(len(r)), axis=1, kind="stable")[:, : min(k, len(r))]
     weights = np.exp((np.take_along_axis(r, order, axis=1) - 1) / WIDTH)
-    logs = np.log(np.clip(p, _FLOOR, 1))[order]  # (n_samples, k, n_classes)
-    return softmax(np.einsum("ij,ijc->ic", weights, logs) / weights.sum(axis=1)[:, None], axis=1)
+    return order, weights / weights.sum(axis=1, keepdims=True)
 
 
 def batch_average(predictions: pd.DataFrame, task: Task, k: int = NEIGHBOURS) -> pd.DataFrame:
