@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import runpy
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -44,6 +47,8 @@ def test_what_stays_the_same():
     assert np.array_equal(average_neighbours(p[:1], TWO_KINDS[:1]), p[:1])  # nobody to ask
     assert np.allclose(average_neighbours(p, TWO_KINDS, k=99), average_neighbours(p, TWO_KINDS, k=12))
     assert np.allclose(average_neighbours(p, TWO_KINDS, k=1), p)
+    mean = np.exp(np.log(p).mean(axis=0))
+    assert np.allclose(average_neighbours(p, TWO_KINDS, k=12, width=np.inf), mean / mean.sum())
     twins = average_neighbours(p[:4], np.tile(TWO_KINDS[0], (4, 1)))
     assert np.allclose(twins, twins[0])
 
@@ -90,6 +95,16 @@ def test_single_mistakes_are_mended(table, task):
     found = batch_average(spoilt, task)
     assert (found["y_true"] == found["y_pred"]).mean() > share + 0.03
     assert set(found["model"]) == {"logistic+batch"}
+
+
+def test_the_table_of_settings(table, task):
+    rows = runpy.run_path(str(Path(__file__).parents[1] / "scripts" / "compare_batches.py"))["rows"]
+    logistic = table[table["model"] == "logistic"].reset_index(drop=True)
+    lines = [[cell.strip() for cell in line.strip("| ").split("|")] for line in rows(logistic, task)]
+    assert lines[0][:2] == ["itself alone", f"{(logistic['y_true'] == logistic['y_pred']).mean():.3f}"]
+    (kept,) = [line for line in lines if line[0] == "**5, 0.1**"]
+    found = batch_average(logistic, task)
+    assert kept[1] == f"{(found['y_true'] == found['y_pred']).mean():.3f}"
 
 
 def test_samples_of_another_task_are_refused(table, task):

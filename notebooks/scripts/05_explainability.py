@@ -449,7 +449,7 @@ srna.pl.set_dots(values, max(1, min(2, 16 // len(task.classes))), title=title, c
 # on them, and significant tests are counted **where there is nothing to find**. **How many will there be?**
 
 # %%
-note = {"smoke": 1, "demo": 2}.get(profile, 6)
+note = {"full": 6}.get(profile, 1)
 values = explain.empirical_fdr(
     values,
     explain.null_tests(stability.fit_shuffled(task, "dl_log", networks, times=note, changes=changes), shown, n=longest),

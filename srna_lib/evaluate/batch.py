@@ -19,11 +19,11 @@ from srna_lib.models import LogCPM
 
 BATCH = "+batch"  # ending of the name of a model whose probabilities were averaged
 NEIGHBOURS = 5  # the sample itself and its four nearest
-WIDTH = 0.1  # of the kernel: a neighbour of correlation r weighs exp(-(1 - r) / WIDTH)
+WIDTH = 0.1  # what is lost in correlation where a neighbour weighs 1 / e
 _FLOOR = 1e-4  # of a probability, so that one sample that says never does not outvote the others
 
 
-def average_neighbours(p: np.ndarray, levels: np.ndarray, k: int = NEIGHBOURS) -> np.ndarray:
+def average_neighbours(p: np.ndarray, levels: np.ndarray, k: int = NEIGHBOURS, width: float = WIDTH) -> np.ndarray:
     """Probabilities of one batch, each a weighted mean of log probabilities over a sample and those nearest to it.
 
     Parameters
@@ -34,6 +34,8 @@ def average_neighbours(p: np.ndarray, levels: np.ndarray, k: int = NEIGHBOURS) -
         Their log2(CPM + 1). Near is what correlates over the sRNAs above 1 on average.
     k : int, default 5
         Samples that are averaged, the sample itself among them; all of a smaller batch.
+    width : float, default 0.1
+        A sample of correlation r weighs exp(-(1 - r) / width); all weigh alike where it is infinite.
 
     Returns
     -------
@@ -47,12 +49,12 @@ def average_neighbours(p: np.ndarray, levels: np.ndarray, k: int = NEIGHBOURS) -
     >>> average_neighbours(p, alike, k=3).argmax(axis=1).tolist()
     [0, 0, 0]
     """
-    order, weights = alike(levels, k)
+    order, weights = alike(levels, k, width)
     logs = np.log(np.clip(p, _FLOOR, 1))[order]  # (n_samples, k, n_classes)
     return softmax(np.einsum("ij,ijc->ic", weights, logs), axis=1) if len(p) > 1 else p
 
 
-def alike(levels: np.ndarray, k: int = NEIGHBOURS) -> tuple[np.ndarray, np.ndarray]:
+def alike(levels: np.ndarray, k: int = NEIGHBOURS, width: float = WIDTH) -> tuple[np.ndarray, np.ndarray]:
     """Places of the samples of a batch that are most alike each, itself first, and their weights, which sum to 1."""
     levels = levels[:, levels.mean(axis=0) > 1].astype(float)
     centred = levels - levels.mean(axis=1, keepdims=True) if levels.shape[1] else levels
@@ -60,11 +62,11 @@ def alike(levels: np.ndarray, k: int = NEIGHBOURS) -> tuple[np.ndarray, np.ndarr
     r = np.round(centred @ centred.T / np.maximum(np.outer(length, length), 1e-12), 9)
     np.fill_diagonal(r, 1)
     order = np.argsort(-r - np.eye(len(r)), axis=1, kind="stable")[:, : min(k, len(r))]
-    weights = np.exp((np.take_along_axis(r, order, axis=1) - 1) / WIDTH)
+    weights = np.exp((np.take_along_axis(r, order, axis=1) - 1) / width)
     return order, weights / weights.sum(axis=1, keepdims=True)
 
 
-def batch_average(predictions: pd.DataFrame, task: Task, k: int = NEIGHBOURS) -> pd.DataFrame:
+def batch_average(predictions: pd.DataFrame, task: Task, k: int = NEIGHBOURS, width: float = WIDTH) -> pd.DataFrame:
     """Average every prediction of a fold with those of its nearest samples in the same study and fold.
 
     Parameters
@@ -73,7 +75,7 @@ def batch_average(predictions: pd.DataFrame, task: Task, k: int = NEIGHBOURS) ->
         Out-of-fold tables of the task, of one or several models and schemes.
     task : Task
         The samples' counts.
-    k : int, default 5
+    k, width
         As in `average_neighbours`.
 
     Returns
@@ -108,7 +110,7 @@ def batch_average(predictions: pd.DataFrame, task: Task, k: int = NEIGHBOURS) ->
     levels, new = np.asarray(LogCPM().fit_transform(task.X)), np.empty_like(p)
     batches = predictions.groupby(["model", "scheme", "fold", "dataset_id"], sort=False).ngroup().to_numpy()
     for rows in np.split(np.argsort(batches, kind="stable"), np.cumsum(np.bincount(batches))[:-1]):
-        new[rows] = average_neighbours(p[rows], levels[at[rows]], k)
+        new[rows] = average_neighbours(p[rows], levels[at[rows]], k, width)
     out = predictions.assign(model=predictions["model"] + BATCH, y_pred=np.asarray(classes)[new.argmax(axis=1)])
     out[[f"p_{c}" for c in classes]] = new
     return out

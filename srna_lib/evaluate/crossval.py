@@ -80,7 +80,7 @@ PROFILES = {
     ),
     "demo": Profile(
         n_splits=4,
-        max_datasets_out=8,
+        max_datasets_out=6,
         changes={  # minutes for six notebooks; the simulation is learned in fewer epochs and trees than real data
             "dl_paper": {"classifier__epochs": 14},
             "dl_log": {"classifier__epochs": 12},

@@ -193,6 +193,7 @@ def leaderboard_tables(records: Sequence[dict[str, Any]], *, level: int = 2) -> 
         models = [m for m in dict.fromkeys(r["model"] for r in rows) if MINUS not in m]
         models.sort(key=lambda m: -cell[m, "accuracy_per_dataset"]["value"])
         pairs = [m for m in dict.fromkeys(r["model"] for r in rows) if MINUS in m]
+        pairs = [m for m in pairs if "dummy" not in m.split(MINUS)] or pairs  # who is better than nothing is plain
         further = {"calibration_error": "calibration error", "fit_seconds": "CPU seconds a fold"}
         further = {metric: title for metric, title in further.items() if (models[0], metric) in cell}
         head = f"{'#' * level} `{about[0]}`, `{about[1]}`: {SCHEMES[scheme]}{part and f', {part}'}"
