@@ -60,7 +60,7 @@ def tissue_table(dataset: str, scheme: str) -> str:
         for r in rows
         if r["metric"] in METRICS
     }
-    models = list(dict.fromkeys(r["model"] for r in rows))
+    models = dict.fromkeys(m for m, metric in cell if metric == "accuracy")  # not those that were only calibrated
     first = next(r for r in rows if r["metric"] == "accuracy")
     lines = [
         f"{SCHEMES[scheme].capitalize()}: {first['n_samples']} samples of {first['n_datasets']} studies.",
