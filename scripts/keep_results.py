@@ -16,6 +16,7 @@ from pathlib import Path
 import pandas as pd
 
 ROOT = Path(__file__).resolve().parent.parent
+USUAL = "tissue_group"  # the label of a notebook that was given none
 
 
 def keep(report: Path, target: Path) -> list[Path]:
@@ -33,14 +34,17 @@ def keep(report: Path, target: Path) -> list[Path]:
     manifest = json.loads((report / "run.json").read_text())
     notebooks = {}
     for path, card in cards.items():
-        stem = card["notebook"]
-        for name in (path.name, f"{stem}.json"):
-            shutil.copyfile(path.with_name(name), folder / name)
-        notebooks[stem] = {"seed": card["parameters"]["seed"], "seconds": seconds_of(manifest, stem)}
+        stem, label = card["notebook"], card["parameters"].get("label", USUAL)
+        name = stem if label == USUAL else f"{stem}_{label}"  # a notebook may be kept by several labels
+        kinds = [".card.json", ".json"] + [".figure.json"] * (label != USUAL)
+        for kind in kinds:
+            shutil.copyfile(path.with_name(stem + kind), folder / (name + kind))
+        notebooks[name] = {"seed": card["parameters"]["seed"], "seconds": seconds_of(manifest, stem)}
+        notebooks[name] |= {} if label == USUAL else {"label": label}
     versions = next(iter(cards.values()))["versions"]
     notebooks |= {stem: entry for stem, entry in earlier(folder, versions).items() if stem not in notebooks}
     run = {
-        "command": command_of(dataset, sorted(notebooks)),
+        "command": command_of(dataset, dict(sorted(notebooks.items()))),
         "versions": versions,
         "notebooks": dict(sorted(notebooks.items())),
     }
@@ -74,12 +78,19 @@ def earlier(folder: Path, versions: dict[str, str]) -> dict[str, dict]:
     return {stem: {**beside, **entry} for stem, entry in run["notebooks"].items()}
 
 
-def command_of(dataset: str, stems: list[str]) -> str:
-    """What makes the figures again: all notebooks from the first on, or the ones named."""
-    if stems[0].startswith("01") and len(stems) > 1:
-        targets = "reports companions" if stems[-1] >= "09" else "reports"
-        return f"make {targets} DATASET={dataset} PROFILE=full"
-    return f"srna run {' '.join(s[:2] for s in stems)} --dataset {dataset} --profile full"
+def command_of(dataset: str, notebooks: dict[str, dict]) -> str:
+    """What makes the figures again: all notebooks from the first on, or the ones named, by label."""
+    labels = list(dict.fromkeys(entry.get("label", USUAL) for entry in notebooks.values()))
+    commands = []
+    for label in labels:
+        stems = [stem for stem, entry in notebooks.items() if entry.get("label", USUAL) == label]
+        if stems[0].startswith("01") and len(stems) > 1:
+            targets = "reports companions" if stems[-1] >= "09" else "reports"
+            commands.append(f"make {targets} DATASET={dataset} PROFILE=full")
+        else:
+            given = "" if label == USUAL else f" -p label={label}"
+            commands.append(f"srna run {' '.join(s[:2] for s in stems)} --dataset {dataset} --profile full{given}")
+    return "` and `".join(commands)
 
 
 def seconds_of(manifest: dict, stem: str) -> float | None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import plotly.graph_objects as go
 
 from srna_lib import plots, stability
 from srna_lib.annotate import load_bundle, shipped
@@ -168,6 +169,21 @@ def firmness_tables() -> tuple[str, str]:
     return "\n".join(orders), "\n".join(scores)
 
 
+def paper_steps_table() -> str:
+    """Markdown table of mean steps from one class of people to the other, beside the paper's Table 5."""
+    rows = [r for r in read("tcga", "06_stability_sex") if r["metric"].startswith("similarity:")]
+    table = pd.DataFrame(rows).rename(columns={"value": "mean", "ci_low": "mean_low", "ci_high": "mean_high"})
+    table = table[table["features"] == "both"]
+    table[["own", "other"]] = table["metric"].str.partition(":")[2].str.split(">", expand=True).to_numpy()
+    both = stability.beside_the_paper(table).set_index(["quantity", "source"])
+    lines = ["| from, to | paper | `tcga` | samples |", "|---" * 4 + "|"]
+    for name in both.xs("ours", level="source").index:
+        paper, ours = both.loc[name, "paper"]["value"], both.loc[name, "ours"]
+        value = f"{ours['value']:.1f} [{ours['ci_low']:.1f}, {ours['ci_high']:.1f}]"
+        lines.append(f"| {name} | {paper:.1f} | {value} | {ours['n_samples']:.0f} |")
+    return "\n".join(lines)
+
+
 def bundle_table() -> str:
     """Markdown table of the shipped bundles: what they keep in studies never seen."""
     lines = [
@@ -248,7 +264,7 @@ def blocks() -> dict[str, str]:
     for task, (notebook, metrics) in PEOPLE.items():
         made[f"{task} tcga"] = people_table(notebook, task, metrics)
     made["markers mirome"], made["bundles"] = marker_table(), bundle_table()
-    made["companions"] = companions_table()
+    made["companions"], made["steps tcga"] = companions_table(), paper_steps_table()
     for path in sorted(RESULTS.glob("*/leaderboard.json")):
         made[f"leaderboard {path.parent.name}"] = leaderboard(path.parent.name)
     made["gap mirome"] = gap_line("mirome", "tissue_group", "robust")
@@ -297,6 +313,9 @@ def figures() -> None:
     title = "Known markers by DeepLIFT (D1): the reference decides the story"
     figure = plots.marker_ranks(ranks.rename(columns={"value": "rank"}), title=title, caption=about)
     write(figure, "markers_mirome.svg", height=560)
+    for path in sorted(RESULTS.glob("*/05_explainability_*.figure.json")):  # the paper's Figures 9 and 10
+        label = path.name.removeprefix("05_explainability_").removesuffix(".figure.json")
+        write(go.Figure(json.loads(path.read_text())), f"explained_{label}_{path.parent.name}.svg", height=640)
 
 
 def write(figure: Any, name: str, *, height: int) -> None:

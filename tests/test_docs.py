@@ -61,6 +61,7 @@ def test_a_missing_place_is_named():
 
 
 KEPT = [p for pattern in ("*/[0-9]*.json", "*/leaderboard.json") for p in sorted((ROOT / "docs/results").glob(pattern))]
+KEPT = [p for p in KEPT if not p.name.endswith(".figure.json")]
 
 
 @pytest.mark.parametrize("path", KEPT, ids=lambda p: p.stem)
@@ -87,15 +88,16 @@ def test_smoke_runs_and_simulated_data_are_not_kept(tmp_path):
 def test_notebooks_kept_before_stay_beside_the_new_ones(tmp_path):
     import keep_results
 
-    def finish(stem, seconds, python):
+    def finish(stem, seconds, python, **given):
         results = tmp_path / stem / "results"
         results.mkdir(parents=True)
         card = {
-            "notebook": stem, "dataset": "mirome", "simulated": False, "parameters": {"profile": "full", "seed": 3},
-            "versions": {"python": python},
+            "notebook": stem, "dataset": "mirome", "simulated": False, "versions": {"python": python},
+            "parameters": {"profile": "full", "seed": 3, **given},
         }  # fmt: skip
         (results / f"{stem}.card.json").write_text(json.dumps(card))
         (results / f"{stem}.json").write_text("[]")
+        (results / f"{stem}.figure.json").write_text("{}")
         (tmp_path / stem / "run.json").write_text(json.dumps({stem: {"seconds": seconds}}))
         keep_results.keep(tmp_path / stem, tmp_path / "out")
         return json.loads((tmp_path / "out/mirome/run.json").read_text())
@@ -108,6 +110,11 @@ def test_notebooks_kept_before_stay_beside_the_new_ones(tmp_path):
     }
     assert run["command"] == "srna run 02 05 --dataset mirome --profile full"
     assert {p.name for p in (tmp_path / "out/mirome").iterdir()} >= {"02_tissue.json", "05_explainability.json"}
+    commands = finish("06_stability", 9, "3.12", label="lineage")["command"].split("` and `")
+    assert commands == [run["command"], "srna run 06 --dataset mirome --profile full -p label=lineage"]
+    kept = {p.name for p in (tmp_path / "out/mirome").iterdir()}
+    assert kept >= {f"06_stability_lineage{kind}.json" for kind in ("", ".card", ".figure")}
+    assert "02_tissue.figure.json" not in kept
 
 
 def test_rows_of_each_data_set_of_a_leaderboard_are_kept(tmp_path):
@@ -170,7 +177,7 @@ def test_the_papers_order_is_reproduced_in_random_folds_and_turned_round_in_unse
     assert value["random_5fold", "dl_paper", "balanced_accuracy"]["value"] >= 0.91
     assert value["grouped_kfold", "dl_log", "accuracy"]["value"] >= 0.80
     left_out = value["one_dataset_out", "dl_paper", "accuracy"]
-    assert (left_out["n_samples"], left_out["n_datasets"]) == (1779, 171)
+    assert (left_out["n_samples"], left_out["n_datasets"]) == (1779, 167)
     assert left_out["value"] < value["one_dataset_out", "rf_paper", "accuracy"]["value"]
     lineage = [r for r in records if r["task"].startswith("lineage") and r["metric"] == "accuracy"]
     assert lineage[0]["model"] == "dl_log"
