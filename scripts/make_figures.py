@@ -23,6 +23,7 @@ from srna_lib.report import leaderboard_tables
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "docs" / "results"
 SCHEMES = {"random_5fold": "random folds", "grouped_kfold": "grouped by study", "one_dataset_out": "one dataset out"}
+BOARD = SCHEMES | {"one_collection_out": "one collection out"}
 METRICS = {
     "accuracy": "accuracy",
     "balanced_accuracy": "balanced accuracy",
@@ -43,7 +44,7 @@ PEOPLE: dict[str, tuple[str, dict[tuple[str, str], str]]] = {  # task -> noteboo
         (KNOWN, "mae"): "MAE, years", (KNOWN, "r2"): "R2", (KNOWN, "coverage:0.9"): "coverage of the 90 % interval",
     }),
 }  # fmt: skip
-PAGES = ("README.md", "docs/results.md", "docs/unseen_studies.md")
+PAGES = ("README.md", "docs/results.md", "docs/unseen_studies.md", "docs/leaderboards.md")
 # the figure of studies sets the first of these that was run beside random folds
 UNSEEN_FIRST = ("one_dataset_out", "grouped_kfold")
 
@@ -224,6 +225,23 @@ def leaderboard(dataset: str) -> str:
     return leaderboard_tables(read(dataset, "leaderboard"), level=3) + f"\n\n{made}"
 
 
+def leaderboard_summary(dataset: str) -> str:
+    """Markdown tables, one a label: recipes by schemes, each cell the three metrics without their intervals."""
+    records, parts = read(dataset, "leaderboard"), []
+    for task in dict.fromkeys(r["task"] for r in records):
+        rows = [r for r in records if r["task"] == task and ", " not in r["scheme"] and " minus " not in r["model"]]
+        cell = {(r["model"], r["scheme"], r["metric"]): r["value"] for r in rows}
+        schemes = [s for s in BOARD if any(r["scheme"] == s for r in rows)]
+        models = dict.fromkeys(r["model"] for r in rows)
+        lines = [f"| `{task}` | " + " | ".join(BOARD[s] for s in schemes) + " |", "|---" * (1 + len(schemes)) + "|"]
+        for m in models:
+            values = [[cell.get((m, s, metric)) for metric in METRICS] for s in schemes]
+            cells = [" / ".join(f"{v:.3f}" for v in row) if None not in row else "" for row in values]
+            lines.append(f"| `{m}` | " + " | ".join(cells) + " |")
+        parts.append("\n".join(lines))
+    return f"`{dataset}`, accuracy / balanced accuracy / mean over studies:\n\n" + "\n\n".join(parts)
+
+
 def each_study(dataset: str, task: str) -> pd.DataFrame:
     """Accuracy in each study by recipe, in random folds and never seen: recipes that have both, studies in both."""
     table = pd.read_csv(RESULTS / dataset / "leaderboard_studies.csv").query("task == @task").drop(columns="task")
@@ -267,6 +285,7 @@ def blocks() -> dict[str, str]:
     made["companions"], made["steps tcga"] = companions_table(), paper_steps_table()
     for path in sorted(RESULTS.glob("*/leaderboard.json")):
         made[f"leaderboard {path.parent.name}"] = leaderboard(path.parent.name)
+        made[f"unseen {path.parent.name}"] = leaderboard_summary(path.parent.name)
     made["gap mirome"] = gap_line("mirome", "tissue_group", "robust")
     made["steps mirome"], made["wrong calls mirome"] = firmness_tables()
     for scheme in SCHEMES:
