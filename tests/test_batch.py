@@ -11,7 +11,7 @@ import pytest
 
 import srna_lib as srna
 from srna_lib.errors import InputError
-from srna_lib.evaluate import average_neighbours, batch_average, benchmark
+from srna_lib.evaluate import alike, average_neighbours, batch, batch_average, benchmark
 
 RNG = np.random.default_rng(0)
 TWO_KINDS = np.log2(1 + np.vstack([RNG.poisson([400, 40, 40, 5], (6, 4)), RNG.poisson([40, 400, 5, 40], (6, 4))]))
@@ -51,6 +51,16 @@ def test_what_stays_the_same():
     assert np.allclose(average_neighbours(p, TWO_KINDS, k=12, width=np.inf), mean / mean.sum())
     twins = average_neighbours(p[:4], np.tile(TWO_KINDS[0], (4, 1)))
     assert np.allclose(twins, twins[0])
+
+
+def test_large_batches_are_looked_at_in_parts(monkeypatch):
+    levels = RNG.normal(8, 2, (60, 40))
+    whole = alike(levels)
+    monkeypatch.setattr(batch, "CELLS", 500)
+    for a, b in zip(whole, alike(levels), strict=True):
+        np.testing.assert_allclose(a, b)
+    r = np.corrcoef(levels)
+    assert (whole[0] == np.argsort(-r, axis=1)[:, :5]).all()  # itself first
 
 
 def test_neighbours_are_of_the_same_kind():

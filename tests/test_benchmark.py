@@ -217,6 +217,7 @@ def test_the_same_command_goes_on_and_another_adds_rows(folder, tmp_path, monkey
     ("words", "found"),
     [
         (["--recipes", "logistic,nothing"], "expected one or several of dl_paper"),
+        (["--recipes", "logistic,robust+bath"], "ordinal, metadata, selected, with commas"),
         (["--label", "nothing"], "obs['nothing'] is missing"),
         (["--schemes", "one_collection_out"], "obs['collection'] is missing"),
         (["--schemes", "weekly"], "unknown scheme 'weekly'"),

@@ -20,6 +20,7 @@ from srna_lib.models import LogCPM
 BATCH = "+batch"  # ending of the name of a model whose probabilities were averaged
 NEIGHBOURS = 5  # the sample itself and its four nearest
 WIDTH = 0.1  # what is lost in correlation where a neighbour weighs 1 / e
+CELLS = 10**7  # correlations that are looked at at a time
 _FLOOR = 1e-4  # of a probability, so that one sample that says never does not outvote the others
 
 
@@ -58,11 +59,17 @@ def alike(levels: np.ndarray, k: int = NEIGHBOURS, width: float = WIDTH) -> tupl
     """Places of the samples of a batch that are most alike each, itself first, and their weights, which sum to 1."""
     levels = levels[:, levels.mean(axis=0) > 1].astype(float)
     centred = levels - levels.mean(axis=1, keepdims=True) if levels.shape[1] else levels
-    length = np.linalg.norm(centred, axis=1)
-    r = np.round(centred @ centred.T / np.maximum(np.outer(length, length), 1e-12), 9)
-    np.fill_diagonal(r, 1)
-    order = np.argsort(-r - np.eye(len(r)), axis=1, kind="stable")[:, : min(k, len(r))]
-    weights = np.exp((np.take_along_axis(r, order, axis=1) - 1) / width)
+    centred /= np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-12)
+    n, k = len(levels), min(k, len(levels))
+    order, near = np.empty((n, k), dtype=int), np.empty((n, k))
+    for rows in np.array_split(np.arange(n), -(-n * n // CELLS)):  # thousands of samples by thousands would fill memory
+        r = np.round(centred[rows] @ centred.T, 9)
+        r[np.arange(len(rows)), rows] = 2  # itself
+        first = np.sort(np.argpartition(-r, k - 1, axis=1)[:, :k], axis=1)
+        r = np.take_along_axis(r, first, axis=1)
+        best = np.argsort(-r, axis=1, kind="stable")
+        order[rows], near[rows] = (np.take_along_axis(v, best, axis=1) for v in (first, r))
+    weights = np.exp((np.minimum(near, 1) - 1) / width)
     return order, weights / weights.sum(axis=1, keepdims=True)
 
 

@@ -409,6 +409,8 @@ def benchmark(
     if not out.exists():
         _check_folder(out)
     known = [*RECIPES, SELECTED]
+    for text in (recipes, baselines):
+        recipe_names(text.replace(BATCH, ""), known)
     known += [name + BATCH for name in known]
     names = recipe_names(recipes, known)
     settings: dict[str, Any] = {"baselines": recipe_names(baselines, known), "n_splits": folds, "seed": seed}
