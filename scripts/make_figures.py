@@ -316,6 +316,7 @@ def figures() -> None:
     figure = plots.metrics(records, metric=list(METRICS), title=title, caption=about, labels=labels)
     write(figure, "tissue_mirome.svg", height=460)
     studies = each_study("mirome", "tissue_group")
+    studies = studies[~studies["recipe"].isin(["wccn", "lda_study"])]  # the parts of robust
     studies["folds"] = studies.pop("scheme").map(SCHEMES)
     studies["recipe"] += ", " + studies["folds"]
     n_samples = studies.drop_duplicates("dataset_id")["n_samples"].sum()
