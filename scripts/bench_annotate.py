@@ -24,19 +24,19 @@ def main() -> None:
     options = parser.parse_args()
     atlas = srna.load("mirome")
     counts, rng = counts_frame(atlas), np.random.default_rng(0)
-    for explain, n in ((False, options.samples), (True, options.explained)):
+    runs = (False, options.samples, None), (False, options.samples, "all"), (True, options.explained, None)
+    for explain, n, batch in runs:
         drawn = rng.integers(0, len(counts), n)
         names = [f"s{i}" for i in range(n)]
         obs = atlas.obs.iloc[drawn][["dataset_id"]].set_axis(names)
         new = make_atlas(counts.iloc[drawn].set_axis(names), obs, info=dict(atlas.uns["srna"]))
-        srna.annotate(new[:2].copy(), explain=explain)  # warm-up
+        srna.annotate(new[:2].copy(), explain=explain, batch=batch)  # warm-up
         wall, cpu = time.perf_counter(), time.process_time()
-        srna.annotate(new, explain=explain)
+        srna.annotate(new, explain=explain, batch=batch)
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-        print(
-            f"{n} samples, reasons {explain}: {wall:.1f} s wall, {cpu:.1f} s processor, peak {peak:.2f} GiB", flush=True
-        )
+        told = f"{n} samples, reasons {explain}, batch {batch}"
+        print(f"{told}: {wall:.1f} s wall, {cpu:.1f} s processor, peak {peak:.2f} GiB", flush=True)
 
 
 if __name__ == "__main__":

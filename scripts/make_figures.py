@@ -54,9 +54,10 @@ def read(dataset: str, notebook: str) -> list[dict[str, Any]]:
     return json.loads((RESULTS / dataset / f"{notebook}.json").read_text())
 
 
-def tissue_table(dataset: str, scheme: str) -> str:
+def tissue_table(dataset: str, scheme: str, label: str = "") -> str:
     """Markdown table of one scheme: a row per model, a column per metric, each with its interval."""
-    rows = [r for r in read(dataset, "02_tissue") if r["task"] == "tissue_group" and r["scheme"] == scheme]
+    named, task = "02_tissue" + (f"_{label}" if label else ""), label or "tissue_group"
+    rows = [r for r in read(dataset, named) if r["task"] == task and r["scheme"] == scheme]
     cell = {
         (r["model"], r["metric"]): f"{r['value']:.3f} [{r['ci_low']:.3f}, {r['ci_high']:.3f}]"
         for r in rows
@@ -290,6 +291,7 @@ def blocks() -> dict[str, str]:
     made["steps mirome"], made["wrong calls mirome"] = firmness_tables()
     for scheme in SCHEMES:
         made[f"tissue mirome {scheme}"] = tissue_table("mirome", scheme)
+        made[f"tissue open_atlas {scheme}"] = tissue_table("open_atlas", scheme, "tissue_top")
     return made
 
 
