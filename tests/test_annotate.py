@@ -145,6 +145,10 @@ def test_batches_need_a_column_and_limits(bundle, new):
     assert samples.annotate(new, older).n_obs == new.n_obs
     with pytest.raises(InputError, match="knows no limits for batches; expected one trained anew"):
         samples.annotate(new, older, batch="all")
+    never = bundle.about["batch"] | {"limits": bundle.about["batch"]["limits"] | {"confidence": 2.0, "parent": 2.0}}
+    strict = bundles.Bundle(bundle.about | {"batch": never}, bundle.arrays)
+    assert (samples.annotate(new, strict, batch="all").obs["tissue_status"] == "abstained").all()
+    assert (samples.annotate(new, strict).obs["tissue_status"] == "predicted").any()
     kept = bundle.about["batch"]["measured"]
     assert kept["n_studies"] == 24 and kept["accuracy_of_predicted"] >= 1 - 0.06
     assert f"{kept['accuracy_of_all']:.1%} of all samples correct" in bundles.card(bundle)

@@ -213,7 +213,7 @@ def _annotate(atlas: ad.AnnData, bundle: Bundle, names: pd.DataFrame, top: int) 
     shallow = (reads < least["reads"]) & (reasons == "")
     reasons[shallow] = [f"{n:,.0f} reads; the model asks for {least['reads']:,.0f}" for n in reads[shallow]]
     refused = reasons != ""
-    p, averaged = _in_batches(bundle, z, np.where(refused, "", names["batch"]), names.index)
+    p, averaged = _in_batches(bundle, z, np.where(refused, "", names["batch"]))
     limits = about["batch"]["limits"] if (names["batch"] != "").any() else about["limits"]
     table, q = decide(p, distance, limits, parent), tempered(p, limits["temperature"])
     status = np.where(refused, ABSTAINED, table["status"])
@@ -258,16 +258,12 @@ def _annotate(atlas: ad.AnnData, bundle: Bundle, names: pd.DataFrame, top: int) 
     return pd.DataFrame(rows), places if found else np.full_like(places, np.nan)
 
 
-def _in_batches(bundle: Bundle, z: np.ndarray, batch: np.ndarray, samples: pd.Index) -> tuple[np.ndarray, np.ndarray]:
-    """Probabilities, averaged over nearest samples of the batch (``""``: none), and how many each is averaged over.
-
-    Samples are taken by name, so that their order in the table changes nothing.
-    """
+def _in_batches(bundle: Bundle, z: np.ndarray, batch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities, averaged over nearest samples of the batch (``""``: none), and how many each is averaged over."""
     p, averaged = bundle.network.predict_proba(z), np.ones(len(z), dtype=int)
     levels = (z * bundle.arrays["scale"] + bundle.arrays["mean"])[:, (z != 0).any(axis=0)]
-    by_name = np.argsort(samples.to_numpy(dtype=str), kind="stable")
     for name in dict.fromkeys(batch[batch != ""]):
-        rows = by_name[batch[by_name] == name]
+        rows = np.flatnonzero(batch == name)
         p[rows], averaged[rows] = average_neighbours(p[rows], levels[rows]), min(len(rows), NEIGHBOURS)
     return p, averaged
 
