@@ -1,7 +1,7 @@
 """Keep the figures of a full run on real data, or a leaderboard: ``python scripts/keep_results.py reports/mirome``.
 
 Copies the records and cards to ``docs/results/<dataset>`` (predictions stay behind: they are large, and the command
-makes them again) and writes ``run.json`` with command, seed, versions and the seconds of the last run beside them
+makes them again) and writes ``run.json`` with commands, seed, versions and the seconds of the last run beside them
 (folds that an earlier run had finished cost it nothing). Other notebooks that were kept before stay. Of a folder of
 ``srna benchmark`` it copies the records and the accuracy of each study.
 """
@@ -44,7 +44,7 @@ def keep(report: Path, target: Path) -> list[Path]:
     versions = next(iter(cards.values()))["versions"]
     notebooks |= {stem: entry for stem, entry in earlier(folder, versions).items() if stem not in notebooks}
     run = {
-        "command": command_of(dataset, dict(sorted(notebooks.items()))),
+        "commands": commands_of(dataset, dict(sorted(notebooks.items()))),
         "versions": versions,
         "notebooks": dict(sorted(notebooks.items())),
     }
@@ -78,7 +78,7 @@ def earlier(folder: Path, versions: dict[str, str]) -> dict[str, dict]:
     return {stem: {**beside, **entry} for stem, entry in run["notebooks"].items()}
 
 
-def command_of(dataset: str, notebooks: dict[str, dict]) -> str:
+def commands_of(dataset: str, notebooks: dict[str, dict]) -> list[str]:
     """What makes the figures again: all notebooks from the first on, or the ones named, by label."""
     labels = list(dict.fromkeys(entry.get("label", USUAL) for entry in notebooks.values()))
     commands = []
@@ -90,7 +90,7 @@ def command_of(dataset: str, notebooks: dict[str, dict]) -> str:
         else:
             given = "" if label == USUAL else f" -p label={label}"
             commands.append(f"srna run {' '.join(s[:2] for s in stems)} --dataset {dataset} --profile full{given}")
-    return "` and `".join(commands)
+    return commands
 
 
 def seconds_of(manifest: dict, stem: str) -> float | None:

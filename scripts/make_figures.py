@@ -80,7 +80,7 @@ def run_line(dataset: str) -> str:
     run = json.loads((RESULTS / dataset / "run.json").read_text())
     seeds = sorted({n["seed"] for n in run["notebooks"].values()})
     packages = ", ".join(f"{k} {v}" for k, v in run["versions"].items())
-    return f"`{run['command']}`, seed {', '.join(map(str, seeds))} ({packages})."
+    return f"`{'` and `'.join(run['commands'])}`, seed {', '.join(map(str, seeds))} ({packages})."
 
 
 def label_table(dataset: str) -> str:

@@ -115,16 +115,16 @@ def test_notebooks_kept_before_stay_beside_the_new_ones(tmp_path):
         keep_results.keep(tmp_path / stem, tmp_path / "out")
         return json.loads((tmp_path / "out/mirome/run.json").read_text())
 
-    assert finish("02_tissue", 5, "3.11")["command"] == "srna run 02 --dataset mirome --profile full"
+    assert finish("02_tissue", 5, "3.11")["commands"] == ["srna run 02 --dataset mirome --profile full"]
     run = finish("05_explainability", 7, "3.12")
     assert run["notebooks"] == {
         "02_tissue": {"versions": {"python": "3.11"}, "seed": 3, "seconds": 5},
         "05_explainability": {"seed": 3, "seconds": 7},
     }
-    assert run["command"] == "srna run 02 05 --dataset mirome --profile full"
+    assert run["commands"] == ["srna run 02 05 --dataset mirome --profile full"]
     assert {p.name for p in (tmp_path / "out/mirome").iterdir()} >= {"02_tissue.json", "05_explainability.json"}
-    commands = finish("06_stability", 9, "3.12", label="lineage")["command"].split("` and `")
-    assert commands == [run["command"], "srna run 06 --dataset mirome --profile full -p label=lineage"]
+    commands = finish("06_stability", 9, "3.12", label="lineage")["commands"]
+    assert commands == [*run["commands"], "srna run 06 --dataset mirome --profile full -p label=lineage"]
     kept = {p.name for p in (tmp_path / "out/mirome").iterdir()}
     assert kept >= {f"06_stability_lineage{kind}.json" for kind in ("", ".card", ".figure")}
     assert "02_tissue.figure.json" not in kept

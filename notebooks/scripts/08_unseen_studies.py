@@ -166,11 +166,12 @@ srna.pl.gains(
 
 # %%
 shown = unseen[unseen["model"].isin(best)]
-helped = score(evaluate.batch_average(shown, task), metrics=evaluate.METRICS)
-evaluate.scores_table(pd.concat([score(shown, metrics=evaluate.METRICS), helped]), evaluate.METRICS)
+shown = pd.concat([shown, evaluate.batch_average(shown, task)], ignore_index=True)
+helped = score(shown, metrics=evaluate.METRICS)
+evaluate.scores_table(helped, evaluate.METRICS)
 
 # %%
-shown = pd.concat([shown, evaluate.batch_average(shown, task)], ignore_index=True)
+helped = helped[helped["model"].str.endswith("+batch")]
 gaps = partial(srna.compare, metric=evaluate.METRICS, n_boot=size.n_boot, seed=seed)
 gaps = gaps(shown, [(f"{name}+batch", name) for name in best])
 evaluate.pairs_table(gaps.replace({"metric": labels}), by=("pair", "metric"))

@@ -56,7 +56,27 @@ def average_neighbours(p: np.ndarray, levels: np.ndarray, k: int = NEIGHBOURS, w
 
 
 def alike(levels: np.ndarray, k: int = NEIGHBOURS, width: float = WIDTH) -> tuple[np.ndarray, np.ndarray]:
-    """Places of the samples of a batch that are most alike each, itself first, and their weights, which sum to 1."""
+    """Which samples of a batch are most alike each, and what they weigh in its mean.
+
+    Parameters
+    ----------
+    levels : array, shape (n_samples, n_srnas)
+        log2(CPM + 1) of at least one sample.
+    k, width
+        As in `average_neighbours`.
+
+    Returns
+    -------
+    order : array of int, shape (n_samples, min(k, n_samples))
+        Rows of `levels`, the sample itself first, then by falling Pearson correlation.
+    weights : array, same shape
+        Rows sum to 1.
+
+    Examples
+    --------
+    >>> alike(np.array([[9, 3, 2], [2, 3, 9], [9, 4, 2]]), k=2)[0].tolist()
+    [[0, 2], [1, 0], [2, 0]]
+    """
     levels = levels[:, levels.mean(axis=0) > 1].astype(float)
     centred = levels - levels.mean(axis=1, keepdims=True) if levels.shape[1] else levels
     centred /= np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-12)
