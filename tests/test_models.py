@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from imblearn.ensemble import BalancedRandomForestClassifier
 from sklearn.base import clone
-from sklearn.ensemble import RandomForestClassifier
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from srna_lib.errors import InputError
@@ -40,9 +40,7 @@ def with_cohorts(X):
 
 
 @pytest.mark.slow
-@parametrize_with_checks(
-    [TwoStageForest(n_select_trees=5, n_trees=5, n_features_kept=5, balanced=b, random_state=0) for b in (True, False)]
-)
+@parametrize_with_checks([TwoStageForest(n_select_trees=5, n_trees=5, n_features_kept=5, random_state=0)])
 def test_forest_keeps_scikit_learns_contract(estimator, check):
     check(estimator)
 
@@ -74,7 +72,6 @@ def test_the_papers_parameters():
     assert (network.epochs, network.batch_size) == (50, 30)
     forest = recipe("rf_paper")["classifier"]
     assert (forest.n_select_trees, forest.n_features_kept, forest.n_trees) == (100, 1000, 500)
-    assert forest.balanced
     assert recipe("dl_paper")["zeros"].max_zero_share == recipe("rf_paper")["zeros"].max_zero_share == 0.3
 
 
@@ -104,11 +101,12 @@ def test_forest_selects_the_informative_features(counts):
     assert (forest.feature_importances_[5:] == 0).all()
 
 
-def test_unbalanced_forest_on_all_features_is_scikit_learns(counts):
+def test_forest_on_all_features_is_imbalanced_learns(counts):
     X, y = counts
     X = X.to_numpy(dtype=np.float32)
-    ours = TwoStageForest(n_select_trees=5, n_trees=30, balanced=False, random_state=5).fit(X, y)
-    theirs = RandomForestClassifier(30, random_state=5).fit(X, y)
+    ours = TwoStageForest(n_select_trees=5, n_trees=30, random_state=5).fit(X, y)
+    drawn = {"sampling_strategy": "all", "replacement": True, "bootstrap": False}
+    theirs = BalancedRandomForestClassifier(30, random_state=5, **drawn).fit(X, y)
     np.testing.assert_array_equal(ours.predict_proba(X), theirs.predict_proba(X))
 
 

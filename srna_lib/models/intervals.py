@@ -20,32 +20,10 @@ LEVELS = (0.5, 0.8, 0.9)
 class IntervalRegressor(RegressorMixin, BaseEstimator):
     """A regressor with prediction intervals (cross-conformal: quantiles of absolute out-of-fold residuals).
 
-    The residuals come from an inner cross-validation in which donors stay together, so the interval knows the error
-    on new donors. Where the input names a cohort, a cohort with enough residuals has a width of its own.
-
-    Parameters
-    ----------
-    estimator : regressor
-        Point prediction.
-    levels : tuple of float, default (0.5, 0.8, 0.9)
-        Nominal coverages.
-    n_splits : int, default 5
-        Inner folds; more is slower and brings the inner models closer to the final one.
-    by : str, default "dataset_id"
-        Covariate whose values may have widths of their own.
-    min_residuals : int, default 100
-        Residuals that such a value needs; the others share one width. Lower is more local and less certain.
-
-    Attributes
-    ----------
-    estimator_ : regressor
-        Fitted on all training samples.
-    residuals_ : array, shape (n_samples,)
-        Out-of-fold residuals of the training samples.
-
-    References
-    ----------
-    Vovk 2015, Cross-conformal predictors; Barber et al. 2021, Predictive inference with the jackknife+.
+    `levels` are nominal coverages. The residuals (``residuals_``) come from an inner cross-validation of `n_splits`
+    folds in which donors stay together, so the interval knows the error on new donors. Where the input names the
+    covariate `by`, a value of it with `min_residuals` has a width of its own; the others share one. Vovk 2015,
+    Cross-conformal predictors; Barber et al. 2021, Predictive inference with the jackknife+.
     """
 
     def __init__(

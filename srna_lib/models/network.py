@@ -15,6 +15,7 @@ from numbers import Integral, Real
 from typing import Any, Self
 
 import numpy as np
+from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.preprocessing import LabelEncoder
 from sklearn.utils import check_random_state
@@ -183,9 +184,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Probability of each class (softmax of `logits`), shape (n_samples, n_classes)."""
-        logits = self.logits(X).astype(np.float64)
-        exps = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return exps / exps.sum(axis=1, keepdims=True)
+        return softmax(self.logits(X).astype(np.float64), axis=1)
 
     def predict(self, X: Any) -> np.ndarray:
         """Most probable class of each sample."""

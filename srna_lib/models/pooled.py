@@ -23,10 +23,7 @@ from srna_lib.errors import InputError, one_of
 from srna_lib.models.preprocess import MIN_GROUP, association, at_least_two
 
 FOLDS = 5  # inner folds for the scores of donors left out
-CENTRES = {
-    "training": "the mean of the training cohorts, so that a prediction does not depend on who else is predicted",
-    "batch": "the mean of its own samples: their neighbours decide, so take it for a whole cohort of mixed composition",
-}
+CENTRES = ("training", "batch")
 
 
 def cohort_means(targets: np.ndarray, cohorts: np.ndarray) -> dict[Any, np.ndarray]:
@@ -185,32 +182,14 @@ class _PartialPooling(BaseEstimator):
 class PartialPoolingClassifier(ClassifierMixin, _PartialPooling):
     """Least-squares classifier whose weights are partly shared by all cohorts, partly each cohort's own.
 
-    Parameters
-    ----------
-    shared, own : float, default 1.0 and 0.15
-        Prior variance of the weights that all cohorts share and of a cohort's own; 0 leaves either out.
-    alpha : float, default 0.3
-        Ridge penalty in units of the mean squared z-score of a profile. Raise it for few or noisy samples.
-    relevance : float, default 0.5
-        sRNAs are weighted by this power of their association with the target in the training samples. 0: all alike.
-    gamma : float, optional
-        Makes the kernel Gaussian, ``exp(-gamma |x - x'|^2)`` on profiles of mean squared norm 1. Default: linear.
-    by : str, default "dataset_id"
-        Covariate that names the cohort.
-    centre : {"training", "batch"}, default "training"
-        What a cohort that training does not know is centred on (`CENTRES`): ``"batch"`` scores better where a whole
-        cohort comes at once, and worse than chance level can where it holds one class only.
-
-    Attributes
-    ----------
-    coef_ : array, shape (n_targets, n_srnas)
-        Shared weights (linear kernel only): a row per class (of two classes the second).
-    scores_ : array, shape (n_samples, n_targets)
-        Leave-one-donor-out scores of the training samples, on which probabilities are calibrated.
-
-    References
-    ----------
-    Evgeniou and Pontil 2004, Regularized multi-task learning; Daume 2007, Frustratingly easy domain adaptation.
+    `shared` and `own` are the prior variances of the weights that all cohorts share and of a cohort's own, `alpha` is
+    the ridge penalty in units of the mean squared z-score of a profile; sRNAs are weighted by the power `relevance` of
+    their association with the target; `gamma` makes the kernel Gaussian, ``exp(-gamma |x - x'|^2)`` on profiles of mean
+    squared norm 1; `by` is the covariate that names the cohort. A cohort that training does not know is centred on the
+    mean of the ``"training"`` cohorts, so that a prediction does not depend on who else is predicted, or (`centre`) of
+    its own ``"batch"``: better where a whole cohort comes at once, and worse than chance where it holds one class only.
+    Linear models have ``coef_``, the shared weights. Evgeniou and Pontil 2004, Regularized multi-task learning; Daume
+    2007, Frustratingly easy domain adaptation.
     """
 
     ordinal = False
@@ -258,11 +237,7 @@ class PartialPoolingClassifier(ClassifierMixin, _PartialPooling):
 
 
 class OrdinalPoolingClassifier(PartialPoolingClassifier):
-    """The same for classes that are ordered (in sorted order, or as ordered categories).
-
-    One threshold is fitted between each pair of neighbours (a row of ``coef_`` each), and the cumulative probabilities
-    are kept in order (Frank and Hall 2001).
-    """
+    """The same for ordered classes: one threshold between each pair of neighbours (Frank and Hall 2001)."""
 
     ordinal = True
 

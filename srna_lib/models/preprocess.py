@@ -115,18 +115,9 @@ class Presence(_SampleWise):
 
 
 class ZeroFilter(SelectorMixin, BaseEstimator):
-    """Drop features that are zero in too many training samples.
+    """Drop features that are zero in more than `max_zero_share` of the training samples (the paper: 0.3).
 
-    Parameters
-    ----------
-    max_zero_share : float, default 0.3
-        A feature stays when at most this share of the training samples has no read of it. The paper used 0.3; 0.9
-        keeps every feature present in 10 % of the samples, and with it the markers of small classes.
-
-    Attributes
-    ----------
-    zero_share_ : array, shape (n_features,)
-        Share of training samples without the feature.
+    0.9 keeps every feature present in 10 % of the samples, and with it the markers of small classes.
     """
 
     def __init__(self, max_zero_share: float = 0.3) -> None:
@@ -187,11 +178,6 @@ class RelevanceWeights(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     For distance-based models, which otherwise listen to every feature alike. The mean squared norm of a training
     sample becomes 1, so that a kernel width means the same whatever the number of features.
-
-    Parameters
-    ----------
-    power : float, default 0.5
-        0 leaves all features alike; 1 trusts the associations more.
     """
 
     def __init__(self, power: float = 0.5) -> None:
@@ -214,19 +200,9 @@ class TrimmedMeanLog(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     """log2 counts less the trimmed mean of their ratios to a reference profile.
 
     In a tissue whose most abundant sRNAs change, reads per million move every other sRNA the opposite way. The trimmed
-    mean asks what the bulk of the sRNAs does instead. The reference is the mean log profile of the training samples
-    over the sRNAs that the most of them express (the `MIN_STEADY` most common ones at least, and their equals).
-
-    Parameters
-    ----------
-    trim : float, default 0.3
-        Share of ratios cut off at either end. Higher resists more change and is noisier.
-    prior : float, default 0.5
-        Added to counts, in reads.
-
-    References
-    ----------
-    Robinson and Oshlack 2010, Genome Biology 11:R25 (TMM); here unweighted, against a mean profile.
+    mean (`trim`: share of ratios cut off at either end) asks what the bulk of the sRNAs does instead. The reference is
+    the mean log profile of the training samples over the sRNAs that the most of them express (the `MIN_STEADY` most
+    common ones at least, and their equals). Robinson and Oshlack 2010, Genome Biology 11:R25 (TMM), without weights.
     """
 
     def __init__(self, trim: float = 0.3, prior: float = 0.5) -> None:

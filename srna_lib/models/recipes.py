@@ -69,48 +69,18 @@ _POOLING = {"tissue_input": (1.0, 0.0), "per_tissue": (0.0, 1.0), "partial_pooli
 
 
 class TwoStageForest(ClassifierMixin, BaseEstimator):
-    """The paper's forest: rank the features with a small one, train a large one on the best.
+    """The paper's forest: rank the features with a small one, train a large one on the best by Gini importance.
 
-    Parameters
-    ----------
-    n_select_trees : int, default 100
-        Trees of the ranking forest.
-    n_features_kept : int, default 1000
-        Features with the highest Gini importance that the second forest sees; all when there are fewer.
-    n_trees : int, default 500
-        Trees of the second forest.
-    balanced : bool, default True
-        Each tree sees as many samples of every class as the smallest class has (the paper's down-sampling).
-    n_jobs : int, default 1
-        Threads; 1 where folds already run in parallel.
-    random_state : int or None, default None
-        Seed of both forests.
-
-    Attributes
-    ----------
-    selected_ : array of int, shape (n_kept,)
-        Positions of the features kept, in input order.
-    forest_ : classifier
-        The second forest, fitted on the features kept.
-    feature_importances_ : array, shape (n_features,)
-        Gini importance in the second forest, zero for features not kept.
-
-    References
-    ----------
-    Fiosina, Fiosins, Bonn 2020, section 2.3.2; imbalanced-learn's ``BalancedRandomForestClassifier``.
+    Each tree sees as many samples of every class as the smallest class has (the paper's down-sampling). Fitted are
+    ``forest_``, on the features at ``selected_``, and ``feature_importances_``, zero for features not kept.
+    Fiosina, Fiosins, Bonn 2020, section 2.3.2.
     """
 
     def __init__(
-        self,
-        n_select_trees: int = 100,
-        n_features_kept: int = 1000,
-        n_trees: int = 500,
-        balanced: bool = True,
-        n_jobs: int = 1,
-        random_state: int | None = None,
+        self, n_select_trees: int = 100, n_features_kept: int = 1000, n_trees: int = 500, random_state: Any = None
     ) -> None:
-        self.n_select_trees, self.n_features_kept, self.n_trees = n_select_trees, n_features_kept, n_trees
-        self.balanced, self.n_jobs, self.random_state = balanced, n_jobs, random_state
+        self.n_select_trees, self.n_features_kept = n_select_trees, n_features_kept
+        self.n_trees, self.random_state = n_trees, random_state
 
     def fit(self, X: Any, y: Any) -> Self:
         """Fit both forests."""
@@ -135,12 +105,10 @@ class TwoStageForest(ClassifierMixin, BaseEstimator):
         best = self.predict_proba(X).argmax(axis=1)  # refuses an unfitted forest
         return self.classes_[best]
 
-    def _forest(self, trees: int) -> Any:
-        common = {"n_estimators": trees, "n_jobs": self.n_jobs, "random_state": self.random_state}
-        if not self.balanced:
-            return RandomForestClassifier(**common)
+    def _forest(self, trees: int) -> BalancedRandomForestClassifier:
         # with replacement and no further bootstrap: R randomForest's sampsize with strata
-        return BalancedRandomForestClassifier(**common, sampling_strategy="all", replacement=True, bootstrap=False)
+        drawn = {"sampling_strategy": "all", "replacement": True, "bootstrap": False}
+        return BalancedRandomForestClassifier(trees, **drawn, n_jobs=1, random_state=self.random_state)
 
 
 def recipe_names(text: str, known: Iterable[str] = RECIPES) -> list[str]:
@@ -240,17 +208,6 @@ def _pooled_profile() -> ColumnTransformer:
 def _class_steps(name: str, seed: int) -> list[tuple[str, Any]]:
     paper = [("rpm", ReadsPerMillion()), ("zeros", ZeroFilter(0.3))]
     log = [("log_cpm", LogCPM()), ("zeros", ZeroFilter(0.9)), ("scale", StandardScaler())]
-    if name == "dl_paper":
-        return [*paper, ("scale", MinMaxScaler()), ("classifier", DenseNetClassifier(random_state=seed))]
-    if name == "rf_paper":
-        return [*paper, ("classifier", TwoStageForest(random_state=seed))]
-    if name == "rf_plain":
-        return [*paper, ("classifier", RandomForestClassifier(500, random_state=seed))]
-    if name == "logistic":
-        return [*log, ("classifier", LogisticRegression(C=0.01, class_weight="balanced", max_iter=500, tol=1e-3))]
-    if name == "dl_log":
-        network = DenseNetClassifier(epochs=30, batch_size=128, class_weight="balanced", random_state=seed)
-        return [*log, ("classifier", network)]
     if name in _STUDIES:
         prior, parts, folds = _STUDIES[name]
         return [("log_cpm", LogCPM(prior)), *log[1:], ("classifier", StudyClassifier(parts, folds))]
@@ -259,9 +216,17 @@ def _class_steps(name: str, seed: int) -> list[tuple[str, Any]]:
         kernel: dict[str, Any] = {"gamma": 0.05, "alpha": 0.05} if name == "pooled_kernel" else {}
         kind = OrdinalPoolingClassifier if name == "ordinal" else PartialPoolingClassifier
         return [("profile", _pooled_profile()), ("classifier", kind(shared, own, **kernel))]
-    if name == "metadata":
-        return [("scale", StandardScaler()), ("classifier", LogisticRegression(C=0.1, max_iter=1000))]
-    return [("log_cpm", LogCPM()), ("classifier", DummyClassifier(strategy="most_frequent"))]
+    table: dict[str, list[Any]] = {
+        "dl_paper": [*paper, ("scale", MinMaxScaler()), DenseNetClassifier(random_state=seed)],
+        "rf_paper": [*paper, TwoStageForest(random_state=seed)],
+        "rf_plain": [*paper, RandomForestClassifier(500, random_state=seed)],
+        "logistic": [*log, LogisticRegression(C=0.01, class_weight="balanced", max_iter=500, tol=1e-3)],
+        "dl_log": [*log, DenseNetClassifier(epochs=30, batch_size=128, class_weight="balanced", random_state=seed)],
+        "metadata": [("scale", StandardScaler()), LogisticRegression(C=0.1, max_iter=1000)],
+        "dummy": [("log_cpm", LogCPM()), DummyClassifier(strategy="most_frequent")],
+    }
+    *steps, model = table[name]
+    return [*steps, ("classifier", model)]
 
 
 def _smooth(power: float, gamma: float) -> Pipeline:
@@ -274,18 +239,15 @@ def _smooth(power: float, gamma: float) -> Pipeline:
 def _quantity_steps(name: str, seed: int) -> list[Any]:
     """Named steps, and the regressor by itself."""
     log = [("log_cpm", LogCPM()), ("zeros", ZeroFilter(0.2)), ("scale", StandardScaler())]
-    if name == "ridge":
-        return [*log, RidgeCV(np.logspace(1, 6, 11))]
-    if name == "kernel":
-        return [*log, _smooth(0.5, 0.05)]
-    if name == "kernel_tmm":
-        tmm = Pipeline([("present", ZeroFilter(0.1)), ("log", TrimmedMeanLog())])
-        return [("log_tmm", tmm), ("scale", StandardScaler()), _smooth(1.0, 0.03)]
-    if name == "forest":
-        forest = RandomForestRegressor(300, max_features=1 / 3, min_samples_leaf=3, random_state=seed)
-        return [("rpm", ReadsPerMillion()), ("zeros", ZeroFilter(0.3)), forest]
+    tmm = Pipeline([("present", ZeroFilter(0.1)), ("log", TrimmedMeanLog())])
+    forest = RandomForestRegressor(300, max_features=1 / 3, min_samples_leaf=3, random_state=seed)
     if name in _POOLING:
         return [("profile", _pooled_profile()), PartialPoolingRegressor(*_POOLING[name])]
-    if name == "metadata":
-        return [("scale", StandardScaler()), Ridge(10.0)]
-    return [("log_cpm", LogCPM()), DummyRegressor()]
+    return {
+        "ridge": [*log, RidgeCV(np.logspace(1, 6, 11))],
+        "kernel": [*log, _smooth(0.5, 0.05)],
+        "kernel_tmm": [("log_tmm", tmm), ("scale", StandardScaler()), _smooth(1.0, 0.03)],
+        "forest": [("rpm", ReadsPerMillion()), ("zeros", ZeroFilter(0.3)), forest],
+        "metadata": [("scale", StandardScaler()), Ridge(10.0)],
+        "mean": [("log_cpm", LogCPM()), DummyRegressor()],
+    }[name]

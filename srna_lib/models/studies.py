@@ -22,10 +22,7 @@ from sklearn.utils.validation import check_consistent_length, validate_data
 from srna_lib.errors import one_of
 from srna_lib.models.preprocess import at_least_two
 
-PARTS = {
-    "logistic": "logistic regression after within-class covariance normalisation: profiles times (S / s + I)^(-1/2)",
-    "lda": "linear discriminant analysis of cells, classes equally probable, means of classes drawn to that of all",
-}
+PARTS = ("logistic", "lda")
 
 
 class Noise(NamedTuple):
@@ -41,33 +38,12 @@ class StudyClassifier(LogisticRegression):
     """Softmax of linear scores, fitted so that it rests on what holds in many studies.
 
     Its form is that of `LogisticRegression`, with ``coef_`` and ``intercept_`` for profiles as given; what differs is
-    how they are found. Scores of several parts are added up.
-
-    Parameters
-    ----------
-    parts : tuple of str, default ("logistic", "lda")
-        One or both of `PARTS`.
-    folds : int, default 3
-        Inner folds, grouped by study, on whose log loss the weight of each part is fitted: of a single part it is the
-        inverse temperature, which leaves its predictions as they are. 0: no folds, every weight is 1.
-    ridge : float, default 0.2
-        The discriminant analysis takes S + ridge s I.
-    C : float, default 0.01
-        Inverse penalty of the logistic part.
-    tol, max_iter : float and int, default 1e-3 and 500
-        When its solver stops.
-
-    Attributes
-    ----------
-    weights_ : array, shape (n_parts,)
-        Weight of each part.
-    n_iter_ : array of int, shape (1,)
-        Iterations of the logistic part's solver; 1 without it.
-
-    References
-    ----------
-    Hatch, Kajarekar and Stolcke 2006, Within-class covariance normalization for SVM-based speaker recognition; Hastie,
-    Tibshirani and Friedman 2009, section 4.3.1 (regularised discriminant analysis); Guo et al. 2017 (temperature).
+    how they are found. Scores of several `parts` are added up: ``"logistic"``, logistic regression (`C`, `tol`,
+    `max_iter`) of profiles times (S / s + I)^(-1/2), which is within-class covariance normalisation (Hatch, Kajarekar
+    and Stolcke 2006), and ``"lda"``, linear discriminant analysis of cells with covariance S + `ridge` s I, classes
+    equally probable, means of classes drawn to that of all (Hastie, Tibshirani and Friedman 2009, section 4.3.1).
+    The weight of each part (``weights_``) is fitted on the log loss of inner `folds`, grouped by study: of a single
+    part it is the inverse temperature, which leaves its predictions as they are. 0: no folds, every weight is 1.
     """
 
     def __init__(
