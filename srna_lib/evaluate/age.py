@@ -26,19 +26,10 @@ def apparent_acceleration(predictions: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame, one row per sample
-        The columns of `predictions` but the intervals, with ``gap`` (predicted minus true age, years), ``slope``
-        (years predicted per year lived in its study; 1 would be no regression to the mean) and ``acceleration``
-        (predicted age minus the line of the study, years).
-
-    Raises
-    ------
-    InputError
-        Several models, or values that are no finite numbers.
-
-    Notes
-    -----
-    The age residual of the literature on ageing clocks. It holds everything that shifts a profile: disease, cell
-    composition, sample quality, batch. It measures no pace of ageing.
+        The columns of `predictions` but the intervals, with ``gap`` (predicted minus true age, years), ``slope`` (years
+        predicted per year lived in its study; 1 would be no regression to the mean) and ``acceleration`` (predicted age
+        minus the line of the study, years), which holds everything that shifts a profile: disease, cell composition,
+        quality, batch. It measures no pace of ageing.
     """
     check_table(predictions, ["y_pred"])
     out = predictions[[c for c in predictions if not str(c).startswith(("low_", "high_"))]].reset_index(drop=True)
@@ -75,17 +66,16 @@ def acceleration_contrast(
         Group of each sample (such as its sex) and stratum (such as its tissue); samples without one are left out.
     pair : (str, str)
         Groups: first minus second.
-    seed, n_boot
-        As in `score`; donors are resampled.
     min_per_group : int, default 10
         Samples of both groups that a stratum needs.
+    seed, n_boot
+        As in `score`; donors are resampled.
 
     Returns
     -------
     DataFrame, one row per stratum, then ``all strata``
         ``stratum, difference, ci_low, ci_high, n_samples``. ``all strata`` weighs each by n1 n2 / (n1 + n2), so it
-        compares within strata only. Empty where no stratum is large enough. Intervals hold the lines of the studies
-        fixed and are not corrected for their number.
+        compares within strata only. Intervals hold the lines of the studies fixed; their number is not corrected for.
     """
     group = table["sample_id"].map(groups.astype(object))
     stratum = table["sample_id"].map(strata.astype(object))

@@ -58,19 +58,8 @@ def average_neighbours(p: np.ndarray, levels: np.ndarray, k: int = NEIGHBOURS, w
 def alike(levels: np.ndarray, k: int = NEIGHBOURS, width: float = WIDTH) -> tuple[np.ndarray, np.ndarray]:
     """Which samples of a batch are most alike each, and what they weigh in its mean.
 
-    Parameters
-    ----------
-    levels : array, shape (n_samples, n_srnas)
-        log2(CPM + 1) of at least one sample.
-    k, width
-        As in `average_neighbours`.
-
-    Returns
-    -------
-    order : array of int, shape (n_samples, min(k, n_samples))
-        Rows of `levels`, the sample itself first, then by falling Pearson correlation.
-    weights : array, same shape
-        Rows sum to 1.
+    Parameters as in `average_neighbours`. Gives positions of the samples, shape (n_samples, min(k, n_samples)), the
+    sample itself first, then by falling Pearson correlation; and weights of the same shape, whose rows sum to 1.
 
     Examples
     --------
@@ -99,9 +88,9 @@ def batch_average(predictions: pd.DataFrame, task: Task, k: int = NEIGHBOURS, wi
     Parameters
     ----------
     predictions : DataFrame, one row per model and sample
-        Out-of-fold tables of the task, of one or several models and schemes.
+        Out-of-fold tables of the task, of one or several models and schemes. Labels are not used.
     task : Task
-        The samples' counts.
+        The samples' counts; a sample that is none of its is an `InputError`.
     k, width
         As in `average_neighbours`.
 
@@ -110,15 +99,6 @@ def batch_average(predictions: pd.DataFrame, task: Task, k: int = NEIGHBOURS, wi
     DataFrame
         The same rows in the same order, with new ``p_<class>``, ``y_pred`` the likeliest class by them, and ``model``
         renamed to ``<model>+batch``.
-
-    Raises
-    ------
-    InputError
-        Missing columns, or a sample that is not one of the task's.
-
-    Notes
-    -----
-    Labels of a study that is left out are used nowhere. In random folds the neighbours are those in the test fold.
 
     Examples
     --------

@@ -69,18 +69,16 @@ def benchmark(
     task : Task
         Samples, labels and studies.
     recipes : sequence of str
-        Names of recipes, and ``"selected"``: the one of the `CANDIDATES` among them that `select` chooses in each fold.
-        ``"<name>+batch"`` is the same with evidence of the batch (`batch_average`), at no further training.
+        Names of recipes, and ``"selected"``: the one of the `CANDIDATES` among them (two or more) that `select` chooses
+        in each fold. ``"<name>+batch"`` is the same with evidence of the batch (`batch_average`): no more training.
     splits : list of Split
         From `benchmark_splits` or `make_splits`.
     scheme, dataset : str
         What the splits and the data are called in the tables.
     baselines : iterable of str, default ("logistic",)
         Recipes that every other one is compared with, where they are run.
-    n_boot : int, default 2000
-        Bootstrap replicates.
-    seed : int, default 0
-        Seed of models, inner folds and bootstrap.
+    n_boot, seed : int, default 2000 and 0
+        Bootstrap replicates; seed of models, inner folds and bootstrap.
     **options
         ``atlas, n_jobs, cache, progress`` of `cross_validate`.
 
@@ -89,13 +87,7 @@ def benchmark(
     Benchmark
         ``scores`` as from `score`, with the metrics ``fit_seconds`` (median CPU seconds of fitting in a fold) and
         ``chosen`` (folds in which ``"selected"`` is the recipe in ``class``), and of collections left out each by
-        itself, too;
-        ``differences`` as from `compare`, no p-value adjusted; ``predictions`` as from `cross_validate`.
-
-    Raises
-    ------
-    InputError
-        Unknown recipe, or ``"selected"`` without two recipes to choose from.
+        itself, too; ``differences`` as from `compare`, no p-value adjusted; ``predictions`` as from `cross_validate`.
 
     Examples
     --------
@@ -142,20 +134,14 @@ def select(
 
     Parameters
     ----------
-    task : Task
-        Samples, labels and studies.
+    task, scheme, seed, **options
+        As in `cross_validate`.
     recipes : sequence of str, or dict of Pipeline
-        To choose from, as in `cross_validate`; of equally good ones the first.
+        To choose from; of equally good ones the first.
     splits : list of Split
         Outer folds.
-    scheme : str, default ""
-        Name of the outer folds in the table.
     n_inner : int, default 3
         Inner folds of each training side, grouped by study. More train on more, and take longer.
-    seed : int, default 0
-        Seed of inner folds and models.
-    **options
-        ``atlas, n_jobs, cache, progress`` of `cross_validate`.
 
     Returns
     -------

@@ -18,13 +18,9 @@ from sklearn.linear_model import LogisticRegression
 
 from srna_lib.errors import InputError, one_of
 from srna_lib.evaluate.bootstrap import bootstrap, t_interval
-from srna_lib.evaluate.metrics import IDENTITY, check_table, each_model, equal_bins, probabilities
+from srna_lib.evaluate.metrics import IDENTITY, check_table, each_model, equal_bins, probabilities, stated
 
-METHODS = {
-    "isotonic": "any rising curve (needs about a thousand samples)",
-    "sigmoid": "a slope and an intercept on the log odds (Platt)",
-    "temperature": "one number that sharpens or softens all classes (Guo et al. 2017)",
-}
+METHODS = ("isotonic", "sigmoid", "temperature")
 _CLIP = 1e-4  # forests say 0 and 1; their log odds must stay finite, and one such sample must not decide the slope
 
 
@@ -50,16 +46,12 @@ def reliability_table(
     DataFrame, one row per model and bin
         ``task, model, features, scheme, of, bin, n_samples, lowest, highest, predicted`` (mean stated probability),
         ``observed, ci_low, ci_high``.
-
-    Raises
-    ------
-    InputError
-        Missing columns, or no such class.
     """
     tables = []
     for run in each_model(predictions):
-        stated, happened = _stated(run, of)
-        bins = equal_bins(stated)
+        check_table(run, ["y_pred"])
+        confidence, happened = stated(run, of)
+        bins = equal_bins(confidence)
         hot = np.eye(bins.max() + 1)[bins]
 
         def measure(weights: np.ndarray, hot: np.ndarray = hot, happened: np.ndarray = happened) -> dict:
@@ -69,7 +61,7 @@ def reliability_table(
 
         values, draws, df = bootstrap(measure, run, unit=unit, n_boot=n_boot, seed=seed)
         ends = np.clip([t_interval(values[i], draws[i], df[i])[:2] for i in range(bins.max() + 1)], 0, 1)
-        each = pd.DataFrame({"bin": bins, "stated": stated, "happened": happened}).groupby("bin")
+        each = pd.DataFrame({"bin": bins, "stated": confidence, "happened": happened}).groupby("bin")
         table = each.agg(
             n_samples=("stated", "size"),
             lowest=("stated", "min"),
@@ -85,30 +77,25 @@ def reliability_table(
 def calibrate(predictions: pd.DataFrame, method: str = "isotonic") -> pd.DataFrame:
     """Calibrate the probabilities of each fold by a map fitted on the other folds' out-of-fold predictions.
 
+    No label of a fold enters its map. The models behind the other folds' predictions were, as always in
+    cross-validation, trained on it.
+
     Parameters
     ----------
     predictions : DataFrame
         Out-of-fold tables of grouped schemes; several tasks and models may stand in it, each is calibrated by itself.
+        Random folds, and a donor (where donors are unknown a study) in two folds, are an `InputError`.
     method : {"isotonic", "sigmoid", "temperature"}, default "isotonic"
-        One of `METHODS`. Of more than two classes, the first two calibrate each class against the rest and then divide
-        by the sum. Fewer samples ask for fewer parameters: isotonic, sigmoid, temperature, from most to least.
+        Any rising curve (needs about a thousand samples; stays 1/(n + 2) away from 0 and 1, since a frequency of 0 in n
+        samples does not make an event impossible), a slope and an intercept on the log odds (Platt), or one number that
+        sharpens or softens all classes (Guo et al. 2017). Of more than two classes, the first two calibrate each class
+        against the rest and then divide by the sum.
 
     Returns
     -------
     DataFrame
         The same rows in the same order, with new ``p_<class>``, ``y_pred`` the likeliest class by them, and ``model``
         renamed to ``<model> + <method>``.
-
-    Raises
-    ------
-    InputError
-        Unknown method, random folds, a single fold, or a donor (where donors are unknown a study) in two folds.
-
-    Notes
-    -----
-    No label of a fold enters the map of that fold. The models behind the other folds' predictions were, as always in
-    cross-validation, trained on it. Isotonic probabilities stay 1/(n + 2) away from 0 and 1 (n: samples of the fit),
-    since a frequency of 0 in n samples does not make an event impossible.
 
     Examples
     --------
@@ -147,18 +134,6 @@ def _check_folds(run: pd.DataFrame) -> None:
     if (folds > 1).any():
         several = f"{column} {folds.idxmax()!r} is in {folds.max()} folds"
         raise InputError(f"calibration: {several}; expected each in one (of repeated folds, take one repeat).")
-
-
-def _stated(predictions: pd.DataFrame, of: str | None) -> tuple[np.ndarray, np.ndarray]:
-    """Probability of an event, and whether it happened (0 or 1), of each row."""
-    check_table(predictions, ["y_pred"])
-    classes, p = probabilities(predictions)
-    if of is not None and of not in classes:
-        raise InputError(f"out-of-fold table: no class {of!r}; expected one of {', '.join(classes)}.")
-    called = predictions["y_pred"].astype(str)
-    at = pd.Index(classes).get_indexer(called if of is None else [of] * len(p))
-    truth = predictions["y_true"].astype(str)
-    return p[np.arange(len(p)), at], (truth == (called if of is None else of)).to_numpy(dtype=float)
 
 
 def _fit(method: str, p: np.ndarray, true: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:

@@ -155,10 +155,7 @@ def _by_fold(a: pd.DataFrame, b: pd.DataFrame, metric: str) -> dict[str, Any]:
 
 
 def fold_values(predictions: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """Metric of one model in each fold: ``fold, n_train, n_test, value``; NaN where the fold lacks what it needs.
-
-    `n_train` counts the other samples of the table, so studies that are never tested are not in it.
-    """
+    """Metric of one model in each fold, NaN where it is undefined; `n_train` counts the other samples of the table."""
     total, rows = predictions["sample_id"].nunique(), []
     for fold, run in predictions.groupby("fold", sort=True):
         value = float(prepare(run, [metric])(np.ones((1, len(run))))[Key(metric)][0])
@@ -169,16 +166,12 @@ def fold_values(predictions: pd.DataFrame, metric: str) -> pd.DataFrame:
 def corrected_t_test(
     differences: np.ndarray, n_train: float | np.ndarray, n_test: float | np.ndarray
 ) -> dict[str, float]:
-    """Corrected resampled t-test of differences found in folds, of which unequal sizes are averaged; NaN of one fold.
-
-    The training sets of two folds share most of their samples, so the differences are not independent and the usual
-    t-test finds too much. Nadeau and Bengio replace the variance of the mean, s²/J, by ``(1/J + n_test/n_train) s²``.
-    Where all folds agree exactly p is 1 if they agree on zero, else 0.
-    """
+    """Corrected resampled t-test of differences found in folds, whose sizes are averaged; NaN of one fold."""
     n = len(differences)
     if n < 2:
         return dict.fromkeys(("difference", "ci_low", "ci_high", "p_value"), np.nan)
     mean, ratio = float(differences.mean()), float(np.mean(n_test)) / float(np.mean(n_train))
+    # training sets share most of their samples: Nadeau and Bengio put (1/J + n_test/n_train) s² in the place of s²/J
     error = max(float(np.sqrt((1 / n + ratio) * differences.var(ddof=1))), 1e-12)  # above rounding
     low, high = stats.t.interval(LEVEL, n - 1, loc=mean, scale=error)
     p_value = float(2 * stats.t.sf(abs(mean) / error, n - 1))
@@ -267,19 +260,10 @@ def _cell(value: float, low: float, high: float) -> str:
 
 
 def pairs_table(tests: pd.DataFrame, by: Sequence[str] = ("pair",)) -> pd.DataFrame:
-    """Paired comparisons as people read them: a row per pair, difference, p and verdict of every test side by side.
+    """Paired comparisons as people read them: a row per pair, or what `by` names, and every test side by side.
 
-    Parameters
-    ----------
-    tests : DataFrame
-        From `compare`, of one or several tests below each other.
-    by : sequence of str, default ("pair",)
-        Columns that name a row.
-
-    Returns
-    -------
-    DataFrame of str
-        Per test ``difference`` with its uncorrected interval, ``p`` (adjusted) and ``verdict``.
+    `tests` come from `compare`, of one or several tests below each other. Cells are text: per test ``difference`` with
+    its uncorrected interval, ``p`` (adjusted) and ``verdict``.
     """
     if tests.empty:
         return pd.DataFrame({"": ["no pair in this run"]})
@@ -298,18 +282,7 @@ def pairs_table(tests: pd.DataFrame, by: Sequence[str] = ("pair",)) -> pd.DataFr
 
 
 def paper_results(task: str) -> pd.DataFrame:
-    """Published metrics of the reference paper.
-
-    Parameters
-    ----------
-    task : str
-        ``"tissue_group"``, ``"sex"``, ``"age_2"`` or ``"age_4"`` (age in so many intervals).
-
-    Returns
-    -------
-    DataFrame
-        ``task, scheme, min_class_size, features, model, metric, value`` (value from 0 to 1).
-    """
+    """The paper's ``task, scheme, min_class_size, features, model, metric, value`` (0 to 1) of a label."""
     path = resources.files("srna_lib").joinpath("resources/paper_results.tsv")
     table = pd.read_csv(str(path), sep="\t", comment="#", dtype={"min_class_size": "Int64"})
     return table[table["task"] == task].reset_index(drop=True)

@@ -30,7 +30,7 @@ from srna_lib.errors import InputError
 from srna_lib.evaluate.bootstrap import UNITS
 from srna_lib.evaluate.comparison import compare
 from srna_lib.evaluate.crossval import Profile, build_recipe, cross_validate, fit_fold, map_folds, seen_by, task_key
-from srna_lib.evaluate.metrics import COLUMNS, FIGURES, METRICS, each_model, probabilities, score
+from srna_lib.evaluate.metrics import COLUMNS, FIGURES, FRONT, METRICS, each_model, probabilities, score
 from srna_lib.evaluate.splits import Split, make_splits
 from srna_lib.models import CONDITIONED
 
@@ -53,10 +53,8 @@ def run_null(
 
     Parameters
     ----------
-    task : Task
-        Samples and true labels.
-    adata : AnnData
-        The atlas that the task was made from.
+    task, adata
+        Samples and true labels; the atlas that they are from.
     model : str
         Recipe; a fast one will do, leakage shows in any.
     scheme : str
@@ -65,10 +63,8 @@ def run_null(
         Shuffles; the mean of several is steadier than one.
     within : iterable of str
         Columns of ``obs`` within which labels are shuffled (`data.permute`).
-    seed : int, default 0
-        Seed of the first shuffle; the next ones follow.
-    **options
-        As in `cross_validate`.
+    seed, **options
+        Seed of the first shuffle, the next ones follow; as in `cross_validate`.
 
     Returns
     -------
@@ -147,24 +143,15 @@ def judge(
     resampled = gains["unit"].map(lambda name: UNITS[name].split(",")[0])
     gains["row"] = gains["metric"].map(lambda m: FIGURES.get(m, m)) + "; " + resampled + " drawn"
     verdict = PREDICTABLE if (gains["verdict"] == PREDICTABLE).all() else NOT_PREDICTABLE
-    scores = gains.assign(
-        model=model,
-        dataset=dataset,
-        features=predictions["features"].iloc[0],
-        metric="gain_over_metadata:" + gains["metric"],
-        value=gains["difference"],
-        seed=seed,
-    ).reindex(columns=COLUMNS)
+    about = {"model": model, "dataset": dataset, "features": predictions["features"].iloc[0], "seed": seed}
+    scores = gains.assign(**about, metric="gain_over_metadata:" + gains["metric"], value=gains["difference"])
+    scores = scores.reindex(columns=COLUMNS)
     weakest = scores.loc[[scores["ci_low"].fillna(-np.inf).idxmin()]].assign(metric=f"verdict: {verdict}")
     return Judgement(gains, verdict, pd.concat([scores, weakest], ignore_index=True))
 
 
 def effect_size(metric: str, first: float, second: float) -> tuple[str, str]:
-    """Cohen's effect size of a gain, as text, and its size in words.
-
-    Of AUROCs the difference in d, the distance between two normal distributions of scores that an AUROC stands for,
-    ``sqrt(2) z(AUROC)``; of R2 ``f = sqrt(gain / (1 - R2))``.
-    """
+    """Cohen's effect size of a gain, as text and in words: of AUROCs d, ``sqrt(2) z(AUROC)``, of R2 f."""
     if metric.startswith("auc"):
         z = norm.ppf(np.clip([first, second], 1e-6, 1 - 1e-6))
         kind, effect = "d", float(np.sqrt(2) * (z[0] - z[1]))
@@ -239,9 +226,9 @@ def compare_levels(
 ) -> pd.DataFrame:
     """Predict every level of a hierarchy by one model of its leaves, and each level by a model of its own.
 
-    A leaf is a combination of classes, one of each level; classes of the last level that have too few studies are left
-    out of it. Probabilities of leaves are summed over all that share a class, so that predictions of the levels never
-    contradict each other, and a class of several kinds may have a profile for each.
+    A leaf is a combination of classes, one of each level; classes of the last level that have too few studies (of all,
+    those of the test too) are left out of it. Probabilities of leaves are summed over all that share a class, so that
+    predictions of the levels never contradict each other, and a class of several kinds may have a profile for each.
 
     Parameters
     ----------
@@ -260,20 +247,13 @@ def compare_levels(
     -------
     DataFrame
         As from `cross_validate`; ``task`` is the level, then ``", leaves summed"`` or ``", its own model"``.
-        Which classes are leaves is counted over all studies, those of the test too, as the classes of a task are.
-
-    Raises
-    ------
-    InputError
-        A level that `obs` lacks, or fewer studies than folds.
 
     Examples
     --------
     >>> import srna_lib as srna
     >>> atlas = srna.load("demo")
-    >>> table = compare_levels(
-    ...     srna.make_task(atlas), atlas.obs, ["tissue_group", "tissue"], ["dummy"], n_splits=3, progress=False
-    ... )
+    >>> options = {"n_splits": 3, "progress": False}
+    >>> table = compare_levels(srna.make_task(atlas), atlas.obs, ["tissue_group", "tissue"], ["dummy"], **options)
     >>> list(table["task"].unique())
     ['tissue_group, leaves summed', 'tissue_group, its own model']
     """
@@ -376,9 +356,7 @@ def run_single_class(
     task = make_task(both, label, min_class_size=1)
     test = task.y.index.isin(whole.obs_names[alone])
     if task.y[test].nunique() < 2 or task.y[~test].nunique() < 2:
-        return pd.DataFrame(
-            columns=["sample_id", "dataset_id", "task", "model", "features", "scheme", "fold", "y_true"]
-        )
+        return pd.DataFrame(columns=[*FRONT, "y_true"])
     split = Split("cohorts of one class", np.flatnonzero(~test), np.flatnonzero(test))
     table = run_batches(task, both, recipes, [split], profile=profile, seed=seed, **run)
     return table[table["scheme"] == "whole"].assign(scheme=split.fold)
@@ -387,9 +365,8 @@ def run_single_class(
 def _in_batches(task: Task, model: Pipeline, seed: int, split: Split) -> pd.DataFrame:
     """Predictions of one split's test samples in all `BATCHES`."""
     fitted, X, y = fit_fold(task, model, split.train), task.X.iloc[split.test], task.y.iloc[split.test]
-    about = {"sample_id": X.index, "dataset_id": task.groups.iloc[split.test].to_numpy(), "y_true": y.array}
-    about = pd.DataFrame(about)
-    about["donor_id"] = about["sample_id"] if task.donors is None else task.donors.iloc[split.test].to_numpy()
+    about = pd.DataFrame({"sample_id": X.index, "dataset_id": task.groups.to_numpy()[split.test], "y_true": y.array})
+    about["donor_id"] = about["sample_id"] if task.donors is None else task.donors.to_numpy()[split.test]
     shuffled, tables = np.random.default_rng(seed).permutation(len(X)), []
     for kind, size in BATCHES.items():
         together = shuffled // size if size > 0 else shuffled * 0 if size == 0 else pd.factorize(y)[0]
@@ -444,19 +421,12 @@ def stack(first: ad.AnnData, second: ad.AnnData) -> tuple[ad.AnnData, pd.DataFra
     both = [n for n in shared if all(n in atlas.var_names for atlas in kept)]
     kept = [atlas[:, both] for atlas in kept]
     before, after = ([float(atlas.X.sum()) for atlas in group] for group in ((first, second), kept))
-    report = pd.DataFrame(
-        {
-            "atlas": names,
-            "level": levels,
-            "features": [first.n_vars, second.n_vars],
-            "shared": len(both),
-            "reads_kept": np.divide(after, np.maximum(before, 1.0)),
-        }
-    )
+    report = {"atlas": names, "level": levels, "features": [first.n_vars, second.n_vars], "shared": len(both)}
+    report["reads_kept"] = np.divide(after, np.maximum(before, 1.0))
     obs = pd.concat([atlas.obs.assign(atlas=name) for atlas, name in zip(kept, names, strict=True)])
     info = dict(first.uns["srna"]) | {"name": " + ".join(names), "title": f"{names[0]} and {names[1]}"}
     X = sp.vstack([sp.csr_matrix(atlas.X) for atlas in kept]).tocsr()
-    return check_atlas(ad.AnnData(X=X, obs=obs, var=kept[0].var.copy(), uns={"srna": info})), report
+    return check_atlas(ad.AnnData(X=X, obs=obs, var=kept[0].var.copy(), uns={"srna": info})), pd.DataFrame(report)
 
 
 def both_ways(
@@ -491,12 +461,11 @@ def run_external(
     ----------
     atlas : AnnData, shape (n_samples, n_srnas)
         From `stack`.
-    label : str
-        Column of ``obs``.
-    recipes : iterable of str
-        Names of recipes.
+    label, recipes
+        Column of ``obs``; names of recipes.
     directions : dict
-        Name of the direction -> samples to fit on, samples to predict. Samples without a label are left out.
+        Name of the direction -> samples to fit on, samples to predict, such as from `both_ways`; two sides that share a
+        sample or a donor, or lack a class, are an `InputError`. Samples without a label are left out.
     **options
         As in `cross_validate`. A data set that no model was fitted on is centred on itself by conditioned recipes,
         which takes its profiles but none of its labels.
@@ -505,11 +474,6 @@ def run_external(
     -------
     DataFrame
         As from `cross_validate`, scheme ``"external"``; ``fold`` names the direction.
-
-    Raises
-    ------
-    InputError
-        A direction whose two sides share a sample or a donor, or lack a class.
     """
     task = make_task(atlas, label, min_class_size=1)
     splits = [_split(task, name, *sides) for name, sides in directions.items()]

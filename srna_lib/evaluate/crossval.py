@@ -25,6 +25,7 @@ from tqdm import tqdm
 
 from srna_lib.data import NORMALISED, Task, make_task, metadata_only, with_context
 from srna_lib.errors import InputError, one_of
+from srna_lib.evaluate.metrics import FRONT
 from srna_lib.evaluate.splits import ALIASES, Split, make_splits
 from srna_lib.io import write_file
 from srna_lib.models import CONDITIONED, quantity_recipe, recipe
@@ -36,30 +37,14 @@ PACKAGES = ("numpy", "scikit-learn", "keras", "jax", "imbalanced-learn")
 
 @dataclass(frozen=True)
 class Profile:
-    """How large a run is.
+    """How large a run is."""
 
-    Attributes
-    ----------
-    repeats : int
-        Times that random folds are drawn anew: one draw moves a class of 20 samples by several points.
-    n_splits : int or None
-        Folds, where not the scheme's own number.
-    max_datasets_out : int or None
-        Studies that one dataset out leaves out (the first in a seeded shuffle); None for all.
-    per_study : int or None
-        Samples of a class and study that are kept; None for all.
-    n_boot : int
-        Bootstrap replicates.
-    changes : dict
-        Recipe -> parameters that make it smaller.
-    """
-
-    repeats: int = 1
-    n_splits: int | None = None
-    max_datasets_out: int | None = None
-    per_study: int | None = None
-    n_boot: int = 1000
-    changes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    repeats: int = 1  # times that random folds are drawn anew: one draw moves a class of 20 samples by several points
+    n_splits: int | None = None  # folds, where not the scheme's own number
+    max_datasets_out: int | None = None  # studies that one dataset out leaves out, at random; None for all
+    per_study: int | None = None  # samples of a class and study that are kept; None for all
+    n_boot: int = 1000  # bootstrap replicates
+    changes: dict[str, dict[str, Any]] = field(default_factory=dict)  # recipe -> parameters that make it smaller
 
 
 _SMALL_NETWORK = {"classifier__epochs": 8, "classifier__hidden": (64, 32), "classifier__dropout": (0.2, 0.2)}
@@ -148,7 +133,7 @@ def cross_validate(
     progress : bool, default True
         Show a bar.
     timed : bool, default False
-        Add ``fit_seconds``, the CPU seconds that fitting the model of the fold took, which are kept with it.
+        Add ``fit_seconds``, the CPU seconds that fitting the model of the fold took.
 
     Returns
     -------
@@ -200,8 +185,7 @@ def cross_validate(
         table = pd.concat(folds, ignore_index=True)
         tables.append(table.assign(task=task.name, model=name, features=task.features, scheme=scheme))
     out = pd.concat(tables, ignore_index=True)
-    front = ["sample_id", "dataset_id", "task", "model", "features", "scheme", "fold"]
-    return out[[*front, *(c for c in out if c not in front and (timed or c != "fit_seconds"))]]
+    return out[[*FRONT, *(c for c in out if c not in FRONT and (timed or c != "fit_seconds"))]]
 
 
 def build_recipe(task: Task, name: str, *, seed: int, profile: Profile, by: str = "dataset_id") -> Pipeline:
@@ -224,10 +208,7 @@ def seen_by(name: str, task: Task, atlas: ad.AnnData | None, context: tuple[str,
 
 
 def fit_fold(task: Task, model: Pipeline, train: np.ndarray, groups: pd.Series | None = None) -> Pipeline:
-    """A fresh copy of a model, fitted on some samples; one that takes ``groups`` is given these, or the donors.
-
-    One that takes ``studies`` is given the study of each sample.
-    """
+    """A fresh copy of a model, fitted on some samples; it is given `groups` (or donors) and studies if it asks."""
     known = {"groups": task.donors if groups is None else groups, "studies": task.groups}
     extra = {
         f"{model.steps[-1][0]}__{name}": values.to_numpy()[train]
@@ -238,25 +219,16 @@ def fit_fold(task: Task, model: Pipeline, train: np.ndarray, groups: pd.Series |
 
 
 def _predict_fold(task: Task, model: Pipeline, split: Split) -> pd.DataFrame:
-    """Out-of-fold predictions of one fold.
-
-    Intervals of a quantity rest on residuals of donors left out; for studies that training does not know, of studies.
-    """
+    """Out-of-fold predictions of one fold."""
     known = set(task.groups.iloc[split.train])
     new = task.y.dtype.kind == "f" and len(known) >= ENOUGH_STUDIES and known.isdisjoint(task.groups.iloc[split.test])
     start = time.process_time()
     fitted = fit_fold(task, model, split.train, task.groups if new else None)
     seconds, X = time.process_time() - start, task.X.iloc[split.test]
-    table = pd.DataFrame(
-        {
-            "sample_id": X.index,
-            "dataset_id": task.groups.to_numpy()[split.test],
-            "y_true": task.y.iloc[split.test].array,
-            "fit_seconds": seconds,
-        }
-    )
+    columns = {"sample_id": X.index, "dataset_id": task.groups.iloc[split.test].to_numpy()}
     if task.donors is not None:
-        table.insert(2, "donor_id", task.donors.to_numpy()[split.test])
+        columns["donor_id"] = task.donors.iloc[split.test].to_numpy()
+    table = pd.DataFrame(columns | {"y_true": task.y.iloc[split.test].array, "fit_seconds": seconds})
     if task.y.dtype.kind != "f":
         predicted = fitted.predict_proba(X)
         p = pd.DataFrame(0.0, index=table.index, columns=[f"p_{c}" for c in task.classes])
@@ -273,28 +245,14 @@ def _predict_fold(task: Task, model: Pipeline, split: Split) -> pd.DataFrame:
 def compare_labels(
     adata: ad.AnnData, labels: tuple[str, str], recipes: Iterable[str], *, min_class_size: int = 15, **options: Any
 ) -> pd.DataFrame:
-    """One dataset out for two ways to name the same samples, on the same folds.
+    """One dataset out for two ways to name the same samples (columns of ``obs``), on the same folds.
 
     Only samples that have a class under both labels take part, and only studies are left out whose classes stay in
-    training under both, so that nothing but the label differs.
-
-    Parameters
-    ----------
-    adata : AnnData, shape (n_samples, n_srnas)
-        The atlas.
-    labels : tuple of two str
-        Columns of ``obs``.
-    recipes, **options
-        As in `cross_validate`.
-    min_class_size : int, default 15
-        As in `make_task`, for both labels.
-
-    Returns
-    -------
-    DataFrame
-        As from `cross_validate`; ``task`` names the label. Empty where both are one, or no study can be left out.
+    training under both, so that nothing but the label differs. `min_class_size` is as in `make_task`, `recipes` and
+    `options` as in `cross_validate`, and so is the answer, where ``task`` names the label. Empty where both labels are
+    one, or no study can be left out.
     """
-    nothing = pd.DataFrame(columns="sample_id dataset_id task model features scheme fold y_true".split())
+    nothing = pd.DataFrame(columns=[*FRONT, "y_true"])
     if labels[0] == labels[1]:  # the atlas names its samples in one way only
         return nothing
     shared = adata.obs_names
@@ -356,10 +314,9 @@ def map_folds(
     progress: bool = True,
     label: str = "folds",
 ) -> list[pd.DataFrame]:
-    """Do a piece of work for every fold, in order; a fold in the cache is found again under the same key and split.
+    """Do a piece of work for every fold, in order; one in the cache is found again under the same key and split.
 
-    `work` is a ``functools.partial`` of a module's function, so that it travels to other processes. Each table gets a
-    column ``fold``.
+    `work` is a ``functools.partial`` of a module's function, so that it travels to other processes.
     """
     stems = [None if cache is None else Path(cache) / joblib.hash((key, s.train, s.test)) for s in splits]
     done = {i: table for i, stem in enumerate(stems) if stem is not None and (table := _kept(stem)) is not None}

@@ -20,6 +20,7 @@ from srna_lib.errors import InputError
 from srna_lib.evaluate.bootstrap import Key, Measure, Values, bootstrap, mean_of_defined, t_interval, unit_codes
 
 IDENTITY = ("task", "model", "features", "scheme")
+FRONT = ["sample_id", "dataset_id", *IDENTITY, "fold"]  # first columns of an out-of-fold table
 COLUMNS = ["task", "dataset", "model", "features", "scheme", "metric", "class", "study", "value", "ci_low", "ci_high"]
 COLUMNS += ["n_samples", "n_datasets", "seed", "unit"]
 
@@ -480,9 +481,9 @@ def coverage_table(
     """Nominal against empirical coverage of prediction intervals, a row per model and nominal level.
 
     Options as in `score`. Columns ``task, model, features, scheme, nominal, empirical, ci_low, ci_high, mean_width,
-    median_width, n_samples``.
+    n_samples``.
     """
-    columns = [*IDENTITY, "nominal", "empirical", "ci_low", "ci_high", "mean_width", "median_width", "n_samples"]
+    columns = [*IDENTITY, "nominal", "empirical", "ci_low", "ci_high", "mean_width", "n_samples"]
     tables = []
     for run in each_model(predictions):
         levels = interval_levels(run)
@@ -493,7 +494,6 @@ def coverage_table(
         table = scores.loc[metrics[::2]].rename(columns={"value": "empirical"})
         table["nominal"] = [float(text) for text in levels]
         table["mean_width"] = scores.loc[metrics[1::2], "value"].to_numpy()
-        table["median_width"] = [(run[f"high_{text}"] - run[f"low_{text}"]).median() for text in levels]
         tables.append(table[columns])
     return pd.concat(tables, ignore_index=True)
 
@@ -532,7 +532,7 @@ def coverage_curve(
     confidence`` (the least among the samples kept), ``n_samples`` (kept).
     """
     scores = score(predictions, metrics=_CURVE, unit=unit, n_boot=n_boot, seed=seed)
-    falling = [np.sort(_confidence(run))[::-1] for run in each_model(predictions)]
+    falling = [np.sort(stated(run)[0])[::-1] for run in each_model(predictions)]
     kept = [np.ceil((GRID * len(f)).round(9)).astype(int) for f in falling]
     return scores[[*IDENTITY, "ci_low", "ci_high"]].assign(
         coverage=np.tile(GRID, len(falling)),
@@ -566,16 +566,19 @@ def equal_bins(values: np.ndarray) -> np.ndarray:
     return np.unique(np.searchsorted(edges, values, side="left"), return_inverse=True)[1]
 
 
-def _confidence(table: pd.DataFrame) -> np.ndarray:
-    """Probability of the predicted class."""
-    classes, p = probabilities(table)
-    return p[np.arange(len(p)), pd.Index(classes).get_indexer(table["y_pred"].astype(str))]
+def stated(predictions: pd.DataFrame, of: str | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Probability of the predicted class, or of the class `of`, and whether it was true (0 or 1), of each row."""
+    classes, p = probabilities(predictions)
+    if of is not None and of not in classes:
+        raise InputError(f"out-of-fold table: no class {of!r}; expected one of {', '.join(classes)}.")
+    event = predictions["y_pred"].astype(str) if of is None else pd.Series(of, predictions.index)
+    right = (predictions["y_true"].astype(str) == event).to_numpy(dtype=float)
+    return p[np.arange(len(p)), pd.Index(classes).get_indexer(event)], right
 
 
 def _selective(table: pd.DataFrame, unit: str) -> Measure:
     """Accuracy of the surest shares, its mean over all shares, and how far confidence lies from accuracy."""
-    confidence = _confidence(table)
-    right = (table["y_pred"].astype(str) == table["y_true"].astype(str)).to_numpy(dtype=float)
+    confidence, right = stated(table)
     excess = (confidence - right)[:, None] * np.eye(N_BINS)[equal_bins(confidence)]
 
     def measure(weights: np.ndarray) -> Values:

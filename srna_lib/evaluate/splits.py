@@ -68,8 +68,6 @@ def make_splits(
     InputError
         Unknown scheme, fewer studies, donors or samples of a class than folds, or a donor in several studies where
         studies are kept apart.
-    AssertionError
-        A study or a donor on both sides of a grouped split (never to be seen).
 
     Examples
     --------
@@ -130,18 +128,9 @@ def _one_out(task: Task, groups: np.ndarray) -> list[Split]:
 def collections_out(task: Task, collections: pd.Series) -> list[Split]:
     """Leave out each collection of studies, with every study that it has a part of.
 
-    Parameters
-    ----------
-    task : Task
-        Samples, labels and studies.
-    collections : Series
-        Collection of each sample, by its id; samples without one are always in training.
-
-    Returns
-    -------
-    list of Split
-        One per collection that leaves two classes to train on, named after it; samples of classes that training then
-        lacks are not tested. Empty where there is but one collection, or none is recorded.
+    `collections` is the collection of each sample, by its id; samples without one are always in training. Gives a split
+    per collection that leaves two classes to train on, named after it; samples of classes that training then lacks are
+    not tested. Empty where there is but one collection, or none is recorded.
 
     Examples
     --------
@@ -161,23 +150,10 @@ def collections_out(task: Task, collections: pd.Series) -> list[Split]:
 
 
 def fewer_studies(task: Task, splits: list[Split], n: int, *, seed: int = 0) -> list[Split]:
-    """Keep the test samples of folds, with at most so many studies in training.
+    """Keep the test samples of folds, with at most `n` studies in training, drawn at random.
 
-    Parameters
-    ----------
-    task : Task
-        Samples, labels and studies.
-    splits : list of Split
-        From `make_splits`.
-    n : int
-        Studies in training, drawn at random; with one seed, those of a smaller `n` are among those of a larger.
-    seed : int, default 0
-        Of the draw.
-
-    Returns
-    -------
-    list of Split
-        The folds, but those whose studies hold one class only.
+    With one seed, those of a smaller `n` are among those of a larger. Folds whose studies hold one class only are left
+    out.
 
     Examples
     --------
