@@ -393,7 +393,6 @@ def test_model_space_is_what_the_preprocessing_makes(counts, fitted):
         np.testing.assert_allclose(space, model[:-1].transform(X), rtol=1e-5, atol=1e-6)
         found = contributions(model, X)
         np.testing.assert_allclose(softmax(found.logits, axis=1), model.predict_proba(X), atol=1e-5)
-        assert found.unwrapped == "softmax"
 
 
 def test_integer_classes_and_a_binary_logistic_regression():
@@ -401,7 +400,7 @@ def test_integer_classes_and_a_binary_logistic_regression():
     X, y = rng.normal(size=(40, 3)), np.repeat([7, 9], 20)
     model = LogisticRegression().fit(X + y[:, None], y)
     found = contributions(model, X)
-    assert (found.classes.tolist(), found.unwrapped) == ([9], "sigmoid")
+    assert found.classes.tolist() == [9]
     close(found.values[:, 0], X * model.coef_)
     with pytest.raises(InputError, match="unknown class 7: expected one of 9"):
         contributions(model, X, outputs=[7])

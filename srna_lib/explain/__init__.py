@@ -2,7 +2,6 @@
 
 import sys
 from types import ModuleType
-from typing import Any
 
 from srna_lib.explain.deeplift import CompletenessError, Contributions, contributions, model_space, reference_input
 from srna_lib.explain.enrichment import (
@@ -25,28 +24,7 @@ from srna_lib.explain.single_samples import HeldOut, held_out, steps_between
 class _Verb(ModuleType):
     """The package itself is a verb: ``srna.explain(model, X)``."""
 
-    def __call__(self, model: Any, X: Any, **options: Any) -> Contributions:
-        """Contribution of every feature to every output for every sample, by DeepLIFT.
-
-        Parameters
-        ----------
-        model, X, **options
-            As in `contributions`.
-
-        Returns
-        -------
-        Contributions
-
-        Examples
-        --------
-        >>> import pandas as pd
-        >>> import srna_lib as srna
-        >>> X = pd.DataFrame([[90, 10], [80, 20], [10, 90], [20, 80]], columns=["miR-a", "miR-b"])
-        >>> model = srna.recipe("logistic").fit(X, ["brain", "brain", "liver", "liver"])
-        >>> srna.explain(model, X).of_sample(0).shape
-        (1, 2)
-        """
-        return contributions(model, X, **options)
+    __call__ = staticmethod(contributions)
 
 
 sys.modules[__name__].__class__ = _Verb

@@ -45,9 +45,8 @@ class Contributions(NamedTuple):
         What the three axes stand for. sRNAs that the pipeline's filter drops have no say and are left out.
     logits, reference_logits : array, shape (n_samples, n_outputs), float32
         Outputs before softmax or sigmoid, of the sample and of its reference (mean over references).
-    reference, rule, unwrapped
-        What samples were compared with, in words; ``rescale`` or ``revealcancel``; ``softmax`` or ``sigmoid``, the
-        final activation that was left out.
+    reference, rule
+        What samples were compared with, in words; ``rescale`` or ``revealcancel``.
     error
         Largest |sum of contributions - change of the output|, relative to the largest change of an output.
     """
@@ -60,7 +59,6 @@ class Contributions(NamedTuple):
     reference_logits: np.ndarray
     reference: str
     rule: str
-    unwrapped: str
     error: float
 
     def of_sample(self, sample: Any) -> pd.DataFrame:
@@ -148,11 +146,10 @@ class Layer(NamedTuple):
 
 
 class Network(NamedTuple):
-    """Layers with ReLU between, the class of each logit, and the final activation that was left out."""
+    """Layers with ReLU between, and the class of each logit."""
 
     layers: list[Layer]
     classes: np.ndarray
-    unwrapped: str
 
 
 def read_network(model: Any) -> Network:
@@ -160,13 +157,12 @@ def read_network(model: Any) -> Network:
     if isinstance(model, DenseNetClassifier):
         check_is_fitted(model, "weights_")
         layers = [Layer(k, b, np.abs(k)) for k, b in zip(model.weights_[::2], model.weights_[1::2], strict=True)]
-        return Network(layers, model.classes_, "softmax")
+        return Network(layers, model.classes_)
     if isinstance(model, LogisticRegression):
         check_is_fitted(model, "coef_")
         kernel = np.ascontiguousarray(model.coef_.T, np.float32)
         layer = Layer(kernel, model.intercept_.astype(np.float32), np.abs(kernel))
-        n_logits = len(model.coef_)  # of two classes one, that of the second
-        return Network([layer], model.classes_[-n_logits:], "sigmoid" if n_logits == 1 else "softmax")
+        return Network([layer], model.classes_[-len(model.coef_) :])  # of two classes one, the second
     raise InputError(f"model is a {type(model).__name__}; expected a Pipeline, dense network or logistic regression.")
 
 
@@ -299,8 +295,7 @@ class _Run:
             out /= len(self.starts)
             ends /= len(self.starts)
         axes = _names(self.X)[where], self.classes, self.opened.features
-        words = self.reference, self.rule, self.opened.network.unwrapped
-        return Contributions(out, *axes, ends[0], ends[1], *words, gap / largest if largest else 0.0)
+        return Contributions(out, *axes, ends[0], ends[1], self.reference, self.rule, gap / largest if largest else 0.0)
 
     def means(self, codes: np.ndarray) -> np.ndarray:
         """Mean contributions per group; large groups by `_sum`, small ones together, a batch at a time."""
@@ -337,9 +332,8 @@ class _Run:
     def _batches(self, where: np.ndarray, xla: bool) -> Iterator[tuple[slice, int, list, np.ndarray, np.ndarray]]:
         """Propagate the samples at some positions, once per reference.
 
-        Gives rows, number of the reference, terms, changes of the outputs and their values at the reference. The sum
-        over terms (multipliers of the first layer's sums, kernel, delta) of ``multipliers @ kernel.T * delta`` are the
-        contributions.
+        Gives rows, number of the reference, terms, changes of the outputs and their values at the reference.
+        Contributions are the sum over terms (multipliers, kernel, delta) of ``multipliers @ kernel.T * delta``.
         """
         layers = self.opened.network.layers
         for first in range(0, len(where), self.batch_size):

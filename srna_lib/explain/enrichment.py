@@ -69,7 +69,7 @@ def load_sets(var: pd.DataFrame, collections: Iterable[str] = COLLECTIONS) -> pd
         one_of("collection of sets", name, COLLECTIONS)
     files = fetch("annotation") if set(chosen) - set(OF_ATLAS) else []
     described = annotate(var) if set(chosen) & set(OF_ATLAS) else var
-    tables = [pd.DataFrame(columns=[*COLUMNS, "feature"])]
+    tables = []
     for name in chosen:
         if name in OF_ATLAS:
             held = described[name].dropna().astype(str).str.split(";").explode()
@@ -77,7 +77,12 @@ def load_sets(var: pd.DataFrame, collections: Iterable[str] = COLLECTIONS) -> pd
             tables.append(own.assign(feature=own["member"]))
         else:
             tables.append(measured(_tissues(files[2]) if name == "tissue" else _diseases(files[3]), var.index))
-    return pd.concat([t for t in tables if len(t)] or tables, ignore_index=True)
+    return _below(tables, [*COLUMNS, "feature"])
+
+
+def _below(tables: list[pd.DataFrame], columns: list[str]) -> pd.DataFrame:
+    """Tables one below the other; empty ones, whose columns have no type, are left out."""
+    return pd.concat([t for t in tables if len(t)] or [pd.DataFrame(columns=columns)], ignore_index=True)[columns]
 
 
 def _tissues(path: Path) -> pd.DataFrame:
@@ -121,12 +126,12 @@ def measured(sets: pd.DataFrame, features: Iterable[str]) -> pd.DataFrame:
             keys += [("arm of", h) for t in target.split(";") for h in homes[t]]
         for key in dict.fromkeys(keys):
             holders.setdefault(key, []).append(name)
-    tables = [pd.DataFrame(columns=[*COLUMNS, "feature"])]
+    tables = []
     for (_, per), rows in sets.groupby(["collection", "per"], sort=False):
         features_of = _features_of(rows["member"].unique(), str(per), holders)
         tables.append(rows.assign(feature=rows["member"].map(features_of)).explode("feature").dropna(subset="feature"))
-    out = pd.concat([t for t in tables if len(t)] or tables)[[*COLUMNS, "feature"]]
-    return out.drop_duplicates(["collection", "set", "member", "feature"]).reset_index(drop=True)
+    out = _below(tables, [*COLUMNS, "feature"])
+    return out.drop_duplicates(["collection", "set", "member", "feature"], ignore_index=True)
 
 
 def _features_of(members: Iterable[str], per: str, holders: dict[tuple[str, str], list[str]]) -> dict[str, list[str]]:
@@ -205,10 +210,9 @@ def over_representation(
     units = {"feature": {name: name for name in universe}, "stem-loop": {}}
     if (table["per"] == "stem-loop").any():
         units["stem-loop"] = stem_loops(universe)
-    tables = [pd.DataFrame(columns=FIELDS)]
-    for (name, per), rows in table.groupby(["collection", "per"], sort=False):
-        tables.append(_test(rows, chosen, units[str(per)], min_size, max_size, only_annotated=name == "disease"))
-    return pd.concat([t for t in tables if len(t)] or tables, ignore_index=True)[FIELDS]
+    groups = table.groupby(["collection", "per"], sort=False)
+    tests = [_test(rows, chosen, units[per], min_size, max_size, name == "disease") for (name, per), rows in groups]
+    return _below(tests, FIELDS)
 
 
 def _test(
@@ -245,14 +249,14 @@ def over_representation_by_class(
     than `n` are in it, nothing can be detected: take fewer. ``class`` stands before the columns of
     `over_representation`; ``q`` is over all sets and classes of a collection.
     """
-    tables = [pd.DataFrame(columns=["class", *FIELDS])]
+    tables = []
     for label, row in scores.rename(columns=str).iterrows():
         kept = row.dropna()
         best = top_features(kept.to_frame().T, n)["srna"]
         tables.append(over_representation(best, sets, kept.index, **options).assign(**{"class": label}))
-    table = pd.concat([t for t in tables if len(t)] or tables, ignore_index=True)
+    table = _below(tables, ["class", *FIELDS])
     table["q"] = table.groupby("collection")["p"].transform(lambda p: false_discovery_control(p.to_numpy(dtype=float)))
-    return table[["class", *FIELDS]]
+    return table
 
 
 def null_tests(

@@ -26,23 +26,11 @@ N_RANDOM = 3  # random orders whose gaps are averaged
 def prediction_gap(
     classifier: Any, values: Any, y: Iterable[str], order: np.ndarray, *, reference: Any, step: int = 10
 ) -> tuple[pd.Series, pd.DataFrame]:
-    """Mask features in a given order and measure what is lost of the true class's probability.
+    """Mask features in an order (one, or one per sample): gap of each class in per cent, and what each step loses.
 
     With probability p of the true class, F features, and g of them masked at each step, the gap of a sample is the sum
     over i of (g / F) * max(0, (p(x) - p(x with the first i * g masked)) / p(x)), with a last, shorter step where g does
-    not divide F. `order` has positions of features, one order for all samples or one per sample; masked features are
-    put to `reference`. Gives the mean gap of the correctly classified samples of each class in per cent, and
-    ``share_masked, gap``: what is lost after each step, mean over classes.
-
-    Examples
-    --------
-    >>> from sklearn.linear_model import LogisticRegression
-    >>> X = np.array([[0.0, 1.0], [2.0, 1.0], [0.0, 3.0], [4.0, 3.0]])
-    >>> y = ["a", "b", "a", "b"]
-    >>> model = LogisticRegression().fit(X, y)
-    >>> gap, _ = prediction_gap(model, X, y, np.array([0, 1]), reference=X.mean(axis=0), step=1)
-    >>> bool(gap.mean() > 10)
-    True
+    not divide F; correctly classified samples count.
     """
     M = np.asarray(values, dtype=np.float32)
     R = np.broadcast_to(np.atleast_2d(np.asarray(reference, dtype=np.float32)), M.shape)

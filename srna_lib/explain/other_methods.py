@@ -26,50 +26,39 @@ from srna_lib.models import CONDITIONED, feature_names
 
 Layers = list[tuple[np.ndarray, np.ndarray]]
 ALL = "all classes"  # the row of methods that know no classes
+BATCH = 256  # samples at a time
 
 
 def layers(classifier: Any) -> Layers:
-    """Kernels and biases of a dense network or a logistic regression, float32, with ReLU between.
-
-    A logistic regression has no hidden layers; of two classes the first gets an output that is zero.
-    """
+    """Kernels and biases of a network or logistic regression, float32; of two classes the first has the output zero."""
     stack = [(layer.kernel, layer.bias) for layer in read_network(classifier).layers]
     if stack[-1][0].shape[1] == 1:
         stack = [(np.hstack([0 * kernel, kernel]), np.append(0 * bias, bias)) for kernel, bias in stack]
     return stack
 
 
-def gradient_x_input(model: Pipeline, X: pd.DataFrame, *, reference: Any = None, batch_size: int = 256) -> np.ndarray:
+def gradient_x_input(model: Pipeline, X: pd.DataFrame, *, reference: Any = None) -> np.ndarray:
     """Gradient of each logit times the difference from the reference, shape (n_samples, n_classes, n_model_features).
 
     In general it does not sum to the difference in logits: a gradient knows the point only, not the way to it. The
     method in its usual form has zeros in model space as `reference` (of `contributions`).
     """
-    return _along_path(model, X, reference, [1.0], batch_size)
+    return _along_path(model, X, reference, [1.0])
 
 
 def integrated_gradients(
-    model: Pipeline, X: pd.DataFrame, *, reference: Any = None, steps: int = 50, batch_size: int = 256,
-    output: str = "logit",
-) -> np.ndarray:  # fmt: skip
+    model: Pipeline, X: pd.DataFrame, *, reference: Any = None, steps: int = 50, output: str = "logit"
+) -> np.ndarray:
     """Mean gradient of each logit on the straight way from the reference, times the difference.
 
-    Sums to logit (probability) minus that of the reference, up to the error of the steps (Sundararajan, Taly, Yan 2017,
-    arXiv 1703.01365).
-
-    Parameters
-    ----------
-    model, X, reference, batch_size
-        As in `contributions`, of one reference.
-    steps : int, default 50
-        Points on the way (midpoints of equal pieces). More lowers what the sum lacks.
-    output : str, default "logit"
-        Or ``"probability"``, which is bounded: where the classifier is sure, most of the way counts for nothing.
+    Sums to logit (or `output` ``"probability"``) minus that of the reference, up to the error of the `steps` on the way
+    (Sundararajan, Taly, Yan 2017, arXiv 1703.01365). A probability is bounded: where the classifier is sure, most of
+    the way counts for nothing. Shape and other parameters as in `gradient_x_input`.
     """
     if steps < 1:
         raise InputError(f"steps={steps}: integrated gradients need at least one point on the way.")
     one_of("output", output, ("logit", "probability"))
-    return _along_path(model, X, reference, (np.arange(steps) + 0.5) / steps, batch_size, output == "probability")
+    return _along_path(model, X, reference, (np.arange(steps) + 0.5) / steps, output == "probability")
 
 
 def mean_scores(values: np.ndarray, model: Pipeline, X: pd.DataFrame, y: Iterable[str]) -> pd.DataFrame:
@@ -133,9 +122,7 @@ def _accuracy(tree: Any, values: np.ndarray, truth: np.ndarray) -> float:
     return float((tree.tree_.value[leaves, 0].argmax(axis=1) == truth).mean()) if len(truth) else 0.0
 
 
-def _along_path(
-    model: Pipeline, X: pd.DataFrame, reference: Any, points: Iterable[float], batch: int, probability: bool = False
-) -> np.ndarray:
+def _along_path(model: Pipeline, X: pd.DataFrame, reference: Any, points: Any, probability: bool = False) -> np.ndarray:
     """Mean gradient at points between reference (0) and sample (1), times their difference.
 
     The first layer is linear, so what is averaged is the gradient behind it: small, and multiplied out once.
@@ -145,11 +132,10 @@ def _along_path(
     start = reference_input(model, X, reference=reference).to_numpy(dtype=np.float32)
     if len(start) != 1:
         raise InputError(f"gradients: {len(start)} references; expected one.")
-    (kernel, bias), rest = stack[0], stack[1:]
-    points = list(points)
+    (kernel, bias), *rest = stack
     out = np.empty((len(values), stack[-1][1].size, values.shape[1]), dtype=np.float32)
-    for at in range(0, len(values), batch):
-        rows = slice(at, at + batch)
+    for at in range(0, len(values), BATCH):
+        rows = slice(at, at + BATCH)
         delta = values[rows] - start
         base, way = (values[rows] - delta) @ kernel + bias, delta @ kernel
         total = sum(_gradient(base + np.float32(t) * way, rest, probability) for t in points)
@@ -223,10 +209,7 @@ def fold_weights(
 
 
 def mark_sex_linked(var: pd.DataFrame) -> pd.DataFrame:
-    """Chromosomes of each sRNA (``chrom``, joined by ``;``), and whether they are sex chromosomes (``linked``).
-
-    An sRNA with copies on autosomes too is ``"X and others"``: its reads may come from there.
-    """
+    """Chromosomes of each sRNA, and which are sex chromosomes: ``"X and others"`` where reads may be autosomal."""
     chrom = annotate(var[[c for c in ("chrom",) if c in var]])["chrom"].astype(object)
     out = pd.DataFrame({"chrom": chrom.where(chrom.notna(), "").astype(str)}, index=var.index)
     linked = []

@@ -99,13 +99,9 @@ def ranking(scores: StudyScores, *, n_boot: int = 1000, seed: int = 0) -> pd.Dat
     """Rank the sRNAs of each class of `study_scores`, with 95 % bootstrap intervals over the class's studies.
 
     The network stays the same in every replicate: the interval says how much the ranking hangs on the studies that
-    are explained, not on those the network learned from, nor on its seed (see `agreement` for that).
-
-    Returns
-    -------
-    DataFrame, one row per class and sRNA, best first
-        ``class, srna, score, rank, ci_low, ci_high, rank_low, rank_high, n_studies, n_samples``; no interval (NaN)
-        for a class of a single study.
+    are explained, not on those the network learned from, nor on its seed (see `agreement` for that). One row per class
+    and sRNA, best first: ``class, srna, score, rank, ci_low, ci_high, rank_low, rank_high, n_studies, n_samples``; no
+    interval (NaN) for a class of a single study.
     """
     parts = []
     for name, drawn in _draws(scores, n_boot, seed):

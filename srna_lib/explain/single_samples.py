@@ -71,10 +71,7 @@ def held_out(task: Task, models: Mapping[str, Pipeline], splits: list[Split]) ->
 
 
 def breakdown(values: Mapping[str, float] | pd.Series, start: float, *, n: int = 12) -> pd.DataFrame:
-    """Steps from the reference's output to the sample's: the `n` largest contributions one by one, the rest as one.
-
-    ``label, value, kind, total``: kind is ``start``, ``step``, ``rest`` or ``end``; total is the level after the row.
-    """
+    """Steps from the reference's output to the sample's: the `n` largest contributions one by one, the rest as one."""
     if n < 1:
         raise InputError(f"n={n}: expected at least one step with a name.")
     values = pd.Series(values, dtype=float)
@@ -89,22 +86,10 @@ def breakdown(values: Mapping[str, float] | pd.Series, start: float, *, n: int =
 
 
 def steps_between(explained: Contributions, first: str, second: str, *, n: int = 14) -> pd.DataFrame:
-    """What makes one class's logit exceed another's in a sample, step by step.
+    """What makes one class's logit exceed another's in one sample (of `HeldOut.explain`), step by step.
 
-    Parameters
-    ----------
-    explained : Contributions
-        Of one sample (`HeldOut.explain`).
-    first, second : str
-        Classes; steps above zero speak for the first.
-    n : int, default 14
-        Steps with a name.
-
-    Returns
-    -------
-    DataFrame
-        ``label, value, kind, total``, from the reference's difference to the sample's; kind is ``start``, ``step``,
-        ``rest`` or ``end``.
+    Gives `breakdown`'s ``label, value, kind, total`` of `n` steps with a name, from the reference's difference to the
+    sample's; steps above zero speak for the first class.
     """
     known = list(explained.classes)
     if len(explained.values) != 1 or first not in known or second not in known:
