@@ -12,7 +12,7 @@ from sklearn.model_selection import GroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import QuantileTransformer, StandardScaler
 
-from srna_lib.evaluate import accuracy_of_kept, study_interval, study_weights, weighted_auc
+from srna_lib.evaluate import accuracy_of_kept, study_weights, weighted_auc
 from srna_lib.stability.tables import sizes, with_interval
 
 # column -> (printed name, +1 where a high value speaks for a correct prediction)
@@ -79,8 +79,7 @@ def auroc_table(firm: pd.DataFrame, *, n_boot: int = 1000, seed: int = 0) -> pd.
     rows = []
     for column, (name, sign) in SCORES.items():
         draws = weighted_auc(-sign * firm[column].to_numpy(float), wrong, weights)
-        low, high = study_interval(draws[1:])
-        rows.append({"score": column, "name": name, "auroc": float(draws[0]), "ci_low": low, "ci_high": high})
+        rows.append({"score": column, "name": name} | with_interval("auroc", draws, "ci"))
     return pd.DataFrame(rows).assign(n_wrong=int(wrong.sum()), **sizes(firm))
 
 

@@ -15,11 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from srna_lib.errors import InputError, one_of
 from srna_lib.models import DenseNetClassifier, LogCPM, Presence, ReadsPerMillion
 
-MASKINGS = {
-    "zero": "the sRNA's count becomes zero, the others keep their reads per million",
-    "renormalised": "the sRNA's reads leave the library, so the others' reads per million rise",
-    "mean": "the sRNA takes its mean over the training samples",
-}
+MASKINGS = ("zero", "renormalised", "mean")  # what they are says `steps_to_flip`
 
 
 @dataclass(frozen=True)

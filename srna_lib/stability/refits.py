@@ -12,7 +12,7 @@ from sklearn.pipeline import Pipeline
 
 from srna_lib.data import Task, shuffle_studies
 from srna_lib.errors import InputError
-from srna_lib.evaluate import Split, cross_validate, fit_fold, make_splits, study_interval, study_weights, weighted_mean
+from srna_lib.evaluate import Split, cross_validate, fit_fold, make_splits, study_weights, weighted_mean
 from srna_lib.models import recipe
 from srna_lib.stability.tables import sizes, with_interval
 
@@ -120,13 +120,10 @@ def prediction_changes(predictions: pd.DataFrame) -> pd.DataFrame:
 def change_table(changes: pd.DataFrame, firm: pd.DataFrame, *, n_boot: int = 1000, seed: int = 0) -> pd.DataFrame:
     """Mean over samples of how often predictions change (`prediction_changes`), and whether firm ones change less.
 
-    Returns
-    -------
-    DataFrame, one row per source
-        ``source, changed`` (mean share of pairs of models that disagree on a sample) with ``ci_low, ci_high``, ``ever``
-        (share of samples whose prediction is not always the same), ``rho`` (Spearman's correlation of ``changed`` with
-        steps to flip in `firm`, on the ranks of the whole table; missing where nothing changes) with ``rho_low,
-        rho_high``, and ``n_samples, n_datasets``.
+    One row per source: ``source, changed`` (mean share of pairs of models that disagree on a sample) with ``ci_low,
+    ci_high``, ``ever`` (share of samples whose prediction is not always the same), ``rho`` (Spearman's correlation of
+    ``changed`` with steps to flip in `firm`, on the ranks of the whole table; missing where nothing changes) with
+    ``rho_low, rho_high``, and ``n_samples, n_datasets``.
     """
     steps, rows = firm.set_index("sample_id")["steps"], []
     for source, table in changes.groupby("source", sort=False):
@@ -137,9 +134,8 @@ def change_table(changes: pd.DataFrame, firm: pd.DataFrame, *, n_boot: int = 100
         mx, my = weights @ x, weights @ y
         spread = np.sqrt((weights @ x**2 - mx**2).clip(min=0) * (weights @ y**2 - my**2).clip(min=0))
         rho = np.divide(weights @ (x * y) - mx * my, spread, out=np.full(len(weights), np.nan), where=spread > 1e-9)
-        row = {"source": source, **_mean_changed(table, "changed", n_boot, seed)}
-        row |= {"ever": (table["n_predicted"] > 1).mean(), **with_interval("rho", rho), **sizes(table)}
-        rows.append(row)
+        row = {"source": source, **with_interval("changed", _mean_changed(table, n_boot, seed), "ci")}
+        rows.append(row | {"ever": (table["n_predicted"] > 1).mean()} | with_interval("rho", rho) | sizes(table))
     return pd.DataFrame(rows)
 
 
@@ -156,12 +152,10 @@ def by_firmness(changes: pd.DataFrame, firm: pd.DataFrame, *, n_boot: int = 1000
     for (_, source), table in joined.groupby([quarters, "source"]):
         name = f"{table['steps'].min():.3g} to {table['steps'].max():.3g} steps"
         row = {"source": source, "quarter": name, "metric": "changed"}
-        rows.append(row | _mean_changed(table, "value", n_boot, seed) | sizes(table))
+        rows.append(row | with_interval("value", _mean_changed(table, n_boot, seed), "ci") | sizes(table))
     return pd.DataFrame(rows)
 
 
-def _mean_changed(table: pd.DataFrame, name: str, n_boot: int, seed: int) -> dict[str, float]:
-    """Mean share of changed predictions under `name`, and its interval over studies."""
-    draws = weighted_mean(table["changed"].to_numpy(float), study_weights(table["dataset_id"], n_boot, seed))
-    low, high = study_interval(draws[1:])
-    return {name: float(draws[0]), "ci_low": low, "ci_high": high}
+def _mean_changed(table: pd.DataFrame, n_boot: int, seed: int) -> np.ndarray:
+    """Mean share of changed predictions, of the table and of replicates over studies."""
+    return weighted_mean(table["changed"].to_numpy(float), study_weights(table["dataset_id"], n_boot, seed))

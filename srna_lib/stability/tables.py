@@ -16,10 +16,7 @@ import pandas as pd
 from srna_lib.errors import InputError, one_of
 from srna_lib.evaluate import study_interval, study_weights, weighted_mean, weighted_median
 
-KINDS = {
-    "similarity": "steps until the prediction is the other class",
-    "stability": "steps until the prediction is anything but the own class",
-}
+KINDS = ("similarity", "stability")  # steps until the prediction is the other class, or anything but the own class
 
 
 def class_table(
@@ -32,7 +29,8 @@ def class_table(
     flips : DataFrame
         From `cross_flips`.
     kind : str, default "similarity"
-        One of `KINDS`. Stability depends on the other class too: it is counted along the path towards that class.
+        Steps until the prediction is the other class, or ``"stability"``: until it is anything but the own class, along
+        the path towards the other one.
     shortest : bool, default False
         One row per class, along each sample's shortest path, rather than one per class and other class.
     n_boot, seed : int
@@ -197,10 +195,10 @@ def _in_all_orders(flips: pd.DataFrame) -> pd.DataFrame:
     return flips[flips.groupby(["fold", "sample_id"])["order"].transform("nunique") == flips["order"].nunique()]
 
 
-def with_interval(name: str, draws: np.ndarray) -> dict[str, float]:
-    """The value of a table (first of `draws`) and its percentile interval."""
+def with_interval(name: str, draws: np.ndarray, ends: str = "") -> dict[str, float]:
+    """The value of a table (first of `draws`) and its percentile interval, named after `ends` or the value."""
     low, high = study_interval(draws[1:])
-    return {name: float(draws[0]), f"{name}_low": low, f"{name}_high": high}
+    return {name: float(draws[0]), f"{ends or name}_low": low, f"{ends or name}_high": high}
 
 
 def sizes(table: pd.DataFrame) -> dict[str, int]:
