@@ -173,16 +173,9 @@ def cross_validate(
         seen = seen_by(name, task, atlas, context)
         given = recipes.get(name) if isinstance(recipes, Mapping) else None
         model = given or build_recipe(task, name, seed=seed, profile=size, by=context[0])
-        folds = map_folds(
-            partial(_predict_fold, seen, model),
-            split,
-            key="" if cache is None else task_key(seen, model, [__name__]),
-            n_jobs=n_jobs,
-            cache=cache,
-            progress=progress,
-            label=f"{name}, {scheme}",
-        )
-        table = pd.concat(folds, ignore_index=True)
+        work, key = partial(_predict_fold, seen, model), "" if cache is None else task_key(seen, model, [__name__])
+        run: Any = {"label": f"{name}, {scheme}", "n_jobs": n_jobs, "cache": cache, "progress": progress}
+        table = pd.concat(map_folds(work, split, key=key, **run), ignore_index=True)
         tables.append(table.assign(task=task.name, model=name, features=task.features, scheme=scheme))
     out = pd.concat(tables, ignore_index=True)
     return out[[*FRONT, *(c for c in out if c not in FRONT and (timed or c != "fit_seconds"))]]

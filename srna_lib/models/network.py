@@ -238,8 +238,6 @@ class DenseNetClassifier(NetworkClassifier):
 
     Attributes
     ----------
-    classes_ : array, shape (n_classes,)
-        Class labels in the order of the outputs.
     weights_ : list of array
         Kernel (n_in, n_out) and bias (n_out,) of each dense layer, first to last, float32.
     loss_curve_ : array, shape (epochs,)

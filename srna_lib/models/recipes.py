@@ -156,22 +156,8 @@ def recipe(name: str, *, seed: int = 0, joined: bool = False, **parameters: Any)
 def quantity_recipe(name: str, *, seed: int = 0, joined: bool = False, **parameters: Any) -> Pipeline:
     """Build a named recipe, from raw counts to a quantity with prediction intervals.
 
-    Parameters
-    ----------
-    name : str
-        One of `QUANTITY_RECIPES`.
-    seed, joined, **parameters
-        As in `recipe`.
-
-    Returns
-    -------
-    Pipeline
-        Unfitted; the last step, named ``regressor``, is an `IntervalRegressor`.
-
-    Raises
-    ------
-    InputError
-        Unknown recipe or parameter.
+    `name` is one of `QUANTITY_RECIPES`, all else is as in `recipe`. The last step, named ``regressor``, is an
+    `IntervalRegressor`.
 
     Examples
     --------
