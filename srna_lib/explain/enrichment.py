@@ -274,19 +274,11 @@ def null_tests(
 def empirical_fdr(table: pd.DataFrame, nulls: Iterable[pd.DataFrame]) -> pd.DataFrame:
     """Hold tests against those of shuffled labels: members of a set rise and fall together, which no p-value knows.
 
-    Parameters
-    ----------
-    table : DataFrame
-        From `over_representation_by_class`.
-    nulls : iterable of DataFrame
-        The same for labels that were shuffled by whole study, the networks trained again (`null_tests`).
-
-    Returns
-    -------
-    DataFrame
-        `table` with ``q_empirical``: of the tests of a collection with this p or less, the share that shuffled labels
-        give on average (1 at most, falling with p); and per collection ``significant`` (tests with q below `LEVEL`),
-        ``null`` (their mean number under shuffled labels) and ``kept`` (tests with ``q_empirical`` below it).
+    `table` comes from `over_representation_by_class`, `nulls` from `null_tests`: the same for labels that were shuffled
+    by whole study, the networks trained again. Adds ``q_empirical``: of the tests of a collection with this p or less,
+    the share that shuffled labels give on average (1 at most, falling with p); and per collection ``significant``
+    (tests with q below `LEVEL`), ``null`` (their mean number under shuffled labels) and ``kept`` (tests with
+    ``q_empirical`` below it).
     """
     nulls = list(nulls)
     if not nulls:

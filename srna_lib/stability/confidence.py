@@ -88,14 +88,9 @@ def combination(firm: pd.DataFrame, *, n_splits: int = 10, n_boot: int = 1000, s
 
     Scores enter as ranks among the training samples (a probability near 1 and a count of steps have no common scale).
     Both models are fitted in at most `n_splits` folds of studies: a prediction is judged by a model that never saw its
-    study.
-
-    Returns
-    -------
-    dict
-        ``base, both`` (AUROC), ``difference, difference_low, difference_high`` (both minus base), ``n_samples,
-        n_datasets`` and ``verdict``: ``"adds"``, ``"takes away"``, ``"adds nothing that can be told from chance"`` or
-        ``"cannot be judged"`` (too few wrong predictions or studies).
+    study. Gives ``base, both`` (AUROC), ``difference, difference_low, difference_high`` (both minus base), ``n_samples,
+    n_datasets`` and ``verdict``: ``"adds"``, ``"takes away"``, ``"adds nothing that can be told from chance"`` or
+    ``"cannot be judged"`` (too few wrong predictions or studies).
     """
     wrong, studies = firm["wrong"].to_numpy(bool), firm["dataset_id"].to_numpy()
     folds = min(n_splits, len(set(studies)))

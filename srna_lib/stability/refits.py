@@ -66,10 +66,8 @@ def refit_predictions(
         Samples, labels and studies; recipe, and changed parameters of it.
     refits : int, default 4
         Models per sample and source of change (`SOURCES`), which share the first one. More resolve finer shares.
-    n_splits : int, default 5
-        Folds grouped by study.
-    seed : int, default 0
-        Seed of the first model and its folds; the others use the following ones.
+    n_splits, seed : int, default 5 and 0
+        Folds grouped by study; seed of the first model and its folds, the others use the following ones.
     **run
         ``n_jobs``, ``cache``, ``progress``, as in `evaluate.cross_validate`.
 
