@@ -341,8 +341,9 @@ def test_classes_of_few_studies_are_no_leaves_and_samples_without_a_class_stay_o
     pd.testing.assert_frame_equal(
         summed, own.set_axis(summed.index), check_like=True
     )  # twelve studies: no leaf is left
-    only = compare_levels(task, obs, ["group", "group"], ["dummy"], n_splits=3, progress=False)
+    only = compare_levels(task, obs, ["group", "group"], ["dummy"], split="one_dataset_out", progress=False)
     assert set(only["task"]) == {"group, leaves summed", "group, its own model"}
+    assert (only["fold"] == only["dataset_id"]).all() and set(only["scheme"]) == {"one_dataset_out"}
     with pytest.raises(InputError, match="obs has no 'kin'"):
         compare_levels(task, obs, ["group", "kin"], ["dummy"], n_splits=3, progress=False)
 

@@ -31,7 +31,7 @@ from srna_lib.evaluate.bootstrap import UNITS
 from srna_lib.evaluate.comparison import compare
 from srna_lib.evaluate.crossval import Profile, build_recipe, cross_validate, fit_fold, map_folds, seen_by, task_key
 from srna_lib.evaluate.metrics import COLUMNS, FIGURES, FRONT, METRICS, each_model, probabilities, score
-from srna_lib.evaluate.splits import Split, make_splits
+from srna_lib.evaluate.splits import ALIASES, Split, make_splits
 from srna_lib.models import CONDITIONED
 
 PREDICTABLE, NOT_PREDICTABLE = "predictable", "not predictable here"
@@ -220,6 +220,7 @@ def compare_levels(
     levels: Sequence[str],
     recipes: Iterable[str],
     *,
+    split: str = "study",
     least: int = 3,
     n_splits: int | None = None,
     **options: Any,
@@ -238,8 +239,8 @@ def compare_levels(
         Metadata of the samples; those without a class at any but the last level are left out.
     levels : sequence of str
         Columns of `obs`, coarse to fine; the last only makes leaves.
-    recipes, n_splits, **options
-        As in `cross_validate`, which is asked for folds that keep studies together.
+    recipes, split, n_splits, **options
+        As in `cross_validate`; `split` is a name. Folds are made of the classes of the last level but one.
     least : int, default 3
         Studies that a class of the last level needs to be a leaf.
 
@@ -270,9 +271,9 @@ def compare_levels(
     leaf = named.agg(" / ".join, axis=1)
     leaves, tables = replace(task, name="leaf", y=leaf, **parts), []
     splits = make_splits(
-        replace(task, y=named[coarse[-1]], **parts), "study", n_splits=n_splits, seed=options.get("seed", 0)
+        replace(task, y=named[coarse[-1]], **parts), split, n_splits=n_splits, seed=options.get("seed", 0)
     )
-    options |= {"split": splits, "scheme": "grouped_kfold"}
+    options |= {"split": splits, "scheme": ALIASES.get(split, split)}
     summed = cross_validate(leaves, recipes, **options)
     for level in coarse:
         into = named[level].groupby(leaf).first()
