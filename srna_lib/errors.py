@@ -18,6 +18,12 @@ class ReadError(InputError):
     """A user's file cannot be read as counts: the only error that `srna_lib.io` lets out."""
 
 
+def expect(holds: object, otherwise: str, kind: type[InputError] = InputError) -> None:
+    """Refuse what does not hold, in one sentence (without its full stop)."""
+    if not holds:
+        raise kind(f"{otherwise}.")
+
+
 def unknown(kind: str, name: str, known: Iterable[str]) -> InputError:
     """Error for an unknown name: what was found, what is known, and a close match."""
     names = list(known)

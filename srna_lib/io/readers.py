@@ -84,13 +84,12 @@ def _parse(path: Path, format: str | None, samples: set[str], missing: str) -> t
     }  # fmt: skip
     chosen = next((name for name in members if members[name]), format or "")
     wanted = members.get(chosen) or [f for f in files if not LEFT_ASIDE.fullmatch(PurePosixPath(f).name)]
-    if not wanted:
-        patterns = ", ".join(pattern for layout in tools.LAYOUTS.values() for pattern in layout.folder)
-        found = f"the folder holds neither matrix.mtx nor {patterns}"
-        raise ReadError(f"{path}: {found}; expected one of them, or a table.")
+    patterns = ", ".join(pattern for layout in tools.LAYOUTS.values() for pattern in layout.folder)
+    found = f"the folder holds neither matrix.mtx nor {patterns}"
+    expect(wanted, f"{path}: {found}; expected one of them, or a table")
     parts = [_parse_file(files[f](), chosen or None, samples, missing) for f in wanted]
-    if len(kinds := {name for name, _, _ in parts}) > 1:
-        raise ReadError(f"{path}: its files are of {len(kinds)} kinds ({', '.join(sorted(kinds))}); expected one.")
+    kinds = sorted({name for name, _, _ in parts})
+    expect(len(kinds) == 1, f"{path}: its files are of {len(kinds)} kinds ({', '.join(kinds)}); expected one")
     parsed = tools.join([part for _, part, _ in parts], str(path), wanted) if len(parts) > 1 else parts[0][1]
     if aside := len(files) - len(wanted):
         parsed.notes.append(f"{aside} other files left aside")
@@ -200,9 +199,8 @@ def _quantity(path: Path, parsed: Parsed, allow: bool, rounding: bool) -> tuple[
     odd = fractions.sum(axis=1) > 0.5 * (counts.to_numpy() > 0).sum(axis=1)
     if kind == "expected" and odd.any() and not parsed.shared and not fractions[~odd].any():
         which = f"{int(odd.sum())} of {len(odd)} samples only (first {short(counts.index[odd][0], 40)!r})"
-        raise ReadError(
-            f"{path}: fractions stand in {which}; expected raw read counts in all, or a table without these columns."
-        )
+        wanted = "raw read counts in all, or a table without these columns"
+        raise ReadError(f"{path}: fractions stand in {which}; expected {wanted}.")
     few = kind == "expected" and fractions.mean() <= FEW
     if few or (kind == "expected" and rounding) or (parsed.shared and not parsed.normalised and counts.ge(0).all(None)):
         parsed.notes.append(f"rounded: {parsed.shared or seen}")

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from srna_lib.errors import ReadError
-from srna_lib.io.tables import SAMPLE_COLUMNS, Table, columns_called, decode, parse
+from srna_lib.io.tables import SAMPLE_COLUMNS, Table, as_name, columns_called, decode, parse
 from srna_lib.io.tools import geo_samples
-from srna_lib.io.unpack import COMPRESSED, load, short, stem
+from srna_lib.io.unpack import COMPRESSED, expect, load, short, stem
 
 # of the atlas, which users call by other names, too (`columns_called`)
 COLUMNS = ("dataset_id", "donor_id", "tissue", "tissue_group", "cell_type", "cell_class", "sex", "age_years",
@@ -47,21 +47,20 @@ def read_metadata(path: Path) -> Table:
 
 def names_in(table: Table) -> set[str]:
     """Every text of a metadata table that could be a sample name."""
-    return {t for i in _candidates(table) for t in _texts(table, i)}
+    return {t for i in _candidates(table) for t in table.labels(i)}
 
 
 def match(table: Table, samples: list[str], notes: list[str]) -> pd.DataFrame:
     """Rows of a metadata table for the samples of the counts, by the column that holds most of their names."""
     wanted = set(samples)
-    hits = {i: len(wanted & set(_texts(table, i))) for i in _candidates(table)}
+    hits = {i: len(wanted & set(table.labels(i))) for i in _candidates(table)}
     # a column that is called so wins: samples named 1, 2, 3 would also be found among ages
     named = {i: n for i, n in hits.items() if n and table.columns[i].lower() in SAMPLE_COLUMNS}
     best = max(named or hits, key=lambda i: (hits[i], -i), default=0)
-    if not hits or hits[best] == 0:
-        listed = f"none of its columns ({', '.join(short(c, 20) for c in table.columns[:6])})"
-        first = f"a sample name of the counts (first {short(samples[0], 40)!r})"
-        raise ReadError(f"{table.name}: {listed} holds {first}; expected a column of sample names.")
-    texts = _texts(table, best)
+    listed = f"none of its columns ({', '.join(short(c, 20) for c in table.columns[:6])})"
+    first = f"a sample name of the counts (first {short(samples[0], 40)!r})"
+    expect(hits.get(best), f"{table.name}: {listed} holds {first}; expected a column of sample names")
+    texts = table.labels(best)
     others = [i for i in range(len(table.columns)) if i != best]
     frame = table.frame[others].set_axis([table.columns[i] or f"column_{i + 1}" for i in others], axis=1)
     frame = frame.loc[:, ~frame.columns.duplicated()].set_axis(texts)
@@ -94,7 +93,7 @@ def normalise(obs: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
         obs["age_years"] = _understood(obs["age_years"], _years, "years of a life", notes).astype(float)
     for column in ("dataset_id", "donor_id"):
         if column in obs:
-            obs[column] = obs[column].map(_as_name, na_action="ignore").astype(object)
+            obs[column] = obs[column].map(as_name, na_action="ignore").astype(object)
     if "sample_id" in obs:  # anndata writes no column that is called as the index
         notes.append("column sample_id, beside the one that names the samples, kept as sample_name")
         obs = obs.drop(columns="sample_name", errors="ignore").rename(columns={"sample_id": "sample_name"})
@@ -110,17 +109,13 @@ def _years(text: str) -> float | None:
 
 
 def _understood(values: pd.Series, meaning: Callable[[str], object], expected: str, notes: list[str]) -> pd.Series:
-    texts = values.map(_as_name, na_action="ignore")
+    texts = values.map(as_name, na_action="ignore")
     known = texts.map(meaning, na_action="ignore").astype(object)
     lost = texts[texts.notna() & known.isna()]
     if len(lost):
         first = short(str(lost.iloc[0]), 20)
         notes.append(f"{values.name}: {len(lost)} values are not {expected} (first {first!r}) and count as unknown")
     return known.where(known.notna(), np.nan)
-
-
-def _as_name(value: object) -> str:
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value).strip()
 
 
 def _plain(column: pd.Series) -> pd.Series:
@@ -136,7 +131,3 @@ def _candidates(table: Table) -> list[int]:
     lowered = [c.lower() for c in table.columns]
     named = [i for i, c in enumerate(lowered) if c in SAMPLE_COLUMNS]
     return [*named, *(i for i, c in enumerate(lowered) if i not in named and c not in NEVER_NAMES)][:200]
-
-
-def _texts(table: Table, column: int) -> list[str]:
-    return ["" if pd.isna(v) else _as_name(v) for v in table.frame[column]]

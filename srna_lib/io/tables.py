@@ -38,6 +38,11 @@ def columns_called(kind: str) -> list[str]:
 SAMPLE_COLUMNS = columns_called("sample")
 
 
+def as_name(value: object) -> str:
+    """Text of a cell; 12.0, as numbers beside a missing one are read, is 12."""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value).strip()
+
+
 @dataclass(frozen=True)
 class Table:
     """A rectangular table: header and numbered columns are apart, so that missing and repeated names stay visible."""
@@ -51,8 +56,8 @@ class Table:
     marked: str = ""  # a number such as 1.234 where all that have a dot could be thousands
 
     def labels(self, column: int) -> list[str]:
-        """Cells of a column as names, "" where one is missing."""
-        return ["" if pd.isna(v) else str(v).strip() for v in self.frame[column]]
+        """Cells of a column as names, whole numbers without a fraction, "" where one is missing."""
+        return ["" if pd.isna(v) else as_name(v) for v in self.frame[column]]
 
 
 def decode(source: Source) -> tuple[str, list[str]]:
@@ -276,9 +281,8 @@ def parse_xlsx(source: Source) -> Table:
                     rows.append(["" if cell is None else str(cell).strip() for cell in row])
             if rows:
                 sheets[sheet.title] = rows
-    if len(sheets) != 1:
-        listed = f"{len(sheets)} sheets ({', '.join(short(n, 20) for n in list(sheets)[:4])})" if sheets else "no sheet"
-        raise ReadError(f"{source.name}: {listed} with cells; expected one, or the sheet of counts saved as CSV.")
+    listed = f"{len(sheets)} sheets ({', '.join(short(n, 20) for n in list(sheets)[:4])})" if sheets else "no sheet"
+    expect(len(sheets) == 1, f"{source.name}: {listed} with cells; expected one, or the sheet of counts saved as CSV")
     (rows,) = sheets.values()
     width = max(map(len, rows))
     out = io.StringIO()
@@ -301,13 +305,12 @@ def parse_rdata(source: Source) -> Table:
     # rdata gives xarray for a matrix with names
     frames = {n: o.to_pandas() if hasattr(o, "to_pandas") else o for n, o in objects.items()}
     frames = {name: frame for name, frame in frames.items() if isinstance(frame, pd.DataFrame)}
-    if len(frames) != 1:
-        kinds = ", ".join(f"{short(n, 20)} {type(o).__name__}".strip() for n, o in list(objects.items())[:4]) or "none"
-        found = f"{len(frames)} matrices with names among the objects of R ({kinds})"
-        raise ReadError(f"{source.name}: {found}; expected {R_EXPORT}.")
+    kinds = ", ".join(f"{short(n, 20)} {type(o).__name__}".strip() for n, o in list(objects.items())[:4]) or "none"
+    found = f"{len(frames)} matrices with names among the objects of R ({kinds})"
+    expect(len(frames) == 1, f"{source.name}: {found}; expected {R_EXPORT}")
     ((name, frame),) = frames.items()
-    if frame.size > MAX_CELLS:
-        raise ReadError(f"{source.name}: {frame.shape[0]} x {frame.shape[1]} cells; expected at most {MAX_CELLS}.")
+    size = " x ".join(map(str, frame.shape))
+    expect(frame.size <= MAX_CELLS, f"{source.name}: {size} cells; expected at most {MAX_CELLS}")
     columns, frame = ["", *map(str, frame.columns)], frame.reset_index()
     frame = frame.set_axis(range(frame.shape[1]), axis=1)
     frame[0] = frame[0].astype(str).astype(object)
@@ -331,7 +334,7 @@ BIOTYPE_NAMES = (
 PATTERNS = tuple((biotype, re.compile(pattern, re.IGNORECASE)) for biotype, pattern in BIOTYPE_NAMES)
 GENE = re.compile(r"ENS[A-Z]*[GT]\d{11}(?:\.\d+)?")
 MOST = 0.8  # of all genes of GENCODE a tenth are miRNAs, snoRNAs and other small ones
-SPECIES = re.compile(r"([A-Za-z][a-z]{2})[-_](?:mir|let|miR|Mir|Let|MIR|LET)[-_]?\d")
+SPECIES = r"^([A-Za-z][a-z]{2})[-_](?:mir|let|miR|Mir|Let|MIR|LET)[-_]?\d"
 MONTHS = "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"
 MANGLED = re.compile(
     rf"\d{{1,4}}[-/ ](?:{MONTHS})(?:[-/ ]\d+)?|(?:{MONTHS})[-/ ]\d{{1,4}}|\d{{4}}-\d\d-\d\d(?: \d\d:.*)?"
@@ -363,10 +366,8 @@ def annotate(counts: pd.DataFrame, biotype: str = "") -> pd.DataFrame:
     """``biotype`` (given, or as names suggest) and, where names carry it, ``species`` of the columns of a table."""
     names = [str(n) for n in counts.columns]
     var = pd.DataFrame({"biotype": [biotype or guess_biotype(n) or "other" for n in names]}, index=counts.columns)
-    found = [SPECIES.match(n) for n in names]
-    if any(found):
-        var["species"] = pd.Series([m.group(1).lower() if m else np.nan for m in found], index=var.index, dtype=object)
-    return var
+    species = pd.Series(names, var.index, dtype=object).str.extract(SPECIES)[0].str.lower()
+    return var.assign(species=species) if species.notna().any() else var
 
 
 def check_names(names: list[str], axis: str, file: str) -> None:

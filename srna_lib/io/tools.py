@@ -34,16 +34,14 @@ from srna_lib.io.unpack import COMPRESSED, Source, expect, load, refusing, short
 NUMBER = re.compile(r"[+-]?[\d][\d.,' ]*(?:[eE][+-]?\d+)?|[+-]?inf(?:inity)?", re.IGNORECASE)
 MATURE, LOCUS = columns_called("miRNA"), set(columns_called("locus"))
 NO_SAMPLE, OBS_NAMES = LOCUS | set(columns_called("no sample")), set(columns_called("of samples"))
-# two columns of these make a table that holds no counts; one of the last does
+# so many columns of these make a table that holds no counts
 NOT_COUNTS = {
-    "a table of differential expression": {"log2foldchange", "logfc", "padj", "adj.p.val", "fdr", "pvalue", "p.value"},
-    "one sample of exceRpt without multimapAdjustedReadCount": {"uniquereadcount", "totalreadcount"},
-    "a table of statistics": {"mean", "sd", "se", "std", "stdev", "median", "min", "max", "variance"},
-    "an enrichment result (miEAA)": {"category", "subcategory", "enrichment", "p-value", "p-adjusted", "q-value"},
-}
-NOT_COUNTS_AT_ALL = {
-    "qPCR (Ct)": r"(?:delta[ _-]?|d|dd|Δ|ΔΔ)?(?:ct|cq|crt)(?:[ _.-]?(?:mean|value|values))?",
-    "a statistic of miRTrace": r"rna_type|clade|distinct_mirna_hairpins\w*|mirbase_ids",
+    "a table of differential expression": (2, r"log2foldchange|logfc|padj|adj\.p\.val|fdr|pvalue|p\.value"),
+    "one sample of exceRpt without multimapAdjustedReadCount": (2, r"uniquereadcount|totalreadcount"),
+    "a table of statistics": (2, r"mean|sd|se|std|stdev|median|min|max|variance"),
+    "an enrichment result (miEAA)": (2, r"category|subcategory|enrichment|p-value|p-adjusted|q-value"),
+    "qPCR (Ct)": (1, r"(?:delta[ _-]?|d|dd|Δ|ΔΔ)?(?:ct|cq|crt)(?:[ _.-]?(?:mean|value|values))?"),
+    "a statistic of miRTrace": (1, r"rna_type|clade|distinct_mirna_hairpins\w*|mirbase_ids"),
 }
 PLAIN_NAME = re.compile(r"(?:[a-z]{3,4}[-_.])?(?:mir|let)[-_.]?\d+[a-z]?(?:[-_.]\d)*(?:[-_.][35]p)?\*?", re.IGNORECASE)
 PROBE = re.compile(r".+_(?:x_)?st")  # of Affymetrix miRNA arrays
@@ -88,12 +86,11 @@ class Parsed:
 def count_table(table: Table, samples: set[str]) -> Parsed:
     """Plain table, either way round: sRNAs are on the axis that looks more like it, else known sample names decide."""
     name, first, lowered = table.name, table.columns[0], {c.lower() for c in table.columns}
-    what = next((kind for kind, columns in NOT_COUNTS.items() if len(columns & lowered) >= 2), "")
-    for kind, pattern in NOT_COUNTS_AT_ALL.items():
-        what = what or kind * any(re.fullmatch(pattern, c) for c in lowered)
-    if what or Path(name).name.startswith("mirtrace-stats"):
-        listed, what = ", ".join(short(c, 20) for c in table.columns[:6]), what or "a statistic of miRTrace"
-        raise ReadError(f"{name}: the columns ({listed}) make this {what}; expected one raw count for each sample.")
+    found = {kind: sum(bool(re.fullmatch(called, c)) for c in lowered) for kind, (_, called) in NOT_COUNTS.items()}
+    kinds = [kind for kind, (least, _) in NOT_COUNTS.items() if found[kind] >= least]
+    kinds += ["a statistic of miRTrace"] * Path(name).name.startswith("mirtrace-stats")
+    listed, what = ", ".join(short(c, 20) for c in table.columns[:6]), "".join(kinds[:1])
+    expect(not kinds, f"{name}: the columns ({listed}) make this {what}; expected one raw count for each sample")
     values = [bool(NUMBER.fullmatch(c)) for c in table.columns[1:]]
     if re.fullmatch(r"chr\w+", first) and len(values) > 2 and values[0] and values[1]:
         raise ReadError(f"{name}: places on chromosomes without a header (BED); expected a table of counts.")
@@ -105,15 +102,15 @@ def count_table(table: Table, samples: set[str]) -> Parsed:
     expect(not table.marked, f"{name}: {what}; expected whole numbers without marks")
     names_at, others = _names_column(table)
     index = table.labels(names_at)
-    if sum(bool(PROBE.fullmatch(n)) for n in index) > 0.5 * len(index):
-        raise ReadError(f"{name}: probes of an array (first {short(index[0], 30)!r}); expected counts of sequencing.")
+    probes = f"{name}: probes of an array (first {short(index[0], 30)!r}); expected counts of sequencing"
+    expect(_share(PROBE, index) <= 0.5, probes)
     if long := _long_table(table, others, index):
         return long
     header = [table.columns[i] for i in others]
     features = [h for h in header if _key(h) not in OBS_NAMES | NO_SAMPLE]
     down, across = share_of_srnas(index), share_of_srnas(features)
     if min(down, across) > 0.5:  # samples called after the miRNA that they have too much of
-        down, across = (float(np.mean([bool(PLAIN_NAME.fullmatch(n)) for n in x])) for x in (index, features))
+        down, across = _share(PLAIN_NAME, index), _share(PLAIN_NAME, features)
     if down == across:
         down, across = float(len(samples & set(header))), float(len(samples & set(index)))
     if down == across:
@@ -143,6 +140,11 @@ def count_table(table: Table, samples: set[str]) -> Parsed:
         table.notes.append(f"{sums.sum()} rows of sums or means left out ({short(index[sums.argmax()], 20)})")
     frame = frame.set_axis([table.columns[i] for i in frame], axis=1)
     return _parsed(frame[~sums].T, table, obs=obs[~sums])
+
+
+def _share(pattern: re.Pattern[str], names: list[str]) -> float:
+    """Share of names that a pattern fits."""
+    return sum(bool(pattern.fullmatch(n)) for n in names) / max(len(names), 1)
 
 
 def _key(column: str) -> str:
@@ -181,11 +183,10 @@ def _long_table(table: Table, others: list[int], index: list[str]) -> Parsed | N
     plain = [i for i in numeric if _key(lowered[i]) not in NO_SAMPLE]
     counted = counted or plain * (len(plain) == len(named) == 1)
     keys = named or [i for i in texts if _key(lowered[i]) not in NO_SAMPLE and len(set(index)) < len(index)]
-    if share_of_srnas(index) <= 0.5:
+    fits = len(keys) == len(counted) == 1
+    if share_of_srnas(index) <= 0.5 or (not fits and len(set(index)) == len(index)):
         return None
-    if (len(keys) != 1 or len(counted) != 1) and len(set(index)) == len(index):
-        return None
-    if len(keys) != 1 or len(counted) != 1:
+    if not fits:
         places = [i for i in texts if lowered[i] not in NO_SAMPLE and not re.match("chr", str(table.frame[i].iloc[0]))]
         key = (named or places or [0])[0]
         if len(named or places) == 1 and not pd.DataFrame({0: index, 1: table.labels(key)}).duplicated().any():
@@ -338,9 +339,8 @@ def _check_filled(frame: pd.DataFrame, name: str, what: str) -> None:
     """Refuse empty columns and missing cells; a count table says 0 where nothing was read."""
     missing = frame.isna()
     for empty, axis in ((missing.all(axis=0), "sample"), (missing.all(axis=1), what)):
-        if empty.any():
-            first = short(str(empty.index[empty][0]), 40)
-            found = f"{int(empty.sum())} {axis}s hold no value (first {first!r})"
+        for first in empty.index[empty][:1]:
+            found = f"{int(empty.sum())} {axis}s hold no value (first {short(str(first), 40)!r})"
             raise ReadError(f"{name}: {found}; expected 0 for none{ZERO}.")
     for i, j in np.argwhere(missing.to_numpy())[:1]:
         place = f"{what} {short(str(frame.index[i]), 40)!r}, sample {short(frame.columns[j], 40)!r}"
@@ -368,7 +368,7 @@ def _merge_repeats(counts: pd.DataFrame, name: str, loci: pd.DataFrame | None, n
 
 
 MTX_NAMES = (("features.tsv", "genes.tsv", "features.txt"), ("barcodes.tsv", "samples.tsv", "barcodes.txt"))
-MTX_KINDS = (["integer", "general"], ["real", "general"])
+MTX_HEAD = "%%matrixmarket matrix coordinate (integer|real) general"
 GSM = re.compile(r"GSM\d+")
 COUNT_WORD = re.compile(r"count|raw|reads", re.IGNORECASE)
 
@@ -404,9 +404,9 @@ def _name_list(source: Source) -> list[str]:
 
 
 def _matrix_market(data: bytes, name: str, shape: tuple[int, int]) -> np.ndarray:
-    head = data[:200].split(b"\n")[0].decode("latin-1").lower().split()
-    if head[:3] != ["%%matrixmarket", "matrix", "coordinate"] or head[3:] not in MTX_KINDS:
-        raise ReadError(f"{name}: unknown first line; expected %%MatrixMarket matrix coordinate integer general.")
+    head = " ".join(data[:200].split(b"\n")[0].decode("latin-1").lower().split())
+    wanted = "expected %%MatrixMarket matrix coordinate integer general"
+    expect(re.fullmatch(MTX_HEAD, head), f"{name}: unknown first line; {wanted}")
     with refusing(f"{name}: damaged matrix", "numbers only", ValueError):
         cells = pd.read_csv(io.BytesIO(data), sep=r"\s+", comment="%", header=None).to_numpy(np.float64)
     if cells.shape[1] != 3 or (cells[:, :2] % 1).any():
@@ -488,9 +488,8 @@ def _match(names: pd.Index, samples: pd.DataFrame, file: str) -> pd.DataFrame:
         once = values[~values.duplicated(keep=False)]
         place = dict(zip(once, once.index, strict=True))
         best = max(best, {n: place[n] for n in names if n in place}, key=len)
-    if not best:
-        listed = f"none of the {len(names)} count columns (first {short(str(names[0]), 40)!r})"
-        raise ReadError(f"{file}: {listed} is a GSM or title; expected one.")
+    listed = f"none of the {len(names)} count columns (first {short(str(names[0]), 40)!r})"
+    expect(best, f"{file}: {listed} is a GSM or title; expected one")
     frame = samples.reindex([best.get(n) for n in names])
     frame["geo_accession"] = [best.get(n, np.nan) for n in names]
     return frame.set_axis(names)
@@ -688,7 +687,7 @@ ISOMIR = re.compile(
 
 def name_isomirs(names: list[str]) -> bool:
     """Whether most names are those of isomiRs, called after their miRNA."""
-    return sum(len(n) < 200 and bool(ISOMIR.fullmatch(n)) for n in names) > 0.5 * len(names)
+    return _share(ISOMIR, [n if len(n) < 200 else "" for n in names]) > 0.5
 
 
 def sum_isomirs(frame: pd.DataFrame, notes: list[str]) -> pd.DataFrame:

@@ -19,6 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
+from srna_lib import errors
 from srna_lib.errors import InputError, ReadError
 
 MAX_BYTES = 2**30  # decompressed; 4000 samples x 40,000 sRNAs as text are about 0.4 GiB
@@ -45,6 +46,7 @@ FOREIGN = {
     "a FASTA file of sequences": rb">", "JSON": rb"[{[]", "a list of variants (VCF)": rb"##fileformat=vcf",
     "an annotation (BED)": rb"(?:track|browser)[ \t]",
 }  # fmt: skip
+expect = partial(errors.expect, kind=ReadError)  # refuse a file that does not hold what it should
 
 
 @dataclass(frozen=True)
@@ -56,12 +58,6 @@ class Source:
     sha256: str  # of the file on disk
     kind: str  # text, hdf5, parquet, xlsx or rdata
     notes: list[str] = field(default_factory=list)
-
-
-def expect(holds: object, otherwise: str) -> None:
-    """Refuse a file that does not hold what it should, in one sentence (without its full stop)."""
-    if not holds:
-        raise ReadError(f"{otherwise}.")
 
 
 @contextmanager
@@ -127,9 +123,8 @@ def files_in(path: Path) -> dict[str, Callable[[], Source]]:
 
 
 def _bytes(path: Path) -> bytes:
-    if not path.is_file():
-        what = "a folder" if path.is_dir() else "a device or pipe" if path.exists() else "nothing (no such file)"
-        raise ReadError(f"{path}: this is {what}; expected an ordinary file with a table of counts.")
+    what = "a folder" if path.is_dir() else "a device or pipe" if path.exists() else "nothing (no such file)"
+    expect(path.is_file(), f"{path}: this is {what}; expected an ordinary file with a table of counts")
     size = path.stat().st_size
     expect(size, f"{path}: the file is empty (0 bytes); expected a table of counts")
     expect(size <= MAX_BYTES, f"{path}: the file has {size} bytes; expected at most {MAX_BYTES}")
@@ -184,9 +179,8 @@ def _members(data: bytes, name: str) -> dict[str, int]:
 def _only_member(name: str, data: io.BytesIO) -> IO[bytes]:
     names = list(_members(data.getvalue(), name))
     expect(not OFFICE & set(names), f"{name}: this is an office document; expected a table saved as CSV or .xlsx")
-    if len(names) != 1:
-        listed = ", ".join(short(n, 30) for n in names[:4]) or "none"
-        raise ReadError(f"{name}: the zip holds {len(names)} files ({listed}); expected exactly one.")
+    listed = ", ".join(short(n, 30) for n in names[:4]) or "none"
+    expect(len(names) == 1, f"{name}: the zip holds {len(names)} files ({listed}); expected exactly one")
     return zipfile.ZipFile(data).open(names[0])
 
 
