@@ -250,12 +250,12 @@ def test_harmonise_to_mirbase_keeps_everything():
 
 def test_stem_loops_that_share_a_mature_mirna_are_one_feature():
     source = ["hsa-miR-21-5p", "hsa-miR-21-3p", "hsa-let-7a-5p", "hsa-let-7a-2-3p", "hsa-let-7a-5p/7c-5p", "SNORD1"]
-    atlas, report = features.to_stem_loop(toy(source))
+    atlas, report = features.harmonise(toy(source), "stem-loop")
     assert list(atlas.var_names) == ["hsa-mir-21", "hsa-let-7a-1/7a-2/7a-3", "SNORD1"]
     assert counts_frame(atlas).iloc[0].tolist() == [3, 4 + 8 + 16, 32]
     assert list(report["how"]) == ["merged", "merged", "merged", "merged", "split", "unknown"]
     assert atlas.var.loc["hsa-mir-21", "mimat"] == "MI0000077"
-    loops, told = features.to_stem_loop(toy(["hsa-mir-21", "hsa-let-7a-1", "hsa-let-7a-2", "hsa-mir-203"]))
+    loops, told = features.harmonise(toy(["hsa-mir-21", "hsa-let-7a-1", "hsa-let-7a-2", "hsa-mir-203"]), "stem-loop")
     assert list(loops.var_names) == ["hsa-mir-21", "hsa-let-7a-1/7a-2/7a-3", "hsa-mir-203a"]
     assert list(told["how"]) == ["exact", "merged", "merged", "alias"]
 
@@ -271,7 +271,7 @@ def test_features_of_the_source_annotation_do_not_outlive_it():
     source = toy(["hsa-miR-21-3p", "SNORD1"])
     source.var = annotate(source.var)
     source.var.loc["SNORD1", "family"] = "SNORD"
-    atlas, _ = features.to_stem_loop(source)
+    atlas, _ = features.harmonise(source, "stem-loop")
     assert atlas.var["mimat"].iloc[0] == "MI0000077"
     assert atlas.var["family"].tolist() == ["mir-21", "SNORD"]
 

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
 
-from srna_lib.annotate.bundles import new_folder, write_csv
+from srna_lib.annotate.bundles import csv_text, probabilities, write_folder
 from srna_lib.data import make_task
 from srna_lib.evaluate import cross_validate
 from srna_lib.explore import duplicate_profiles
@@ -55,15 +55,9 @@ class Audit(NamedTuple):
 
 
 def audit(
-    atlas: ad.AnnData,
-    label: str = "tissue_group",
-    *,
-    recipe: str = "logistic",
-    n_splits: int = 10,
-    min_class_size: int = 15,
-    seed: int = 0,
-    **run: Any,
-) -> Audit:
+    atlas: ad.AnnData, label: str = "tissue_group", *, recipe: str = "logistic", n_splits: int = 10,
+    min_class_size: int = 15, seed: int = 0, **run: Any,
+) -> Audit:  # fmt: skip
     """Find samples whose recorded label contradicts their expression, and libraries that are in an atlas twice.
 
     Parameters
@@ -103,12 +97,8 @@ def audit(
 
 def _flag(table: pd.DataFrame, classes: list[str]) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, float]]:
     """Flagged samples and studies of an out-of-fold table, and the summary."""
-    p, at, names = (
-        table[[f"p_{c}" for c in classes]].to_numpy(),
-        np.arange(len(table)),
-        np.asarray(classes, dtype=object),
-    )
-    given = pd.Index(classes).get_indexer(table["y_true"].astype(str))
+    p, given = probabilities(table, classes)
+    at, names = np.arange(len(table)), np.asarray(classes, dtype=object)
     others = pd.crosstab(table["dataset_id"], given).reindex(columns=range(len(classes)), fill_value=0)
     beside = others.loc[table["dataset_id"]].to_numpy(dtype=float)
     beside[at, given] -= 1  # the study's other samples
@@ -147,9 +137,5 @@ def _swaps(found: pd.DataFrame) -> list[str]:
 
 def write_audit(answer: Audit, folder: Path | str, pages: Mapping[str, str] | None = None) -> Path:
     """Write ``samples.csv``, ``studies.csv``, ``duplicates.csv`` and `pages` into a new folder, whole or not at all."""
-    with new_folder(folder) as partial:
-        for name in ("samples", "studies", "duplicates"):
-            write_csv(getattr(answer, name), partial / f"{name}.csv")
-        for name, page in (pages or {}).items():
-            (partial / name).write_text(page, encoding="utf-8")
-    return Path(folder)
+    tables = {f"{name}.csv": csv_text(getattr(answer, name)) for name in ("samples", "studies", "duplicates")}
+    return write_folder(folder, {**tables, **(pages or {})})

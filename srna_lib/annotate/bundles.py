@@ -12,9 +12,9 @@ import io
 import json
 import math
 import platform
+import re
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from importlib import resources
@@ -30,7 +30,7 @@ from sklearn.pipeline import Pipeline
 
 import srna_lib
 from srna_lib.data import TERMS, Task, atlas_name, eligible, make_task
-from srna_lib.errors import InputError, one_of
+from srna_lib.errors import InputError, expect, one_of
 from srna_lib.evaluate import (
     Profile,
     Split,
@@ -44,7 +44,7 @@ from srna_lib.evaluate import (
     tempered,
 )
 from srna_lib.explore import embed
-from srna_lib.io import written_whole
+from srna_lib.io import write_h5ad, written_whole
 from srna_lib.models import DenseNetClassifier
 from srna_lib.models import recipe as make_recipe
 
@@ -101,9 +101,8 @@ class Bundle:
     @property
     def spaces(self) -> list[Space]:
         """Reference spaces: of the classes, and of the whole atlas."""
-        return [
-            Space(*(self.arrays[prefix + f.name].astype(np.float32) for f in fields(Space))) for prefix in ("", "wide_")
-        ]
+        names = [f.name for f in fields(Space)]
+        return [Space(*(self.arrays[prefix + n].astype(np.float32) for n in names)) for prefix in ("", "wide_")]
 
     def model(self) -> Pipeline:
         """The whole model, from counts of `about["features"]` to a class, for `srna.explain` and others."""
@@ -120,18 +119,10 @@ class Bundle:
 
 
 def train(
-    atlas: ad.AnnData,
-    label: str = "tissue_group",
-    *,
-    recipe: str = "dl_log",
-    min_class_size: int = 15,
-    n_splits: int = 20,
-    error: float = 0.06,
-    level: float = 0.9,
-    profile: Profile | None = None,
-    seed: int = 0,
+    atlas: ad.AnnData, label: str = "tissue_group", *, recipe: str = "dl_log", min_class_size: int = 15,
+    n_splits: int = 20, error: float = 0.06, level: float = 0.9, profile: Profile | None = None, seed: int = 0,
     **run: Any,
-) -> Bundle:
+) -> Bundle:  # fmt: skip
     """Train a bundle: a model for samples of new studies, with what it promises measured on studies left out.
 
     Parameters
@@ -170,20 +161,19 @@ def train(
     one_of("recipe of a bundle", recipe, HELD)
     task = make_task(eligible(atlas, label), label, min_class_size=min_class_size)
     n_studies, needed = task.groups.nunique(), math.ceil(1 / error) - 1
-    if n_studies < needed:
-        few = f"{atlas_name(atlas)}: {n_studies} studies have a known {label}"
-        raise InputError(
-            f"{few}; expected at least {needed} to promise at most {error:.0%} errors in studies left out."
-        )
+    few = f"{atlas_name(atlas)}: {n_studies} studies have a known {label}"
+    promised = f"at least {needed} to promise at most {error:.0%} errors in studies left out"
+    expect(n_studies >= needed, f"{few}; expected {promised}")
     model = build_recipe(task, recipe, seed=seed, profile=profile or Profile())
     reference, n_splits = reference_samples(atlas, task), min(n_splits, n_studies)
     held_out = held_out_samples(task, reference, model, n_splits, seed, label=f"{recipe}, {label}", **run)
     parents = _parents(atlas, task, PARENTS.get(label, ""))
     parent = places_of_parents(task.classes, parents)
-    measured = measure(held_out, task.classes, parent, error, level)
-    whole = held_out[held_out["spoilt"] == ""]
-    promises = {"limits": make_thresholds(whole, task.classes, parent, error, level), "measured": measured}
-    promises |= {"least": _least(measured), "batch": _of_batches(held_out, task, parent, error, level)}
+    promises = _promises(held_out, task.classes, parent, error, level)
+    promises["least"] = _least(promises["measured"])
+    # where probabilities are averaged over nearest samples of the study
+    averaged = batch_average(held_out[held_out["spoilt"] == ""].assign(model="", scheme=""), task)
+    promises["batch"] = _promises(averaged, task.classes, parent, error, level)
     fitted = fit_fold(task, model, np.arange(len(task.y)))
     settings = {"recipe": recipe, "seed": seed, "error": error, "level": level}
     settings["n_splits"] = held_out["fold"].nunique()
@@ -196,17 +186,16 @@ def held_out_samples(
     """Probabilities and distances of every sample by a model without its study (`_held_out`); column ``fold``."""
     splits = make_splits(task, "study", n_splits=n_splits, seed=seed)
     key = task_key(task, model, [__name__], seed, task_key(reference, model, []))
-    return pd.concat(
-        map_folds(partial(_held_out, task, reference, model, seed), splits, key=key, **run), ignore_index=True
-    )
+    tables = map_folds(partial(_held_out, task, reference, model, seed), splits, key=key, **run)
+    return pd.concat(tables, ignore_index=True)
 
 
-def _of_batches(held_out: pd.DataFrame, task: Task, parent: np.ndarray, error: float, level: float) -> dict[str, Any]:
-    """Limits and what they keep where probabilities are averaged over nearest samples of the study."""
-    whole = held_out[held_out["spoilt"] == ""].assign(model="", scheme="")
-    whole = batch_average(whole, task)
-    limits = make_thresholds(whole, task.classes, parent, error, level)
-    return {"limits": limits, "measured": measure(whole, task.classes, parent, error, level)}
+def _promises(
+    held_out: pd.DataFrame, classes: list[str], parent: np.ndarray, error: float, level: float
+) -> dict[str, Any]:
+    """Limits, and what they keep in studies left out."""
+    limits = make_thresholds(held_out[held_out["spoilt"] == ""], classes, parent, error, level)
+    return {"limits": limits, "measured": measure(held_out, classes, parent, error, level)}
 
 
 def places_of_parents(classes: Sequence[str], parents: Mapping[str, str]) -> np.ndarray:
@@ -359,7 +348,7 @@ def make_thresholds(held_out: pd.DataFrame, classes: list[str], parent: np.ndarr
 
     `held_out` are the samples of studies left out as they are; `parent` is the position of each class's parent.
     """
-    p, true = _probabilities(held_out, classes)
+    p, true = probabilities(held_out, classes)
     weights, n = study_shares(held_out["dataset_id"]), held_out["dataset_id"].nunique()
     temperature = fit_temperature(p, true)
     q, at = tempered(p, temperature), np.arange(len(p))
@@ -375,7 +364,7 @@ def make_thresholds(held_out: pd.DataFrame, classes: list[str], parent: np.ndarr
     return {"temperature": temperature, "confidence": said, "parent": backed, "set": sets, "distance": far}
 
 
-def _probabilities(held_out: pd.DataFrame, classes: list[str]) -> tuple[np.ndarray, np.ndarray]:
+def probabilities(held_out: pd.DataFrame, classes: list[str]) -> tuple[np.ndarray, np.ndarray]:
     """Probabilities as predicted, and the position of each true class."""
     p = held_out[[f"p_{c}" for c in classes]].to_numpy(dtype=float)
     return p, pd.Index(classes).get_indexer(held_out["y_true"].astype(str))
@@ -400,6 +389,11 @@ def summed(p: np.ndarray, parent: np.ndarray) -> np.ndarray:
     return np.stack([p[:, parent == i].sum(axis=1) for i in range(parent.max() + 1)], axis=1)
 
 
+def prediction_sets(q: np.ndarray, limits: dict[str, float]) -> np.ndarray:
+    """Which classes the sets of samples hold: those probable enough, the likeliest always."""
+    return (1 - q <= limits["set"]) | (np.arange(q.shape[1]) == q.argmax(axis=1)[:, None])
+
+
 def measure(
     held_out: pd.DataFrame, classes: list[str], parent: np.ndarray, error: float, level: float
 ) -> dict[str, Any]:
@@ -407,13 +401,11 @@ def measure(
     whole, tables = held_out[held_out["spoilt"] == ""], []
     for fold, own in held_out.groupby("fold"):
         limits = make_thresholds(whole[whole["fold"] != fold], classes, parent, error, level)
-        p, true = _probabilities(own, classes)
-        q = tempered(p, limits["temperature"])
+        p, true = probabilities(own, classes)
         table = decide(p, own["distance"].to_numpy(), limits, parent)
-        in_set = 1 - q <= max(limits["set"], (1 - q.max(axis=1)).min())
-        in_set[np.arange(len(q)), q.argmax(axis=1)] = True
+        in_set = prediction_sets(tempered(p, limits["temperature"]), limits)
         table["right"], table["right_above"] = table["best"] == true, table["above"] == parent[true]
-        table["covered"], table["set_size"] = in_set[np.arange(len(q)), true], in_set.sum(axis=1)
+        table["covered"], table["set_size"] = in_set[np.arange(len(p)), true], in_set.sum(axis=1)
         table["kept"] = np.where(table["status"] == BACKED_OFF, table["right_above"], table["right"])
         tables.append(table.assign(**{c: own[c].to_numpy() for c in ("dataset_id", "spoilt")}))
     every = pd.concat(tables, ignore_index=True)
@@ -459,10 +451,8 @@ def _least(measured: dict[str, Any]) -> dict[str, float]:
     Nor may there be less than two thirds as many of them: a table that gets few is told why.
     """
     whole = measured["spoilt"]["as they are"]
-    kept = {
-        kind: (values["accuracy_of_predicted"] or 0.0) * (values["predicted"] >= 2 / 3 * whole["predicted"])
-        for kind, values in measured["spoilt"].items()
-    }
+    few = 2 / 3 * whole["predicted"]
+    kept = {k: (v["accuracy_of_predicted"] or 0.0) * (v["predicted"] >= few) for k, v in measured["spoilt"].items()}
     enough = kept["as they are"] - DROP
     shares = [share for share in MISSING if all(kept[f"missing {s}"] >= enough for s in MISSING if s <= share)]
     depths = [depth for depth in DEPTHS if all(kept[f"reads {d}"] >= enough for d in DEPTHS if d >= depth)]
@@ -498,14 +488,12 @@ def _bundle(
         "training_study": pd.Index(studies).get_indexer(task.groups).astype(np.int32),
     }
     info = atlas.uns["srna"]
-    terms = TERMS.get(task.name, {})
+    terms, parent_terms = TERMS.get(task.name, {}), TERMS.get(PARENTS.get(task.name, ""), {})
     about = {
         "format": FORMAT,
         "label": task.name,
         "classes": [{"name": c, "parent": parents.get(c, ""), "term": terms.get(c, "")} for c in task.classes],
-        "parent_terms": {
-            p: TERMS.get(PARENTS.get(task.name, ""), {}).get(p, "") for p in sorted(set(parents.values()))
-        },
+        "parent_terms": {p: parent_terms.get(p, "") for p in sorted(set(parents.values()))},
         "features": [str(f) for f in task.X.columns],
         "network": {"hidden": list(network.hidden), "dropout": list(network.dropout)},
         "n_weights": len(network.weights_),
@@ -539,22 +527,24 @@ def _packed(space: Space, prefix: str = "") -> dict[str, np.ndarray]:
     return {prefix + k: v.astype(np.float16 if k == "components" else np.float32) for k, v in arrays.items()}
 
 
-@contextmanager
-def new_folder(folder: Path | str) -> Iterator[Path]:
-    """Fill a new folder, whole or not at all: what is written into the folder given gets its name at the end."""
-    folder = Path(folder)
-    if folder.exists():
-        raise InputError(f"{folder}: it exists already; expected the name of a new folder.")
-    with written_whole(folder) as whole:
+def write_folder(folder: Path | str, files: Mapping[str, str | bytes | ad.AnnData]) -> Path:
+    """Write files into a new folder, whole or not at all."""
+    expect(not Path(folder).exists(), f"{folder}: it exists already; expected the name of a new folder")
+    with written_whole(Path(folder)) as whole:
         whole.mkdir()
-        yield whole
+        for name, content in files.items():
+            if isinstance(content, ad.AnnData):
+                write_h5ad(content, whole / name)
+            else:
+                (whole / name).write_bytes(content.encode() if isinstance(content, str) else content)
+    return Path(folder)
 
 
-def write_csv(table: pd.DataFrame, path: Path) -> None:
-    """Write a table with six digits; text that a spreadsheet would take for a formula is quoted."""
+def csv_text(table: pd.DataFrame) -> str:
+    """A table with six digits; text that a spreadsheet would take for a formula is quoted."""
     text = table.select_dtypes(["object", "string"]).columns
     quoted = {c: table[c].astype(str).replace(r"^([=+@\t\r-])", r"'\1", regex=True) for c in text}
-    table.assign(**quoted).to_csv(path, index=False, float_format="%.6g", lineterminator="\n")
+    return table.assign(**quoted).to_csv(index=False, float_format="%.6g", lineterminator="\n")
 
 
 def save(bundle: Bundle, folder: Path | str) -> Path:
@@ -563,11 +553,8 @@ def save(bundle: Bundle, folder: Path | str) -> Path:
     np.savez_compressed(buffer, **bundle.arrays)  # type: ignore[arg-type]
     about = bundle.about | {"arrays_sha256": hashlib.sha256(buffer.getvalue()).hexdigest()}
     about["sha256"] = _checksum(about)
-    with new_folder(folder) as partial:
-        (partial / FILES[1]).write_bytes(buffer.getvalue())
-        (partial / FILES[0]).write_text(json.dumps(about, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-        (partial / "card.md").write_text(card(bundle), encoding="utf-8")
-    return Path(folder)
+    text = json.dumps(about, indent=1, allow_nan=False) + "\n"
+    return write_folder(folder, {FILES[1]: buffer.getvalue(), FILES[0]: text, "card.md": card(bundle)})
 
 
 def _checksum(about: dict[str, Any]) -> str:
@@ -601,51 +588,34 @@ def load_bundle(bundle: str | Path) -> Bundle:
     """
     known = shipped()
     folder = known.get(str(bundle), Path(bundle))
-    if not folder.is_dir():
-        none = (
-            f"; none tells {bundle} (docs/refusal.md says why)"
-            if str(bundle).partition("_")[0] in ("sex", "age")
-            else ""
-        )
-        raise InputError(
-            f"unknown bundle {str(bundle)!r}: expected a folder, or one of {', '.join(known) or '(none)'}{none}."
-        )
+    why = f"; none tells {bundle} (docs/refusal.md says why)" if re.match("(sex|age)(_|$)", str(bundle)) else ""
+    listed = ", ".join(known) or "(none)"
+    expect(folder.is_dir(), f"unknown bundle {str(bundle)!r}: expected a folder, or one of {listed}{why}")
     for name in FILES:
-        if not (folder / name).is_file():
-            raise InputError(f"{folder}: {name} is missing; expected a folder that `srna train` wrote.")
+        expect((folder / name).is_file(), f"{folder}: {name} is missing; expected a folder that `srna train` wrote")
     try:
         about = json.loads((folder / FILES[0]).read_text(encoding="utf-8"))
         number, sums = int(about["format"]), (str(about["sha256"]), str(about["arrays_sha256"]))
     except (ValueError, KeyError, TypeError) as error:
-        why = type(error).__name__
-        raise InputError(
-            f"{folder / FILES[0]}: not readable as a bundle ({why}); expected what `srna train` wrote."
-        ) from error
-    if number != FORMAT:
-        mend = "update srna_lib" if number > FORMAT else "train it again"
-        raise InputError(f"{folder}: the bundle has format {number}; expected {FORMAT}: {mend}.")
+        odd = f"{folder / FILES[0]}: not readable as a bundle ({type(error).__name__})"
+        raise InputError(f"{odd}; expected what `srna train` wrote.") from error
+    mend = "update srna_lib" if number > FORMAT else "train it again"
+    expect(number == FORMAT, f"{folder}: the bundle has format {number}; expected {FORMAT}: {mend}")
     content = (folder / FILES[1]).read_bytes()
-    for name, found, stated in (
-        (FILES[0], _checksum(about), sums[0]),
-        (FILES[1], hashlib.sha256(content).hexdigest(), sums[1]),
-    ):
-        if found != stated:
-            raise InputError(
-                f"{folder / name}: its checksum is not the one that the bundle states; it was changed or cut off."
-            )
+    changed = "its checksum is not the one that the bundle states; it was changed or cut off"
+    for name, found, stated in zip(FILES, (_checksum(about), hashlib.sha256(content).hexdigest()), sums, strict=True):
+        expect(found == stated, f"{folder / name}: {changed}")
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
             return Bundle(about, {name: arrays[name] for name in arrays.files})
     except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(
-            f"{folder / FILES[1]}: not readable ({type(error).__name__}); expected arrays of a bundle."
-        ) from error
+        odd = f"{folder / FILES[1]}: not readable ({type(error).__name__})"
+        raise InputError(f"{odd}; expected arrays of a bundle.") from error
 
 
 def card(bundle: Bundle) -> str:
     """Model card, in markdown."""
     text = resources.files("srna_lib").joinpath("resources/templates/card.md.j2").read_text(encoding="utf-8")
     told = {"about": bundle.about, "kept": bundle.about["measured"], "n_srnas": len(bundle.arrays["kept"])}
-    return jinja2.Template(text, trim_blocks=False).render(
-        **told, percent=lambda v: "none" if v is None else f"{v:.1%}"
-    )
+    template = jinja2.Template(text, trim_blocks=False)
+    return template.render(**told, percent=lambda v: "none" if v is None else f"{v:.1%}")

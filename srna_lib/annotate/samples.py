@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -23,18 +22,19 @@ from srna_lib.annotate.bundles import (
     BACKED_OFF,
     PREDICTED,
     Bundle,
+    csv_text,
     decide,
     load_bundle,
     nearest,
-    new_folder,
+    prediction_sets,
     unlikeness,
-    write_csv,
+    write_folder,
 )
-from srna_lib.data import atlas_name, check_column, counts_frame, harmonise, match_names
-from srna_lib.errors import InputError
+from srna_lib.data import atlas_name, check_column, counts_frame, harmonise, match_names, quantity_of, resource
+from srna_lib.errors import expect
 from srna_lib.evaluate import NEIGHBOURS, average_neighbours, tempered
 from srna_lib.explain import contributions
-from srna_lib.io import read, write_h5ad
+from srna_lib.io import read
 from srna_lib.stability import MaskedInput, deeplift_order, first_flips
 
 DEFAULT = ("lineage", "tissue_group", "sample_type")
@@ -53,14 +53,9 @@ MOSTLY = 0.5  # share of names or reads below which a table is of another kind
 
 
 def annotate(
-    counts: ad.AnnData | str | Path,
-    bundles: str | Path | Bundle | Sequence[str | Path | Bundle] = DEFAULT,
-    *,
-    explain: bool | None = None,
-    top: int = 5,
-    batch: str | None = None,
-    **reading: Any,
-) -> ad.AnnData:
+    counts: ad.AnnData | str | Path, bundles: str | Path | Bundle | Sequence[str | Path | Bundle] = DEFAULT, *,
+    explain: bool | None = None, top: int = 5, batch: str | None = None, **reading: Any,
+) -> ad.AnnData:  # fmt: skip
     """Predict the metadata of samples, with sets, reasons and refusals.
 
     Parameters
@@ -103,11 +98,11 @@ def annotate(
     given = [bundles] if isinstance(bundles, str | Path | Bundle) else list(bundles)
     loaded = [b if isinstance(b, Bundle) else load_bundle(b) for b in given]
     labels = [b.label for b in loaded]
-    if len(set(labels)) < len(labels) or not labels:
-        raise InputError(f"bundles: found {', '.join(labels) or 'none'}; expected at least one, each of another label.")
+    found = ", ".join(labels) or "none"
+    expect(0 < len(labels) == len(set(labels)), f"bundles: found {found}; expected at least one, each of another label")
     atlas = counts if isinstance(counts, ad.AnnData) else read(counts, **reading)
-    if (quantity := atlas.uns.get("srna", {}).get("quantity", "counts")) != "counts":
-        raise InputError(f"{atlas_name(atlas)}: it holds {quantity} values; expected raw counts.")
+    quantity = quantity_of(atlas)
+    expect(quantity == "counts", f"{atlas_name(atlas)}: it holds {quantity} values; expected raw counts")
     names = understood(atlas)
     names["batch"] = _batches(atlas, batch, loaded)
     shown = atlas.n_obs <= EXPLAINED if explain is None else explain
@@ -115,8 +110,7 @@ def annotate(
     for number, bundle in enumerate(loaded):
         table, coordinates = _annotate(atlas, bundle, names, top if shown else 0)
         tables.append(table)
-        for field in ("predicted", "probability", "status"):
-            column = "prediction" if field == "predicted" else field
+        for field, column in {"predicted": "prediction", "probability": "probability", "status": "status"}.items():
             out.obs[f"{bundle.label}_{field}"] = table[column].to_numpy()
         if number == 0:
             out.obsm["X_openTSNE"] = coordinates
@@ -129,8 +123,8 @@ def _batches(atlas: ad.AnnData, batch: str | None, bundles: Sequence[Bundle]) ->
     if batch is None:
         return np.full(atlas.n_obs, "", dtype=object)
     for bundle in bundles:
-        if "batch" not in bundle.about:
-            raise InputError(f"bundle of {bundle.label}: it knows no limits for batches; expected one trained anew.")
+        without = f"bundle of {bundle.label}: it knows no limits for batches"
+        expect("batch" in bundle.about, f"{without}; expected one trained anew")
     if batch == "all" and batch not in atlas.obs:
         return np.full(atlas.n_obs, "all", dtype=object)
     check_column(atlas, batch, "the study of each sample")
@@ -138,12 +132,8 @@ def _batches(atlas: ad.AnnData, batch: str | None, bundles: Sequence[Bundle]) ->
 
 
 def understood(atlas: ad.AnnData) -> pd.DataFrame:
-    """Reads of miRNAs, shares of names and of these reads that are of human miRNAs, and a reason where they are few.
-
-    And what tells of burst red cells (`red_cells`).
-
-    Other kinds of sRNAs are no concern of the models; where a table says nothing of kinds all of it counts.
-    """
+    """Reads of miRNAs, shares of names and reads that are of human ones, why they are too few, and `red_cells`."""
+    # other kinds of sRNAs are no concern of the models; where a table says nothing of kinds all of it counts
     mirna = (atlas.var.get("biotype", pd.Series("miRNA", atlas.var_names)) == "miRNA").to_numpy()
     part = atlas[:, mirna] if mirna.any() else atlas
     matched = match_names(part.var_names)
@@ -167,10 +157,7 @@ def understood(atlas: ad.AnnData) -> pd.DataFrame:
 
 
 def red_cells(mirnas: ad.AnnData, matched: pd.DataFrame, reads: np.ndarray) -> np.ndarray:
-    """log2 ratio of two miRNAs (`RED_CELLS`), which rises in plasma and serum as red cells burst; NaN without both.
-
-    `matched` are the names as of `match_names`, `reads` the depth of each sample.
-    """
+    """log2 ratio of two miRNAs (`RED_CELLS`), which rises in plasma and serum as red cells burst; NaN without both."""
     members = matched["target"].str.split(";")
     places = [np.flatnonzero([name in targets for targets in members]) for name in RED_CELLS]
     if not all(map(len, places)):
@@ -181,8 +168,7 @@ def red_cells(mirnas: ad.AnnData, matched: pd.DataFrame, reads: np.ndarray) -> n
 
 def percentiles(ratio: np.ndarray) -> np.ndarray:
     """Per cent of the plasma and serum libraries of the open atlas with a lower ratio; every study weighs alike."""
-    with resources.files("srna_lib").joinpath("resources/red_cells.tsv").open(encoding="utf-8") as handle:
-        known = pd.read_csv(handle, sep="\t", comment="#").groupby("dataset_id")["red_cells"]
+    known = resource("red_cells.tsv", dtype=None).groupby("dataset_id")["red_cells"]
     lower = np.mean([np.searchsorted(np.sort(of), ratio) / len(of) for _, of in known], axis=0)
     return np.where(np.isnan(ratio), np.nan, 100 * lower)
 
@@ -219,12 +205,10 @@ def _annotate(atlas: ad.AnnData, bundle: Bundle, names: pd.DataFrame, top: int) 
     status = np.where(refused, ABSTAINED, table["status"])
     reason = np.where(refused, reasons, table["reason"])
     best, above = classes[table["best"]], np.asarray(order, dtype=object)[table["above"]]
-    prediction = np.select([status == PREDICTED, status == BACKED_OFF], [best, above], "")
-    said = np.select(
-        [status == PREDICTED, status == BACKED_OFF], [table["probability"], table["above_probability"]], np.nan
-    )
-    inside = 1 - q <= limits["set"]
-    inside[np.arange(len(q)), table["best"]] = True
+    answered = [status == PREDICTED, status == BACKED_OFF]
+    prediction = np.select(answered, [best, above], "")
+    said = np.select(answered, [table["probability"], table["above_probability"]], np.nan)
+    inside = prediction_sets(q, limits)
     terms = about["parent_terms"] | {c["name"]: c["term"] for c in about["classes"]}
     studies = np.asarray(about["training_studies"], dtype=object)[arrays["training_study"]]
     samples = np.asarray(about["training_samples"], dtype=object)
@@ -269,11 +253,9 @@ def _in_batches(bundle: Bundle, z: np.ndarray, batch: np.ndarray) -> tuple[np.nd
 
 
 def model_input(atlas: ad.AnnData, bundle: Bundle) -> tuple[np.ndarray, float, np.ndarray]:
-    """z-scores of samples, share of the model's sRNAs that the table has, and reads on the bundle's names.
-
-    An sRNA that the table does not list says nothing (z-score 0), and the library is taken to hold as many reads of it
-    as the training samples' do.
-    """
+    """z-scores of samples, share of the model's sRNAs that the table has, and reads on the bundle's names."""
+    # an sRNA that the table does not list says nothing (z-score 0), and the library is taken to hold as many reads of
+    # it as the training samples' do
     arrays, features = bundle.arrays, pd.Index(bundle.about["features"])
     mended, _ = harmonise(atlas, features)
     there = features.isin(mended.var_names)
@@ -333,13 +315,9 @@ def kinds_of(reasons: pd.Series) -> pd.Series:
 def summary(annotated: ad.AnnData) -> str:
     """What was read and what was said of it, for people: per task how many got which answer, and why others did not."""
     table, reading = annotated.uns["annotation"], annotated.uns.get("srna", {}).get("reading", {})
-    known = (
-        f"{table['names_known'].iloc[0]:.0%} of the names and {table['reads_known'].median():.0%} of the reads known"
-    )
-    lines = [
-        f"{annotated.n_obs} samples, {known}",
-        *(f"  {note}" for note in str(reading.get("notes", "")).splitlines()),
-    ]
+    known = f"{table['names_known'].iloc[0]:.0%} of the names and {table['reads_known'].median():.0%} of the reads"
+    lines = [f"{annotated.n_obs} samples, {known} known"]
+    lines += [f"  {note}" for note in str(reading.get("notes", "")).splitlines()]
     together = table.groupby("sample_id")["averaged"].max() > 1
     if together.any():
         lines.append(f"  {together.sum()} samples answered with those most alike in their study")
@@ -359,19 +337,10 @@ def write(annotated: ad.AnnData, folder: Path | str, pages: Mapping[str, str] | 
     would take for a formula is quoted. `pages` are further files, by name.
     """
     table = annotated.uns["annotation"]
-    with new_folder(folder) as partial:
-        write_csv(table.sort_values(["sample_id", "task"], kind="stable"), partial / "predictions.csv")
-        (partial / "srna_mqc.json").write_text(json.dumps(_multiqc(table), indent=1) + "\n", encoding="utf-8")
-        write_h5ad(annotated, partial / "annotated.h5ad")
-        for name, page in (pages or {}).items():
-            (partial / name).write_text(page, encoding="utf-8")
-    return Path(folder)
-
-
-def _multiqc(table: pd.DataFrame) -> dict[str, Any]:
-    """Custom content of MultiQC: a table with a row per sample."""
-    data: dict[str, dict[str, Any]] = {}
-    for row in table.itertuples():
-        said = row.prediction or "cannot tell"
-        data.setdefault(str(row.sample_id), {})[str(row.task)] = said
-    return {"id": "srna_lib", "section_name": "Predicted metadata", "plot_type": "table", "data": data}
+    data: dict[str, dict[str, str]] = {}
+    for sample, task, said in table[["sample_id", "task", "prediction"]].itertuples(index=False):
+        data.setdefault(str(sample), {})[str(task)] = said or "cannot tell"
+    multiqc = {"id": "srna_lib", "section_name": "Predicted metadata", "plot_type": "table", "data": data}
+    rows = csv_text(table.sort_values(["sample_id", "task"], kind="stable"))
+    files = {"predictions.csv": rows, "srna_mqc.json": json.dumps(multiqc, indent=1) + "\n"}
+    return write_folder(folder, {**files, "annotated.h5ad": annotated, **(pages or {})})

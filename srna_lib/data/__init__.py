@@ -1,7 +1,9 @@
 """Door of data: the contract, tasks, names of sRNAs and of tissues."""
 
-from srna_lib.data.atlas import BIOTYPES, atlas_name, check_atlas, check_column, counts_frame, make_atlas, resource
-from srna_lib.data.features import annotate, harmonise, shared_names, to_stem_loop
+from srna_lib.data.atlas import (
+    BIOTYPES, atlas_name, check_atlas, check_column, counts_frame, make_atlas, quantity_of, resource,
+)  # fmt: skip
+from srna_lib.data.features import annotate, harmonise, shared_names
 from srna_lib.data.mirna_names import hairpins, join_names, match_names
 from srna_lib.data.task import (
     AGE_CUTS, CONTEXT, MADE_FROM, NORMALISED, PEOPLE, Task, choose_cohorts, cohort_table, design, eligible,

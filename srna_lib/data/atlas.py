@@ -15,15 +15,20 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from srna_lib.errors import InputError
+from srna_lib.errors import InputError, expect
 
 BIOTYPES = ("miRNA", "piRNA", "snoRNA", "snRNA", "tRF", "other", "contaminant")
 
 
-def resource(name: str) -> pd.DataFrame:
-    """A table that comes with the package, all text; empty cells stay empty text."""
+def resource(name: str, **options: Any) -> pd.DataFrame:
+    """A table that comes with the package, all text unless `options` of pandas say else; empty cells stay empty."""
     with resources.files("srna_lib").joinpath(f"resources/{name}").open(encoding="utf-8") as handle:
-        return pd.read_csv(handle, sep="\t", comment="#", dtype=str, keep_default_na=False)
+        return pd.read_csv(handle, **{"sep": "\t", "comment": "#", "dtype": str, "keep_default_na": False, **options})
+
+
+def quantity_of(adata: ad.AnnData) -> str:
+    """What the values of an atlas are: ``"counts"``, or what else its file says."""
+    return adata.uns.get("srna", {}).get("quantity", "counts")
 
 
 def atlas_name(adata: ad.AnnData) -> str:
@@ -33,9 +38,8 @@ def atlas_name(adata: ad.AnnData) -> str:
 
 def check_column(adata: ad.AnnData, column: str, expected: str = "a column of labels", name: str = "") -> None:
     """Refuse an atlas that lacks a column of ``obs``."""
-    if column not in adata.obs:
-        name, present = name or atlas_name(adata), ", ".join(map(str, adata.obs.columns)) or "none"
-        raise InputError(f"{name}: the field obs[{column!r}] is missing (found: {present}); expected {expected}.")
+    name, present = name or atlas_name(adata), ", ".join(map(str, adata.obs.columns)) or "none"
+    expect(column in adata.obs, f"{name}: the field obs[{column!r}] is missing (found: {present}); expected {expected}")
 
 
 def make_atlas(
@@ -72,9 +76,8 @@ def make_atlas(
     samples = f"{len(counts)} samples and the metadata {len(obs)}", "metadata row per sample"
     srnas = f"{counts.shape[1]} sRNAs and the annotation {len(var)}", "annotation row per sRNA"
     for names, others, (sizes, expected) in ((counts.index, obs.index, samples), (counts.columns, var.index, srnas)):
-        if list(names) != list(others):
-            differ = f"the count table has {sizes}, not the same names in the same order"
-            raise InputError(f"{name}: {differ}; expected one {expected}.")
+        differ = f"the count table has {sizes}, not the same names in the same order"
+        expect(list(names) == list(others), f"{name}: {differ}; expected one {expected}")
     try:
         values = counts.to_numpy(dtype=np.float64)
     except (TypeError, ValueError) as error:
@@ -102,9 +105,8 @@ def check_atlas(adata: ad.AnnData, *, source: str | None = None) -> ad.AnnData:
     True
     """
     name = source or atlas_name(adata)
-    if adata.n_obs == 0 or adata.n_vars == 0:
-        size = f"{adata.n_obs} samples x {adata.n_vars} sRNAs"
-        raise InputError(f"{name}: the atlas is empty ({size}); expected at least one of each.")
+    size = f"{adata.n_obs} samples x {adata.n_vars} sRNAs"
+    expect(adata.n_obs and adata.n_vars, f"{name}: the atlas is empty ({size}); expected at least one of each")
     check_column(adata, "dataset_id", "the study of every sample, for studies must never straddle a split", name)
     if missing := int(adata.obs["dataset_id"].isna().sum()):
         raise InputError(f"{name}: obs['dataset_id'] is missing for {missing} samples; expected a study for each.")
@@ -113,7 +115,7 @@ def check_atlas(adata: ad.AnnData, *, source: str | None = None) -> ad.AnnData:
             twice = index[index.duplicated()].unique()
             repeated = f"duplicate {axis} names, {len(twice)} in all (first: {twice[0]!r})"
             raise InputError(f"{name}: {repeated}; expected each name once.")
-    are_counts = adata.uns.get("srna", {}).get("quantity", "counts") == "counts"
+    are_counts = quantity_of(adata) == "counts"
     values = adata.X.data if sp.issparse(adata.X) else np.asarray(adata.X)
     whole = np.isfinite(values).all() and (not are_counts or ((values >= 0) & (values == np.floor(values))).all())
     if not whole:
@@ -122,11 +124,9 @@ def check_atlas(adata: ad.AnnData, *, source: str | None = None) -> ad.AnnData:
 
 
 def samples_of(adata: ad.AnnData, chosen: Any) -> ad.AnnData:
-    """Copy some samples (positions, names or truth values) of an atlas.
-
-    Also of a view by steps such as ``atlas[:, ::2]``, of which ``adata[chosen]`` cannot be read: anndata keeps the
-    step, and scipy cannot index sparse counts by a list of rows beside columns with a step.
-    """
+    """Copy some samples (positions, names or truth values) of an atlas."""
+    # of a view by steps such as atlas[:, ::2] adata[chosen] cannot be read: anndata keeps the step, and scipy cannot
+    # index sparse counts by a list of rows beside columns with a step
     columns = np.arange(adata.n_vars) if adata.is_view else slice(None)
     return adata[chosen, columns].copy()
 

@@ -12,7 +12,7 @@ import scipy.sparse as sp
 
 from srna_lib.data.atlas import atlas_name, check_atlas
 from srna_lib.data.mirna_names import hairpins, join_names, linked, match_names, mirna_table, natural_key
-from srna_lib.errors import InputError
+from srna_lib.errors import InputError, expect
 
 ANNOTATION = {"mimat": "accession", "family": "family", "cluster": "cluster", "chrom": "chrom"}
 
@@ -42,11 +42,6 @@ def annotate(var: pd.DataFrame) -> pd.DataFrame:
         new = pd.Series(values, index=var.index, dtype=object)
         out[column] = new if column not in out else out[column].astype(object).where(out[column].notna(), new)
     return out
-
-
-def to_stem_loop(adata: ad.AnnData) -> tuple[ad.AnnData, pd.DataFrame]:
-    """Sum mature miRNAs into their stem-loops: `harmonise` to "stem-loop"."""
-    return harmonise(adata, "stem-loop")
 
 
 def shared_names(*collections: Iterable[str]) -> list[str]:
@@ -108,9 +103,8 @@ def harmonise(adata: ad.AnnData, to: ad.AnnData | Iterable[str] | str = "mirbase
     report.insert(0, "source", sources)
     place = {n: i for i, n in enumerate(order or names)}
     kept = sorted({n for n in names if n}, key=place.__getitem__)
-    if not kept:
-        first = f" (first: {sources[0]!r} against {order[0]!r})" if order else ""
-        raise InputError(f"{atlas_name(adata)}: none of the {len(sources)} sRNAs is among the target names{first}.")
+    first = f" (first: {sources[0]!r} against {order[0]!r})" if order else ""
+    expect(kept, f"{atlas_name(adata)}: none of the {len(sources)} sRNAs is among the target names{first}")
     return _summed(adata, names, kept), report
 
 
@@ -154,8 +148,7 @@ def _reference(to: ad.AnnData | Iterable[str]) -> tuple[list[str], dict[str, flo
         reads = dict(zip(names, np.asarray(to.X.sum(axis=0), dtype=float).ravel(), strict=True))
     else:
         names, reads = [str(n) for n in to], {}
-    if not names:
-        raise InputError("the target has no feature names; expected at least one.")
+    expect(names, "the target has no feature names; expected at least one")
     if len(set(names)) < len(names):
         twice = next(n for n in names if names.count(n) > 1)
         raise InputError(f"the target names repeat {twice!r}; expected each name once.")

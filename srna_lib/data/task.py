@@ -10,8 +10,8 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 
-from srna_lib.data.atlas import atlas_name, check_column, counts_frame, samples_of
-from srna_lib.errors import InputError, one_of
+from srna_lib.data.atlas import atlas_name, check_column, counts_frame, quantity_of, samples_of
+from srna_lib.errors import InputError, expect, one_of
 
 CONTEXT = "context:"  # columns of a task's X that start so hold covariates of a sample; they are no sRNAs
 NORMALISED = "normalised:"  # columns that start so hold log-scale values, not counts
@@ -96,10 +96,9 @@ def make_task(
     sizes = values[known & ~excluded].value_counts()
     is_small = values.isin(list(sizes[sizes < min_class_size].index))
     keep = (known & ~excluded & ~is_small).to_numpy()
-    if values[keep].nunique() < 2:
-        known_sizes = ", ".join(f"{k} {v}" for k, v in sizes.items()) or "none"
-        large = f"{values[keep].nunique()} classes of at least {min_class_size} samples (class sizes: {known_sizes})"
-        raise InputError(f"{name}: obs[{label!r}] has {large}; expected at least two.")
+    known_sizes = ", ".join(f"{k} {v}" for k, v in sizes.items()) or "none"
+    large = f"{values[keep].nunique()} classes of at least {min_class_size} samples (class sizes: {known_sizes})"
+    expect(values[keep].nunique() > 1, f"{name}: obs[{label!r}] has {large}; expected at least two")
     single = sizes[(sizes == 1) & (sizes >= min_class_size)].index
     if len(single):
         why = "because a single one cannot be both in training and in test (raise min_class_size)"
@@ -122,8 +121,7 @@ def make_quantity_task(adata: ad.AnnData, column: str = "age_years", *, features
     name = atlas_name(adata)
     values = _numbers(adata, column, "numbers")
     keep = values.notna().to_numpy()
-    if keep.sum() < 10:
-        raise InputError(f"{name}: obs[{column!r}] is known for {keep.sum()} samples; expected at least 10.")
+    expect(keep.sum() >= 10, f"{name}: obs[{column!r}] is known for {keep.sum()} samples; expected at least 10")
     if values.nunique() < 2:
         raise InputError(f"{name}: obs[{column!r}] is {values[keep].iloc[0]:g} in every sample; expected it to differ.")
     return _task_of(adata, values, keep, features, {"label unknown": int((~keep).sum())})
@@ -133,9 +131,8 @@ def _task_of(adata: ad.AnnData, target: pd.Series, keep: np.ndarray, features: s
     contaminant = adata.var.get("biotype", pd.Series("", adata.var_names)).eq("contaminant").to_numpy()
     choice = {"sRNA": ~contaminant, "contaminant": contaminant, "both": np.ones(adata.n_vars, dtype=bool)}
     one_of("feature set", features, choice)
-    if not choice[features].any():
-        lacking = f"none of the {adata.n_vars} features is a {features}"
-        raise InputError(f"{atlas_name(adata)}: {lacking}; expected at least one.")
+    lacking = f"none of the {adata.n_vars} features is a {features}"
+    expect(choice[features].any(), f"{atlas_name(adata)}: {lacking}; expected at least one")
     X, studies = counts_frame(adata[keep, choice[features]]), adata.obs["dataset_id"][keep].astype(str)
     return Task(str(target.name), X, target[keep], studies, dropped, features, donors(adata)[keep])
 
@@ -149,10 +146,6 @@ def _numbers(adata: ad.AnnData, column: str, expected: str) -> pd.Series:
         first = adata.obs[column][text].iloc[0]
         raise InputError(f"{atlas_name(adata)}: obs[{column!r}] holds {first!r}; expected {expected}.")
     return values
-
-
-def _quantity(adata: ad.AnnData) -> str:
-    return adata.uns.get("srna", {}).get("quantity", "counts")
 
 
 def donors(adata: ad.AnnData) -> pd.Series:
@@ -198,8 +191,7 @@ def metadata_only(task: Task, adata: ad.AnnData) -> Task:
 def _indicators(task: Task, adata: ad.AnnData, columns: Iterable[str]) -> pd.DataFrame:
     obs, columns = adata.obs.loc[task.X.index], tuple(columns)
     names = [c for c in columns if c in obs and obs[c].notna().any()]
-    if not names:
-        raise InputError(f"the atlas has none of the columns {', '.join(columns)}; expected at least one in obs.")
+    expect(names, f"the atlas has none of the columns {', '.join(columns)}; expected at least one in obs")
     text = obs[names].astype(object).where(obs[names].notna())
     return pd.get_dummies(text, prefix=[CONTEXT + n for n in names], prefix_sep="=", dtype=float)
 
@@ -276,9 +268,8 @@ def matched_samples(counts: ad.AnnData, normalised: ad.AnnData) -> pd.DataFrame:
         known = adata.obs[PAIRED_BY].dropna().astype(str)
         tables.append(known.assign(**{side: known.index}).drop_duplicates(PAIRED_BY))
     pairs = tables[0].merge(tables[1], on=PAIRED_BY)
-    if pairs.empty:
-        both = f"{atlas_name(counts)} and {atlas_name(normalised)}"
-        raise InputError(f"{both} share no donor and tissue type; expected some of both.")
+    both = f"{atlas_name(counts)} and {atlas_name(normalised)}"
+    expect(len(pairs), f"{both} share no donor and tissue type; expected some of both")
     return pairs[["counts", "normalised"]]
 
 
@@ -289,8 +280,8 @@ def joined_tasks(counts: ad.AnnData, normalised: ad.AnnData, label: str) -> dict
     named ``normalised:<feature>``: recipes made with ``joined=True`` leave them as they are.
     """
     for adata, expected in ((counts, "counts"), (normalised, "normalised")):
-        if (quantity := _quantity(adata)) != expected:
-            raise InputError(f"{atlas_name(adata)}: uns['srna']['quantity'] is {quantity!r}; expected {expected!r}.")
+        found = f"{atlas_name(adata)}: uns['srna']['quantity'] is {quantity_of(adata)!r}"
+        expect(quantity_of(adata) == expected, f"{found}; expected {expected!r}")
     pairs = matched_samples(counts, normalised)
     check_column(counts, label)
     known = counts.obs[label].loc[pairs["counts"]].notna().to_numpy()
@@ -353,12 +344,11 @@ def design(adata: ad.AnnData, label: str) -> Design:
     Else folds by study where at least five studies have three samples of every class, by donor where they have not. An
     atlas of normalised values is refused, because the recipes cannot start from them.
     """
-    name, quantity = atlas_name(adata), _quantity(adata)
+    name, quantity = atlas_name(adata), quantity_of(adata)
     check_column(adata, label)
-    if quantity != "counts":
-        partner = next((k for k, d in DESIGNS.items() if d.joined == name), "")
-        hint = f" (dataset {partner!r} joins it to its counts)" if partner else ""
-        raise InputError(f"{name}: it holds {quantity} values; expected raw counts{hint}.")
+    partner = next((k for k, d in DESIGNS.items() if d.joined == name), "")
+    hint = f" (dataset {partner!r} joins it to its counts)" if partner else ""
+    expect(quantity == "counts", f"{name}: it holds {quantity} values; expected raw counts{hint}")
     if name in DESIGNS:
         return DESIGNS[name]
     tissue = next((c for c in ("tissue_group", "tissue") if c in adata.obs and adata.obs[c].nunique() > 1), "")
@@ -396,13 +386,11 @@ def with_every_class(adata: ad.AnnData, label: str, *, min_per_class: int) -> ad
     In a data set of one sex, sex is known from the data set: a model that sees such sets learns tissues, not sex. An
     atlas without any that qualifies is refused.
     """
-    name = atlas_name(adata)
     check_column(adata, label)
     sizes = _class_sizes(adata, label)
     kept = list(sizes.index[sizes.min(axis=1) >= min_per_class])
-    if not kept or sizes.shape[1] < 2:
-        lacking = f"no data set has at least {min_per_class} samples of every {label}"
-        raise InputError(f"{name}: {lacking}; expected at least one.")
+    lacking = f"no data set has at least {min_per_class} samples of every {label}"
+    expect(kept and sizes.shape[1] > 1, f"{atlas_name(adata)}: {lacking}; expected at least one")
     chosen = adata.obs["dataset_id"].astype(str).isin(kept) & adata.obs[label].notna()
     return samples_of(adata, chosen.to_numpy())
 
@@ -449,9 +437,8 @@ def select(adata: ad.AnnData, where: Mapping[str, str]) -> ad.AnnData:
     for column, value in where.items():
         check_column(adata, column, "it to choose samples by")
         chosen &= (adata.obs[column].astype(str) == value).to_numpy()
-    if not chosen.any():
-        wanted = ", ".join(f"{k} = {v!r}" for k, v in where.items())
-        raise InputError(f"{atlas_name(adata)}: no sample has {wanted}.")
+    wanted = ", ".join(f"{k} = {v!r}" for k, v in where.items())
+    expect(chosen.any(), f"{atlas_name(adata)}: no sample has {wanted}")
     return samples_of(adata, chosen)
 
 
@@ -464,7 +451,6 @@ def without_absent(adata: ad.AnnData, *, max_zero_share: float = 0.98) -> ad.Ann
     """
     present = np.asarray((adata.X != 0).sum(axis=0)).ravel()
     kept = adata.n_obs - present <= max_zero_share * adata.n_obs + 1e-9
-    if not kept.any():
-        share = f"{1 - max_zero_share:.0%}"
-        raise InputError(f"{atlas_name(adata)}: no feature is present in {share} of the samples; expected some.")
+    share = f"{1 - max_zero_share:.0%}"
+    expect(kept.any(), f"{atlas_name(adata)}: no feature is present in {share} of the samples; expected some")
     return adata[:, kept].copy()

@@ -24,7 +24,6 @@ from srna_lib.data import (
     permute,
     shared_names,
     subsample,
-    to_stem_loop,
 )
 from srna_lib.errors import InputError
 from srna_lib.evaluate.bootstrap import UNITS
@@ -414,7 +413,7 @@ def stack(first: ad.AnnData, second: ad.AnnData) -> tuple[ad.AnnData, pd.DataFra
         raise InputError(f"{names[0]} and {names[1]} both have the sample {twice[0]!r}; expected different samples.")
     levels = [_level(atlas) for atlas in atlases]
     if "stem-loop" in levels:
-        atlases = [to_stem_loop(atlas)[0] for atlas in atlases]
+        atlases = [harmonise(atlas, "stem-loop")[0] for atlas in atlases]
     shared = shared_names(*(atlas.var_names for atlas in atlases))
     if not shared:
         raise InputError(f"{names[0]} and {names[1]} have no sRNA in common; expected some to carry a model by.")
