@@ -52,11 +52,9 @@ def mirrored_file(file: dict[str, Any]) -> Path | None:
 
 
 def fetch_file(name: str, file: dict[str, Any]) -> Path:
-    """Bring one file of the registry into the cache, from the mirror or the network, and verify it.
-
-    Pooch downloads to a name of its own and renames what it has verified, so that fetches at the same time do no harm;
-    a damaged file in the cache is fetched afresh.
-    """
+    """Bring one file of the registry into the cache, from the mirror or the network, and verify it."""
+    # pooch downloads to a name of its own and renames what it has verified, so that fetches at the same time do no
+    # harm; a damaged file in the cache is fetched afresh
     import requests
 
     target, copy, url = cached_file(name, file), mirrored_file(file), RAW.format(**file)
@@ -74,20 +72,15 @@ def fetch_file(name: str, file: dict[str, Any]) -> Path:
     except requests.RequestException as error:  # an OSError, too
         mirror = os.environ.get("SRNA_DATA_MIRROR")
         where = f"the mirror {mirror!r} does not hold it and " if mirror else ""
-        raise InputError(
-            f"{name!r}: {where}the download of {url} failed ({type(error).__name__}); expected a network"
-            " connection, or SRNA_DATA_MIRROR set to a folder with the file (the data set 'demo' needs neither)."
-        ) from error
+        failed = f"{name!r}: {where}the download of {url} failed ({type(error).__name__})"
+        ways = "a network connection, or SRNA_DATA_MIRROR set to a folder with the file"
+        raise InputError(f"{failed}; expected {ways} (the data set 'demo' needs neither).") from error
     except ValueError as error:
-        raise InputError(
-            f"{copy or url}: wrong SHA-256 for {name!r} (expected {file['sha256'][:12]}..., {file['bytes']} bytes);"
-            " the file was not kept."
-        ) from error
+        stated = f"expected {file['sha256'][:12]}..., {file['bytes']} bytes"
+        raise InputError(f"{copy or url}: wrong SHA-256 for {name!r} ({stated}); the file was not kept.") from error
     except OSError as error:
-        raise InputError(
-            f"{target.parent}: the cache folder cannot be written ({error.strerror or error});"
-            " expected a writable folder (set SRNA_DATA_DIR)."
-        ) from error
+        unwritten = f"{target.parent}: the cache folder cannot be written ({error.strerror or error})"
+        raise InputError(f"{unwritten}; expected a writable folder (set SRNA_DATA_DIR).") from error
 
 
 def digest(parts: Any, sources: Iterable[Path] = ()) -> str:
@@ -131,13 +124,10 @@ def _seal(content: bytes, variant: str, key: str) -> str:
 
 
 def cached(folder: Path, variant: str, key: str, info: dict[str, Any], parse: Callable[[], ad.AnnData]) -> ad.AnnData:
-    """Read the parsed atlas of a variant (options) and key (`digest` of all it depends on), or parse and keep it.
-
-    The name of the file ends in a checksum that only this user can make (`_seal`), so that one that is damaged, of
-    another source or made by others is recognised, removed and parsed anew.
-    Files of the same variant and another key are outdated and removed. Where the folder cannot be written, the parsed
-    atlas is returned all the same. `info` stands in ``uns["srna"]``; entries that the parser added are kept.
-    """
+    """Read the parsed atlas of a variant (options) and key (`digest` of all it depends on), or parse and keep it."""
+    # The name of the file ends in a checksum that only this user can make, so that one that is damaged, of another
+    # source or made by others is recognised, removed and parsed anew. Files of the same variant and another key are
+    # outdated and removed. Where the folder cannot be written, the parsed atlas is returned all the same.
     for path in stored(folder, variant, key):
         if hmac.compare_digest(_seal(path.read_bytes(), variant, key), path.stem.rpartition("-")[2]):
             return _read(path, info)

@@ -28,8 +28,9 @@ from srna_lib.data import (
     join_names,
     make_atlas,
     match_names,
+    resource,
 )
-from srna_lib.errors import InputError
+from srna_lib.errors import InputError, expect
 
 Tables = dict[str, pd.DataFrame]  # by collection
 RDA = ("R data file", "an R data file (.rda)")
@@ -110,32 +111,29 @@ def plain(column: pd.Series) -> pd.Series:
     return column.astype(object).where(column.notna(), np.nan)
 
 
-# column of the source -> column of obs
-MIROME_OBS = {
-    "SRA": "dataset_id", "Class": "cell_class", "CellType": "cell_type", "Model": "platform", "Run": "run",
-    "BioProject": "bioproject", "BioSample": "biosample", "CenterName": "center", "PMID": "pmid",
-    "LibrarySelection": "library_selection", "Total_reads": "reads_total", "All_miRNA_Reads": "reads_mirna",
-    "mature tRNA Reads": "reads_trna", "snoRNA Reads": "reads_snorna", "rRNA Reads": "reads_rrna",
-    "mRNA Reads": "reads_mrna",
-}  # fmt: skip
-MICRORNAOME_OBS = {
-    "cell_tissue": "cell_tissue", "organ": "organ", "sample_category": "sample_category", "sequencer": "platform",
-    "library_prep": "library_protocol", "total_input_reads": "reads_total", "filtered_miRNA_reads": "reads_mirna",
-}  # fmt: skip
-LGRC_OBS = {
-    "Pack_Years": "pack_years", "FEV1_Percent": "fev1_percent", "Flow_Cell": "flow_cell", "Lane": "lane",
-    "Protocol": "library_protocol", "Total_Reads": "reads_total", "Mirna_Reads": "reads_mirna",
-}  # fmt: skip
+def numbers_of(table: pd.DataFrame, where: str) -> pd.DataFrame:
+    """Table of floats; text in it is refused."""
+    try:
+        return pd.DataFrame(table.to_numpy(dtype=object).astype(np.float64), table.index, table.columns)
+    except ValueError as error:
+        raise InputError(f"{where} text ({error}); expected numbers only.") from error
+
+
+def whole_numbers(counts: pd.DataFrame, info: dict[str, Any]) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Counts that were shared out, rounded, and `info` with the number of cells that this changed."""
+    return counts.round(), {**info, "rounded": int((counts % 1 != 0).to_numpy().sum())}
+
+
+_COLUMNS = resource("source_columns.tsv").groupby("source")
+# collection -> column of the source -> column of obs
+OBS_COLUMNS = {name: dict(zip(rows["column"], rows["obs"], strict=True)) for name, rows in _COLUMNS}
 
 
 def read_mirome(path: Path | str, info: dict[str, Any]) -> ad.AnnData:
-    """Cellular microRNAome: the R data file of Patil et al. 2022 (miRge3 counts), 2077 samples x 2731 miRNAs.
-
-    Samples are named by SRS accession. ``dataset_id`` is the SRP accession, of several studies of one paper or with the
-    same libraries that of the first (`ONE_UNIT`; their own is ``source_dataset_id``); ``tissue_group`` follows the
-    source's class (the rest class ``Other`` stays as it is). The other labels come from the cell type by
-    `annotate_labels`, whose group is ``ontology_group`` here.
-    """
+    """Cellular microRNAome: the R data file of Patil et al. 2022 (miRge3 counts), 2077 samples x 2731 miRNAs."""
+    # Samples are named by SRS accession. dataset_id is the SRP accession, of several studies of one paper or with the
+    # same libraries that of the first (their own is source_dataset_id); tissue_group follows the source's class (the
+    # rest class Other stays), the other labels come from the cell type, whose group is ontology_group here.
     frames = read_rda(path)
     if not {"expression_df", "metadata"} <= frames.keys():
         raise InputError(f"{path}: found the frames {', '.join(frames)}; expected expression_df and metadata.")
@@ -145,8 +143,9 @@ def read_mirome(path: Path | str, info: dict[str, Any]) -> ad.AnnData:
     if len(unknown):
         first = f"{len(unknown)} samples (first: {str(unknown[0])!r})"
         raise InputError(f"{path}: metadata has no row for {first}; expected one for each.")
-    obs = metadata.set_index("Sample").rename(columns=MIROME_OBS)
-    obs = obs[[c for c in MIROME_OBS.values() if c in obs]].apply(plain)
+    columns = OBS_COLUMNS["mirome"]
+    obs = metadata.set_index("Sample").rename(columns=columns)
+    obs = obs[[c for c in columns.values() if c in obs]].apply(plain)
     obs["source_dataset_id"], obs["dataset_id"] = obs["dataset_id"], obs["dataset_id"].replace(ONE_UNIT)
     labels = annotate_labels(obs, "mirome", "cell_type")
     obs["tissue_group"] = obs["cell_class"]
@@ -158,14 +157,11 @@ def read_mirome(path: Path | str, info: dict[str, Any]) -> ad.AnnData:
 
 
 def read_micrornaome(path: Path | str, info: dict[str, Any]) -> ad.AnnData:
-    """Human microRNAome: the R data file of McCall et al. 2017 (miRge counts), 1312 samples x 2546 miRNAs.
-
-    Samples are named as in the source: run accessions, or FANTOM5's DRS sample accessions; ``run`` and
-    ``sample_accession`` say which, for finding samples that another collection holds too. ``cell_tissue`` is the
-    source's label of all samples; ``tissue``, ``cell_type`` or ``cell_line`` repeats it by category.
-    """
-    counts, metadata = read_experiment(path)
-    require(metadata, ("sample_id", "study_id", "flagged", *MICRORNAOME_OBS), f"{path}: colData lacks")
+    """Human microRNAome: the R data file of McCall et al. 2017 (miRge counts), 1312 samples x 2546 miRNAs."""
+    # Samples are named by run, or by FANTOM5's DRS sample accession; run and sample_accession say which, for finding
+    # samples that another collection holds too. tissue, cell_type or cell_line repeats cell_tissue by category.
+    (counts, metadata), columns = read_experiment(path), OBS_COLUMNS["micrornaome"]
+    require(metadata, ("sample_id", "study_id", "flagged", *columns), f"{path}: colData lacks")
     # names of the matrix are others (working titles of the authors), so position joins; the totals prove it
     totals = counts.sum(axis=1).to_numpy()
     published = metadata["filtered_miRNA_reads"].to_numpy()
@@ -173,7 +169,7 @@ def read_micrornaome(path: Path | str, info: dict[str, Any]) -> ad.AnnData:
         raise InputError(f"{path}: the sums of counts are not filtered_miRNA_reads; expected samples in one order.")
     names, metadata = counts.index, metadata.set_index("sample_id")
     counts.index = metadata.index
-    obs = metadata.rename(columns=MICRORNAOME_OBS)[list(MICRORNAOME_OBS.values())].apply(plain)
+    obs = metadata.rename(columns=columns)[list(columns.values())].apply(plain)
     study = metadata["study_id"].astype(int).astype(str)
     by_run = metadata.index.str.match(r"[SED]RR\d+$")
     accession = pd.Series(metadata.index, index=metadata.index, dtype=object)
@@ -190,27 +186,19 @@ def read_micrornaome(path: Path | str, info: dict[str, Any]) -> ad.AnnData:
 
 
 def read_tissue_atlas2(path: Path | str, info: dict[str, Any]) -> ad.AnnData:
-    """Organs of six donors, miRNATissueAtlas2 (Keller et al. 2022), as the authors of miRTS keep it: 185 x 2267.
-
-    A miRNA with several loci is given as the mean over them, which is no whole number in about one cell of a hundred.
-    Those are rounded to the nearest whole number, halves up; a depth changes by less than ten reads.
-    ``uns["srna"]["rounded"]`` says how many cells. ``tissue`` is the organ and ``subregion`` the part of it.
-    """
+    """Organs of six donors, miRNATissueAtlas2 (Keller et al. 2022), as the authors of miRTS keep it: 185 x 2267."""
+    # A miRNA with several loci is given as the mean over them, which is no whole number in about one cell of a hundred.
+    # Those are rounded to the nearest whole number, halves up; a depth changes by less than ten reads.
     table = read_table(path, index_col=0).T
     pattern = r"^(?P<tissue>.+?)__(?P<subregion>.+)__(?P<donor_id>\d+)(?:\.(?P<replicate>\d+))?$"
     names = table.index.str.extract(pattern).set_axis(table.index)
-    odd = names.index[names["donor_id"].isna()]
-    if len(odd):
-        raise InputError(f"{path}: the column {odd[0]!r} is unexpected; expected organ__subregion__donor[.replicate].")
+    for odd in names.index[names["donor_id"].isna()]:
+        raise InputError(f"{path}: the column {odd!r} is unexpected; expected organ__subregion__donor[.replicate].")
     obs = names.assign(donor_id="TA2-" + names["donor_id"], replicate=names["replicate"].fillna("0").astype(int))
     obs = obs.assign(dataset_id=info.get("name", "tissue_atlas2"), is_cell_line=False)
-    try:
-        values = table.to_numpy(dtype=np.float64)
-    except ValueError as error:
-        raise InputError(f"{path}: the table holds text ({error}); expected numbers only.") from error
-    whole = np.floor(values + 0.5)
-    rounded = int((whole != values).sum() - np.isnan(values).sum())
-    counts = pd.DataFrame(whole, index=table.index, columns=table.columns)
+    values = numbers_of(table, f"{path}: the table holds")
+    counts = np.floor(values + 0.5)
+    rounded = int(((counts != values) & values.notna()).to_numpy().sum())
     return make_atlas(counts, obs, mature(counts.columns), info={**info, "rounded": rounded})
 
 
@@ -219,31 +207,27 @@ def read_lgrc(
 ) -> ad.AnnData:
     """Lungs with COPD or interstitial disease and controls (Lung Genomics Research Consortium): 351 x 1919.
 
-    The counts are loci x samples, ``V4`` is the miRBase 18 name; technical repeats (``_HiSeq`` and the like) stay out.
-    Sex is coded 1 and 2, which the source does not explain: 1 is taken as male.
-
-    What becomes of a miRNA with several loci is said by `loci`: ``"sum"``, or ``"max"`` for the largest count of each
-    sample. The source counts a read at every locus that it maps to: with ``"max"`` a sample's total is its published
-    number of miRNA reads within two percent, with ``"sum"`` it is about a third more. Within this data set it hardly
-    matters; choose ``"max"`` to compare levels with other data sets.
+    A miRNA with several loci gets their `loci`: ``"sum"``, or ``"max"`` for the largest count of each sample. The
+    source counts a read at every locus that it maps to: with ``"max"`` a sample's total is its published number of
+    miRNA reads within two percent, with ``"sum"`` it is about a third more. Within this data set it hardly matters;
+    choose ``"max"`` to compare levels with other data sets.
     """
-    if loci not in ("sum", "max"):
-        raise InputError(f"lgrc: unknown loci={loci!r}; expected 'sum' or 'max'.")
-    table = read_table(counts_path, ("V4",), sep="\t")
-    people = read_table(phenotypes_path, ("Disease", "Gender", "Age", *LGRC_OBS), sep="\t", index_col=0)
+    # loci x samples, V4 is the miRBase 18 name; technical repeats (_HiSeq and the like) stay out
+    expect(loci in ("sum", "max"), f"lgrc: unknown loci={loci!r}; expected 'sum' or 'max'")
+    table, columns = read_table(counts_path, ("V4",), sep="\t"), OBS_COLUMNS["lgrc"]
+    people = read_table(phenotypes_path, ("Disease", "Gender", "Age", *columns), sep="\t", index_col=0)
     people.index = people.index.astype(str)
     if lacking := [name for name in people.index if name not in table]:
         raise InputError(f"{counts_path}: {len(lacking)} samples have no counts (first: {lacking[0]!r}); expected all.")
     counts = table.groupby("V4", sort=False)[list(people.index)].agg(loci).T
-    obs = people[list(LGRC_OBS)].rename(columns=LGRC_OBS).apply(plain)
+    obs = people[list(columns)].rename(columns=columns).apply(plain)
     obs["dataset_id"] = info.get("name", "lgrc")
     obs["donor_id"], obs["lobe"] = people.index.str[:8], people.index.str[8:]
     obs["tissue"] = "lung"
-    obs["sex"] = coded(people["Gender"], {1: "male", 2: "female"}, phenotypes_path)
+    obs["sex"] = coded(people["Gender"], {1: "male", 2: "female"}, phenotypes_path)  # the source explains no code
     obs["age_years"] = people["Age"].astype(float)
     obs["diagnosis"] = coded(people["Disease"], {0: "control", 1: "ILD", 2: "COPD"}, phenotypes_path)
     obs["is_cell_line"] = False
-    counts.columns.name = None
     return make_atlas(counts, obs, mature(counts.columns), info={**info, "loci": loci})
 
 
@@ -259,17 +243,13 @@ def read_fetal_lung(counts_path: Path | str, metadata_path: Path | str, info: di
     obs["smoke_exposure"] = metadata["SmokeExposure"] == 1
     obs["sequencing_run"] = metadata["Run"].astype(object)
     obs["is_cell_line"] = False
-    counts.columns.name = None
     return make_atlas(counts, obs, mature(counts.columns), info=info)
 
 
 def read_exrna(kjens: Path | str, ttusc: Path | str, metadata_path: Path | str, info: dict[str, Any]) -> ad.AnnData:
-    """Biofluids of healthy people, two studies of the exRNA Atlas counted by exceRpt: 740 samples.
-
-    Plasma, serum, urine and saliva. exceRpt lists what it saw in a study: a miRNA that the other study lists is zero.
-    Reads of several places are shared out, so counts are rounded; ``uns["srna"]["rounded"]`` says how many. ``flagged``
-    are libraries that the source finds poor in miRNAs; ``donor_id`` is known in the second study.
-    """
+    """Plasma, serum, urine and saliva of healthy people, two studies of the exRNA Atlas by exceRpt: 740 samples."""
+    # exceRpt lists what it saw in a study: a miRNA that the other study lists is zero. Reads of several places are
+    # shared out, so counts are rounded. flagged are libraries that the source finds poor in miRNAs.
     tables = [read_table(path, sep="\t", index_col=0).T for path in (kjens, ttusc)]
     counts = pd.concat(tables).fillna(0.0)
     metadata = read_table(metadata_path, ("sample_id", "dataset_id", "biofluid", "low_miRNA_flag"), sep="\t")
@@ -281,27 +261,16 @@ def read_exrna(kjens: Path | str, ttusc: Path | str, metadata_path: Path | str, 
     obs = annotate_labels(obs, "exrna", "tissue", strict=True).assign(sample_type="biofluid")
     obs.attrs.clear()
     obs["flagged"] = metadata["low_miRNA_flag"].astype(bool)
-    counts.index.name = counts.columns.name = obs.index.name = None
-    whole, changed = counts.round(), int((counts % 1 != 0).to_numpy().sum())
-    return make_atlas(whole, obs, mature(counts.columns), info={**info, "rounded": changed})
-
-
-# column of the source -> column of obs
-PROTOCOLS_OBS = {
-    "Lab": "laboratory", "lib.method.detail": "library_protocol", "lib.method.simple": "protocol_family",
-    "replicate": "replicate", "Lane": "lane",
-}  # fmt: skip
+    counts, info = whole_numbers(counts, info)
+    return make_atlas(counts, obs, mature(counts.columns), info=info)
 
 
 def read_protocols(*paths: Path | str, info: dict[str, Any]) -> ad.AnnData:
-    """One pool of synthetic RNAs in equal amounts, sequenced by nine laboratories with nine protocols: 50 libraries.
-
-    The last two of `paths` describe the libraries and list the pool. miRNAs go by their current names, rows of those
-    that share reads by the merged name; ``var["in_pool"]`` marks those of which the pool holds a synthetic RNA, by name
-    (of a name without an arm both arms, as the pool then has them). ``library_protocol`` is the method in detail,
-    ``protocol_family`` its kind, ``dataset_id`` the laboratory. One library of Lab6 was sequenced on two lanes. Reads
-    of several places are shared out, so counts are rounded; ``uns["srna"]["rounded"]`` says how many.
-    """
+    """One pool of synthetic RNAs in equal amounts, sequenced by nine laboratories with nine protocols: 50 libraries."""
+    # The last two of paths describe the libraries and list the pool. miRNAs go by their current names, rows of those
+    # that share reads by the merged name; var["in_pool"] marks those of which the pool holds a synthetic RNA, by name
+    # (of a name without an arm both arms, as the pool then has them). One library of Lab6 was sequenced on two lanes.
+    # Reads of several places are shared out, so counts are rounded.
     *files, metadata_path, pool_path = map(Path, paths)
     reads = "multimapAdjustedReadCount"
     tables = {path.name: read_table(path, (reads,), sep="\t", index_col=0)[reads] for path in files}
@@ -310,11 +279,12 @@ def read_protocols(*paths: Path | str, info: dict[str, Any]) -> ad.AnnData:
     mature_rows = (known["kind"] == "mature").to_numpy()
     names = [join_names(target.split(";")) for target in known["target"][mature_rows]]
     counts = counts[mature_rows].groupby(names, sort=False).sum().T
-    metadata = read_table(metadata_path, ("FileBaseName", "file.path", *PROTOCOLS_OBS), sep="\t")
+    columns = OBS_COLUMNS["protocols"]
+    metadata = read_table(metadata_path, ("FileBaseName", "file.path", *columns), sep="\t")
     metadata.index = pd.Index(metadata["file.path"].str.rpartition("/")[2])
     metadata = rows_of(metadata[metadata.index.isin(counts.index)], counts, metadata_path, files[0])
     counts.index = pd.Index(metadata["FileBaseName"].str.removeprefix("sample_").str.removesuffix("_fastq"), name=None)
-    obs = metadata[[*PROTOCOLS_OBS]].rename(columns=PROTOCOLS_OBS).set_axis(counts.index).astype(object)
+    obs = metadata[list(columns)].rename(columns=columns).set_axis(counts.index).astype(object)
     obs = obs.astype({"replicate": int, "lane": int})
     obs["dataset_id"], obs["is_cell_line"] = "protocols-" + obs["laboratory"], False
     pool = read_table(pool_path, ("Sequence.ID", "Sequence.type"), sep="\t")
@@ -325,8 +295,8 @@ def read_protocols(*paths: Path | str, info: dict[str, Any]) -> ad.AnnData:
     synthetic = set(";".join(found["target"].where(found["target"] != "", arms.fillna(""))).split(";"))
     members = dict(zip(names, known["target"][mature_rows].str.split(";"), strict=True))
     var = mature(counts.columns).assign(in_pool=[not synthetic.isdisjoint(members[name]) for name in counts])
-    whole, changed = counts.round(), int((counts % 1 != 0).to_numpy().sum())
-    return make_atlas(whole, obs, var, info={**info, "rounded": changed})
+    counts, info = whole_numbers(counts, info)
+    return make_atlas(counts, obs, var, info=info)
 
 
 def mature(names: pd.Index) -> pd.DataFrame:
@@ -348,13 +318,9 @@ KEPT = (
 
 
 def read_open_atlas(
-    mirome: Path,
-    micrornaome: Path,
-    tissue_atlas2: Path,
-    *exrna: Path,
-    info: dict[str, Any],
+    mirome: Path, micrornaome: Path, tissue_atlas2: Path, *exrna: Path, info: dict[str, Any],
     common_features: bool = True,
-) -> ad.AnnData:
+) -> ad.AnnData:  # fmt: skip
     """Join the cellular microRNAome, what the human microRNAome adds to it, and the organs of six donors: 2884 samples.
 
     Counts are those of the sources, made by three pipelines (miRge3, miRge and that of miRNATissueAtlas2), so the
@@ -365,20 +331,17 @@ def read_open_atlas(
     tell its collection, and with it its tissue. Without, all of mirome are there; one that a collection does not report
     is zero in ``X`` although nobody looked, ``var["common"]`` marks those that are safe, and
     ``uns["srna"]["not_measured"]`` lists the others by collection.
-
-    Features are named as in mirome, whose copy of a sample of both microRNAomes is kept. ``dataset_id`` is one id per
-    study over all collections, ``source_dataset_id`` the study's id in its ``collection``, ``source_label`` the label
-    as written, ``flagged`` of poor quality according to micrornaome (False where it did not look),
-    ``reads_unmapped_share`` the share of a sample's counts on features that were left out. ``uns["srna"]`` holds
-    ``overlap`` (`shared_samples`), ``studies`` (`unified_studies`) and ``harmonised`` (reports of `harmonise`).
     """
+    # Features are named as in mirome, whose copy of a sample of both microRNAomes is kept. dataset_id is one id per
+    # study over all collections, source_dataset_id the study's id in its collection, source_label the label as written,
+    # flagged of poor quality according to micrornaome (False where it did not look), reads_unmapped_share the share of
+    # a sample's counts on features that were left out.
     cells = read_mirome(mirome, {"name": "mirome"})
     mixed = read_micrornaome(micrornaome, {"name": "micrornaome"})
     organs = read_tissue_atlas2(tissue_atlas2, {"name": "tissue_atlas2"})
     cells.obs["sample_accession"] = cells.obs_names.to_numpy(dtype=object)
     overlap = shared_samples(cells.obs, mixed.obs)
-    if overlap.empty:
-        raise InputError(f"{micrornaome}: no run or sample is also in {mirome}; expected some of both.")
+    expect(len(overlap), f"{micrornaome}: no run or sample is also in {mirome}; expected some of both")
     studies = unified_studies(overlap)
     flagged = overlap["removed"][mixed.obs.loc[overlap["removed"], "flagged"].to_numpy()]
     cells.obs["flagged"] = cells.obs_names.isin(overlap.loc[flagged.index, "sample_id"])
@@ -405,10 +368,8 @@ def read_open_atlas(
 
 
 def stacked(tables: Tables, by: str, common_features: bool) -> tuple[pd.DataFrame, pd.Series, dict[str, Any]]:
-    """Counts of several collections in one table, whether all report a feature, and what ``uns["srna"]`` says of it.
-
-    Unless only `common_features` are wanted, a feature that a collection does not report is zero there.
-    """
+    """Counts of several collections in one table, whether all report a feature, and what ``uns["srna"]`` says of it."""
+    # unless only common_features are wanted, a feature that a collection does not report is zero there
     union = pd.Index(dict.fromkeys(name for table in tables.values() for name in table.columns))
     reported = pd.DataFrame({name: union.isin(table.columns) for name, table in tables.items()}, index=union)
     common = reported.all(axis=1)
@@ -423,11 +384,8 @@ def stacked(tables: Tables, by: str, common_features: bool) -> tuple[pd.DataFram
 
 
 def shared_samples(kept: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
-    """Find the samples of one collection that another, whose copies are kept, holds too, by run or sample accession.
-
-    One row per sample of `other` that is in `kept`: ``sample_id`` (in `kept`), ``removed`` (its name in `other`),
-    ``by`` (``"run"`` or ``"sample"``), ``dataset_id`` and ``removed_dataset_id`` (the study's ids in the two).
-    """
+    """Samples of one collection that another, whose copies are kept, holds too, by run or sample accession."""
+    # one row per sample of other: sample_id (in kept), removed (its name in other), and the study's ids in the two
     parts = []
     for by, column in (("run", "run"), ("sample", "sample_accession")):
         where = pd.Series(kept.index, index=kept[column]).loc[lambda s: s.index.notna()]
@@ -440,12 +398,8 @@ def shared_samples(kept: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
 
 
 def unified_studies(overlap: pd.DataFrame) -> pd.DataFrame:
-    """Say which studies are one, by the majority of their shared samples and by `ONE_UNIT`.
-
-    One row per study that takes another's id: ``source_dataset_id, dataset_id, by`` (``"accession"``, ``"profile"`` or
-    ``"paper"``), ``shared`` (samples with a shared accession) and ``agree`` (share of them that speak for this id). Of
-    equal votes the first accession wins.
-    """
+    """Say which studies are one, by the majority of their shared samples and by `ONE_UNIT`; a row per changed id."""
+    # shared: samples with a shared accession, agree: share of them that speak for this id; the first of equals wins
     votes = overlap.groupby(["removed_dataset_id", "dataset_id"]).size().rename("votes").reset_index()
     votes = votes.sort_values(["removed_dataset_id", "votes", "dataset_id"], ascending=[True, False, True])
     best = votes.groupby("removed_dataset_id", as_index=False).first()

@@ -15,7 +15,7 @@ import pandas as pd
 
 from srna_lib.datasets import public, tcga
 from srna_lib.datasets.files import RAW, cache_dir, cached, cached_file, digest, fetch_file, mirrored_file, stored
-from srna_lib.errors import InputError, one_of
+from srna_lib.errors import expect, one_of
 from srna_lib.io import read_h5ad
 
 # called with the files in registry order and info=...; further keywords are options of `load`
@@ -34,7 +34,7 @@ DEPENDS = {
     "protocols": ("data/mirna_names.py", "resources/mirna_names.tsv"),
     "open_atlas": UNION, "open_atlas_exrna": UNION,
 }  # fmt: skip
-COHORTS = "resources/tcga_cohorts.tsv"
+TABLES = ("resources/tcga_cohorts.tsv", "resources/source_columns.tsv")
 
 
 def registered() -> dict[str, dict[str, Any]]:
@@ -166,8 +166,7 @@ def load(name: str, *, seed: int = 0, **chosen: Any) -> ad.AnnData:
     if is_file(name):
         return read_h5ad(name)
     described = entry(name)
-    if name not in names():
-        raise InputError(f"{name!r} holds no atlas: expected one of {', '.join(names())} (fetch brings its files).")
+    expect(name in names(), f"{name!r} holds no atlas: expected one of {', '.join(names())} (fetch brings its files)")
     variant, key = _keys(name, chosen)
     sources = [{"url": RAW.format(**f), "sha256": f["sha256"]} for f in described["files"]]
     info = {"name": name, **{key: described[key] for key in ("title", "citation", "licence", "simulated")}}
@@ -183,12 +182,11 @@ def _keys(name: str, chosen: dict[str, Any]) -> tuple[str, str]:
     """Variant (options) and key (all that a parsed atlas depends on) of its file in the cache."""
     known = options(name)
     for option in chosen:
-        if option not in known:
-            raise InputError(f"{name!r} has no option {option!r}: expected {', '.join(known) or 'none'}.")
+        expect(option in known, f"{name!r} has no option {option!r}: expected {', '.join(known) or 'none'}")
     settled = {**known, **chosen}
     variant = hashlib.sha256(json.dumps(settled, sort_keys=True, default=str).encode()).hexdigest()[:8]
     parser = inspect.getfile(PARSERS[name]) if name in PARSERS else __file__
-    used = ("data/atlas.py", "datasets/files.py", "datasets/public.py", COHORTS, *DEPENDS.get(name, ()))
+    used = ("data/atlas.py", "datasets/files.py", "datasets/public.py", *TABLES, *DEPENDS.get(name, ()))
     code = [Path(parser), *(Path(__file__).parents[1] / path for path in used)]
     hashes = [file["sha256"] for file in entry(name)["files"]]
     return f"atlas_{variant}", digest([name, hashes, variant], code)

@@ -19,8 +19,8 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 
-from srna_lib.data import make_atlas
-from srna_lib.errors import InputError
+from srna_lib.data import make_atlas, resource
+from srna_lib.errors import expect
 
 Config = dict[str, Any]
 Rng = np.random.Generator
@@ -34,30 +34,21 @@ def settings() -> Config:
 
 
 def read_profile() -> pd.DataFrame:
-    """Summary statistics of real miRNA levels that the simulation starts from (``scripts/make_demo_profile.py``).
-
-    Per miRNA ``family``, ``cluster``, ``sd_within_study``, ``sd_between_studies`` and, per profile (a group of cell
-    types), ``mean_*`` and ``sd_*`` of log2(CPM + 1).
-    """
-    with resources.files("srna_lib").joinpath("resources/demo_profile.tsv").open(encoding="utf-8") as handle:
-        return pd.read_csv(handle, sep="\t", comment="#", index_col="srna", keep_default_na=False)
+    """Summary statistics of real miRNA levels that the simulation starts from (``scripts/make_demo_profile.py``)."""
+    # per miRNA family, cluster, sd_within_study, sd_between_studies and, per profile (a group of cell types), mean_*
+    # and sd_* of log2(CPM + 1)
+    return resource("demo_profile.tsv", index_col="srna", dtype=None)
 
 
 def catalogue() -> tuple[pd.DataFrame, pd.DataFrame]:
-    """All sRNAs of the simulation, and the true biomarkers among them (as in `simulate_atlas`).
-
-    The first has ``biotype, family, cluster``, ``level`` (log2 CPM), ``within`` and ``between`` (log2 spread of samples
-    and of studies).
-    """
+    """All sRNAs of the simulation, and the true biomarkers among them (as in `simulate_atlas`)."""
+    # level is log2 CPM, within and between the log2 spread of samples and of studies
     cfg, rng = settings(), np.random.default_rng(CATALOGUE_SEED)
     profile = read_profile()
     mean = profile.filter(regex="^mean_").mean(axis=1)
-    mirnas = profile[["family", "cluster"]].assign(
-        biotype="miRNA",
-        level=np.log2((np.exp2(mean) - 1).clip(lower=2**-5)),
-        within=profile["sd_within_study"],
-        between=profile["sd_between_studies"],
-    )
+    spreads = {"sd_within_study": "within", "sd_between_studies": "between"}
+    mirnas = profile[["family", "cluster", *spreads]].rename(columns=spreads)
+    mirnas = mirnas.assign(biotype="miRNA", level=np.log2((np.exp2(mean) - 1).clip(lower=2**-5)))
     named = [(s, kind, family) for kind, family, members in _families(cfg, rng) for s in members]
     others = pd.DataFrame(named, columns=["srna", "biotype", "family"]).set_index("srna")
     others["cluster"] = others["family"].where(others["biotype"] == "piRNA", "")
@@ -116,14 +107,10 @@ def _truth(cfg: Config, rng: Rng, srnas: pd.DataFrame, profile: pd.DataFrame) ->
             plant("tissue_group", group, members[family], effect)
             if i < len(spec["families"]) and len(spec["tissues"]) > 1:
                 plant("tissue", spec["tissues"][i % len(spec["tissues"])], members[family], gain["tissue"])
-    pool = srnas.index[(srnas["biotype"] == "contaminant") & (srnas["level"] > 3)]
-    n_sex, n_age = cfg["sex"]["contaminants"], cfg["age"]["contaminants"]
-    drawn = rng.permutation(pool)[: n_sex + n_age]
-    for task, label, signs, weird in (
-        ("sex", "male", ("male", "female"), drawn[:n_sex]),
-        ("age", "older", ("older", "younger"), drawn[n_sex:]),
-    ):
-        for sign, key in zip((1, -1), signs, strict=True):
+    drawn = rng.permutation(srnas.index[(srnas["biotype"] == "contaminant") & (srnas["level"] > 3)])
+    for task, label, less in (("sex", "male", "female"), ("age", "older", "younger")):
+        weird, drawn = np.split(drawn, [cfg[task]["contaminants"]])
+        for sign, key in ((1, label), (-1, less)):
             for family in cfg[task][key]:
                 plant(task, label, members[family], sign * cfg[task]["gain"])
             plant(task, label, weird[(sign < 0) :: 2], sign * cfg[task]["contaminant_gain"])
@@ -167,11 +154,10 @@ def simulate_atlas(
     """
     cfg = settings()
     n_groups = len(cfg["groups"])
-    if n_studies < 2 * n_groups:
-        raise InputError(f"n_studies={n_studies}: too few; expected at least {2 * n_groups} for {n_groups} groups.")
+    few = f"n_studies={n_studies}: too few; expected at least {2 * n_groups} for {n_groups} groups"
+    expect(n_studies >= 2 * n_groups, few)
     least = max(LEAST * n_groups, 4 * n_studies)
-    if n_samples < least:
-        raise InputError(f"n_samples={n_samples}: too few; expected at least {least} for {n_studies} studies.")
+    expect(n_samples >= least, f"n_samples={n_samples}: too few; expected at least {least} for {n_studies} studies")
     rng = np.random.default_rng(seed)
     srnas, truth = catalogue()
     obs, true = _samples(cfg, rng, n_samples, n_studies)
@@ -181,8 +167,8 @@ def simulate_atlas(
     shares = np.exp2(log2 - log2.max(axis=1, keepdims=True))
     shares /= shares.sum(axis=1, keepdims=True)
     counts = pd.DataFrame(rng.multinomial(true["depth"], shares), index=obs.index, columns=srnas.index)
-    described = {**INFO, "sources": pd.DataFrame(columns=["url", "sha256"], dtype=object), **(info or {})}
-    described["truth"] = truth
+    sources = pd.DataFrame(columns=["url", "sha256"], dtype=object)
+    described = {**INFO, "sources": sources, **(info or {}), "truth": truth}
     return make_atlas(counts, obs, srnas[["biotype", "family", "cluster"]], info=described)
 
 
@@ -305,11 +291,9 @@ def _effects(cfg: Config, rng: Rng, srnas: pd.DataFrame, truth: pd.DataFrame, tr
 
 
 def _deviations(rng: Rng, study: np.ndarray, dose: np.ndarray) -> np.ndarray:
-    """How much more or less than its due a sample shows in own sRNAs and in foreign reads, shape (2, n_samples).
-
-    Standard normal and independent of each other, so that both feature sets together tell more than either. Over every
-    four samples of like dose they cancel out: with a few hundred samples, chance alone would else decide by how much.
-    """
+    """How much more or less than its due a sample shows in own sRNAs and in foreign reads, shape (2, n_samples)."""
+    # Standard normal and independent of each other, so that both feature sets together tell more than either. Over
+    # every four samples of like dose they cancel out: with a few hundred samples, chance would else decide by how much.
     n, blocks = len(dose), -(-len(dose) // 4)
     order = np.lexsort((rng.random(n), dose, study))
     signs = np.array([[1, 1, -1, -1], [1, -1, 1, -1]])[:, rng.permuted(np.tile(np.arange(4), (blocks, 1)), axis=1)]

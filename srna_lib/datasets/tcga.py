@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +10,9 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 
-from srna_lib.data import make_atlas
-from srna_lib.datasets.public import RDA, coded, read_table, readable, require, rows_of, stacked
-from srna_lib.errors import InputError
+from srna_lib.data import make_atlas, resource
+from srna_lib.datasets.public import RDA, coded, numbers_of, read_table, readable, require, rows_of, stacked
+from srna_lib.errors import expect
 
 # GDC's code table of sample types: https://gdc.cancer.gov/resources-tcga-users/tcga-code-tables/sample-type-codes
 SAMPLE_TYPES = {
@@ -23,17 +22,13 @@ SAMPLE_TYPES = {
 NORMAL = "11"
 BARCODE = 28  # characters of an aliquot barcode; R appends more to repeated row names
 PATIENT = 12
-CLINICAL = {
-    "patient.gender": "sex",
-    "patient.days_to_birth": "days_to_birth",
-    "patient.age_at_initial_pathologic_diagnosis": "age_at_diagnosis",
-}
+BORN, DIAGNOSED = "days_to_birth", "age_at_initial_pathologic_diagnosis"
+SEXES = {"male": "male", "female": "female"}
 
 
 def cohorts() -> pd.DataFrame:
     """Organ of origin and project name of each cohort, index = cohort."""
-    with resources.files("srna_lib").joinpath("resources/tcga_cohorts.tsv").open(encoding="utf-8") as handle:
-        return pd.read_csv(handle, sep="\t", index_col="cohort")
+    return resource("tcga_cohorts.tsv").set_index("cohort")
 
 
 def read_tcga(*paths: Path | str, info: dict[str, Any], common_features: bool = True) -> ad.AnnData:
@@ -45,16 +40,13 @@ def read_tcga(*paths: Path | str, info: dict[str, Any], common_features: bool = 
     an older miRBase, so which stem-loops a sample has tells its cohort. Without, all those of any cohort are there;
     one that a cohort does not report is zero in ``X`` although nobody looked, ``var["common"]`` marks those that are
     safe, and ``uns["srna"]["not_measured"]`` lists the others by cohort. Never train across cohorts on those.
-
-    ``dataset_id`` is the cohort, ``donor_id`` the patient (some have several aliquots), ``tissue`` the organ of origin
-    also for metastases, which ``sample_type`` tells. Aliquots of one barcode (sequenced twice) get a suffix and
-    ``repeated_barcode``. Age is exact where the days since birth are known, else whole years at diagnosis;
-    ``age_source`` says which.
     """
+    # dataset_id is the cohort, donor_id the patient (some have several aliquots), tissue the organ of origin also for
+    # metastases, which sample_type tells. Aliquots of one barcode (sequenced twice) get a suffix and repeated_barcode.
+    # Age is exact where the days since birth are known, else whole years at diagnosis; age_source says which.
     counted, clinical = _by_cohort(paths, ".miRNASeq.rda"), _by_cohort(paths, ".clinical.rda")
-    if not counted or set(counted) != set(clinical):
-        odd = sorted(set(counted) ^ set(clinical)) or ["none found"]
-        raise InputError(f"tcga: counts and clinical data differ in cohorts (first: {odd[0]}); expected both for each.")
+    first = next(iter(sorted(set(counted) ^ set(clinical))), "" if counted else "none found")
+    expect(not first, f"tcga: counts and clinical data differ in cohorts (first: {first}); expected both for each")
     tables, metadata = {}, []
     for cohort in sorted(counted):
         tables[cohort], platform = _counts(counted[cohort])
@@ -68,12 +60,10 @@ def read_tcga(*paths: Path | str, info: dict[str, Any], common_features: bool = 
 def read_tcga_trf(
     lihc: Path | str, kirp: Path | str, lihc_sheet: Path | str, kirp_sheet: Path | str, info: dict[str, Any]
 ) -> ad.AnnData:
-    """Expression of tRNA fragments in LIHC and KIRP (718 x 26744): no counts, but log-like and corrected for batches.
-
-    Tables are fragments x samples, with columns ``<patient>-Cancer`` or ``<patient>-Normal``; sheets have ``sample_id,
-    participant_id, gender, age``. Joins to `read_tcga` by ``donor_id`` and ``tumour_normal``. The source says tumour or
-    normal only; its tumours are taken as primary in ``sample_type``, which nearly all tumours of the two cohorts are.
-    """
+    """Expression of tRNA fragments: LIHC and KIRP (718 x 26744): no counts, but log-like and corrected for batches."""
+    # Fragments x samples, with columns <patient>-Cancer or <patient>-Normal. Joins to read_tcga by donor_id and
+    # tumour_normal. The source says tumour or normal only; its tumours are taken as primary in sample_type, which
+    # nearly all tumours of the two cohorts are.
     tables, metadata = [], []
     for cohort, path, sheet_path in (("LIHC", lihc, lihc_sheet), ("KIRP", kirp, kirp_sheet)):
         table = read_table(path, index_col=0).T
@@ -83,14 +73,14 @@ def read_tcga_trf(
         obs = pd.DataFrame({"dataset_id": cohort, "donor_id": sheet["participant_id"].astype(object)})
         obs["tumour_normal"] = coded(kind, {"Cancer": "tumour", "Normal": "normal"}, path)
         obs["sample_type"] = coded(kind, {"Cancer": SAMPLE_TYPES["01"], "Normal": SAMPLE_TYPES[NORMAL]}, path)
-        obs["sex"] = coded(sheet["gender"], {"male": "male", "female": "female"}, sheet_path)
+        obs["sex"] = coded(sheet["gender"], SEXES, sheet_path)
         obs["age_years"] = pd.to_numeric(sheet["age"], errors="coerce").astype(float)
         obs["tissue"] = cohorts().loc[cohort, "tissue"]
         obs["is_cell_line"] = False
         tables.append(table)
         metadata.append(obs)
-    if list(tables[0].columns) != list(tables[1].columns):
-        raise InputError(f"{kirp}: the fragments are not those of {lihc}; expected the same in the same order.")
+    alike = list(tables[0].columns) == list(tables[1].columns)
+    expect(alike, f"{kirp}: the fragments are not those of {lihc}; expected the same in the same order")
     counts = pd.concat(tables)
     var = pd.DataFrame({"biotype": "tRF", "level": "fragment"}, index=counts.columns)
     return make_atlas(counts, pd.concat(metadata), var, info={**info, "quantity": "normalised"})
@@ -101,26 +91,19 @@ def _by_cohort(paths: Iterable[Path | str], ending: str) -> dict[str, Path]:
     known = cohorts().index
     files = {path.name.removesuffix(ending): path for path in map(Path, paths) if path.name.endswith(ending)}
     for cohort, path in files.items():
-        if cohort not in known:
-            raise InputError(f"{path}: {cohort!r} is no TCGA cohort; expected one of {', '.join(known)}.")
+        expect(cohort in known, f"{path}: {cohort!r} is no TCGA cohort; expected one of {', '.join(known)}")
     return files
 
 
 def _counts(path: Path) -> tuple[pd.DataFrame, pd.Series]:
-    """Counts (aliquots x stem-loops) and sequencer of one cohort.
-
-    The file has three rows per aliquot: count, reads per million, and whether reads map elsewhere too.
-    """
+    """Counts (aliquots x stem-loops) and sequencer of one cohort."""
+    # three rows per aliquot: count, reads per million, and whether reads map elsewhere too; text of the three kinds
+    # shares a column, so numbers come as categories of text
     frame = _read_frame(path)
     require(frame, ("machine", "miRNA_ID"), f"{path}: the frame lacks")
     frame = frame[(frame["miRNA_ID"] == "read_count").to_numpy()]
-    counts = frame.drop(columns=["machine", "miRNA_ID"])
-    try:
-        # text of the three kinds of row shares a column, so numbers come as categories of text
-        values = counts.to_numpy(dtype=object).astype(np.float64)
-    except ValueError as error:
-        raise InputError(f"{path}: the read_count rows hold text ({error}); expected numbers only.") from error
-    return pd.DataFrame(values, counts.index, counts.columns), frame["machine"].astype(object)
+    counts = numbers_of(frame.drop(columns=["machine", "miRNA_ID"]), f"{path}: the read_count rows hold")
+    return counts, frame["machine"].astype(object)
 
 
 def _patients(path: Path) -> pd.DataFrame:
@@ -128,17 +111,14 @@ def _patients(path: Path) -> pd.DataFrame:
     frame = _read_frame(path)
     require(frame, ("patient.bcr_patient_barcode",), f"{path}: the frame lacks")
     frame.index = pd.Index(frame["patient.bcr_patient_barcode"].astype(str).str.upper(), name=None)
-    if frame.index.has_duplicates:
-        raise InputError(f"{path}: a patient stands there twice; expected one row each.")
+    expect(frame.index.is_unique, f"{path}: a patient stands there twice; expected one row each")
     # cohorts without an age at diagnosis lack the column
-    patients = frame.reindex(columns=list(CLINICAL)).rename(columns=CLINICAL).astype(object).replace("", np.nan)
-    sex = coded(patients["sex"], {"male": "male", "female": "female"}, path)
-    born = pd.to_numeric(patients["days_to_birth"], errors="coerce")
-    at_diagnosis = pd.to_numeric(patients["age_at_diagnosis"], errors="coerce")
-    source = np.where(born.notna(), "days_to_birth", "age_at_initial_pathologic_diagnosis").astype(object)
+    told = frame.reindex(columns=[f"patient.{c}" for c in ("gender", BORN, DIAGNOSED)]).astype(object)
+    told = told.replace("", np.nan).set_axis(["sex", BORN, DIAGNOSED], axis=1)
+    born, at_diagnosis = (pd.to_numeric(told[c], errors="coerce") for c in (BORN, DIAGNOSED))
     ages = (-born / 365.25).fillna(at_diagnosis).astype(float)
-    source = pd.Series(source, ages.index).where(ages.notna())
-    return pd.DataFrame({"sex": sex, "age_years": ages, "age_source": source})
+    source = pd.Series(np.where(born.notna(), BORN, DIAGNOSED), ages.index, dtype=object).where(ages.notna())
+    return pd.DataFrame({"sex": coded(told["sex"], SEXES, path), "age_years": ages, "age_source": source})
 
 
 def _aliquots(rows: pd.Index, cohort: str, platform: pd.Series, patients: pd.DataFrame) -> pd.DataFrame:
