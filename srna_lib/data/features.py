@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import NamedTuple
 
 import anndata as ad
@@ -88,16 +90,20 @@ def harmonise(adata: ad.AnnData, to: ad.AnnData | Iterable[str] | str = "mirbase
     2
     """
     sources = [str(n) for n in adata.var_names]
-    keep_unknown = isinstance(to, str)
+    order: list[str] = []
     if isinstance(to, str):
         if to not in ("mirbase", "stem-loop"):
             raise InputError(f'unknown target {to!r} of names: expected "mirbase", "stem-loop", names or an atlas.')
-        targets = _to_mirbase(sources) if to == "mirbase" else _to_stem_loops(sources)
-        order: list[str] = []
+        find: Callable[..., _Target] = _in_mirbase if to == "mirbase" else _among_stem_loops
     else:
         order, reads = _reference(to)
-        targets = _to_reference(sources, order, reads)
-    names = [t.name or (s if keep_unknown else "") for s, t in zip(sources, targets, strict=True)]
+        stands_for, holders = _members(order), defaultdict(list)
+        for name, members in stands_for.items():
+            for atom in members:
+                holders[atom].append(name)
+        find = partial(_in_reference, stands_for, holders, reads)
+    targets = [find(*match) for match in match_names(sources).itertuples(index=False)]
+    names = [t.name or (s if isinstance(to, str) else "") for s, t in zip(sources, targets, strict=True)]
     total = np.asarray(adata.X.sum(axis=0), dtype=float).ravel()
     report = pd.DataFrame(targets, columns=["target", "how", "reason"]).assign(reads=total)
     report.insert(0, "source", sources)
@@ -114,31 +120,24 @@ def _members(names: list[str]) -> dict[str, tuple[str, ...]]:
     return {n: tuple(t.split(";")) if t else (n,) for n, t in matches.itertuples(index=False)}
 
 
-def _to_mirbase(sources: list[str]) -> list[_Target]:
-    targets = []
-    for source, target, how, _, reason in match_names(sources).itertuples(index=False):
-        name = join_names(target.split(";"))
-        if how == "split":  # nothing has to be divided: the merged name stays
-            how = "exact" if name == source else "alias"
-        targets.append(_Target(name, how, reason))
-    return targets
+def _in_mirbase(source: str, target: str, how: str, kind: str, reason: str) -> _Target:
+    name = join_names(target.split(";"))
+    if how == "split":  # nothing has to be divided: the merged name stays
+        how = "exact" if name == source else "alias"
+    return _Target(name, how, reason)
 
 
-def _to_stem_loops(sources: list[str]) -> list[_Target]:
+def _among_stem_loops(source: str, target: str, how: str, kind: str, reason: str) -> _Target:
+    if not target:
+        return _Target("", how, reason)
     homes, groups = hairpins()
-    targets = []
-    for _, target, how, kind, reason in match_names(sources).itertuples(index=False):
-        if not target:
-            targets.append(_Target("", how, reason))
-            continue
-        loops = [h for n in target.split(";") for h in (homes[n] if kind == "mature" else (n,))]
-        first, *others = dict.fromkeys(groups[h] for h in loops)
-        if others:
-            how, reason = "split", f"also of {', '.join(map(join_names, others))}"
-        elif kind != "stem-loop" or len(first) > 1:
-            how = "merged"
-        targets.append(_Target(join_names(first), how, reason))
-    return targets
+    loops = [h for n in target.split(";") for h in (homes[n] if kind == "mature" else (n,))]
+    first, *others = dict.fromkeys(groups[h] for h in loops)
+    if others:
+        how, reason = "split", f"also of {', '.join(map(join_names, others))}"
+    elif kind != "stem-loop" or len(first) > 1:
+        how = "merged"
+    return _Target(join_names(first), how, reason)
 
 
 def _reference(to: ad.AnnData | Iterable[str]) -> tuple[list[str], dict[str, float]]:
@@ -155,36 +154,26 @@ def _reference(to: ad.AnnData | Iterable[str]) -> tuple[list[str], dict[str, flo
     return names, reads
 
 
-def _to_reference(sources: list[str], order: list[str], reads: dict[str, float]) -> list[_Target]:
-    homes, _ = hairpins()
-    stands_for = _members(order)
-    holders: dict[str, list[str]] = {}
-    for name, members in stands_for.items():
-        for atom in members:
-            holders.setdefault(atom, []).append(name)
-    targets = []
-    for source, target, _, kind, reason in match_names(sources).itertuples(index=False):
-        atoms: list[str] = target.split(";") if target else [source]
-        if source in stands_for:
-            targets.append(_Target(source, "exact"))
-            continue
-        hits = list(dict.fromkeys(h for a in atoms for h in holders.get(a, [])))
-        if not hits and kind == "mature":  # a target of stem-loops
-            atoms = list(dict.fromkeys(h for a in atoms for h in homes[a]))
-            hits = list(dict.fromkeys(h for a in atoms for h in holders.get(a, [])))
-        if not hits:
-            targets.append(_Target("", "unknown", reason or "not among the target names"))
-        elif len(hits) == 1:
-            whole = set(stands_for[hits[0]])
-            missing = [a for a in atoms if a not in whole]
-            same = set(atoms) == whole and kind == ("mature" if atoms[0] in homes else "stem-loop")
-            how = "alias" if same else "merged" if whole - set(atoms) or not missing else "split"
-            reason = f"not among the target names: {', '.join(missing)}" if missing else ""
-            targets.append(_Target(hits[0], how, reason))
-        else:
-            best = max(hits, key=lambda h: reads.get(h, 0.0))  # the first of equals
-            targets.append(_Target(best, "split", f"also of {', '.join(h for h in hits if h != best)}"))
-    return targets
+def _in_reference(
+    stands_for: dict[str, tuple[str, ...]], holders: dict[str, list[str]], reads: dict[str, float],
+    source: str, target: str, how: str, kind: str, reason: str,
+) -> _Target:  # fmt: skip
+    if source in stands_for:
+        return _Target(source, "exact")
+    homes, atoms = hairpins()[0], target.split(";") if target else [source]
+    if kind == "mature" and not any(a in holders for a in atoms):  # a target of stem-loops
+        atoms = list(dict.fromkeys(h for a in atoms for h in homes[a]))
+    hits = list(dict.fromkeys(h for a in atoms for h in holders.get(a, [])))
+    if not hits:
+        return _Target("", "unknown", reason or "not among the target names")
+    if len(hits) > 1:
+        best = max(hits, key=lambda h: reads.get(h, 0.0))  # the first of equals
+        return _Target(best, "split", f"also of {', '.join(h for h in hits if h != best)}")
+    whole = set(stands_for[hits[0]])
+    missing = [a for a in atoms if a not in whole]
+    same = set(atoms) == whole and kind == ("mature" if atoms[0] in homes else "stem-loop")
+    how = "alias" if same else "merged" if whole - set(atoms) or not missing else "split"
+    return _Target(hits[0], how, f"not among the target names: {', '.join(missing)}" if missing else "")
 
 
 def _summed(adata: ad.AnnData, names: list[str], kept: list[str]) -> ad.AnnData:

@@ -159,11 +159,9 @@ def _matches(names: list[str], level: str) -> list[Match]:
     one_of("level of miRNA names", level, NAME_LEVELS)
     spelt = [_spelling(n) for n in names]
     arms = [s for s in spelt if re.search(r"[-_][53]p", s, re.IGNORECASE)]
+    case_says = level == "auto" and (not arms or any("miR" in s for s in spelt))
     if level == "auto":
-        case_says = not arms or any("miR" in s for s in spelt)
         level = "mature" if arms or any("miR-" in s for s in spelt) else "stem-loop"
-    else:
-        case_says = False
     return [_match(raw, s, level, case_says) for raw, s in zip(names, spelt, strict=True)]
 
 
@@ -194,18 +192,13 @@ def _match(raw: str, text: str, level: str, case_says: bool) -> Match:
         return _unknown(_why_not(text))
     word, number, letter, copies, arm, star = (p or "" for p in parts.groups())
     body = number + letter.lower() + re.sub(r"^(?=\d)", "-", copies)
-    is_let = word.lower() in ("let", "mirlet")
-    mature, stem = f"hsa-{'let' if is_let else 'miR'}-{body}", f"hsa-{'let' if is_let else 'mir'}-{body}"
+    mature, stem = (f"hsa-{'let' if 'let' in word.lower() else mir}-{body}" for mir in ("miR", "mir"))
     tail = (f"-{arm.lower()}" if arm else "") + ("*" if star and not arm else "")
     options = [("mature", mature + tail)]
-    if arm.lower() == "as":  # the antisense stem-loops of release 16
-        options.append(("stem-loop", stem + tail))
-    elif not tail and word != "miR":
+    if not tail or arm.lower() == "as":  # the antisense stem-loops of release 16
         says_stem = case_says and word.lower() not in ("let", "micro-rna", "microrna", "mirna")
-        stem_first = level == "stem-loop" or says_stem
-        options.insert(0 if stem_first else 1, ("stem-loop", stem))
-    elif not tail:
-        options.append(("stem-loop", stem))
+        stem_first = not tail and word != "miR" and (level == "stem-loop" or says_stem)
+        options.insert(0 if stem_first else 1, ("stem-loop", stem + tail))
     for kind, key in options:
         if key in known.current[kind]:
             return Match((key,), "exact" if key == raw else "alias", kind)
@@ -223,11 +216,9 @@ def _unknown(reason: str) -> Match:
 
 
 def _by_gene(raw: str) -> Match | None:
-    """Match of a name of MirGeneDB; None where it is none, or one that miRBase writes alike.
-
-    ``Hsa-Let-7-P1a_5p/P2a1_5p`` joins paralogues that share an arm; a star, and coordinates after the name, say nothing
-    more than the arm does.
-    """
+    """Match of a name of MirGeneDB; None where it is none, or one that miRBase writes alike."""
+    # Hsa-Let-7-P1a_5p/P2a1_5p joins paralogues that share an arm; a star, and coordinates after the name, say nothing
+    # more than the arm does
     text = _COORDINATES.split(raw.translate(_DASHES).strip().strip("\"'"), maxsplit=1)[0]
     start = _MIRGENEDB.match(text)
     if not start:
