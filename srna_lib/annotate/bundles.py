@@ -257,12 +257,12 @@ def _thinned(X: pd.DataFrame, depth: int, rng: np.random.Generator) -> pd.DataFr
 
 @dataclass(frozen=True)
 class Space:
-    """Principal components of z-scores, and where the classes of the training samples lie in them.
+    """Principal components of z-scores, and where the classes of the training samples lie in them."""
 
-    How unlike a sample is comes as the relative Mahalanobis distance (Ren et al. 2021, arXiv:2106.09022): squared
-    distance from the nearest class's mean, with the covariance that classes have in common, less that from the mean of
-    all, so that what is unusual in any direction does not count, but what is unusual for a class. Studies weigh alike.
-    """
+    # How unlike a sample is comes as the relative Mahalanobis distance (Ren et al. 2021, arXiv:2106.09022): squared
+    # distance from the nearest class's mean, with the covariance that classes have in common, less that from the mean
+    # of all, so that what is unusual in any direction does not count, but what is unusual for a class. Studies weigh
+    # alike.
 
     components: np.ndarray  # (n_components, n_features)
     centres: np.ndarray  # (n_classes + 1, n_components) means of classes, and of all
@@ -332,10 +332,8 @@ def weighted_quantile(values: np.ndarray, weights: np.ndarray, level: float) -> 
 def surest(
     confidence: np.ndarray, correct: np.ndarray, weights: np.ndarray, error: float, *, said: float = 0, wrong: float = 0
 ) -> float:
-    """Least confidence from which on at most a share `error` of what is said is wrong, one more study counted wrong.
-
-    `said` and `wrong` are the weights of what is said already.
-    """
+    """Least confidence from which on at most a share `error` of what is said is wrong, one more study counted wrong."""
+    # said and wrong are the weights of what is said already.
     order = np.argsort(-confidence, kind="stable")
     share = (wrong + np.cumsum((weights * ~correct)[order]) + 1) / (said + np.cumsum(weights[order]) + 1)
     last = np.r_[confidence[order][1:] != confidence[order][:-1], True]  # equal confidence comes as one
@@ -344,10 +342,8 @@ def surest(
 
 
 def make_thresholds(held_out: pd.DataFrame, classes: list[str], parent: np.ndarray, error: float, level: float) -> dict:
-    """All that is decided by: temperature, confidence for a class and for a parent, sets, distance.
-
-    `held_out` are the samples of studies left out as they are; `parent` is the position of each class's parent.
-    """
+    """All that is decided by: temperature, confidence for a class and for a parent, sets, distance."""
+    # held_out are the samples of studies left out as they are; parent is the position of each class's parent.
     p, true = probabilities(held_out, classes)
     weights, n = study_shares(held_out["dataset_id"]), held_out["dataset_id"].nunique()
     temperature = fit_temperature(p, true)
@@ -418,7 +414,7 @@ def measure(
         "n_studies": int(said["dataset_id"].nunique()),
         "accuracy_of_all": float(said["right"].mean()),
         "predicted_share": float(made.mean()),
-        "accuracy_of_predicted": float(said["right"][made].mean()) if made.any() else None,
+        "accuracy_of_predicted": _or_none(said["right"][made].mean()),
         "backed_off_share": float(backed.mean()),
         "accuracy_with_parents": _or_none(answered["kept"].mean()),
         "accuracy_of_parents": _or_none(answered["right_above"].mean()),
@@ -446,10 +442,8 @@ def _or_none(value: float) -> float | None:
 
 
 def _least(measured: dict[str, Any]) -> dict[str, float]:
-    """Share of the model's sRNAs, and reads, from which on predictions lose no more than `DROP` of their accuracy.
-
-    Nor may there be less than two thirds as many of them: a table that gets few is told why.
-    """
+    """Share of the model's sRNAs, and reads, from which on predictions lose no more than `DROP` of their accuracy."""
+    # Nor may there be less than two thirds as many of them: a table that gets few is told why.
     whole = measured["spoilt"]["as they are"]
     few = 2 / 3 * whole["predicted"]
     kept = {k: (v["accuracy_of_predicted"] or 0.0) * (v["predicted"] >= few) for k, v in measured["spoilt"].items()}

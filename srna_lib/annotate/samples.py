@@ -271,18 +271,13 @@ def model_input(atlas: ad.AnnData, bundle: Bundle) -> tuple[np.ndarray, float, n
 
 def _between(q: np.ndarray, classes: np.ndarray) -> list[str]:
     """The two likeliest classes of each sample, in words."""
-    two = np.argsort(-q, axis=1)[:, :2]
-    return [
-        f"undecided between {classes[a]} ({r[a]:.2f}) and {classes[b]} ({r[b]:.2f})"
-        for r, (a, b) in zip(q, two, strict=True)
-    ]
+    pairs = zip(q, np.argsort(-q, axis=1)[:, :2], strict=True)
+    return [f"undecided between {classes[a]} ({r[a]:.2f}) and {classes[b]} ({r[b]:.2f})" for r, (a, b) in pairs]
 
 
 def _reasons(z: np.ndarray, bundle: Bundle, best: np.ndarray, top: int) -> tuple[Iterable[str], Iterable[str]]:
-    """Name the sRNAs that speak most for the likeliest class, and most against it, held to the mean of the others.
-
-    One that is not in the table says nothing, so it is not named.
-    """
+    """Name the sRNAs that speak most for the likeliest class, and most against it, held to the mean of the others."""
+    # One that is not in the table says nothing, so it is not named.
     if not top:
         return "", ""
     names = np.asarray(bundle.about["features"], dtype=object)[bundle.arrays["kept"]]

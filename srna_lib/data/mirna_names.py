@@ -16,11 +16,9 @@ from srna_lib.errors import one_of
 
 @cache
 def mirna_table() -> pd.DataFrame:
-    """Human miRNAs: names, accessions, places, families, clusters and older names, all text. Shared: not to be changed.
-
-    One row per stem-loop, mature miRNA or removed entry (``resources/mirna_names.tsv``, which
-    ``scripts/make_mirna_tables.py`` computes from miRBase's files).
-    """
+    """Human miRNAs: names, accessions, places, families, clusters, older names; all text. Shared: not to be changed."""
+    # One row per stem-loop, mature miRNA or removed entry (resources/mirna_names.tsv, which
+    # scripts/make_mirna_tables.py computes from miRBase's files).
     return resource("mirna_names.tsv")
 
 

@@ -237,11 +237,9 @@ def with_label(adata: ad.AnnData, label: str) -> ad.AnnData:
 
 
 def add_age_intervals(adata: ad.AnnData) -> ad.AnnData:
-    """Copy an atlas and add the paper's 2, 3 and 4 age intervals as labels ``age_2``, ``age_3``, ``age_4``.
-
-    ``"30-60"`` means above 30 and up to 60 years (the first interval holds its lower end, too); sorted as text they
-    are in order. Ages outside 0 to 110 years are refused.
-    """
+    """Copy an atlas and add the paper's 2, 3 and 4 age intervals as labels ``age_2``, ``age_3``, ``age_4``."""
+    # "30-60" means above 30 and up to 60 years (the first interval holds its lower end, too); sorted as text they are
+    # in order. Ages outside 0 to 110 years are refused.
     years = _numbers(adata, "age_years", "ages in years")
     wrong = years.notna() & ~years.between(0, OLDEST)
     if wrong.any():
@@ -256,11 +254,9 @@ def add_age_intervals(adata: ad.AnnData) -> ad.AnnData:
 
 
 def matched_samples(counts: ad.AnnData, normalised: ad.AnnData) -> pd.DataFrame:
-    """Pair the samples of two collections by donor and by tumour or normal tissue.
-
-    One row per pair: ``counts`` and ``normalised``, sample names. Of several aliquots of one tumour the first is taken;
-    a sample of an unknown donor has no partner.
-    """
+    """Pair the samples of two collections by donor and by tumour or normal tissue."""
+    # One row per pair: counts and normalised, sample names. Of several aliquots of one tumour the first is taken; a
+    # sample of an unknown donor has no partner.
     tables = []
     for adata, side in ((counts, "counts"), (normalised, "normalised")):
         for key in PAIRED_BY:
@@ -274,11 +270,9 @@ def matched_samples(counts: ad.AnnData, normalised: ad.AnnData) -> pd.DataFrame:
 
 
 def joined_tasks(counts: ad.AnnData, normalised: ad.AnnData, label: str) -> dict[str, Task]:
-    """The same samples seen through raw counts, through log-scale values of other features, and through both.
-
-    ``"miRNA"``, ``"tRNA fragments"`` and ``"both"`` -> Task; labels are those of `counts`. Columns of the second are
-    named ``normalised:<feature>``: recipes made with ``joined=True`` leave them as they are.
-    """
+    """The same samples seen through raw counts, through log-scale values of other features, and through both."""
+    # "miRNA", "tRNA fragments" and "both" -> Task; labels are those of counts. Columns of the second are named
+    # normalised:<feature>: recipes made with joined=True leave them as they are.
     for adata, expected in ((counts, "counts"), (normalised, "normalised")):
         found = f"{atlas_name(adata)}: uns['srna']['quantity'] is {quantity_of(adata)!r}"
         expect(quantity_of(adata) == expected, f"{found}; expected {expected!r}")

@@ -25,16 +25,12 @@ PARSERS: dict[str, Callable[..., ad.AnnData]] = {
     "fetal_lung": public.read_fetal_lung, "exrna": public.read_exrna, "protocols": public.read_protocols,
     "open_atlas": public.read_open_atlas, "open_atlas_exrna": public.read_open_atlas,
 }  # fmt: skip
-UNION = ("data/tissues.py", "data/features.py", "data/mirna_names.py", "resources/tissues.tsv",
-         "resources/mirna_names.tsv")  # fmt: skip
 # what a parsed atlas depends on besides its parser's module; a change of these makes the cache parse anew
-DEPENDS = {
-    "mirome": ("data/tissues.py", "resources/tissues.tsv"),
-    "exrna": ("data/tissues.py", "resources/tissues.tsv"),
-    "protocols": ("data/mirna_names.py", "resources/mirna_names.tsv"),
-    "open_atlas": UNION, "open_atlas_exrna": UNION,
-}  # fmt: skip
 TABLES = ("resources/tcga_cohorts.tsv", "resources/source_columns.tsv")
+LABELS = ("data/tissues.py", "resources/tissues.tsv")
+NAMES = ("data/mirna_names.py", "resources/mirna_names.tsv")
+UNION = (*LABELS, *NAMES, "data/features.py")
+DEPENDS = {"mirome": LABELS, "exrna": LABELS, "protocols": NAMES, "open_atlas": UNION, "open_atlas_exrna": UNION}
 
 
 def registered() -> dict[str, dict[str, Any]]:

@@ -30,10 +30,8 @@ OPAQUE = {"O": "object", "V": "opaque or compound", "M": "opaque", "m": "opaque"
 
 
 def parse_h5ad(data: bytes, name: str) -> Parsed:
-    """AnnData of version 0.8 or later: samples in ``obs``, counts in ``X`` or ``layers["counts"]``.
-
-    Links, data in other files, objects and pickles are refused before anything is read. ``info`` is ``uns["srna"]``.
-    """
+    """AnnData of version 0.8 or later: samples in ``obs``, counts in ``X`` or ``layers["counts"]``."""
+    # Links, data in other files, objects and pickles are refused before anything is read. info is uns["srna"].
     # h5py and anndata raise whatever a damaged file leads to; one handle for the look and for the reading, so that
     # nothing can be exchanged in between
     if data.startswith(SEAL):

@@ -190,10 +190,8 @@ def _marked(frame: pd.DataFrame, lines: list[str], delimiter: str) -> str:
 
 
 def _even(lines: list[str], delimiter: str) -> tuple[list[str], list[str]]:
-    """Header and lines without the empty cells that some lines have behind the others' last.
-
-    A header parted by another character than the rows (miRge writes ``isomirs.csv`` so) is parted by its own.
-    """
+    """Header and lines without the empty cells that some lines have behind the others' last."""
+    # A header parted by another character than the rows (miRge writes isomirs.csv so) is parted by its own.
     header = lines[0].split(delimiter)
     if len(header) == 1:
         header = next((h for c in DELIMITERS[:3] if len(h := lines[0].split(c)) > 1), header)
@@ -400,10 +398,8 @@ class Quantity(NamedTuple):
 
 
 def judge(values: np.ndarray) -> Quantity:
-    """What a matrix (samples x sRNAs, nothing missing) holds, judged by its values.
-
-    Samples most of which sum to a million are RPM even when rounded, but for a single one of whole numbers.
-    """
+    """What a matrix (samples x sRNAs, nothing missing) holds, judged by its values."""
+    # Samples most of which sum to a million are RPM even when rounded, but for a single one of whole numbers.
     if values.size == 0:
         return Quantity("broken", f"the table has {values.shape[0]} samples and {values.shape[1]} sRNAs")
     if not np.isfinite(values).all():

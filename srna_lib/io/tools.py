@@ -153,10 +153,8 @@ def _key(column: str) -> str:
 
 
 def _names_column(table: Table) -> tuple[int, list[int]]:
-    """Position of the row names (the first column, unless a later one holds more names of sRNAs), and of the rest.
-
-    A first column that only counts the rows beside names further right belongs to neither.
-    """
+    """Position of the row names (the first column, unless a later one holds more names of sRNAs), and of the rest."""
+    # A first column that only counts the rows beside names further right belongs to neither.
     text = [i for i in range(len(table.columns)) if not pd.api.types.is_numeric_dtype(table.frame[i])]
     scores = {0: 0.0} | {i: share_of_srnas(table.frame[i].dropna().astype(str).tolist()) for i in text}
     matures = [i for i in scores if table.columns[i].lower() in MATURE and scores[i] > 0.5]
@@ -255,13 +253,11 @@ def _features_in_rows(table: Table, index: list[str], names_at: int, others: lis
         table.notes.append(f"{len(read_umis)} columns of reads left out beside those of their UMIs (QIAGEN)")
         frame = frame.drop(columns=read_umis)
     marked = [i for i in frame if NORMALISED_COLUMN.search(table.columns[i]) and not _normal_tissue(table, i, frame)]
-    normalised = ""
-    if len(marked) == frame.shape[1]:
-        normalised = f"every column is named as normalised (first {short(table.columns[marked[0]], 30)!r})"
-    elif all(re.search(r"(?:^|[ _.-])[dD]{0,2}C[tq]$", table.columns[i]) for i in frame):
-        normalised = f"every column is named as Ct of qPCR (first {short(table.columns[frame.columns[0]], 30)!r})"
-    elif marked:
-        table.notes.append(f"{len(marked)} normalised columns left out (first {short(table.columns[marked[0]], 30)!r})")
+    qpcr = all(re.search(r"(?:^|[ _.-])[dD]{0,2}C[tq]$", table.columns[i]) for i in frame)
+    what = "normalised" if len(marked) == frame.shape[1] else "Ct of qPCR" if qpcr else ""
+    first = f"(first {short(table.columns[[*marked, *frame][0]], 30)!r})"
+    if marked and not what:
+        table.notes.append(f"{len(marked)} normalised columns left out {first}")
         frame = frame.drop(columns=marked)
     if rest:
         listed = ", ".join(short(table.columns[i], 20) or "unnamed" for i in rest[:5])
@@ -271,7 +267,7 @@ def _features_in_rows(table: Table, index: list[str], names_at: int, others: lis
         table.notes.append(f"column {short(frame.columns[0], 20)!r} is one sample, named after the file")
         frame.columns = [_file_sample(table)]
     loci = table.frame[[i for i in rest if i in before or table.columns[i].lower() in LOCUS]]
-    return _parsed(frame, table, loci=loci, normalised=normalised)
+    return _parsed(frame, table, loci=loci, normalised=what and f"every column is named as {what} {first}")
 
 
 def _normal_tissue(table: Table, column: int, frame: pd.DataFrame) -> bool:
@@ -379,10 +375,8 @@ def first_file(folder: Path, names: tuple[str, ...]) -> Path | None:
 
 
 def mtx(path: Path) -> tuple[Parsed, Source]:
-    """10x-style folder (10x Genomics, "Feature-barcode matrices", MEX; NIST Matrix Market), and its matrix.
-
-    The name of a feature is in the second column where there is one, else the first.
-    """
+    """10x-style folder (10x Genomics, "Feature-barcode matrices", MEX; NIST Matrix Market), and its matrix."""
+    # The name of a feature is in the second column where there is one, else the first.
     folder = path if path.is_dir() else path.parent
     files = [path if path.is_file() else first_file(folder, ("matrix.mtx",))]
     files += [first_file(folder, names) for names in MTX_NAMES]
@@ -428,11 +422,9 @@ def _matrix_market(data: bytes, name: str, shape: tuple[int, int]) -> np.ndarray
 
 
 def geo_samples(text: str, name: str) -> tuple[pd.DataFrame, dict[str, str]]:
-    """Sample table (rows GSM) and series facts of a GEO series matrix (NCBI GEO, "SOFT and MINiML formats").
-
-    ``characteristics_ch1`` repeats and holds ``tag: value``; a sample may lack a tag that others have, so tags are
-    read cell by cell.
-    """
+    """Sample table (rows GSM) and series facts of a GEO series matrix (NCBI GEO, "SOFT and MINiML formats")."""
+    # characteristics_ch1 repeats and holds tag: value; a sample may lack a tag that others have, so tags are read cell
+    # by cell.
     with refusing(f"{name}: the !Sample_ lines cannot be parted", "tabs", csv.Error):
         lines = list(csv.reader((li for li in text.split("\n") if li.startswith("!")), delimiter="\t"))
     rows = [(key, [v.strip() for v in values]) for key, *values in lines]
@@ -458,11 +450,9 @@ def geo_samples(text: str, name: str) -> tuple[pd.DataFrame, dict[str, str]]:
 
 
 def geo_series_matrix(path: Path) -> tuple[Parsed, Source]:
-    """GEO series matrix with its table, or with the supplementary count table beside it; and where the counts stood.
-
-    For sequencing the table is empty, and counts are in a file that ``!Series_supplementary_file`` lists or that is
-    called ``GSE..._*count*``, ``*raw*`` or ``*reads*``.
-    """
+    """GEO series matrix with its table, or with the supplementary count table beside it; and where the counts stood."""
+    # For sequencing the table is empty, and counts are in a file that !Series_supplementary_file lists or that is
+    # called GSE..._*count*, *raw* or *reads*.
     series_file = source = load(path)
     text, _ = decode(source)
     samples, series = geo_samples(text, source.name)
@@ -513,15 +503,13 @@ CONTAMINANTS = re.compile(r"contaminant|pathogen|infection", re.IGNORECASE)
 OASIS_SUFFIX = "_allspeciesCounts"
 OASIS_END = rf"([_.-]?(contaminants?|pathogens?|infections?)(_?counts)?)?({OASIS_SUFFIX})?$"
 COUNT = r"\d+(\.\d+)?"
-SRNABENCH_COLUMNS = ("unique reads", "RPM (lib)", "RPM (total)")
+SRNABENCH_COUNTS, SRNABENCH_COLUMNS = {"read count", "read count (SA)"}, {"unique reads", "RPM (lib)", "RPM (total)"}
 
 
 def oasis2(table: Table, samples: set[str]) -> Parsed:
-    """Oasis 2 (Rahman et al. 2018, BMC Bioinformatics 19:54): name and count of one sample, or a table of several.
-
-    Files have no header; names are of all species. The layout of contaminant tables is documented nowhere that we
-    found: a file with such a word in its name is taken as the same kind of table, whose rows are contaminants.
-    """
+    """Oasis 2 (Rahman et al. 2018, BMC Bioinformatics 19:54): name and count of one sample, or a table of several."""
+    # Files have no header; names are of all species. The layout of contaminant tables is documented nowhere that we
+    # found: a file with such a word in its name is taken as the same kind of table, whose rows are contaminants.
     name, one_sample = Path(table.name).name, len(table.columns) == 2
     kind = "contaminant" if CONTAMINANTS.search(name) else ""
     if not kind and not one_sample:
@@ -539,18 +527,14 @@ def oasis2(table: Table, samples: set[str]) -> Parsed:
 
 
 def srnabench(table: Table, samples: set[str]) -> Parsed:
-    """sRNAbench: a ``*.grouped`` file of one sample, or the matrix ``*_minExpr<k>_RCadj.mat`` of several.
-
-    Of a grouped file ``read count`` or ``read count (SA)`` is taken; the adjusted column shares reads out. A mature
-    that several precursors list is kept once, its highest count, since the same reads map to each. The sample is the
-    folder, since sRNAbench names all files alike.
-    """
+    """sRNAbench: a ``*.grouped`` file of one sample, or the matrix ``*_minExpr<k>_RCadj.mat`` of several."""
+    # Of a grouped file read count or read count (SA) is taken; the adjusted column shares reads out. A mature that
+    # several precursors list is kept once, its highest count, since the same reads map to each. The sample is the
+    # folder, since sRNAbench names all files alike.
     column = next((c for c in ("read count", "read count (SA)") if c in table.columns), None)
     if column is None:
         return count_table(table, samples)
-    path = Path(table.name)
-    generic = re.fullmatch(r".*_?(?:sense|antisense)(?:_SA|_singleA)?", stem(path))
-    sample = (path.absolute().parent.name if generic else "") or stem(path)
+    sample = _file_sample(table, r".*_?(?:sense|antisense)(?:_SA|_singleA)?")
     names_at = table.columns.index("name") if "name" in table.columns else 0
     frame = _matrix(table, [table.columns.index(column)], names_at).set_axis([sample], axis=1)
     table.notes.append(f"column {column!r} taken, {len(frame)} rows: highest count of each name")
@@ -558,12 +542,10 @@ def srnabench(table: Table, samples: set[str]) -> Parsed:
 
 
 def mirdeep2(table: Table, samples: set[str]) -> Parsed:
-    """miRDeep2 ``miRNAs_expressed_all_samples_<time>.csv`` (``quantifier.pl``): one row per mature and precursor.
-
-    A read that maps to several precursors is counted at each, so the highest count is taken. With ``-W`` reads are
-    shared out among the places they map to: the fractions are summed, and where rounding to two decimals keeps the
-    sums from whole numbers they are expected counts.
-    """
+    """miRDeep2 ``miRNAs_expressed_all_samples_<time>.csv`` (``quantifier.pl``): one row per mature and precursor."""
+    # A read that maps to several precursors is counted at each, so the highest count is taken. With -W reads are shared
+    # out among the places they map to: the fractions are summed, and where rounding to two decimals keeps the sums from
+    # whole numbers they are expected counts.
     lowered = [c.lstrip("#").lower() for c in table.columns]
     if lowered[0] != "mirna" or "precursor" not in lowered:
         raise ReadError(f"{table.name}: no header of miRDeep2; expected #miRNA, read_count, precursor and the samples.")
@@ -581,11 +563,9 @@ def mirdeep2(table: Table, samples: set[str]) -> Parsed:
 
 
 def nfcore_smrnaseq(table: Table, samples: set[str]) -> Parsed:
-    """nf-core/smrnaseq 2.4: ``mature|hairpin_counts.csv``, ``mirna.tsv``, ``joined_samples_mirtop.tsv``.
-
-    mirtop joins one row per isomiR; they are summed to miRNAs as the pipeline itself does, the first row of each UID
-    only (``bin/collapse_mirtop.r``).
-    """
+    """nf-core/smrnaseq 2.4: ``mature|hairpin_counts.csv``, ``mirna.tsv``, ``joined_samples_mirtop.tsv``."""
+    # mirtop joins one row per isomiR; they are summed to miRNAs as the pipeline itself does, the first row of each UID
+    # only (bin/collapse_mirtop.r).
     return isomirs(table, samples) if {"UID", "miRNA"} <= set(table.columns) else count_table(table, samples)
 
 
@@ -597,10 +577,8 @@ ISOMIR_COLUMNS = re.compile(
 
 
 def isomirs(table: Table, samples: set[str]) -> Parsed:
-    """One row per isomiR, summed to mature miRNAs: mirtop counts, isomiRs ``rawData``, seqbuster and bcbio, miRge.
-
-    A sequence that several rows list counts at the first, as nf-core/smrnaseq does (``bin/collapse_mirtop.r``).
-    """
+    """One row per isomiR, summed to mature miRNAs: mirtop counts, isomiRs ``rawData``, seqbuster and bcbio, miRge."""
+    # A sequence that several rows list counts at the first, as nf-core/smrnaseq does (bin/collapse_mirtop.r).
     lowered = [c.lower() for c in table.columns]
     at = {c: i for i, c in reversed(list(enumerate(lowered)))}
     names = table.frame[next(at[c] for c in (*MATURE, "exact mirna") if c in at)]
@@ -649,10 +627,8 @@ def mirgff3(source: Source) -> Parsed:
 
 
 def excerpt(table: Table, samples: set[str]) -> Parsed:
-    """exceRpt: ``readCounts_miRNAmature_sense.txt`` of one sample, or the merged ``exceRpt_miRNA_ReadCounts.txt``.
-
-    Reads that map to several sRNAs are shared out among them (multimapAdjustedReadCount), so counts are rounded.
-    """
+    """exceRpt: ``readCounts_miRNAmature_sense.txt`` of one sample, or the merged ``exceRpt_miRNA_ReadCounts.txt``."""
+    # Reads that map to several sRNAs are shared out among them (multimapAdjustedReadCount), so counts are rounded.
     if "multimapAdjustedReadCount" in table.columns:
         endings = "readCounts_miRNA(?:mature|precursor)_(?:anti)?sense"
         frame = _one_sample(table, "multimapAdjustedReadCount", endings)
@@ -760,8 +736,8 @@ def _is_mirdeep2(table: Table, name: str) -> bool:
 
 
 def _is_srnabench(table: Table, name: str) -> object:
-    grouped = {"read count", "read count (SA)"} & set(table.columns) and set(SRNABENCH_COLUMNS) & set(table.columns)
-    return grouped or re.search(r"_minExpr\d+.*\.mat", name)
+    grouped = [columns & set(table.columns) for columns in (SRNABENCH_COUNTS, SRNABENCH_COLUMNS)]
+    return all(grouped) or re.search(r"_minExpr\d+.*\.mat", name)
 
 
 def _is_mirge3(table: Table, name: str) -> bool:
