@@ -1,7 +1,7 @@
 """Door of data: the contract, tasks, names of sRNAs and of tissues."""
 
 from srna_lib.data.atlas import (
-    BIOTYPES, atlas_name, check_atlas, check_column, counts_frame, make_atlas, quantity_of, resource,
+    BIOTYPES, atlas_name, check_atlas, check_column, counts_frame, make_atlas, numbers_of, quantity_of, resource,
 )  # fmt: skip
 from srna_lib.data.features import annotate, harmonise, shared_names
 from srna_lib.data.mirna_names import hairpins, join_names, match_names

@@ -42,6 +42,14 @@ def check_column(adata: ad.AnnData, column: str, expected: str = "a column of la
     expect(column in adata.obs, f"{name}: the field obs[{column!r}] is missing (found: {present}); expected {expected}")
 
 
+def numbers_of(table: pd.DataFrame, where: str) -> pd.DataFrame:
+    """A table as floats; text in it is refused."""
+    try:
+        return pd.DataFrame(table.to_numpy(dtype=np.float64), table.index, table.columns)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{where} text ({error}); expected numbers only.") from error
+
+
 def make_atlas(
     counts: pd.DataFrame, obs: pd.DataFrame, var: pd.DataFrame | None = None, *, info: dict[str, Any]
 ) -> ad.AnnData:
@@ -78,10 +86,7 @@ def make_atlas(
     for names, others, (sizes, expected) in ((counts.index, obs.index, samples), (counts.columns, var.index, srnas)):
         differ = f"the count table has {sizes}, not the same names in the same order"
         expect(list(names) == list(others), f"{name}: {differ}; expected one {expected}")
-    try:
-        values = counts.to_numpy(dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{name}: the count table holds text ({error}); expected numbers only.") from error
+    values = numbers_of(counts, f"{name}: the count table holds").to_numpy()
     if "biotype" not in var:
         var["biotype"] = "miRNA"
     obs = obs.copy()

@@ -28,6 +28,7 @@ from srna_lib.data import (
     join_names,
     make_atlas,
     match_names,
+    numbers_of,
     resource,
 )
 from srna_lib.errors import InputError, expect
@@ -109,14 +110,6 @@ def plain(column: pd.Series) -> pd.Series:
     if pd.api.types.is_numeric_dtype(column):
         return column.astype(float)
     return column.astype(object).where(column.notna(), np.nan)
-
-
-def numbers_of(table: pd.DataFrame, where: str) -> pd.DataFrame:
-    """Table of floats; text in it is refused."""
-    try:
-        return pd.DataFrame(table.to_numpy(dtype=object).astype(np.float64), table.index, table.columns)
-    except ValueError as error:
-        raise InputError(f"{where} text ({error}); expected numbers only.") from error
 
 
 def whole_numbers(counts: pd.DataFrame, info: dict[str, Any]) -> tuple[pd.DataFrame, dict[str, Any]]:

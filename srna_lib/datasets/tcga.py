@@ -10,8 +10,8 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 
-from srna_lib.data import make_atlas, resource
-from srna_lib.datasets.public import RDA, coded, numbers_of, read_table, readable, require, rows_of, stacked
+from srna_lib.data import make_atlas, numbers_of, resource
+from srna_lib.datasets.public import RDA, coded, read_table, readable, require, rows_of, stacked
 from srna_lib.errors import expect
 
 # GDC's code table of sample types: https://gdc.cancer.gov/resources-tcga-users/tcga-code-tables/sample-type-codes
@@ -102,8 +102,8 @@ def _counts(path: Path) -> tuple[pd.DataFrame, pd.Series]:
     frame = _read_frame(path)
     require(frame, ("machine", "miRNA_ID"), f"{path}: the frame lacks")
     frame = frame[(frame["miRNA_ID"] == "read_count").to_numpy()]
-    counts = numbers_of(frame.drop(columns=["machine", "miRNA_ID"]), f"{path}: the read_count rows hold")
-    return counts, frame["machine"].astype(object)
+    counts = frame.drop(columns=["machine", "miRNA_ID"]).astype(object)
+    return numbers_of(counts, f"{path}: the read_count rows hold"), frame["machine"].astype(object)
 
 
 def _patients(path: Path) -> pd.DataFrame:
