@@ -196,14 +196,14 @@ def test_null_distribution_counts_the_permutations_that_reach_the_truth():
 
 
 def test_reliability_draws_every_bin_with_its_interval():
-    fig = plots.reliability(BINS, labels={"b": "Model B", "male": "men"})
-    assert {t.name for t in fig.data} == {"predicted = observed", "Model B", SAFE}
-    part, (trace,) = BINS[BINS["model"] == "b"], [t for t in fig.data if t.name == "Model B"]
+    fig = plots.reliability(BINS)
+    assert {t.name for t in fig.data} == {"predicted = observed", "b", SAFE}
+    part, (trace,) = BINS[BINS["model"] == "b"], [t for t in fig.data if t.name == "b"]
     np.testing.assert_allclose(trace.x, part["predicted"])
     np.testing.assert_allclose(trace.y, part["observed"])
     np.testing.assert_allclose(trace.error_y.array, part["ci_high"] - part["observed"])
     np.testing.assert_allclose(trace.error_y.arrayminus, part["observed"] - part["ci_low"])
-    assert fig.layout.xaxis.title.text == "predicted probability of men (%)"
+    assert fig.layout.xaxis.title.text == "predicted probability of male (%)"
     assert f"{part['n_samples'].iloc[0]} samples" in trace.customdata[0][0]
 
 

@@ -167,10 +167,7 @@ def draw(
     kind: Callable[..., go.Figure], table: pd.DataFrame, x: str, y: str, color: str | None = None, *, hover: str,
     titles: Mapping[str, str] | None = None, labels: Labels = None, look: Look | None = None, **options: Any,
 ) -> go.Figure:  # fmt: skip
-    """Figure of plotly.express with our look: texts escaped and in order of appearance, rows from the top.
-
-    `hover` is a format string over the columns, `titles` names axes and legend, `look` gives colour and symbol.
-    """
+    """Figure of plotly.express with our look: texts escaped and in order of appearance, `hover` a format string."""
     texts = [c for c in table if not pd.api.types.is_numeric_dtype(table[c])]
     shown = table.assign(**{c: [printed(v, labels) for v in table[c]] for c in texts})
     named = [c for c in dict.fromkeys((x, y, color, options.get("facet_col"))) if c in texts]
@@ -222,11 +219,9 @@ def dots(
     return fig.update_layout(scattermode="group", scattergap=0.35)
 
 
-def overlay(
-    fig: go.Figure, table: pd.DataFrame, x: str, y: str, name: str, marker: dict, *, hover: str, labels: Labels = None
-) -> go.Figure:
+def overlay(fig: go.Figure, table: pd.DataFrame, x: str, y: str, name: str, marker: dict, *, hover: str) -> go.Figure:
     """Add dots of another table, which have a name and a marker of their own in the legend."""
-    added = draw(px.scatter, table, x, y, hover=hover, labels=labels)
+    added = draw(px.scatter, table, x, y, hover=hover)
     return fig.add_traces(added.update_traces(name=name, showlegend=True, marker=marker).data)
 
 
@@ -270,11 +265,7 @@ def heatmap(
     scale: Any = SEQUENTIAL, limits: tuple[float | None, float | None] = (None, None), shorten: bool = False,
     log: bool = False,
 ) -> go.Figure:  # fmt: skip
-    """Heatmap of a table: `axes` names what runs to the right and downwards, `hover` is a template of plotly.
-
-    `data` and `text` are of the shape of `z`; `shorten` prints short names of sRNAs below it (hover has the whole).
-    `log`: the colour goes by log10 of values above 0 (as do `limits`), and its bar shows the values.
-    """
+    """Heatmap of a table, coloured with `log` by log10 of values above 0; `hover` is a template of plotly."""
     columns, rows = ([safe(v) for v in names] for names in (z.columns, z.index))
     names = {"x": safe(axes[0]), "y": safe(axes[1]), "color": safe(value)}
     look = {"color_continuous_scale": scale, "zmin": limits[0], "zmax": limits[1]}

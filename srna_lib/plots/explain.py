@@ -58,15 +58,10 @@ def clustered(
 ) -> go.Figure:  # fmt: skip
     """Draw a heatmap whose rows and columns are put in order by clustering, with the tree of the rows.
 
-    Parameters
-    ----------
-    table : DataFrame, shape (n_rows, n_columns)
-        Samples or classes by sRNAs; sizes are compared as they are, so bring columns to one scale before. With values
-        below zero the colours diverge.
-    groups : Series, shape (n_rows,), optional
-        Class of each row, drawn as a coloured strip: rows of one class beside each other are a class that shows.
-    value, look
-        What the colour means; colour and symbol of each class, where another figure beside it has them.
+    `table`: samples or classes by sRNAs; sizes are compared as they are, so bring columns to one scale before. With
+    values below zero the colours diverge. `groups`: class of each row, drawn as a coloured strip; rows of one class
+    beside each other are a class that shows. `value` says what the colour means; `look` gives colour and symbol of each
+    class, where another figure beside it has them.
     """
     values = table.to_numpy(dtype=float)
     if min(values.shape) < 2 or np.isnan(values).any():
@@ -113,19 +108,17 @@ def clustered(
 
 
 @answers
-def marker_ranks(
-    table: Table, color: str = "reference", *, title: str = "", caption: str = "", labels: base.Labels = None
-) -> go.Figure:
-    """Draw the rank of known markers in their class, one colour per reference (or per seed, or method).
+def marker_ranks(table: Table, *, title: str = "", caption: str = "") -> go.Figure:
+    """Draw the rank of known markers in their class, one colour per reference.
 
-    `table` holds ``class, srna, rank`` and `color`; a missing rank is an sRNA that never reached the model. Lines mark
+    `table` holds ``class, srna, rank, reference``; a missing rank is an sRNA that never reached the model. Lines mark
     ranks 5 and 20. The axis is logarithmic: from 1 to 10 matters more than from 101 to 110.
     """
-    table = as_table(table, ["class", "srna", "rank", color])
+    table = as_table(table, ["class", "srna", "rank", "reference"])
     table["row"] = table["class"].astype(str) + " · " + table["srna"].str.removeprefix("hsa-")
     titles = {"rank": "rank by D1 in its class (1 is best)", "row": "class · marker"}
     hover = "{class} · {srna}<br>rank {rank:.1f}"
-    fig = draw(px.scatter, table, "rank", "row", color, hover=hover, titles=titles, labels=labels, log_x=True)
+    fig = draw(px.scatter, table, "rank", "row", "reference", hover=hover, titles=titles, log_x=True)
     fig.update_traces(marker={"size": 10, "opacity": 0.85})
     for row, ranks in table.dropna(subset="rank").groupby("row", sort=False)["rank"]:
         ends = go.Scatter(x=[ranks.min(), ranks.max()], y=[safe(row)] * 2, mode="lines", zorder=-1)
@@ -249,13 +242,13 @@ def truth_bars(
     return decorate(fig, title, caption, height=38 * len(bars) + 90, above="legend")
 
 
-def gap_curves(table: Table, panel: str = "method", *, title: str = "", caption: str = "") -> go.Figure:
+def gap_curves(table: Table, *, title: str = "", caption: str = "") -> go.Figure:
     """Draw what is lost of the predicted probability while sRNAs are masked, important first or unimportant first.
 
-    `table` holds ``order, share_masked, gap`` and `panel`, from `srna_lib.explain.gap_table`. The area under a line is
-    the prediction gap.
+    `table` holds ``order, share_masked, gap, method``, from `srna_lib.explain.gap_table`; a panel per method. The area
+    under a line is the prediction gap.
     """
-    table = as_table(table, ["order", "share_masked", "gap", panel])
+    table = as_table(table, ["order", "share_masked", "gap", "method"])
     names = {"PGI": "important first (PGI)", "random": "random order", "PGU": "unimportant first (PGU)"}
     for order in table["order"].unique():
         one_of("order of gap curves", order, names)
@@ -263,7 +256,7 @@ def gap_curves(table: Table, panel: str = "method", *, title: str = "", caption:
     titles = {"share_masked": "sRNAs masked (%)", "gap": "probability of the true class that is lost (%)"}
     table = table.assign(masked=table["order"].map(names))
     hover = "masked {share_masked:.0%}<br>lost {gap:.1%}"
-    fig = base.lines(table, "share_masked", "gap", "masked", facet_col=panel, hover=hover, titles=titles, look=look)
+    fig = base.lines(table, "share_masked", "gap", "masked", facet_col="method", hover=hover, titles=titles, look=look)
     fig.update_xaxes(tickformat=".0%", range=[0, 1], tickvals=[0, 0.5, 1])
     fig.update_yaxes(tickformat=".0%", range=[-0.02, 1.02])
     return decorate(fig, title, caption, height=340, above="text")
@@ -301,12 +294,10 @@ def sample_heatmap(samples: Sequence[Explained], n: int = 20, *, title: str = ""
 def sample_browser(samples: Sequence[Explained], n: int = 30, *, title: str = "", caption: str = "") -> go.Figure:
     """Draw one sample at a time as in `sample_heatmap`, with a menu that lists them all."""
     figures = _cells(samples, n)
-    fig = figures[0]
+    fig, buttons = figures[0], []
     fig.add_traces([one.data[0] for one in figures[1:]])
-    for i, trace in enumerate(fig.data):
-        trace.visible = i == 0
-    buttons = []
     for i, (sample, one) in enumerate(zip(samples, figures, strict=True)):
+        fig.data[i].visible = i == 0
         own = {f"xaxis.{k}": list(one.layout.xaxis[k]) for k in ("tickvals", "ticktext")}
         own |= {f"coloraxis.{k}": one.layout.coloraxis[k] for k in ("cmin", "cmax")}
         args = [{"visible": [j == i for j in range(len(samples))]}, own]

@@ -144,29 +144,25 @@ def paper_comparison(table: Table, *, title: str = "", caption: str = "", labels
 
 
 @answers
-def reliability(
-    table: Table, color: str = "model", *, title: str = "", caption: str = "", labels: Labels = None
-) -> go.Figure:
+def reliability(table: Table, color: str = "model", *, title: str = "", caption: str = "") -> go.Figure:
     """Draw predicted probability against observed frequency; on the dashed line both are the same.
 
     `table` is as from `srna_lib.evaluate.reliability_table`, of several models one below the other.
     """
     table = as_table(table, [color, "predicted", "observed", "ci_low", "ci_high", "n_samples", "of"])
     table = base.measured(table, "observed", ".1%")
-    event = " or ".join((labels or {}).get(v, v) for v in dict.fromkeys(table["of"]))
+    event = " or ".join(table["of"].unique())
     titles = {"predicted": f"predicted probability of {event} (%)", "observed": "observed frequency (%)"}
     hover = "predicted {predicted:.1%}, observed <b>{number}</b>{rest}"
     error: dict[str, Any] = {"error_y": "over", "error_y_minus": "under", "markers": True}
-    fig = draw(px.line, table, "predicted", "observed", color, hover=hover, titles=titles, labels=labels, **error)
+    fig = draw(px.line, table, "predicted", "observed", color, hover=hover, titles=titles, **error)
     base.reference(fig, [0, 1], "predicted = observed")
     fig.update_xaxes(tickformat=".0%", range=[-0.03, 1.03]).update_yaxes(tickformat=".0%", range=[-0.03, 1.03])
     return decorate(fig, title, caption, height=460, above="legend")
 
 
 @answers
-def coverage_curve(
-    table: Table, color: str = "model", *, title: str = "", caption: str = "", labels: Labels = None
-) -> go.Figure:
+def coverage_curve(table: Table, color: str = "model", *, title: str = "", caption: str = "") -> go.Figure:
     """Draw the accuracy of the most confident share of the samples, with its interval as a band where it is known.
 
     `table` holds `color`, ``coverage, accuracy`` and optionally ``ci_low, ci_high, confidence, n_samples``, as from
@@ -179,7 +175,7 @@ def coverage_curve(
         hover = "{coverage:.0%} of the samples, confidence {confidence:.2f} or more<br>correct: <b>{number}</b>{rest}"
     titles = {"coverage": "share of the samples that is kept, the most confident first (%)"}
     titles["accuracy"] = "accuracy among them (%)"
-    fig = base.lines(table, "coverage", "accuracy", color, hover=hover, titles=titles, labels=labels)
+    fig = base.lines(table, "coverage", "accuracy", color, hover=hover, titles=titles)
     fig.update_xaxes(tickformat=".0%", range=[0, 1.01]).update_yaxes(tickformat=".0%")
     return decorate(fig, title, caption, height=400, above="legend")
 
@@ -224,17 +220,9 @@ def forest(
 ) -> go.Figure:  # fmt: skip
     """Draw one dot with its interval per study, the best on top, and the mean of studies below.
 
-    Parameters
-    ----------
-    table : DataFrame or list of dict
-        Result records: ``metric, value, ci_low, ci_high, n_samples``, `color`, and the study in a column ``study`` or
-        in the metric (``"auc:GSE1"``).
-    metric, mean : str, default "auc" and "auc_within"
-        Which of them, such as ``auc``, ``mae`` or ``r2``, and that of the last row (None: no such row).
-    reference : float or None, default 0.5
-        Value at chance level, drawn as a line.
-    color : str, default "model"
-        Column of the colours; dots of a study stand below each other.
+    `table` holds result records: ``metric, value, ci_low, ci_high, n_samples``, `color`, and the study in a column
+    ``study`` or in the metric (``"auc:GSE1"``). `metric` and `mean` are those of the studies and of the last row (None:
+    no such row), `reference` the value at chance level, drawn as a line.
     """
     table = as_table(table, [color, "metric", "value", "ci_low", "ci_high", "n_samples"])
     split = table["metric"].str.partition(":")
@@ -278,8 +266,8 @@ def gains(
 
 @answers
 def null_distribution(
-    table: Table, observed: Mapping[str, float], row: str = "task", *, what: str = "auc",
-    title: str = "", caption: str = "", labels: Labels = None,
+    table: Table, observed: Mapping[str, float], row: str = "task", *, what: str = "auc", title: str = "",
+    caption: str = "",
 ) -> go.Figure:  # fmt: skip
     """Draw a metric with permuted labels as dots, and with the true labels as a diamond, one row per task.
 
@@ -296,10 +284,9 @@ def null_distribution(
     null = [table.loc[table[row] == n, "value"] for n in names]
     true["n"] = [len(v) for v in null]
     true["p"] = [((v >= observed[n]).sum() + 1) / (len(v) + 1) for n, v in zip(names, null, strict=True)]
-    titles = {"value": (labels or {}).get(what, what)}
-    fig = draw(px.strip, table, "value", row, hover="permuted: {value:.3f}", titles=titles, labels=labels)
+    fig = draw(px.strip, table, "value", row, hover="permuted: {value:.3f}", titles={"value": what})
     fig.update_traces(name="permuted labels", showlegend=True, marker={"size": 6, "color": GREY, "opacity": 0.6})
     hover = "true labels: <b>{value:.3f}</b><br>p = {p:.3g} ({n} permutations)"
     marker = {"size": 15, "symbol": "diamond", "color": VERMILION, "line": {"width": 1, "color": "white"}}
-    base.overlay(fig, true, "value", row, "true labels", marker, hover=hover, labels=labels)
+    base.overlay(fig, true, "value", row, "true labels", marker, hover=hover)
     return decorate(fig, title, caption, height=64 * len(names) + 70, above="legend")
