@@ -46,10 +46,9 @@ def embed(points: pd.DataFrame, method: str = "opentsne", *, seed: int = 0, n_it
 
     Parameters
     ----------
-    points : DataFrame, shape (n_samples, n_components)
-        `principal_components`, or any other coordinates.
-    method : {"opentsne", "umap"}
-        Both keep neighbours together; distances between far groups mean little in either.
+    points, method
+        `principal_components`, or any other coordinates; ``"opentsne"`` or ``"umap"``. Both keep neighbours together;
+        distances between far groups mean little in either.
     seed, n_iter : int
         Random state; openTSNE's steps after early exaggeration, of which fewer make a quick look.
 
@@ -118,10 +117,8 @@ def neighbour_share(
     ----------
     points : DataFrame or array, shape (n_samples, n_components)
         Coordinates, e.g. `principal_components` or `embed`. Needs n_samples^2 numbers of memory.
-    labels, studies : array-like, shape (n_samples,)
-        Class and study of each sample.
-    k : int, default 10
-        Neighbours; fewer where there are fewer candidates.
+    labels, studies, k
+        Class and study of each sample; neighbours, fewer where there are fewer candidates.
 
     Returns
     -------
@@ -164,8 +161,8 @@ def neighbour_share(
             near, near_hits = (np.take_along_axis(m[ok], nearest, axis=1) for m in (candidate, hit & candidate))
             row |= _with_interval(near_hits.sum(axis=1) / near.sum(axis=1), s[ok], n_boot, seed)
             n_near = np.minimum(k, n_candidates[ok])
-            row |= {"chance": float((n_hits[ok] / n_candidates[ok]).mean())}
-            row |= {"ceiling": float((np.minimum(n_hits[ok], n_near) / n_near).mean())}
+            row["chance"] = (n_hits[ok] / n_candidates[ok]).mean()
+            row["ceiling"] = (np.minimum(n_hits[ok], n_near) / n_near).mean()
         rows.append(row | {"n_samples": int(ok.sum()), "n_datasets": len(np.unique(s[ok]))})
     return pd.DataFrame(rows)
 

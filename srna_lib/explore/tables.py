@@ -251,24 +251,17 @@ def protocol_factors(pool: ad.AnnData, by: str = "library_protocol", *, prior: f
 
     Parameters
     ----------
-    pool : AnnData, shape (n_libraries, n_srnas)
-        Libraries of one equimolar pool, as ``srna.load("protocols")``: only sRNAs with ``var["in_pool"]`` count.
-    by : str, default "library_protocol"
-        Column of ``obs`` that names the protocol.
+    pool, by
+        Libraries of one equimolar pool, as ``srna.load("protocols")``, of which only sRNAs with ``var["in_pool"]``
+        count; column of ``obs`` that names the protocol.
     prior : float, default 1.0
         Added to reads per million before the logarithm.
 
     Returns
     -------
-    DataFrame
-        One row per sRNA and protocol: ``protocol, srna``, ``log2_ratio`` of the protocol's mean (of libraries in a
-        study, then of studies) to the mean of protocols, less the median of the protocol, and the numbers of
-        ``studies`` and ``libraries`` behind it.
-
-    Raises
-    ------
-    InputError
-        No such column.
+    DataFrame, one row per sRNA and protocol
+        ``protocol, srna``, ``log2_ratio`` of the protocol's mean (of libraries in a study, then of studies) to the mean
+        of protocols, less the median of the protocol, and the numbers of ``studies`` and ``libraries`` behind it.
 
     Examples
     --------
