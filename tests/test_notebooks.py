@@ -54,7 +54,7 @@ def test_the_script_says_which_columns_a_notebook_needs(tmp_path):
     (tmp_path / "scripts" / "03_sex.py").write_text(needing, encoding="utf-8")
     main = runpy.run_path(str(ROOT / "scripts" / "sync_notebooks.py"))["main"]
     assert main(["--root", str(tmp_path)]) == 0
-    assert report_run.needed_columns(tmp_path / "03_sex.ipynb") == ["sex", "a|b"]
+    assert report_run._read(tmp_path / "03_sex.ipynb").metadata["srna"]["needs"] == ["sex", "a|b"]
     before = (tmp_path / "03_sex.ipynb").read_bytes()
     (tmp_path / "scripts" / "03_sex.py").write_text(text, encoding="utf-8")
     assert main(["--root", str(tmp_path), "--check"]) == 1

@@ -14,6 +14,7 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 
+from srna_lib import plots
 from srna_lib.annotate import Audit, Bundle, kinds_of
 from srna_lib.data import atlas_name, counts_frame, harmonise
 from srna_lib.report.page import figure_json, render
@@ -91,9 +92,8 @@ def _blood(mended: ad.AnnData) -> pd.DataFrame:
 def _summary(rows: pd.DataFrame, bundle: Bundle) -> dict[str, Any]:
     """What the page says of a task: how many got which answer, and why others got none."""
     reasons = kinds_of(rows.loc[rows["status"] == "abstained", "reason"])
-    tallies = {"status": rows["status"], "reason": reasons, "class": rows.loc[rows["prediction"] != "", "prediction"]}
-    tallies["verdict"] = rows.loc[rows["verdict"] != "", "verdict"]
-    counted = {what: _tally(values) for what, values in tallies.items()}
+    tallies = {"status": rows["status"], "reason": reasons, "class": rows["prediction"], "verdict": rows["verdict"]}
+    counted = {what: _tally(values[values != ""]) for what, values in tallies.items()}
     together = int((rows["averaged"] > 1).sum())
     kept = bundle.about["batch"]["measured"] if together else bundle.about["measured"]
     return {"label": bundle.label, "n": len(rows), "kept": kept, "together": together, **counted}
@@ -106,8 +106,6 @@ def _tally(values: pd.Series) -> dict[str, int]:
 
 def _map(table: pd.DataFrame, annotated: ad.AnnData, bundle: Bundle) -> Any:
     """New samples on the map of the first bundle's training samples."""
-    from srna_lib import plots
-
     arrays, about = bundle.arrays, bundle.about
     training = pd.DataFrame(arrays["map"].astype(float), columns=["x", "y"])
     training["sample"] = about["training_samples"]
@@ -126,8 +124,6 @@ def _map(table: pd.DataFrame, annotated: ad.AnnData, bundle: Bundle) -> Any:
 
 def _heatmap(mended: ad.AnnData, rows: pd.DataFrame, bundle: Bundle) -> Any:
     """Levels of the sRNAs that speak most often for or against what is said, in the samples with cards."""
-    from srna_lib import plots
-
     rows = rows[rows["task"] == bundle.label]
     named = ";".join([*rows["speaks_for"], *rows["speaks_against"]]).split(";")
     often = [n for n in _tally(pd.Series(named)) if n][:NAMED]
@@ -165,7 +161,7 @@ def _cards(
         warnings += [text for text, holds in checks.items() if holds]
         numbers = {"reads in the table": f"{total[name]:,.0f}", "names understood": f"{tasks[0]['names_known']:.0%}"}
         numbers |= {"reads understood": f"{known:.0%}", "sRNAs detected": f"{detected[name]:,}"}
-        numbers |= {"reads in the top 10 sRNAs": f"{top[name]:.0%}"}
+        numbers["reads in the top 10 sRNAs"] = f"{top[name]:.0%}"
         for what, value in blood.loc[name].items():
             rank = f" (percentile {100 * ranks.loc[name, what]:.0f})" if len(ranks) > 1 else ""
             numbers[what] = f"{round(value, 1) + 0:,.1f}{rank}"

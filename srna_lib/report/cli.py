@@ -376,7 +376,7 @@ def benchmark(
     """
     from srna_lib.evaluate import BATCH, SELECTED
     from srna_lib.models import RECIPES, recipe_names
-    from srna_lib.report import run_benchmark
+    from srna_lib.report.leaderboard import run_benchmark
 
     if not out.exists():
         _check_folder(out)

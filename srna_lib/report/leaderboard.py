@@ -35,53 +35,13 @@ MINUS = " minus "  # in the model of a record that is a difference
 
 
 def run_benchmark(
-    datasets: Sequence[str],
-    labels: Sequence[str],
-    recipes: Sequence[str],
-    schemes: Sequence[str],
-    out: Path,
-    *,
-    baselines: Sequence[str] = ("logistic",),
-    n_splits: int = 10,
-    min_class_size: int = 15,
-    n_boot: int = 2000,
-    n_jobs: int = 1,
-    seed: int = 0,
-    say: Callable[[str], None] = print,
-) -> Path:
-    """Fill a folder with the leaderboard of every label of every data set under every scheme.
-
-    A folder that an earlier command made with the same settings keeps its rows: finished folds are found in its
-    ``cache``, and all tables are written anew.
-
-    Parameters
-    ----------
-    datasets, labels : sequence of str
-        As in `datasets.load`, and columns of ``obs``.
-    recipes, schemes : sequence of str
-        As in `evaluate.benchmark`; of `evaluate.BENCHMARK_SCHEMES`.
-    out : Path
-        New folder, or one of the same settings.
-    baselines : sequence of str, default ("logistic",)
-        Recipes that the others are compared with.
-    n_splits : int, default 10
-        Folds of the scheme ``"study"``.
-    min_class_size, n_boot, n_jobs, seed
-        As in `make_task`, `score` and `cross_validate`.
-    say : callable, default print
-        Told what is done next.
-
-    Returns
-    -------
-    Path
-        The folder, with ``leaderboard.json`` (records), ``leaderboard.csv`` (a row per recipe or pair),
-        ``leaderboard.md`` (to read), ``studies.csv`` (accuracy in each study) and ``predictions.parquet``.
-
-    Raises
-    ------
-    InputError
-        Anything unknown, a label or collection that the atlas lacks, or a folder of something else.
-    """
+    datasets: Sequence[str], labels: Sequence[str], recipes: Sequence[str], schemes: Sequence[str], out: Path, *,
+    baselines: Sequence[str] = ("logistic",), n_splits: int = 10, min_class_size: int = 15, n_boot: int = 2000,
+    n_jobs: int = 1, seed: int = 0, say: Callable[[str], None] = print,
+) -> Path:  # fmt: skip
+    """Fill a folder with the leaderboard of every label of every data set under every scheme."""
+    # Rows of an earlier command with the same settings are kept: finished folds are found in the cache, and all tables
+    # are written anew.
     from srna_lib import evaluate
     from srna_lib.data import atlas_name, eligible, make_task, with_label
     from srna_lib.datasets import load
@@ -105,7 +65,7 @@ def run_benchmark(
         known = eligible(with_label(load(name), label), label)
         return known, make_task(known, label, min_class_size=min_class_size)
 
-    folds = {}
+    folds = {}  # refuses what cannot be split before anything is written
     for name, label, scheme in plan:
         known, task = asked(name, label)
         folds[name, label, scheme] = evaluate.benchmark_splits(task, known, scheme, n_splits=n_splits, seed=seed)
@@ -130,8 +90,8 @@ def _earlier(out: Path, settings: dict[str, Any]) -> list[list[str]]:
     if not out.exists():
         return []
     if not (out / MARK).is_file():
-        found = f"--out {out}: it exists and holds no {MARK}"
-        raise InputError(f"{found}; expected the name of a new folder, or of one that srna benchmark made.")
+        wanted = "the name of a new folder, or of one that srna benchmark made"
+        raise InputError(f"--out {out}: it exists and holds no {MARK}; expected {wanted}.")
     earlier = json.loads((out / MARK).read_text(encoding="utf-8"))
     for name, value in settings.items():
         if earlier.get(name) != value:
@@ -149,13 +109,11 @@ def _files(done: list[Benchmark]) -> dict[str, str | bytes]:
     records, studies, predictions = [], [], []
     for scores, gaps, table in done:
         about = {name: scores[name].iloc[0] for name in ("dataset", "task", "features", "seed")}
-        pairs = gaps.rename(columns={"difference": "value"}).assign(model=gaps["pair"], study=None, **about)
-        records += [*to_records(scores), *to_records(pairs.assign(**{"class": None}))]
+        pairs = gaps.rename(columns={"difference": "value", "pair": "model"})
+        records += [*to_records(scores), *to_records(pairs.assign(**about, **{"study": None, "class": None}))]
         each = per_dataset(table).pivot(index=["scheme", "dataset_id", "n_samples"], columns="model", values="accuracy")
         each = each[list(dict.fromkeys(table["model"]))].round(4).reset_index()
-        for at, name in enumerate(("dataset", "task")):
-            each.insert(at, name, about[name])
-        studies.append(each)
+        studies.append(pd.DataFrame({"dataset": about["dataset"], "task": about["task"]}, each.index).join(each))
         predictions.append(table.assign(dataset=about["dataset"]))
     return {
         "leaderboard.json": json.dumps(records, indent=1, allow_nan=False) + "\n",
@@ -190,36 +148,30 @@ def leaderboard_tables(records: Sequence[dict[str, Any]], *, level: int = 2) -> 
         rows = [r for r in records if (r["dataset"], r["task"], r["scheme"]) == about]
         cell = {(r["model"], r["metric"]): r for r in rows}
         scheme, _, part = about[2].partition(", ")
-        models = [m for m in dict.fromkeys(r["model"] for r in rows) if MINUS not in m]
+        names = list(dict.fromkeys(r["model"] for r in rows))
+        models = [m for m in names if MINUS not in m]
         models.sort(key=lambda m: -cell[m, "accuracy_per_dataset"]["value"])
-        pairs = [m for m in dict.fromkeys(r["model"] for r in rows) if MINUS in m]
+        pairs = [m for m in names if MINUS in m]
         pairs = [m for m in pairs if "dummy" not in m.split(MINUS)] or pairs  # who is better than nothing is plain
         further = {"calibration_error": "calibration error", "fit_seconds": "CPU seconds a fold"}
         further = {metric: title for metric, title in further.items() if (models[0], metric) in cell}
-        head = f"{'#' * level} `{about[0]}`, `{about[1]}`: {SCHEMES[scheme]}{part and f', {part}'}"
         n_studies = rows[0]["n_datasets"]
-        size = f"{rows[0]['n_samples']} samples of {n_studies} {'study' if n_studies == 1 else 'studies'}."
-        lines = [head, "", size, ""]
-        lines += _table("recipe", COLUMNS | further)
-        for m in models:
-            cells = [_cell(cell[m, c]) for c in COLUMNS] + [_cell(cell[m, c], False) for c in further]
-            lines.append(f"| `{m}` | " + " | ".join(cells) + " |")
-        chosen = [
-            f"`{r['metric'].partition(':')[2]}` {r['value']:.0f}" for r in rows if r["metric"].startswith("chosen:")
-        ]
+        lines = [f"{'#' * level} `{about[0]}`, `{about[1]}`: {SCHEMES[scheme]}{part and f', {part}'}", ""]
+        lines += [f"{rows[0]['n_samples']} samples of {n_studies} {'study' if n_studies == 1 else 'studies'}.", ""]
+        shown = [[f"`{m}`", *(_cell(cell[m, c], c in COLUMNS) for c in COLUMNS | further)] for m in models]
+        lines += _table(["recipe", *COLUMNS.values(), *further.values()], shown)
+        chosen = [f"`{c.partition(':')[2]}` {r['value']:.0f}" for (_, c), r in cell.items() if c.startswith("chosen:")]
         lines += ["", f"Folds in which `selected` is a recipe: {', '.join(chosen)}."] if chosen else []
-        if pairs:
-            lines += ["", *_table("paired difference", COLUMNS)]
-        for m in pairs:
-            first, _, second = m.partition(MINUS)
-            cells = [_cell(cell[m, c], sign="+") for c in COLUMNS]
-            lines.append(f"| `{first}` - `{second}` | " + " | ".join(cells) + " |")
+        shown = [[f"`{m.replace(MINUS, '` - `')}`", *(_cell(cell[m, c], sign="+") for c in COLUMNS)] for m in pairs]
+        lines += ["", *_table(["paired difference", *COLUMNS.values()], shown)] if pairs else []
         parts.append("\n".join(lines))
     return "\n\n".join(parts)
 
 
-def _table(first: str, columns: dict[str, str]) -> list[str]:
-    return ["| " + " | ".join([first, *columns.values()]) + " |", "|---" * (1 + len(columns)) + "|"]
+def _table(head: list[str], rows: list[list[str]]) -> list[str]:
+    """Lines of a table in Markdown."""
+    first, *others = (f"| {' | '.join(cells)} |" for cells in [head, *rows])
+    return [first, "|---" * len(head) + "|", *others]
 
 
 def _cell(record: dict[str, Any], interval: bool = True, sign: str = "") -> str:

@@ -25,10 +25,7 @@ BANNER_STYLE = "background:#7a1f00;color:#fff;padding:.7em 1em;font-weight:600;b
 def say(text: str) -> None:
     """Show markdown whose numbers come from variables; blocks with a number that is not known here (nan) say that.
 
-    Parameters
-    ----------
-    text : str
-        Markdown; blocks are separated by empty lines. Nothing is shown for an empty text.
+    Blocks are separated by empty lines. Nothing is shown for an empty text.
     """
     from IPython.display import Markdown, display
 
@@ -46,12 +43,8 @@ def open_dataset(name: str, *, profile: str, seed: int = 0, label: str = "") -> 
 
     Parameters
     ----------
-    name : str
-        As in `datasets.load`.
-    profile : str
-        Profile of the run.
-    seed : int, default 0
-        Seed of a simulated atlas.
+    name, profile, seed
+        As in `datasets.load`; profile of the run; seed of a simulated atlas.
     label : str, optional
         Column that is asked for: age intervals (``age_2``) are made from the age (`contexts.with_label`).
 
@@ -83,35 +76,21 @@ def open_dataset(name: str, *, profile: str, seed: int = 0, label: str = "") -> 
 
 
 def close(
-    out: str,
-    notebook: str,
-    *,
-    title: str,
-    info: dict[str, Any],
-    records: Iterable[pd.DataFrame | dict[str, Any]],
-    numbers: dict[str, str],
-    figure: go.Figure,
-    parameters: dict[str, Any],
-    predictions: pd.DataFrame | None = None,
-) -> None:
+    out: str, notebook: str, *, title: str, info: dict[str, Any], records: Iterable[pd.DataFrame | dict[str, Any]],
+    numbers: dict[str, str], figure: go.Figure, parameters: dict[str, Any], predictions: pd.DataFrame | None = None,
+) -> None:  # fmt: skip
     """Close a notebook: write its records, its predictions and the card that the index shows below ``<out>/results``.
 
     Parameters
     ----------
-    out, notebook : str
-        Report folder; stem of the notebook, which names the files.
-    title : str
-        The question that the notebook asks.
-    info : dict
-        From `open_dataset`.
+    out, notebook, title, info
+        Report folder; stem of the notebook, which names the files; the question that it asks; from `open_dataset`.
     records : iterable of DataFrame and dict
         Tables from `evaluate.score`; records of your own have the fields of `RECORD_FIELDS`.
     numbers : dict of str
         Label -> figure as text, computed in the notebook; what is not known here (nan) becomes "no answer".
-    figure : plotly.graph_objects.Figure
-        Headline figure.
-    parameters : dict
-        Of the run, beside its data set.
+    figure, parameters
+        Headline figure; parameters of the run, beside its data set.
     predictions : DataFrame, optional
         Out-of-fold table (`evaluate.cross_validate`).
 

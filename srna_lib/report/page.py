@@ -154,21 +154,18 @@ def _output(output: NotebookNode) -> dict[str, Any] | None:
     return {"kind": "text", "body": strip_ansi(data["text/plain"])} if "text/plain" in data else None
 
 
-def describe_error(name: str, message: str, traceback: str) -> dict[str, str]:
+def describe_error(name: str, message: str, traceback: str = "") -> dict[str, str]:
     """Describe an exception for people: an InputError is its one sentence, anything else has a traceback."""
     if name == "InputError":
-        return {"sentence": strip_ansi(message), "traceback": ""}
-    return {"sentence": strip_ansi(f"{name}: {message}" if message else name), "traceback": strip_ansi(traceback)}
+        return {"name": name, "sentence": strip_ansi(message), "traceback": ""}
+    sentence = strip_ansi(f"{name}: {message}" if message else name)
+    return {"name": name, "sentence": sentence, "traceback": strip_ansi(traceback)}
 
 
 def notebook_page(
     nb: NotebookNode, *, error: Mapping[str, str] | None = None, folder: Path | None = None, **texts: Any
 ) -> str:
-    """Render one executed notebook; after a failure (`error`) only the cells up to it are shown.
-
-    Pictures that prose names are looked for in ``folder``; texts are those of the template: ``stem``, ``title``,
-    ``about`` (under the head), ``versions`` (at the foot), ``simulated`` (whether the page carries the banner).
-    """
+    """Render one executed notebook; after a failure (`error`) only the cells up to it are shown."""
     nb, _ = CoalesceStreamsPreprocessor().preprocess(nb, {})
     # Papermill stamps each cell that it begins.
     begun = [i for i, cell in enumerate(nb.cells) if cell.metadata.get("papermill", {}).get("start_time")]

@@ -20,10 +20,7 @@ PACKAGES = ("numpy", "pandas", "scikit-learn", "keras", "jax", "imbalanced-learn
 
 
 def to_records(scores: pd.DataFrame) -> list[dict[str, Any]]:
-    """Scores (`evaluate.score`) as records on disk, where the class or study joins the name of its metric.
-
-    So does the unit that was resampled, where a table holds the same score for several: all but the first of them.
-    """
+    """Scores (`evaluate.score`) as records on disk, where class, study and further units join the metric's name."""
     from srna_lib.evaluate import UNITS
 
     if scores.empty:
@@ -31,6 +28,7 @@ def to_records(scores: pd.DataFrame) -> list[dict[str, Any]]:
     keys = ["task", "dataset", "model", "features", "scheme", "metric", "class", "study"]
     about = scores["class"].astype(object).fillna(scores["study"]).map(":{}".format, na_action="ignore")
     metric = scores["metric"] + about.fillna("").astype(str)
+    # where a table holds the same score for several units that were resampled: all but the first of them
     further = scores["unit"] != scores.groupby(keys, dropna=False)["unit"].transform("first")
     metric += (", " + scores["unit"].map(lambda u: UNITS[u].split(",")[0]) + " drawn").where(further, "")
     table = scores.assign(metric=metric)[list(RECORD_FIELDS)].astype(object)

@@ -78,10 +78,8 @@ class ThisInterpreter(AsyncKernelManager):
 
 
 def find_notebooks(wanted: Sequence[str], folder: str | os.PathLike[str] | None = None) -> tuple[list[Path], Path]:
-    """Find notebooks by number, stem or file name (all without a name), in order, and the folder they lie in.
-
-    Ours lie in the package (a wheel) or beside it (a checkout); others are taken only from a folder that is named.
-    """
+    """Find notebooks by number, stem or file name (all without a name), in order, and the folder they lie in."""
+    # in the package (a wheel) or beside it (a checkout); others are taken only from a folder that is named
     ours = next(place for place in (PACKAGE / "notebooks", PACKAGE.parent / "notebooks") if place.is_dir())
     source = ours if folder is None else Path(folder).resolve()
     if not source.is_dir():
@@ -125,10 +123,7 @@ def _declared(path: Path) -> dict[str, Any]:
 def chosen_parameters(
     paths: Sequence[Path], settings: Mapping[str, Any], extra: Mapping[str, Any], columns: Iterable[str] = ()
 ) -> dict[Path, dict[str, Any]]:
-    """Work out which parameters each notebook gets: the run's settings and a user's own, where it declares them.
-
-    A user's own are read as the type of the default; recipes, columns (of ``columns``) and data sets must exist.
-    """
+    """Work out which parameters each notebook gets: the run's settings and a user's own, where it declares them."""
     declared = {path: _declared(path) for path in paths}
     for name in extra:
         if name in OPTIONS:
@@ -188,42 +183,35 @@ def _existing(about: str, name: str, value: Any, like: Any, columns: Iterable[st
     return ",".join(names)
 
 
-def needed_columns(path: Path) -> list[str]:
-    """Read the columns of ``obs`` that a notebook declares to need (see the top of this module)."""
-    return list(_read(path).metadata.get("srna", {}).get("needs", []))
-
-
 def why_not(path: Path, dataset: str, columns: Iterable[str], values: Mapping[str, Any] | None = None) -> str:
-    """Say in a sentence why a notebook cannot run on a data set with these columns; empty where it can.
-
-    ``values`` are the parameters of the run, for needs that name one; others have the notebook's default.
-    """
-    declared, chosen = needed_columns(path), {**_declared(path), **(values or {})}
-    needs = [_filled(need, chosen) for need in declared]
+    """Say in a sentence why a notebook cannot run on a data set with these columns; empty where it can."""
+    about, chosen = _read(path).metadata.get("srna", {}), {**_declared(path), **(values or {})}
+    needs = {_filled(need, chosen): need for need in about.get("needs", [])}
     lacking = _lacking(needs, columns)
-    fixed = _read(path).metadata.get("srna", {}).get("least", 0)  # size of a class, where no parameter sets it
-    least, second = chosen.get("min_class_size", fixed), columns if isinstance(columns, Mapping) else {}
-    asked = [n for n, d in zip(needs, declared, strict=True) if n != d or fixed]
-    small = next((n for n in asked if second.get(n, least) < least), None)
-    if not lacking and small:
-        what = "age intervals (up to 65 years and above)" if small == "age_years" else f"classes in the column {small}"
-        smaller = f"; -p min_class_size={second[small]} takes smaller ones" if "min_class_size" in chosen else ""
-        return (
-            f"{path.stem} needs two {what} of at least {least} samples, and the second largest in the data set"
-            f" {dataset!r} has {second[small]}{smaller}."
-        )
-    if not lacking:
-        return ""
     if lacking == ["dataset_id"]:
         return f"{path.stem} leaves studies out, and the samples of {dataset!r} are of one; expected two or more."
-    others = [n for n in datasets.names() if not _lacking(needs, datasets.entry(n)["columns"])]
-    wanted = " and ".join(need.replace("|", " or ") for need in lacking)
-    instead = f"data sets that do: {', '.join(others)}" if others else f"it has {', '.join(sorted(columns)) or 'none'}"
-    named = [d for d, need in zip(declared, needs, strict=True) if d != need and need in lacking]
-    other = "".join(f" Another column: -p {d[1:-1]}=NAME." for d in named)
+    if lacking:
+        others = [n for n in datasets.names() if not _lacking(needs, datasets.entry(n)["columns"])]
+        wanted = " and ".join(need.replace("|", " or ") for need in lacking)
+        instead = (
+            f"data sets that do: {', '.join(others)}" if others else f"it has {', '.join(sorted(columns)) or 'none'}"
+        )
+        other = "".join(f" Another column: -p {needs[n][1:-1]}=NAME." for n in lacking if needs[n] != n)
+        return (
+            f"{path.stem} needs the column{'s' * (len(lacking) > 1)} {wanted} with at least two different values, which"
+            f" the data set {dataset!r} does not have; {instead}.{other}"
+        )
+    fixed = about.get("least", 0)  # size of a class, where no parameter sets it
+    least, second = chosen.get("min_class_size", fixed), columns if isinstance(columns, Mapping) else {}
+    asked = (need for need, declared in needs.items() if need != declared or fixed)
+    small = next((need for need in asked if second.get(need, least) < least), "")
+    if not small:
+        return ""
+    what = "age intervals (up to 65 years and above)" if small == "age_years" else f"classes in the column {small}"
+    smaller = f"; -p min_class_size={second[small]} takes smaller ones" if "min_class_size" in chosen else ""
     return (
-        f"{path.stem} needs the column{'s' * (len(lacking) > 1)} {wanted} with at least two different values, which"
-        f" the data set {dataset!r} does not have; {instead}.{other}"
+        f"{path.stem} needs two {what} of at least {least} samples, and the second largest in the data set"
+        f" {dataset!r} has {second[small]}{smaller}."
     )
 
 
@@ -278,7 +266,7 @@ def _seal(entry: Mapping[str, Any]) -> str:
 
 def _left(folder: Path, stem: str) -> dict[str, str]:
     """Checksums of page and results of a notebook; the executed notebook is for readers to go on with."""
-    places = [folder / f"{stem}.html", *(folder / "results" / f"{stem}{end}" for end in RESULTS)]
+    places = [folder / f"{stem}.html", *_results(folder, stem)]
     return {place.name: hashlib.sha256(place.read_bytes()).hexdigest() for place in places if place.is_file()}
 
 
@@ -300,10 +288,12 @@ def _manifest(folder: Path, known: set[str], say: Callable[[str], None]) -> Iter
 
 def _remove(folder: Path, stem: str, *suffixes: str) -> None:
     """Remove what an earlier run left, which this one would otherwise show as its own."""
-    for suffix in RESULTS:
-        (folder / "results" / f"{stem}{suffix}").unlink(missing_ok=True)
-    for suffix in suffixes:
-        (folder / f"{stem}{suffix}").unlink(missing_ok=True)
+    for place in (*_results(folder, stem), *(folder / f"{stem}{suffix}" for suffix in suffixes)):
+        place.unlink(missing_ok=True)
+
+
+def _results(folder: Path, stem: str) -> list[Path]:
+    return [folder / "results" / f"{stem}{suffix}" for suffix in RESULTS]
 
 
 def _written(folder: Path, stem: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -321,12 +311,9 @@ def _written(folder: Path, stem: str) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def card_of(folder: Path, stem: str, entry: Mapping[str, Any]) -> dict[str, Any]:
-    """Gather what the index shows of a notebook: its entry, and the card that it wrote.
-
-    A failed notebook shows no numbers and no figure: its own checks may be what failed.
-    """
+    """Gather what the index shows of a notebook: its entry, and the card that it wrote."""
     written, figure = _written(folder, stem)
-    ok, given = entry["status"] == "ok", entry["parameters"]
+    ok, given = entry["status"] == "ok", entry["parameters"]  # else its own checks may be what failed
     return {
         **entry,
         "stem": stem,
@@ -345,22 +332,15 @@ def write_index(folder: Path, manifest: Mapping[str, Mapping[str, Any]]) -> Path
     """Write ``index.html`` from the entries and cards; returns its path."""
     cards = [card_of(folder, stem, manifest[stem]) for stem in sorted(manifest)]
     names = list(dict.fromkeys(card["dataset"] for card in cards))
-    known = datasets.names()
-    shown = [datasets.entry(name) for name in names if name in known]
-    titles = [datasets.entry(name)["title"] if name in known else Path(name).stem for name in names]
-    left_out, failed = (sum(card["status"] == status for card in cards) for status in (NOT_APPLICABLE, "failed"))
-    finished = max((card["finished_at"] for card in cards if card["status"] != NOT_APPLICABLE), default="none")
-    page = index_page(
-        cards,
-        title="Small-RNA report: " + (" and ".join(titles) or "no notebook is done"),
-        datasets=shown,
-        summary=f"Notebooks run: {len(cards) - left_out}, failed: {failed}"
-        + f", {NOT_APPLICABLE}: {left_out}" * bool(left_out)
-        + f". Last finished: {finished}.",
-        versions=versions_line(cards),
-        simulated=any(card["simulated"] for card in cards),
-    )
-    write_file(folder / "index.html", page)
+    known = {name: datasets.entry(name) for name in names if name in datasets.names()}
+    titles = [known[name]["title"] if name in known else Path(name).stem for name in names]
+    ran = [card for card in cards if card["status"] != NOT_APPLICABLE]
+    summary = f"Notebooks run: {len(ran)}, failed: {sum(card['status'] == 'failed' for card in ran)}"
+    summary += f", {NOT_APPLICABLE}: {len(cards) - len(ran)}" if len(cards) > len(ran) else ""
+    summary += f". Last finished: {max((card['finished_at'] for card in ran), default='none')}."
+    title = "Small-RNA report: " + (" and ".join(titles) or "no notebook is done")
+    head = {"summary": summary, "versions": versions_line(cards), "simulated": any(card["simulated"] for card in cards)}
+    write_file(folder / "index.html", index_page(cards, title=title, datasets=list(known.values()), **head))
     return folder / "index.html"
 
 
@@ -398,63 +378,19 @@ class Report:
 
 
 def run_notebooks(
-    notebooks: Sequence[str] = (),
-    *,
-    dataset: str = "demo",
-    profile: str = "demo",
-    out: str | os.PathLike[str] | None = None,
-    jobs: int = 2,
-    seed: int = 0,
-    parameters: Mapping[str, Any] | None = None,
-    force: bool = False,
-    notebooks_dir: str | os.PathLike[str] | None = None,
-    say: Callable[[str], None] = print,
-) -> Report:
-    """Run notebooks on a data set and write their pages.
-
-    What is wrong with the arguments is found before anything runs or is written. A notebook that fails is shown
-    with its traceback and the others go on. One that is done already (same cells, parameters, library and data) is
-    skipped; the manifest is written after each, so that an interrupted run goes on where it stopped. Where all are
-    run, those that need a column that the data set does not have are left out and the index says why.
-
-    Parameters
-    ----------
-    notebooks : sequence of str, default ()
-        Which ones: number (``"2"``, ``"02"``), stem or file name; empty for all, always in order.
-    dataset : str, default "demo"
-        A name of `srna_lib.datasets.names`, or the path of your own atlas (``.h5ad``).
-    profile : str, default "demo"
-        ``"smoke"`` (tiny, for tests), ``"demo"`` (minutes) or ``"full"`` (everything).
-    out : path, optional
-        Report folder; ``reports/<dataset>`` by default (for a file, its stem).
-    jobs : int, default 2
-        Notebooks at a time, each in a process of its own; with fewer notebooks, workers inside each.
-    seed : int, default 0
-        Seed of splits, models and the simulated atlas.
-    parameters : mapping, optional
-        Further parameters, for the chosen notebooks that declare them. Text is read as the type of the default.
-    force : bool, default False
-        Run again what is already done.
-    notebooks_dir : path, optional
-        Folder of other notebooks than ours.
-    say : callable, default print
-        Receives a line of progress before and after each notebook.
-
-    Returns
-    -------
-    Report
-        Path of ``index.html`` and one `Outcome` per chosen notebook.
-
-    Raises
-    ------
-    InputError
-        Arguments that do not exist or do not apply, data that cannot be had, a folder that cannot be written.
-    """
+    notebooks: Sequence[str] = (), *, dataset: str = "demo", profile: str = "demo", jobs: int = 2, seed: int = 0,
+    out: str | os.PathLike[str] | None = None, parameters: Mapping[str, Any] | None = None, force: bool = False,
+    notebooks_dir: str | os.PathLike[str] | None = None, say: Callable[[str], None] = print,
+) -> Report:  # fmt: skip
+    """Run notebooks on a data set and write their pages; arguments as those of ``srna run``."""
+    # What is wrong with the arguments is found before anything runs or is written. A notebook that is done already
+    # (same cells, parameters, library and data) is skipped, and the manifest is written after each, so that an
+    # interrupted run goes on where it stopped. Where all are run, those that do not apply are left out.
     own = is_file(dataset)
     one_of("data set", dataset, [dataset] if own else datasets.names())
     one_of("profile", profile, PROFILES)
     paths, source = find_notebooks(notebooks, notebooks_dir)
-    folder = Path(os.path.abspath(out if out is not None else Path("reports") / Path(dataset).stem))
+    folder = Path(os.path.abspath(out or Path("reports") / Path(dataset).stem))
     about = datasets.entry(dataset)
     place = os.path.abspath(dataset) if own else dataset  # notebooks run in a folder of their own
     settings = {"dataset": place, "profile": profile, "out": str(folder), "seed": seed, "n_jobs": jobs}
@@ -475,7 +411,7 @@ def run_notebooks(
     digests = {path: digest_of(path, given[path]) for path in paths}
     labels = {path: f"[{number}/{len(paths)}] {path.stem}" for number, path in enumerate(paths, start=1)}
     outcomes: dict[Path, Outcome] = {}
-    todo: list[Path] = []
+    todo = []
     for path in paths:
         done = earlier.get(path.stem, {})
         if path in reasons:
@@ -547,8 +483,7 @@ def _run_each(
         return
     threads = os.environ.get("OMP_NUM_THREADS", str(max(1, joblib.cpu_count() // beside)))
     pool = ProcessPoolExecutor(beside, initializer=settle, env={"OMP_NUM_THREADS": threads})
-    waiting = list(todo)
-    running: dict[Any, Path] = {}
+    waiting, running = list(todo), dict[Any, Path]()
     try:
         while waiting or running:
             while waiting and len(running) < beside:
@@ -571,28 +506,23 @@ def _run_one(path: Path, folder: Path, given: dict[str, Any], simulated: bool, b
             papermill.execute_notebook(_literal(path), _literal(executed), parameters=given, **shown, **kernel)
             _written(folder, path.stem)
         except papermill.PapermillExecutionError as failure:
-            described = describe_error(failure.ename, failure.evalue, "\n".join(failure.traceback))
-            error = {"name": failure.ename, **described}
+            error = describe_error(failure.ename, failure.evalue, "\n".join(failure.traceback))
         except InputError as failure:
             _remove(folder, path.stem)
-            error = {"name": "InputError", "sentence": str(failure), "traceback": ""}
+            error = describe_error("InputError", str(failure))
         except Exception as failure:  # the kernel died or did not start: this notebook failed, not the run
-            name = type(failure).__name__
-            sentence = f"the kernel stopped ({describe_error(name, str(failure), '')['sentence']})"
-            error = {"name": name, "sentence": sentence, "traceback": ""}
+            error = describe_error(type(failure).__name__, str(failure))
+            error["sentence"] = f"the kernel stopped ({error['sentence']})"
         nb = _read(executed if executed.exists() else path)
     # Papermill's own error cells and this machine's paths are nobody's business.
     nb.cells = [cell for cell in nb.cells if "papermill-error-cell-tag" not in cell.metadata.get("tags", [])]
     nb.metadata.setdefault("papermill", {}).update(input_path=path.name, output_path=path.name)
     entry = _entry(nb, path, given, simulated, error) | {"seconds": round(time.perf_counter() - start, 2)}
-    run = f"Data set {given.get('dataset', 'none')}, profile {given.get('profile', 'none')}"
-    texts = {
-        "stem": path.stem,
-        "title": entry["title"],
-        "about": f"{run}; finished {entry['finished_at']} after {entry['seconds']:.1f} s.",
-        "versions": versions_line([card_of(folder, path.stem, entry)]),
-    }
-    page = notebook_page(nb, error=error, folder=path.parent, simulated=simulated, **texts)
+    about = f"Data set {given.get('dataset', 'none')}, profile {given.get('profile', 'none')}"
+    about += f"; finished {entry['finished_at']} after {entry['seconds']:.1f} s."
+    texts = {"stem": path.stem, "title": entry["title"], "about": about, "simulated": simulated}
+    texts["versions"] = versions_line([card_of(folder, path.stem, entry)])
+    page = notebook_page(nb, error=error, folder=path.parent, **texts)
     write_file(folder / f"{path.stem}.ipynb", nbformat.writes(nb) + "\n")
     write_file(folder / f"{path.stem}.html", page)
     return entry | {"files": _left(folder, path.stem)}
