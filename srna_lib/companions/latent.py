@@ -30,24 +30,15 @@ from sklearn.model_selection import GroupShuffleSplit
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from srna_lib import models as nets
 from srna_lib.data import Task, counts_frame
 from srna_lib.errors import InputError
-from srna_lib.models import (
-    PAD_FEATURES,
-    PAD_SAMPLES,
-    DenseNetClassifier,
-    compile_epoch,
-    cross_entropy,
-    fresh_state,
-    glorot,
-    import_keras,
-    recipe,
-    shuffled,
-)  # fmt: skip
 
 MARKS = ("H3K27me3", "H3K36me3", "H3K4me1", "H3K4me3", "H3K9me3")  # columns of the published files, in their order
 BINS = 100  # of 100 bases, around the start of a gene
 ACTIVE = 0.01  # nats: a dimension below diverges from its prior by nothing and says nothing
+KERNEL, LEARNING_RATE, HELD_OUT = 5, 3e-3, 0.1  # width of convolutions, step size, and share of samples to stop by
+PATIENCE = 8  # epochs without a gain on the samples held out, before the best are taken
 SPREAD = 5.0  # prior variance of a logit, shared by the inputs, so that few and many are held down alike
 
 
@@ -65,9 +56,9 @@ class Program(NamedTuple):
 
 
 @lru_cache(maxsize=16)
-def compile_encoder(shape: tuple, size: int, hidden: tuple, filters: tuple, kernel: int, rate: float) -> Program:
+def compile_encoder(shape: tuple, size: int, hidden: tuple, filters: tuple) -> Program:
     """Lay an autoencoder out for one shape of input, and compile its training."""
-    keras = import_keras()
+    keras = nets.import_keras()
     import jax
     import jax.numpy as jnp
 
@@ -75,7 +66,7 @@ def compile_encoder(shape: tuple, size: int, hidden: tuple, filters: tuple, kern
     layers, inputs, code = keras.layers, keras.Input(shape), keras.Input((size,))
     dense = partial(layers.Dense, kernel_initializer="zeros")
     leaky = {"activation": partial(keras.activations.leaky_relu, negative_slope=0.5)}
-    conv = {"kernel_size": kernel, "padding": "same", "kernel_initializer": "zeros"}
+    conv = {"kernel_size": KERNEL, "padding": "same", "kernel_initializer": "zeros"}
     h = inputs
     for n in filters:
         h = layers.Conv1D(n, **conv, **leaky)(h)
@@ -105,25 +96,22 @@ def compile_encoder(shape: tuple, size: int, hidden: tuple, filters: tuple, kern
     n = len(encoder.trainable_variables)
     forward = jax.jit(lambda weights, X: encoder.stateless_call(weights[:n], [], X)[0])
     decode = jax.jit(lambda weights, code: decoder.stateless_call(weights[n:], [], code)[0])
-    return _program(model, rate, loss, forward, decode)
+    return _program(model, LEARNING_RATE, loss, forward, decode)
 
 
 def _program(model: Any, rate: float, loss: Callable, forward: Callable, decode: Any = None) -> Program:
-    optimizer = import_keras().optimizers.Adam(learning_rate=rate)
+    optimizer = nets.import_keras().optimizers.Adam(learning_rate=rate)
     optimizer.build(model.trainable_variables)
-    return Program(model, optimizer, compile_epoch(model, optimizer, loss), forward, decode)
+    return Program(model, optimizer, nets.compile_epoch(model, optimizer, loss), forward, decode)
 
 
 def initial_state(program: Program, rng: np.random.Generator, n_features: int | None = None) -> tuple:
-    """State to start from: kernels after Glorot, biases of zero.
-
-    Weights of inputs beyond `n_features`, which are padding, are zero and stay so: nothing comes in, nothing is missed.
-    """
+    """State to start from: kernels after Glorot, biases of zero, and zeros for inputs that are padding."""
     shapes = [tuple(v.shape) for v in program.model.trainable_variables]
-    weights = [glorot(rng, shape) for shape in shapes]
-    for padded in (weights[0], weights[-2].T, weights[-1]) if n_features else ():
-        padded[n_features:] = 0
-    return fresh_state(program.model, program.optimizer, weights, rng)
+    weights = [nets.glorot(rng, shape) for shape in shapes]
+    for wide in (weights[0], weights[-2].T, weights[-1]) if n_features else ():
+        wide[n_features:] = 0  # and stays so: nothing comes in, nothing is missed
+    return nets.fresh_state(program.model, program.optimizer, weights, rng)
 
 
 class LatentEncoder(TransformerMixin, BaseEstimator):
@@ -141,26 +129,20 @@ class LatentEncoder(TransformerMixin, BaseEstimator):
     ----------
     size, hidden
         Dimensions of the code; units of the dense ReLU layers of the encoder (the decoder has them in reverse).
-    filters, bins, kernel
-        Filters of convolutions before the dense layers, of width `kernel`, for inputs that are `bins` of several marks
-        each, bin by bin, and lie between -1 and 1; (32, 64) without a hidden layer is SimpleChrome's own encoder.
+    filters
+        Filters of convolutions before the dense layers, for inputs that are 100 bins of several marks each, bin by bin,
+        and lie between -1 and 1; (32, 64) without a hidden layer is SimpleChrome's own encoder.
     kl_weight : float, default 5e-5
         w above. Larger makes posteriors wider and dimensions fall idle.
-    warm_up, epochs, patience
-        Epochs of the warm-up; at most; and without a gain on the samples held out, before the best are taken.
-    batch_size, learning_rate, validation
-        Samples per step; step size of Adam; share of the samples (or groups) that is held out to stop by.
+    warm_up, epochs, batch_size
+        Epochs of the warm-up; at most (8 without a gain for the samples held out are the last); samples per step.
 
     Attributes
     ----------
-    fit_ids_
-        Index of the samples that the encoder was trained on or stopped by; positions where `X` had none.
-    kl_ : array, shape (size,)
-        Mean divergence of each dimension over these samples, in nats; near 0 where it is idle.
-    loss_curve_, validation_curve_
-        Loss of the training samples (with noise), and of those held out (without), epoch by epoch.
-    weights_
-        Kernel and bias of each layer: encoder, mean, log variance, decoder.
+    fit_ids_, kl_, loss_curve_, validation_curve_, weights_
+        Index of the samples that the encoder was trained on or stopped by; mean divergence of each dimension over them
+        in nats, near 0 where it is idle; loss of the training samples (with noise) and of those held out (without),
+        epoch by epoch; kernel and bias of each layer: encoder, mean, log variance, decoder.
 
     Examples
     --------
@@ -170,14 +152,11 @@ class LatentEncoder(TransformerMixin, BaseEstimator):
     """
 
     def __init__(
-        self, size: int = 10, hidden: tuple[int, ...] = (128,), filters: tuple[int, ...] = (), bins: int = BINS,
-        kernel: int = 5, kl_weight: float = 5e-5, warm_up: int = 5, epochs: int = 60, patience: int = 8,
-        batch_size: int = 64, learning_rate: float = 3e-3, validation: float = 0.1, random_state: int = 0,
+        self, size: int = 10, hidden: tuple[int, ...] = (128,), filters: tuple[int, ...] = (), kl_weight: float = 5e-5,
+        warm_up: int = 5, epochs: int = 60, batch_size: int = 64, random_state: int = 0,
     ) -> None:  # fmt: skip
-        self.size, self.hidden, self.filters, self.bins, self.kernel = size, hidden, filters, bins, kernel
-        self.kl_weight, self.warm_up, self.epochs, self.patience = kl_weight, warm_up, epochs, patience
-        self.batch_size, self.learning_rate, self.validation = batch_size, learning_rate, validation
-        self.random_state = random_state
+        self.size, self.hidden, self.filters, self.kl_weight = size, hidden, filters, kl_weight
+        self.warm_up, self.epochs, self.batch_size, self.random_state = warm_up, epochs, batch_size, random_state
 
     def fit(self, X: Any, y: Any = None, groups: Any = None) -> Self:
         """Learn a code of samples, shape (n_samples, n_features); no label is read.
@@ -192,25 +171,25 @@ class LatentEncoder(TransformerMixin, BaseEstimator):
         groups, X = np.arange(len(X)) if groups is None else np.asarray(groups), np.asarray(X, dtype=np.float32)
         if len(np.unique(groups)) < 2:
             raise InputError("latent encoder: found one study to learn from; expected two or more, to stop by one.")
-        split = GroupShuffleSplit(1, test_size=self.validation, random_state=self.random_state)
+        split = GroupShuffleSplit(1, test_size=HELD_OUT, random_state=self.random_state)
         rest, held = (X[rows] for rows in next(split.split(X, groups=groups)))
         self.n_features_in_ = d = X.shape[1]
         rng, program = np.random.default_rng(self.random_state), self._program()
-        data = jax.device_put(self._padded(rest))
+        data = jax.device_put(padded(rest, bool(self.filters)))
         state = initial_state(program, rng, None if self.filters else d)
         batch, curves, best, kept = min(self.batch_size, len(rest)), [], np.inf, list[np.ndarray]()
         for number in range(self.epochs):
             # the loss above times d / 2: the same to Adam, and needs no division by inputs that are padding
             price = self.kl_weight * d / 2 * min(1.0, number / max(self.warm_up, 1))
             weight = np.full(len(data), price, np.float32)
-            state, lost = program.epoch(state, data, data, weight, *shuffled(rng, len(rest), len(data), batch))
+            state, lost = program.epoch(state, data, data, weight, *nets.shuffled(rng, len(rest), len(data), batch))
             self.weights_ = [np.array(w) for w in state[0]]
             mean, log_variance = self._encode(held)
             error = np.square(held - self.inverse_transform(mean)).mean()
             curves.append([2 / d * float(lost), error + self.kl_weight * divergence(mean, log_variance).sum()])
             if number <= self.warm_up or curves[-1][1] < best:  # before the end of the warm-up the price was another
                 best, since, kept = curves[-1][1], number, self.weights_
-            elif number - since >= self.patience:
+            elif number - since >= PATIENCE:
                 break
         self.weights_ = kept
         self.loss_curve_, self.validation_curve_ = np.array(curves).T
@@ -225,22 +204,24 @@ class LatentEncoder(TransformerMixin, BaseEstimator):
 
     def inverse_transform(self, code: Any) -> np.ndarray:
         """Samples that codes stand for, shape (n_samples, n_features)."""
-        padded = np.pad(np.asarray(code, dtype=np.float32), ((0, -len(code) % PAD_SAMPLES), (0, 0)))
-        made = np.asarray(self._program().decode(self.weights_, padded))
-        return made.reshape(len(padded), -1)[: len(code), : self.n_features_in_]
+        full = np.pad(np.asarray(code, dtype=np.float32), ((0, -len(code) % nets.PAD_SAMPLES), (0, 0)))
+        made = np.asarray(self._program().decode(self.weights_, full))
+        return made.reshape(len(full), -1)[: len(code), : self.n_features_in_]
 
     def _program(self) -> Program:
-        shape = self._padded(np.empty((0, self.n_features_in_), np.float32)).shape[1:]
-        layout = self.size, tuple(self.hidden), tuple(self.filters), self.kernel
-        return compile_encoder(shape, *layout, float(self.learning_rate))
-
-    def _padded(self, X: np.ndarray) -> np.ndarray:
-        """Input as the program takes it: samples, and of the dense form features, filled up with zeros."""
-        X = np.pad(X, ((0, -len(X) % PAD_SAMPLES), (0, 0 if self.filters else -X.shape[1] % PAD_FEATURES)))
-        return X.reshape(len(X), self.bins, X.shape[1] // self.bins) if self.filters else X
+        shape = padded(np.empty((0, self.n_features_in_)), bool(self.filters)).shape[1:]
+        return compile_encoder(shape, self.size, tuple(self.hidden), tuple(self.filters))
 
     def _encode(self, X: np.ndarray) -> list[np.ndarray]:
-        return [np.asarray(part)[: len(X)] for part in self._program().forward(self.weights_, self._padded(X))]
+        outputs = self._program().forward(self.weights_, padded(X, bool(self.filters)))
+        return [np.asarray(part)[: len(X)] for part in outputs]
+
+
+def padded(X: Any, by_bin: bool) -> np.ndarray:
+    """Input as programs take it: samples filled up with zeros, and features cut into bins or filled up, too."""
+    X = np.asarray(X, dtype=np.float32)
+    X = np.pad(X, ((0, -len(X) % nets.PAD_SAMPLES), (0, 0 if by_bin else -X.shape[1] % nets.PAD_FEATURES)))
+    return X.reshape(len(X), BINS, X.shape[1] // BINS) if by_bin else X
 
 
 def divergence(mean: np.ndarray, log_variance: np.ndarray) -> np.ndarray:
@@ -257,21 +238,13 @@ def variance_explained(X: np.ndarray, made: np.ndarray, centre: np.ndarray) -> f
 
 
 class Codes(NamedTuple):
-    """Representations of samples, learned without labels and without the samples of some studies.
+    """Representations of samples, as z-scores, learned without labels and without the samples of some studies."""
 
-    `tables`: name -> representation of every sample: ``raw``, ``PCA``, ``latent``; of marks ``summary``; where
-    neighbours are known ``latent + neighbours``, and ``latent + shuffled`` with others in their place. Codes are
-    z-scores. `seen` are the samples that scaling and encoders were fitted on, or stopped by; `steps` leads from counts
-    to ``raw``, `coders` from there to ``PCA`` and ``latent``. `quality`, by code: ``size, active`` (dimensions with a
-    divergence above .01 nats; of PCA all), ``seen`` and ``unseen`` (share explained of the variance of samples seen and
-    not), ``n_seen, n_unseen``.
-    """
-
-    tables: dict[str, pd.DataFrame]
-    seen: pd.Index
-    coders: dict[str, Pipeline]
-    steps: Pipeline
-    quality: pd.DataFrame
+    tables: dict[str, pd.DataFrame]  # name -> representation of every sample: raw, PCA, latent and others
+    seen: pd.Index  # samples that scaling and encoders were fitted on, or stopped by
+    coders: dict[str, Pipeline]  # from raw to PCA and latent
+    steps: Pipeline  # from counts to raw
+    quality: pd.DataFrame  # see `pretrain`
 
 
 def pretrain(atlas: ad.AnnData, unseen: Iterable[str], *, size: int = 10, seed: int = 0, **options: Any) -> Codes:
@@ -283,12 +256,17 @@ def pretrain(atlas: ad.AnnData, unseen: Iterable[str], *, size: int = 10, seed: 
 
     Parameters
     ----------
-    atlas : AnnData, shape (n_samples, n_srnas)
-        Counts; contaminants are left out.
-    unseen : iterable of str
-        Studies (``obs["dataset_id"]``) that nothing is fitted on.
+    atlas, unseen
+        Counts, of which contaminants are left out; studies (``obs["dataset_id"]``) that nothing is fitted on.
     size, seed, **options
         Dimensions of each code, and others of `LatentEncoder`.
+
+    Returns
+    -------
+    Codes
+        ``tables``: ``raw, PCA, latent`` and, where neighbours are known, ``latent + neighbours, latent + shuffled``.
+        ``quality``, by code: ``size, active`` (dimensions with a divergence above .01 nats; of PCA all), ``seen`` and
+        ``unseen`` (share explained of the variance of samples seen and not), ``n_seen, n_unseen``.
 
     Examples
     --------
@@ -300,7 +278,7 @@ def pretrain(atlas: ad.AnnData, unseen: Iterable[str], *, size: int = 10, seed: 
     studies = atlas.obs["dataset_id"].astype(str)
     seen = _seen(studies, unseen, "studies")
     X = counts_frame(atlas[:, (atlas.var["biotype"] != "contaminant").to_numpy()])
-    steps = recipe("logistic")[:-1].fit(X[seen])
+    steps = nets.recipe("logistic")[:-1].fit(X[seen])
     raw = pd.DataFrame(steps.transform(X), X.index, steps.get_feature_names_out(X.columns), dtype=np.float32)
     encoder = LatentEncoder(size, **{"random_state": seed, **options})
     codes = _code(raw, seen, encoder, studies, steps)
@@ -347,8 +325,7 @@ def stack(codes: Codes, code: str, head: Any) -> Pipeline:
 
     Between the last ReLU of the encoder and the first of the head all is linear: mean, z-score and first layer of the
     head become one layer, with kernel K_mean diag(1 / sd) K_head. `head` was fitted on rows of ``codes.tables[code]``,
-    of the code ``"raw"``, ``"PCA"`` or ``"latent"``. The pipeline ends in a `DenseNetClassifier`, which predicts what
-    the head does.
+    of the code ``"raw"``, ``"PCA"`` or ``"latent"``.
     """
     d = codes.tables["raw"].shape[1]
     layers, kernel, bias = list[np.ndarray](), np.eye(d), np.zeros(d)
@@ -367,7 +344,7 @@ def stack(codes: Codes, code: str, head: Any) -> Pipeline:
     if own[1].shape == (1,):  # one logit for the second of two classes: that of the first is 0
         own = [np.pad(w, [*[(0, 0)] * (w.ndim - 1), (1, 0)]) for w in own]
     weights = [*layers, kernel @ own[0], bias @ own[0] + own[1], *own[2:]]
-    net = DenseNetClassifier(tuple(w.shape[1] for w in weights[:-2:2]), (0.0,) * (len(weights) // 2 - 1))
+    net = nets.DenseNetClassifier(tuple(w.shape[1] for w in weights[:-2:2]), (0.0,) * (len(weights) // 2 - 1))
     net.weights_, net.classes_ = [np.ascontiguousarray(w, np.float32) for w in weights], head.classes_
     net.n_features_in_ = len(net.weights_[0])
     return Pipeline([*codes.steps.steps, ("classifier", net)])
@@ -385,7 +362,7 @@ def heads(tables: dict[str, pd.DataFrame], *, seed: int = 0) -> dict[str, tuple[
     models: dict[str, tuple[str, Any]] = {"chance": ("raw", DummyClassifier())}
     for name, table in tables.items():
         models[name] = name, LogisticRegression(C=SPREAD / table.shape[1], class_weight="balanced", max_iter=500)
-    small = DenseNetClassifier((256, 128), (0.0, 0.0), 20, class_weight="balanced", random_state=seed)
+    small = nets.DenseNetClassifier((256, 128), (0.0, 0.0), 20, class_weight="balanced", random_state=seed)
     models |= {f"{name}, network": (name, small) for name in ("PCA", "latent")}
     return models
 
@@ -398,27 +375,19 @@ def few_labels(
 
     Parameters
     ----------
-    task : Task
-        Labels and studies; samples of the task that `folds` do not hold are left out.
-    folds : sequence of Codes
-        From `pretrain`, each with other studies unseen, or from `pretrain_marks`.
+    task, folds
+        Labels and studies; codes of `pretrain`, each with other studies unseen, or of `pretrain_marks`. Samples of the
+        task that these do not hold are left out.
     sizes, draws
         Labelled training samples, one of each class first, the others at random, drawn so many times; sizes that a fold
         does not have are left out.
-    models : dict, optional
-        Name -> (table, unfitted classifier); `heads` by default.
-    seed : int, default 0
-        Of the draws and the models.
+    models, seed
+        Name -> (table, unfitted classifier), by default `heads`; seed of the draws and the models.
 
     Returns
     -------
     DataFrame, one row per model, size, draw and unseen sample
         As from `srna.cross_validate`: ``scheme`` is the number of labels, ``fold`` is ``<fold>.<draw>``.
-
-    Raises
-    ------
-    AssertionError
-        An encoder that has seen a sample of the test (never to be seen).
     """
     parts, found, rng = [], "no codes", np.random.default_rng(seed)
     for number, codes in enumerate(folds):
@@ -428,10 +397,9 @@ def few_labels(
         test = test[test.isin(set(train))]
         assert not set(codes.coders["latent"][0].fit_ids_) & set(test.index), "the encoder has seen samples of the test"
         found = f"{len(train)} labelled samples to learn from and {len(test)} of their classes to predict"
-        sets = range(draws if len(test) and train.nunique() > 1 else 0)
         about = pd.DataFrame({"sample_id": test.index, "dataset_id": task.groups[test.index].astype(str).to_numpy()})
         about = about.assign(y_true=test.to_numpy(), task=task.name, features=task.features)
-        for draw in sets:
+        for draw in range(draws if len(test) and train.nunique() > 1 else 0):
             order = train.iloc[rng.permutation(len(train))]
             order = order.iloc[np.argsort(order.duplicated().to_numpy(), kind="stable")]
             for n in (n for n in sizes if n <= len(train)):
@@ -455,17 +423,8 @@ def read_marks(*paths: str | PathLike[str]) -> Task:
     """Read histone marks around genes in the layout of the files of DeepChrome and AttentiveChrome.
 
     Comma-separated, without a header, a line per gene and bin: gene, number of the bin (1 to 100), counts of five marks
-    (`MARKS`), label (0 low, 1 high expression). Genes keep their order, in which neighbours are next to each other.
-
-    Parameters
-    ----------
-    *paths : path
-        Files, such as ``train.csv``, ``valid.csv`` and ``test.csv`` of one cell type.
-
-    Returns
-    -------
-    Task
-        ``X``: 500 counts a gene, bin by bin; ``groups``: the file's name, so that files stay apart.
+    (`MARKS`), label (0 low, 1 high expression). Genes keep their order, in which neighbours are next to each other. Of
+    the task ``X`` has 500 counts a gene, bin by bin; ``groups`` is the file's name, so that files stay apart.
     """
     parts, layout = [], f"gene, bin, counts of {', '.join(MARKS)} and a label of 0 or 1, without a header"
     for path in paths:
@@ -510,13 +469,8 @@ def simulate_marks(n_genes: int = 3000, *, chromosomes: int = 30, neighbour: flo
 
     is above its median. The gene's own enhancer says nothing of it.
 
-    Parameters
-    ----------
-    n_genes, chromosomes
-        Genes, in order along chromosomes of equal size, which are the task's ``groups``: neighbours are of one
-        chromosome, and tests are of whole ones.
-    neighbour : float, default 1
-        Size of the neighbours' effect; 0 for none.
+    Genes lie in order along chromosomes of equal size, which are the task's ``groups``: neighbours are of one
+    chromosome, and tests are of whole ones. `neighbour` is the size of the neighbours' effect; 0 for none.
 
     Examples
     --------
@@ -562,9 +516,9 @@ class MarkScaler(TransformerMixin, BaseEstimator):
 
 
 @lru_cache(maxsize=4)
-def compile_cnn(filters: int, hidden: tuple, n_classes: int, rate: float) -> Program:
+def compile_cnn(filters: int, hidden: tuple, n_classes: int) -> Program:
     """Lay the convolutional classifier out and compile its training."""
-    keras = import_keras()
+    keras = nets.import_keras()
     import jax
 
     layers, zeros = keras.layers, {"kernel_initializer": "zeros"}
@@ -572,7 +526,7 @@ def compile_cnn(filters: int, hidden: tuple, n_classes: int, rate: float) -> Pro
     dense = [layers.Dense(units, activation="relu", **zeros) for units in hidden]
     convolved = [keras.Input((BINS, len(MARKS))), conv, layers.MaxPool1D(5), layers.Flatten(), layers.Dropout(0.5)]
     model = keras.Sequential([*convolved, *dense, layers.Dense(n_classes, **zeros)])
-    return _program(model, rate, cross_entropy, jax.jit(lambda state, X: model.stateless_call(*state, X)[0]))
+    return _program(model, 1e-3, nets.cross_entropy, jax.jit(lambda state, X: model.stateless_call(*state, X)[0]))
 
 
 class ConvClassifier(ClassifierMixin, BaseEstimator):
@@ -580,51 +534,38 @@ class ConvClassifier(ClassifierMixin, BaseEstimator):
 
     def __init__(
         self, filters: int = 50, hidden: tuple[int, ...] = (256, 128), epochs: int = 10, batch_size: int = 32,
-        learning_rate: float = 1e-3, random_state: int = 0,
+        random_state: int = 0,
     ) -> None:  # fmt: skip
-        self.filters, self.hidden, self.epochs, self.batch_size = filters, hidden, epochs, batch_size
-        self.learning_rate, self.random_state = learning_rate, random_state
+        self.filters, self.hidden, self.epochs = filters, hidden, epochs
+        self.batch_size, self.random_state = batch_size, random_state
 
     def fit(self, X: Any, y: Any) -> Self:
         """Train on scaled marks, shape (n_genes, 500)."""
         self.classes_, codes = np.unique(y, return_inverse=True)
         rng, n, program = np.random.default_rng(self.random_state), len(X), self._program()
-        X, batch, state = _by_bin(X), min(self.batch_size, n), initial_state(program, rng)
+        X, batch, state = padded(X, by_bin=True), min(self.batch_size, n), initial_state(program, rng)
         target, weight = np.pad(codes.astype(np.int32), (0, len(X) - n)), np.ones(len(X), np.float32)
         for _ in range(self.epochs):
-            state, _ = program.epoch(state, X, target, weight, *shuffled(rng, n, len(X), batch))
+            state, _ = program.epoch(state, X, target, weight, *nets.shuffled(rng, n, len(X), batch))
         self.state_ = [[np.array(w) for w in part] for part in state[:2]]
         return self
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Probability of each class, shape (n_genes, n_classes)."""
-        return softmax(np.asarray(self._program().forward(self.state_, _by_bin(X)))[: len(X)].astype(float), axis=1)
+        logits = np.asarray(self._program().forward(self.state_, padded(X, by_bin=True)))
+        return softmax(logits[: len(X)].astype(float), axis=1)
 
     def _program(self) -> Program:
-        return compile_cnn(self.filters, tuple(self.hidden), len(self.classes_), float(self.learning_rate))
+        return compile_cnn(self.filters, tuple(self.hidden), len(self.classes_))
 
 
-def _by_bin(X: Any) -> np.ndarray:
-    """Marks as convolutions take them, genes filled up with zeros."""
-    X = np.asarray(X, dtype=np.float32).reshape(-1, BINS, len(MARKS))
-    return np.pad(X, ((0, -len(X) % PAD_SAMPLES), (0, 0), (0, 0)))
-
-
-def pretrain_marks(
-    task: Task, unseen: Iterable[str], *, size: int = 10, reach: int = 2, seed: int = 0, **options: Any
-) -> Codes:
+def pretrain_marks(task: Task, unseen: Iterable[str], *, size: int = 10, seed: int = 0, **options: Any) -> Codes:
     """Learn codes of marks from all genes but those of some chromosomes or files.
 
-    Each mark is divided by its 99th percentile over the genes seen and mapped to -1 .. 1. ``summary`` holds the mean
-    and the maximum of each mark: with their weights and a bias eleven parameters, in the manner of the linear model of
-    twelve that equals the convolutional one (DeepChrome 2.0, arXiv:2209.11923).
-
-    Parameters
-    ----------
-    task, unseen
-        From `read_marks` or `simulate_marks`, and its groups that nothing is fitted on.
-    size, seed, **options
-        As in `pretrain`; by default SimpleChrome's convolutions.
+    As `pretrain`, by default with SimpleChrome's convolutions. Each mark is divided by its 99th percentile over the
+    genes seen and mapped to -1 .. 1. The table ``summary`` holds mean and maximum of each mark: with their weights and
+    a bias eleven parameters, like the linear model that equals the convolutional one (DeepChrome 2.0,
+    arXiv:2209.11923). `task` is from `read_marks` or `simulate_marks`, `unseen` are groups that nothing is fitted on.
     """
     groups = task.groups.astype(str)
     seen = _seen(groups, unseen, "groups of genes")
@@ -635,7 +576,7 @@ def pretrain_marks(
     values = raw.to_numpy().reshape(len(raw), BINS, -1)
     summary = pd.DataFrame(np.concatenate([values.mean(axis=1), values.max(axis=1)], axis=1), raw.index)
     codes.tables["summary"] = (summary - summary[seen].mean()) / summary[seen].std().clip(lower=1e-6)
-    beside = neighbour_mean(codes.tables["latent"], groups, reach).add_prefix("neighbour ")
+    beside = neighbour_mean(codes.tables["latent"], groups, 2).add_prefix("neighbour ")
     beside /= beside[seen].std().clip(lower=1e-6)
     dealt = groups.sample(frac=1, random_state=seed).sort_values(kind="stable").index  # genes of the same group
     home = groups.sort_values(kind="stable").index
