@@ -13,6 +13,5 @@ from srna_lib.companions.latent import (
 )  # fmt: skip
 from srna_lib.companions.retrieval import (
     METRICS, characteristic_direction, connectivity, cross_retrieve, disease_retrieval, extremes, nuisance_experiment,
-    rank_metrics, read_signature, retrieval_table, retrieve, shrunken, signatures, simulate_world, walks,
-    world_retrieval,
+    rank_metrics, retrieval_table, retrieve, signatures, simulate_world, walks, world_retrieval,
 )  # fmt: skip

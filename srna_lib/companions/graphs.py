@@ -46,12 +46,7 @@ from srna_lib.errors import InputError, one_of
 from srna_lib.explain import global_importance, load_sets
 from srna_lib.models import DenseNetClassifier, LogCPM, NetworkClassifier, glorot, recipe
 
-KINDS = {
-    "family": "the same family in miRBase and the same arm, so the same seed",
-    "cluster": "stem-loops less than 10,000 bases apart",
-    "coexpression": "most correlated in studies that are used for nothing else",
-    "disease": "related to the same diseases in HMDD",
-}
+KINDS = ("family", "cluster", "coexpression", "disease")
 CURVE = ("seed", "model", "rewired", "kept", "n_train", "auc", "n_samples", "n_datasets")  # columns of a learning curve
 RIDGE = 0.1  # C of both logistic models of `learning_curve`; with 1 both are worse where samples are few
 
@@ -66,13 +61,14 @@ def mirna_graph(var: pd.DataFrame, kind: str, *, counts: pd.DataFrame | None = N
     ----------
     var : DataFrame, shape (n_mirnas, ...)
         ``atlas.var`` of the miRNAs; a simulated atlas brings its own ``family`` and ``cluster``.
-    kind : str
-        ``"family"``, ``"cluster"``, ``"coexpression"`` or ``"disease"`` (`KINDS`).
+    kind : {"family", "cluster", "coexpression", "disease"}
+        The same family in miRBase and the same arm, so the same seed; stem-loops less than 10,000 bases apart; most
+        correlated; related to the same diseases in HMDD.
     counts : DataFrame, shape (n_samples, n_mirnas), optional
         Raw counts for ``"coexpression"``; of studies that are used for nothing else.
     k : int, default 10
         Nearest neighbours of a miRNA in ``"coexpression"`` (Pearson correlation of log CPM) and ``"disease"`` (Jaccard
-        index of sets of diseases). More make the graph denser and its edges weaker.
+        index of sets of diseases).
 
     Examples
     --------
@@ -134,18 +130,9 @@ def places(names: Iterable[str]) -> list[tuple[str, list[str]]]:
 def read_edges(path: Path | str, names: Iterable[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
     r"""Read a user's graph: two miRNA names a line, in any spelling, a tab between; more columns are ignored.
 
-    A stem-loop in the file stands for all its arms; a line of column names is taken for one of unknown names.
-
-    Parameters
-    ----------
-    path, names
-        Text file; miRNAs of the atlas.
-
-    Returns
-    -------
-    graph : DataFrame, shape (n_mirnas, n_mirnas)
-    report : DataFrame, one row per name in the file
-        ``source, how, reason, n_mirnas`` (of the atlas that it stands for).
+    A stem-loop in the file stands for all its arms among the `names` of the atlas; a line of column names is taken for
+    one of unknown names. Returns the graph, and a row per name in the file: ``source, how, reason, n_mirnas`` (of the
+    atlas that it stands for).
 
     Examples
     --------
@@ -211,12 +198,8 @@ def graph_table(graphs: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 def rewire(graph: np.ndarray, share: float = 1.0, *, seed: int = 0) -> np.ndarray:
     """Swap ends of edges (a-b, c-d become a-d, c-b): every node keeps its degree, and loses its neighbours.
 
-    Parameters
-    ----------
-    graph : array of bool, shape (n, n)
-    share : float, default 1.0
-        Share of the edges that take part; 1 gives a random graph of the same degrees. A swap that would join a node
-        with itself or a pair twice is left out.
+    `share` of the edges take part; all give a random graph of the same degrees. A swap that would join a node with
+    itself or a pair twice is left out.
 
     Examples
     --------
@@ -313,12 +296,7 @@ def build_graph_network(
 
 
 class GraphNetClassifier(NetworkClassifier):
-    """Graph convolutions with clustering-pooling on scaled levels of miRNAs; equations at the top of the module.
-
-    `graph` joins features in the order of the columns (without an edge: a network of each node for itself); `embedding`
-    is the length of the vector of each miRNA, half of the `channels` of a layer look at neighbours, pooling makes a
-    cluster of `reduce` nodes (1: none). The rest as in `models.DenseNetClassifier`.
-    """
+    """Graph convolutions on scaled levels, `reduce` nodes pooled to one; equations at the top of the module."""
 
     def __init__(
         self, graph: Any, embedding: int = 4, channels: tuple[int, ...] = (8,), reduce: int = 5, epochs: int = 50,
@@ -371,16 +349,9 @@ class GraphNetClassifier(NetworkClassifier):
 def graph_importance(task: Task, train: np.ndarray, *, epochs: int = 15, seed: int = 0) -> tuple[pd.Series, float]:
     """Importance of every feature to a graph network on co-expression, as networks are ranked in `limits.rank_all`.
 
-    Graph and network come from the training samples. The attribution of a feature is input times gradient of the logit
-    of the sample's class less the mean of all logits. Beside the importance (NaN for features that the filter dropped)
-    the share of correct predictions among the other samples.
-
-    Parameters
-    ----------
-    task, train
-        Samples and labels; positions of the training samples.
-    epochs, seed
-        Passes over the training samples; seed of the network.
+    Graph and network come from the samples at the positions `train`. The attribution of a feature is input times
+    gradient of the logit of the sample's class less the mean of all logits. Beside the importance (NaN for features
+    that the filter dropped) the share of correct predictions among the other samples.
 
     Examples
     --------
@@ -389,10 +360,10 @@ def graph_importance(task: Task, train: np.ndarray, *, epochs: int = 15, seed: i
     >>> graph_importance(task, np.arange(40), epochs=1)[0].shape
     (60,)
     """
-    steps = recipe("logistic")[:-1].fit(task.X.iloc[train])
+    counts = task.X.iloc[train]
+    steps = recipe("logistic")[:-1].fit(counts)
     names = steps.get_feature_names_out(task.X.columns)
-    var, counts = pd.DataFrame(index=names), task.X.iloc[train]
-    graph = mirna_graph(var, "coexpression", counts=counts[names]).to_numpy()
+    graph = mirna_graph(pd.DataFrame(index=names), "coexpression", counts=counts).to_numpy()
     learn: dict[str, Any] = {"epochs": epochs, "batch_size": 20, "learning_rate": 3e-3, "random_state": seed}
     net = GraphNetClassifier(graph, embedding=2, channels=(4,), reduce=1, **learn)
     X, y = steps.transform(task.X).astype(np.float32), task.y.astype(str).to_numpy()
@@ -413,11 +384,7 @@ def square(graph: Any, n: int) -> np.ndarray:
 
 
 class GraphLogistic(ClassifierMixin, BaseEstimator):
-    """Logistic regression whose weights are drawn to those of their neighbours in size (SLR).
-
-    Minimises ``C sum_i CE_i + sum_c (|w_c|^2 / 2 + strength |w_c|' (I - Â) |w_c|)``; strength 0 is scikit-learn's
-    multinomial logistic regression. `graph` joins features in the order of the columns.
-    """
+    """Logistic regression whose weights are drawn to those of their neighbours in size (SLR)."""
 
     def __init__(self, graph: Any, strength: float = 1.0, C: float = 1.0) -> None:
         self.graph, self.strength, self.C = graph, strength, C
@@ -430,6 +397,7 @@ class GraphLogistic(ClassifierMixin, BaseEstimator):
         n = X.shape[1]
         laplacian = np.eye(n) - normalise(square(self.graph, n))
 
+        # C sum_i CE_i + sum_c (|w_c|^2 / 2 + strength |w_c|' (I - Â) |w_c|); strength 0 is scikit-learn's regression
         def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
             W = flat.reshape(n + 1, -1)
             logits, size = X @ W[:-1] + W[-1], np.abs(W[:-1])
@@ -452,18 +420,14 @@ class GraphLogistic(ClassifierMixin, BaseEstimator):
 
     def predict(self, X: Any) -> np.ndarray:
         """Most probable class of each sample."""
-        best = self.predict_proba(X).argmax(axis=1)
-        return self.classes_[best]
+        return self.classes_[self.predict_proba(X).argmax(axis=1)]
 
 
 # ---- experiments
 
 
 def three_ways(studies: pd.Series, *, y: pd.Series | None = None, seed: int = 0) -> list[np.ndarray]:
-    """Deal whole studies into those that graphs are built on, those for training and those for the test.
-
-    Positions of about 30, 40 and 30 % of the samples, by a random draw after which training and test have every class.
-    """
+    """Deal whole studies into 30 % of the samples to build graphs on, 40 % to train on and 30 % to test on."""
     sizes = studies.astype(str).value_counts().sort_index()
     if len(sizes) < 3:
         raise InputError(f"studies: {len(sizes)}; expected three at least, one each for the graph, training and test.")
@@ -491,16 +455,13 @@ def infer_single(
 
     Parameters
     ----------
-    counts, studies
-        Raw counts of all miRNAs; study of each sample.
-    graphs : mapping of str to DataFrame
-        Graphs that need no expression; targets are miRNAs with two neighbours in the first. May be empty.
+    counts, studies, graphs
+        Raw counts of all miRNAs; study of each sample; graphs that need no expression (may be empty). Targets are
+        miRNAs with two neighbours in the first.
     n_train, n_test, n_targets, seeds
         Samples for training and test, miRNAs per repetition (at most), and repetitions, the first with `seed`.
-    k : int, default 10
-        As in `mirna_graph`.
-    shuffle : bool, default False
-        Deal the target's share of the reads to other samples: whatever still tells it is a leak.
+    k, shuffle
+        As in `mirna_graph`; deal the target's share of the reads to other samples: whatever still tells it is a leak.
 
     Returns
     -------
@@ -589,15 +550,13 @@ def learning_curve(
     ----------
     task, graph
         Raw counts of miRNAs, classes, studies; which miRNAs are joined (by default ``coexpression``).
-    sizes : iterable of int
-        Training samples; those that the training studies do not have are left out.
-    shares : iterable of float
-        Shares of the edges that are rewired (`rewire`) before the graph network gets the graph: 0 is the graph as it
-        is, 1 a random one of the same degrees.
+    sizes, shares
+        Training samples, where the training studies have so many; shares of the edges that are rewired (`rewire`)
+        before the graph network gets the graph: 0 is the graph as it is, 1 a random one of the same degrees.
     n_nodes, n_test, seeds, k
         miRNAs; test samples at most; repetitions, the first with `seed`; as in `mirna_graph`.
     steps : int, default 250
-        Batches of ten that a network learns from, in 3 to 100 passes. Fewer is faster.
+        Batches of ten that a network learns from, in 3 to 100 passes.
 
     Returns
     -------
@@ -617,9 +576,9 @@ def learning_curve(
     for s in range(seed, seed + seeds):
         rng, parts = np.random.default_rng(s), three_ways(task.groups, y=task.y, seed=s)
         chosen = np.argsort(-levels[parts[0]].mean(axis=0), kind="stable")[:n_nodes]
-        names = task.X.columns[chosen]
-        var, seen = pd.DataFrame(index=names), task.X.iloc[parts[0]]
-        joined = mirna_graph(var, "coexpression", counts=seen, k=k) if graph is None else graph
+        names, joined = task.X.columns[chosen], graph
+        if joined is None:
+            joined = mirna_graph(pd.DataFrame(index=names), "coexpression", counts=task.X.iloc[parts[0]], k=k)
         graph_s = check_graph(joined, names)
         train, test = rng.permutation(parts[1]), rng.permutation(parts[2])[:n_test]
         train = train[pd.Series(y[train]).groupby(y[train]).cumcount().argsort(kind="stable")]  # class by class
@@ -648,9 +607,8 @@ def learning_curve(
 
 def learning_curves(tasks: Mapping[str, Task], graph: pd.DataFrame | None = None, **options: Any) -> pd.DataFrame:
     """Learning curves of several tasks, named in the column ``task``; without rows where there is none."""
-    none = pd.DataFrame(columns=["task", *CURVE])
     found = [learning_curve(task, graph, **options).assign(task=name) for name, task in tasks.items()]
-    return pd.concat(found, ignore_index=True) if found else none
+    return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=["task", *CURVE])
 
 
 def simulate_blocks(n_samples: int = 6000, *, reads: int = 120, seed: int = 0) -> tuple[Task, pd.DataFrame]:

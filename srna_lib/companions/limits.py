@@ -147,18 +147,14 @@ def design(name: str) -> Design:
 
 
 class Simulation(NamedTuple):
-    """Simulated samples (each of `READS` reads) and the truth behind them.
-
-    `groups` has ``group, feature, share`` (of the group's reads). `truth`, classes x features: 1 where a feature is
-    expected higher in a class than in the mean of the others, -1 where lower, 0 where it says nothing.
-    """
+    """Simulated samples (each of `READS` reads) and the truth behind them."""
 
     counts: pd.DataFrame
     labels: pd.Series
     studies: pd.Series
-    groups: pd.DataFrame
+    groups: pd.DataFrame  # group, feature, share (of the group's reads)
     owned: dict[str, list[str]]
-    truth: pd.DataFrame
+    truth: pd.DataFrame  # classes x features: sign of what is expected beyond the mean of the other classes
 
 
 def simulate(
@@ -177,10 +173,10 @@ def simulate(
 
     Parameters
     ----------
-    what : str or Design
-        Name (see `design`) or a design of your own.
-    n_samples, seed, two_step
-        Samples in all, at least 2 of each class; seed of groups, studies and samples; draw as the original does.
+    what, n_samples, seed
+        Name (see `design`) or a design of your own; samples in all, at least 2 of each class; seed of all draws.
+    two_step : bool, default False
+        Draw as the original does.
 
     Examples
     --------
@@ -341,10 +337,8 @@ def fit_all(
         Samples and labels; positions of the training samples.
     n_networks, seed
         Networks that differ in nothing but their seed, and the first of their seeds, which is also the forest's.
-    network : mapping, optional
-        Parameters of recipe ``dl_log``; default: `NETWORK`, one hidden layer of 20 units as in the original.
-    trees : int, default 50
-        Of the forest.
+    network, trees
+        Parameters of recipe ``dl_log``, by default `NETWORK`, one hidden layer as in the original; size of the forest.
 
     Examples
     --------
@@ -370,12 +364,7 @@ def rank_all(models: Mapping[str, Pipeline], X: pd.DataFrame, y: Iterable[str], 
     model, a random order, DeepLIFT in the first network, and the ranks of all networks averaged; NaN where a filter
     dropped a feature.
 
-    Parameters
-    ----------
-    models, X, y
-        From `fit_all` (networks may be missing), and the samples that they were fitted on.
-    seed : int, default 0
-        Of the random order.
+    `models` are from `fit_all` (networks may be missing), `X` and `y` the samples that they were fitted on.
 
     Examples
     --------
@@ -423,17 +412,9 @@ def gaps(
     averaged over the correctly classified samples of a class, then over classes. PGI: largest ``|attribution|`` first;
     PGU: smallest first. On our scale both are divided by the gap of random orders.
 
-    Parameters
-    ----------
-    models, X, y
-        Networks or logistic regressions; samples to mask (the original takes the training samples).
-    step, seed
-        g; seed of the random orders.
-
-    Returns
-    -------
-    gaps, curves : DataFrame
-        As from `explain.gap_tables`; methods are ``<model>, local`` and ``<model>, global``.
+    `models` are networks or logistic regressions, `X` and `y` the samples to mask (the original takes the training
+    samples), `step` is g. Returns the two tables of `explain.gap_tables`; methods are ``<model>, local`` and ``<model>,
+    global``.
 
     Examples
     --------
@@ -459,10 +440,8 @@ def by_length(scores: pd.DataFrame, lengths: Iterable[int], truth: Iterable[str]
 
     Parameters
     ----------
-    scores : DataFrame, shape (n_rankings, n_features)
-        Rankings to compare with each other, e.g. those of seeds.
-    lengths, truth
-        Lengths k of the lists; true features (without them ``precision`` is missing).
+    scores, lengths, truth
+        Rankings x features, e.g. of seeds; lengths k of the lists; true features (without them ``precision`` is NaN).
 
     Returns
     -------
@@ -487,18 +466,9 @@ def by_length(scores: pd.DataFrame, lengths: Iterable[int], truth: Iterable[str]
 def retrain(task: Task, split: Split, scores: pd.DataFrame, *, k: int = 50) -> pd.DataFrame:
     """Fit a logistic model anew on slices of each ranking, and predict the test samples.
 
-    Parameters
-    ----------
-    task, split, scores
-        Samples; a split; a table of `rank_all` on the training samples of this split.
-    k : int, default 50
-        Features of a slice.
-
-    Returns
-    -------
-    DataFrame, one row per method, slice and test sample
-        Columns of `evaluate.cross_validate`; ``model`` is the method, ``features`` the slice: ``best 10``, ``best k``,
-        ``next k``, ``middle k`` and ``worst k`` of the features that have a score.
+    `scores` are of `rank_all` on the training samples of the split. Returns the columns of `evaluate.cross_validate`:
+    ``model`` is the method, ``features`` the slice: ``best 10``, ``best k``, ``next k``, ``middle k`` and ``worst k``
+    of the features that have a score.
 
     Examples
     --------
@@ -558,7 +528,7 @@ def across_folds(
 
     Returns
     -------
-    DataFrame, one row per model or method, slice and test sample
+    DataFrame
         As of `retrain`; ``features`` is ``all`` for the models themselves.
 
     Examples
@@ -583,10 +553,8 @@ def study_effects(
 
     Parameters
     ----------
-    spreads : iterable of float
-        Values of ``study_sd`` of the design `base`.
-    n_samples, base, seed
-        Samples of each simulation; the design that is varied; seed of simulation, splits and models.
+    spreads, n_samples, base, seed
+        Values of ``study_sd`` of the design `base`; samples of each simulation; seed of simulation, splits and models.
     **options
         As of `fit_all`.
 

@@ -38,6 +38,7 @@ TOP = 50  # sRNAs of each sign that a query is matched by
 PRIOR = 4  # degrees of freedom of the median variance, to which that of each sRNA is drawn
 CUT = 0.3  # the original sets changes of a larger adjusted p to zero
 PAD = 128  # inputs are padded to multiples of it, so that folds share one compiled program
+BATCH, HIDDEN = 64, 64  # pairs of a step of the ranker, units of its layers
 FACTORS, NUISANCES, ARM = 8, 4, 6  # of a simulated world: of biology, of laboratories, samples of each arm
 METRICS = ("average_precision", "reciprocal_rank", "precision_10", "recall_50")
 CHANGE = ("log2FoldChange", "logFC", "log2FC", "lfc")  # DESeq2; edgeR and limma; others
@@ -48,32 +49,22 @@ ADJUSTED = ("padj", "FDR", "adj.P.Val", "FWER")
 
 
 def shrink(change: np.ndarray, noise: np.ndarray) -> np.ndarray:
-    """Changes d with squared standard errors e -> d s / (s + e): empirical Bayes, with s the variance of true changes.
-
-    s is where the mean of d^2 / (s + e) is 1 (Paule and Mandel 1982), or 0.
-    """
+    """Changes d with squared standard errors e -> d s / (s + e): empirical Bayes, s the variance of true changes."""
     noise = np.maximum(noise, 1e-12)
 
     def excess(signal: float) -> float:
         return float(np.mean(change**2 / (signal + noise)) - 1)
 
+    # s is where the mean of d^2 / (s + e) is 1 (Paule and Mandel 1982), or 0
     signal = brentq(excess, 0, np.square(change).sum()) if excess(0) > 0 else 0.0
     return change * signal / (signal + noise)
 
 
 def shrunken(cases: Any, controls: Any) -> np.ndarray:
-    """Log fold changes of log2 levels, each drawn to zero as far as it is noise.
-
-    d = mean(cases) - mean(controls); its squared error is e = v (1/n + 1/m), where the variance v of an sRNA within
-    the groups is drawn to the median variance of all with `PRIOR` degrees of freedom; then `shrink`.
-
-    Examples
-    --------
-    >>> shrunken([[3.0, 0.1], [3.1, 0.3]], [[1.0, 0.2], [1.1, 0.2]]).round(1).tolist()
-    [2.0, 0.0]
-    """
+    """Log fold changes of log2 levels, each drawn to zero as far as it is noise."""
     groups = [np.asarray(group, dtype=float) for group in (cases, controls)]
     change = groups[0].mean(axis=0) - groups[1].mean(axis=0)
+    # the variance of an sRNA within the groups is drawn to the median variance of all
     squares = sum(np.square(group - group.mean(axis=0)).sum(axis=0) for group in groups)
     df = max(len(groups[0]) + len(groups[1]) - 2, 1)
     variance = (squares + PRIOR * np.median(squares) / df) / (df + PRIOR)
@@ -91,10 +82,8 @@ def characteristic_direction(cases: Any, controls: Any, *, gamma: float = 0.95, 
     Parameters
     ----------
     cases, controls : array, shape (n, n_srnas) and (m, n_srnas)
-    gamma : float, default 0.95
-        Trust in S; lower it for very few samples.
-    variance : float, default 1.0
-        Share of the variance whose components are kept. Below 1 shows the fault.
+    gamma, variance
+        Trust in S, lower for very few samples; share of the variance whose components are kept (below 1: the fault).
 
     Examples
     --------
@@ -181,10 +170,9 @@ def _levels(adata: ad.AnnData) -> pd.DataFrame:
 
 
 def walks(chosen: np.ndarray, library: np.ndarray, order: np.ndarray | None = None) -> np.ndarray:
-    """Running sums of the weighted Kolmogorov-Smirnov statistic, shape (n_library, n_srnas).
+    """Running sums of the weighted Kolmogorov-Smirnov statistic down each library signature r, (n_library, n_srnas).
 
-    Down the ranking of a library signature r: at a chosen sRNA up by |r| / sum of |r| over the chosen, at any other
-    down by 1 / number of others.
+    At a chosen sRNA up by |r| / sum of |r| over the chosen, at any other down by 1 / number of others.
     """
     order = np.argsort(-library, axis=1, kind="stable") if order is None else order
     hit = chosen[order]
@@ -239,16 +227,13 @@ def cosine(queries: pd.DataFrame, library: pd.DataFrame, *, centred: bool = Fals
 
 
 def set_scores(queries: pd.DataFrame, sets: pd.DataFrame) -> pd.DataFrame:
-    """How far the members of sets (`explain.load_sets`) stand ahead in each query, whichever way they change.
-
-    ES over the sRNAs that any set holds, ranked by |change|, times sqrt(k (G - k) / G), so that sizes k compare.
-    """
+    """How far the members of sets (`explain.load_sets`) stand ahead in each query, whichever way they change."""
     held = queries.columns.intersection(sets["feature"].unique())
     values = np.abs(queries[held].to_numpy(dtype=float))
     scores = {}
     for name, features in sets.groupby("set")["feature"]:
         chosen = held.isin(features)
-        k = int(chosen.sum())
+        k = int(chosen.sum())  # ES times sqrt(k (G - k) / G), so that sets of other sizes compare
         scores[name] = enrichment(chosen, values) * np.sqrt(k * (len(held) - k) / len(held))
     return pd.DataFrame(scores, queries.index)
 
@@ -263,12 +248,12 @@ def cancer_diseases() -> pd.Series:
 
 
 @lru_cache(maxsize=8)
-def compile_ranker(n_features: int, hidden: int, dropout: float) -> Any:
+def compile_ranker(n_features: int) -> Any:
     """Compile the late-concatenation network once for a shape; each training starts from new weights."""
     keras = import_keras()
     inputs = [keras.Input((n_features,), name=name) for name in ("query", "item")]
-    towers = [keras.layers.Dropout(dropout)(keras.layers.Dense(hidden, activation="relu")(x)) for x in inputs]
-    joined = keras.layers.Dense(hidden, activation="relu")(keras.layers.Concatenate()(towers))
+    towers = [keras.layers.Dropout(0.3)(keras.layers.Dense(HIDDEN, activation="relu")(x)) for x in inputs]
+    joined = keras.layers.Dense(HIDDEN, activation="relu")(keras.layers.Concatenate()(towers))
     model, optimizer = keras.Model(inputs, keras.layers.Dense(2)(joined)), keras.optimizers.Adam(1e-3, clipnorm=1.0)
     optimizer.build(model.trainable_variables)
     return model, optimizer, compile_epoch(model, optimizer)
@@ -282,20 +267,16 @@ def _scaled(table: pd.DataFrame) -> np.ndarray:
 
 
 def train_ranker(
-    queries: pd.DataFrame, items: pd.DataFrame, relevant: np.ndarray, *, epochs: int = 20, steps: int = 64,
-    batch: int = 64, hidden: int = 64, dropout: float = 0.3, seed: int = 0,
-) -> list[np.ndarray]:  # fmt: skip
-    """Train the network that judges a pair of signatures; returns its weights.
-
-    h_q = ReLU(W_q q + b_q), h_u = ReLU(W_u u + b_u); ReLU(W [h_q; h_u] + b); two logits, of which the difference is the
-    one of the original. Cross-entropy, Adam, gradients clipped at norm 1; half of each batch are relevant pairs, drawn
-    with replacement. ``relevant``, shape (n_queries, n_items): 1, 0, or NaN for pairs that are not shown.
-    """
+    queries: pd.DataFrame, items: pd.DataFrame, relevant: np.ndarray, *, epochs: int, steps: int = 64, seed: int = 0
+) -> list[np.ndarray]:
+    """Weights of the network that judges a pair of signatures; `relevant` is 1, 0, or NaN for pairs not shown."""
+    # h_q = ReLU(W_q q + b_q), h_u = ReLU(W_u u + b_u); ReLU(W [h_q; h_u] + b); two logits, of which the difference is
+    # the one of the original. Half of each batch are relevant pairs, drawn with replacement.
     pairs = [np.argwhere(np.asarray(relevant, dtype=float) == kind) for kind in (0, 1)]
     rng, Q, U = np.random.default_rng(seed), _scaled(queries), _scaled(items)
-    model, optimizer, epoch = compile_ranker(Q.shape[1], hidden, dropout)
+    model, optimizer, epoch = compile_ranker(Q.shape[1])
     state = fresh_state(model, optimizer, [glorot(rng, v.shape) for v in model.trainable_variables], rng)
-    order = np.arange(steps * batch, dtype=np.int32).reshape(steps, batch)
+    order = np.arange(steps * BATCH, dtype=np.int32).reshape(steps, BATCH)
     y, weight = (order.ravel() % 2).astype(np.int32), np.ones(order.size, np.float32)
     for _ in range(epochs):
         drawn = np.stack([rng.choice(p, order.size // 2) for p in pairs], axis=1).reshape(-1, 2)
@@ -356,7 +337,7 @@ def simulate_world(
         A, so that a method must learn which drug signature belongs to which disease. ``"permuted"``: as hidden, with
         healing drugs dealt at random, so that there is nothing to learn.
     n_diseases, n_drugs, n_true, n_genes
-        Sizes. Fewer diseases leave a ranker less to learn from.
+        Sizes.
 
     Examples
     --------
@@ -432,12 +413,9 @@ def rank_metrics(scores: pd.DataFrame, relevant: pd.DataFrame, *, seed: int = 0)
 
 
 def chance_level(n_relevant: int, n_items: int) -> tuple[float, float, float, float]:
-    """Expected `METRICS` of a random order, with R of N items relevant.
-
-    AP: (H_N + (R - 1) (N - H_N) / (N - 1)) / N, H_N the N-th harmonic number; RR: the sum over k of P(first at k) / k.
-    """
+    """Expected `METRICS` of a random order, with R of N items relevant."""
     R, N, k = n_relevant, n_items, np.arange(1, n_items + 1)
-    harmonic = (1 / k).sum()
+    harmonic = (1 / k).sum()  # AP: (H_N + (R - 1) (N - H_N) / (N - 1)) / N; RR: the sum over k of P(first at k) / k
     precision = (harmonic + (R - 1) / max(N - 1, 1) * (N - harmonic)) / N
     at_k = np.minimum(R / (N - k + 1), 1)  # where none came before
     first = at_k * np.cumprod([1, *(1 - at_k[:-1])])
@@ -577,25 +555,7 @@ def _fold(others: ad.AnnData, own: ad.AnnData, label: str, control: str, epochs:
 
 
 def read_signature(table: str | Path | pd.DataFrame, names: pd.Index) -> pd.Series:
-    """Signature in the names of a library, from a table of differential expression.
-
-    Parameters
-    ----------
-    table : path or DataFrame
-        As DESeq2, edgeR or limma write it: names as row names or in a column, one of `CHANGE`, perhaps one of
-        `ADJUSTED` and ``lfcSE``. Changes with a standard error are drawn to zero by it (`shrink`); without, those of
-        adjusted p of at least 0.3, or none, become zero, as in the original.
-    names : Index
-        sRNAs of the library. Names in any spelling are found (`match_names`); an arm is found in a library of
-        stem-loops. Repeated names are averaged, sRNAs that the table lacks are zero.
-
-    Examples
-    --------
-    >>> names = pd.Index([f"hsa-miR-{i}-5p" for i in (21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31)])
-    >>> table = pd.DataFrame({"gene": ["miR_31_5p", *names], "logFC": [3.0] + 11 * [1.0]})
-    >>> read_signature(table, names).tolist()[-2:]
-    [1.0, 2.0]
-    """
+    """Signature in the names of a library, from a table of differential expression (see `retrieve`)."""
     where = "the table" if isinstance(table, pd.DataFrame) else str(table)
     frame = table if isinstance(table, pd.DataFrame) else read_table(table, sep=None, engine="python")
     spelt = {str(c).lower(): c for c in frame.columns}
@@ -649,7 +609,9 @@ def retrieve(
     Parameters
     ----------
     signature : path or DataFrame
-        Table of DESeq2, edgeR, limma and the like (`read_signature`).
+        As DESeq2, edgeR or limma write it: names as row names or in a column, in any spelling (repeated ones are
+        averaged), log fold changes (`CHANGE`), perhaps adjusted p (`ADJUSTED`) and ``lfcSE``. Changes with a standard
+        error are drawn to zero by it; else those of an adjusted p of at least 0.3, or none, become zero.
     library : AnnData, DataFrame or str, optional
         Atlas to compare with, its name or path (`load`), or its `signatures`. Default: ``open_atlas``; where its files
         cannot be fetched the simulated atlas, with a warning, since its answers mean nothing.
@@ -660,8 +622,7 @@ def retrieve(
     -------
     DataFrame, one row per signature of the library, nearest first
         ``rank, label, dataset_id, n_samples, connectivity, cosine``; ``chance``: share of the library's own pairs of
-        other labels and studies that are at least as near; ``n_shared``: sRNAs of the library that change in the
-        table.
+        other labels and studies that are at least as near; ``n_shared``: its sRNAs that change in the table.
 
     Examples
     --------
