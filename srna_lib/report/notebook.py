@@ -46,7 +46,7 @@ def open_dataset(name: str, *, profile: str, seed: int = 0, label: str = "") -> 
     name, profile, seed
         As in `datasets.load`; profile of the run; seed of a simulated atlas.
     label : str, optional
-        Column that is asked for: age intervals (``age_2``) are made from the age (`contexts.with_label`).
+        Column that is asked for: age intervals (``age_2``) are made from the age (`data.with_label`).
 
     Returns
     -------
