@@ -59,6 +59,7 @@ SCORES = {
     "both": "sum of the two relative distances",
     "alike": "sum of the two relative distances, mean with the four samples most alike in the study",
     "company": "sum of the two relative distances, mean over the study",
+    "own": "share of known samples of the predicted class that have a smaller sum",
     "another": "prediction is not the class that is nearest by the Mahalanobis distance",
     "others": "ten nearest samples, share of another class than the predicted one",
     "studies": "ten nearest studies, share whose nearest sample is of another class than the predicted one",
@@ -127,6 +128,7 @@ def scored(
     table["others"] = (y[near] != best[:, None]).mean(axis=1)
     table["studies"] = _other_studies(cosine, y, task.groups.iloc[train].to_numpy(), best)
     table["excess"] = _excess(part, y, task.X.iloc[others], best)
+    table["own"] = _within(table["both"].to_numpy(), best, known, shares)
     usual = table[known].apply(lambda v: (np.average(v, weights=shares[known]), v.std()))
     for name in ADDED:
         table[f"+{name}"] = sum(
@@ -147,6 +149,17 @@ def scored(
 def _squared(apart: np.ndarray, space: Space) -> np.ndarray:
     """Squared Mahalanobis distance of each sample from each class, whose means it lies `apart` from."""
     return np.einsum("ijk,kl,ijl->ij", apart, space.precisions[0], apart)
+
+
+def _within(score: np.ndarray, best: np.ndarray, known: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Weighted share of the known samples that are predicted to be of the same class and have a lower score."""
+    out = np.ones(len(score))
+    for name in np.unique(best[known]):
+        same = best == name
+        order = np.flatnonzero(same & known)[np.argsort(score[same & known], kind="stable")]
+        total = np.r_[0, np.cumsum(weights[order])]
+        out[same] = total[np.searchsorted(score[order], score[same])] / total[-1]
+    return out
 
 
 def _other_studies(cosine: np.ndarray, y: np.ndarray, groups: np.ndarray, best: np.ndarray) -> np.ndarray:
