@@ -49,7 +49,6 @@ OTHER_TESTS = (
     "test_docs",
     "test_package",
     "test_environment",
-    "test_commands",
 )
 FAST, SLOW = "not slow and not labels", "slow and not labels"
 NAMES = {"min": "max", "max": "min", "minimum": "maximum", "maximum": "minimum", "any": "all", "all": "any"}
