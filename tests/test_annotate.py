@@ -10,6 +10,7 @@ from importlib import resources
 import numpy as np
 import pandas as pd
 import pytest
+from anndata import AnnData
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.distance import mahalanobis
@@ -126,6 +127,18 @@ def test_company_counts_only_where_it_is_asked_for(bundle, new, told):
     rest = samples.annotate(new[1:].copy(), bundle, batch="all").uns["annotation"]
     assert few["status"][0] == "abstained" and few["averaged"][0] == 1
     np.testing.assert_allclose(few["likeliest_probability"][1:], rest["likeliest_probability"], atol=1e-6)
+
+
+def test_a_summary_counts_the_samples_that_had_company_in_any_task():
+    table = pd.DataFrame({"sample_id": [*"aabb"], "task": ["x", "y"] * 2, "averaged": 1, "names_known": 1.0})
+    table = table.assign(reads_known=1.0, status=samples.ABSTAINED, prediction=None, reason="too few reads")
+    told = AnnData(np.zeros((2, 1)))
+    lines = []
+    for averaged in ([1, 1, 1, 1], [1, 3, 1, 1], [5, 3, 1, 5]):
+        told.uns["annotation"] = table.assign(averaged=averaged)
+        lines.append(samples.summary(told).splitlines())
+    said = [[re.findall(r"\d+", line) for line in other if line not in lines[0]] for other in lines]
+    assert said == [[], [["1"]], [["2"]]]
 
 
 def test_answers_of_a_batch_are_those_of_the_averages(bundle, new):
@@ -491,6 +504,13 @@ def test_a_linear_recipe_makes_a_bundle_too(new):
     assert made.mean() > 0.7 and (table["prediction"][made] == new.obs["tissue"].to_numpy()[made]).mean() > 0.95
     assert table["speaks_for"].str.count(";").eq(4).all() and table["steps_to_flip"][made].min() > 0
     assert bundle.about["network"]["hidden"] == [] and bundle.about["settings"]["recipe"] == "robust"
+
+
+def test_a_training_sample_without_reads_does_not_lower_the_shares_of_the_srnas():
+    atlas = laboratories(16)
+    atlas.X = atlas.X.toarray() * (np.arange(atlas.n_obs) > 0)[:, None]
+    bundle = train(atlas, "tissue", recipe="robust", n_splits=6, progress=False)
+    assert bundle.arrays["reads"].sum() == pytest.approx(1, rel=1e-5)
 
 
 @pytest.mark.parametrize("names", [CLASSES, CLASSES[:2]])

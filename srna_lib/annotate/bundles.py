@@ -466,7 +466,7 @@ def _bundle(
     points, norms = (z @ own.components.T).astype(np.float64), np.linalg.norm(z, axis=1)
     coordinates = embed(pd.DataFrame(points / np.maximum(norms, 1e-9)[:, None]), seed=settings["seed"])
     half = {f"weight_{i}": w.astype(np.float16) for i, w in enumerate(network.weights_)}
-    reads = task.X.div(task.X.sum(axis=1).clip(lower=1), axis=0).mean().to_numpy()
+    reads = task.X.div(task.X.sum(axis=1), axis=0).mean().to_numpy()  # of the samples that have any
     studies, samples = list(dict.fromkeys(task.groups)), task.y.index.astype(str)
     arrays = half | {
         "kept": np.flatnonzero(fitted.named_steps["zeros"].get_support()).astype(np.int32),
