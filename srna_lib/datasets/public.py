@@ -384,7 +384,7 @@ def shared_samples(kept: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
         where = pd.Series(kept.index, index=kept[column]).loc[lambda s: s.index.notna()]
         found = other[column].dropna().map(where[~where.index.duplicated()]).dropna()
         parts.append(pd.DataFrame({"sample_id": found.to_numpy(), "removed": found.index.to_numpy(), "by": by}))
-    table = pd.concat(parts, ignore_index=True).drop_duplicates("removed", ignore_index=True)
+    table = pd.concat(parts).drop_duplicates("removed", ignore_index=True)
     table["dataset_id"] = kept.loc[table["sample_id"], "dataset_id"].to_numpy()
     table["removed_dataset_id"] = other.loc[table["removed"], "dataset_id"].to_numpy()
     return table.astype(object)
