@@ -58,6 +58,12 @@ def test_swaps_within_a_study_and_whole_studies_are_told_apart():
     assert studies.loc["sS03", "flagged"] == 1
 
 
+def test_with_fewer_studies_than_folds_each_study_is_left_out_once():
+    atlas = laboratories(4, 12)
+    answer = audit(atlas, "tissue", n_splits=10, progress=False)
+    assert set(answer.studies["dataset_id"]) == set(atlas.obs["dataset_id"]) and answer.summary["samples"] == 48
+
+
 def test_flags_by_hand():
     table = pd.DataFrame({"sample_id": list("abcdef"), "dataset_id": ["S"] * 4 + ["T"] * 2})
     table["y_true"] = ["x", "x", "x", "y", "x", "y"]

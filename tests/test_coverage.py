@@ -92,12 +92,15 @@ def test_prepare_says_what_stands_for_class_and_study():
     assert tables.prepare(both, "tissue_group", min_class_size=5) == (both, "tissue_group", 5, "")
 
 
-@pytest.mark.parametrize(("sizes", "least"), [((15, 15), 15), ((40, 10), 10), ((10, 9), 9), ((10, 5), 5), ((16, 4), 5)])
+SIZES = [((15, 15), 15), ((40, 10), 10), ((10, 9), 9), ((10, 5), 5), ((16, 4), 5), ((20, 9, 8), 9), ((20, 3, 3), 5)]
+
+
+@pytest.mark.parametrize(("sizes", "least"), SIZES)
 def test_classes_of_a_small_atlas_are_taken_as_they_are(sizes, least):
     """A table of 20 samples in two classes of 10 ended notebook 01 in a refusal."""
-    small = atlas({"tissue": np.repeat(["a", "b"], sizes)}, n=sum(sizes))
+    small = atlas({"tissue": np.repeat([*"abc"][: len(sizes)], sizes)}, n=sum(sizes))
     assert tables.usable_size(small, "tissue", 15) == least == tables.usable_size(small, "organ", 15)
-    if min(sizes) >= 5:
+    if sizes[1] >= 5:
         assert tables.prepare(small, "tissue")[1:3] == ("tissue", least)
         assert bool(tables.prepare(small, "tissue")[3]) == (least < 15)
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.linear_model import LogisticRegression
 
@@ -14,6 +15,7 @@ from srna_lib.explain import original
 from srna_lib.explain.deeplift import RULES, contributions
 from srna_lib.explain.original import OracleTask, run_tasks
 from srna_lib.models.network import DenseNetClassifier
+from srna_lib.models.recipes import recipe
 
 needs_package = pytest.mark.skipif(not original.available(), reason="ORACLE NOT TESTED: no tensorflow and deeplift")
 
@@ -119,3 +121,18 @@ def test_a_worker_that_fails_says_why(monkeypatch, tmp_path):
     monkeypatch.setattr(original, "PACKAGES", ())
     with pytest.raises(RuntimeError, match="failed:\nbroken machine"):
         run_tasks([])
+
+
+def test_differences_of_a_recipe_are_those_of_its_network_in_its_own_space(monkeypatch):
+    """An oracle that says half as much again everywhere is off by a third of its largest contribution."""
+
+    def half_more(tasks):
+        own = [contributions(t.model, t.X, reference=t.reference, rule=t.rule).values for t in tasks]
+        return [original.Oracle(1.5 * values, *[None] * (len(original.Oracle._fields) - 1)) for values in own]
+
+    rng = np.random.default_rng(0)
+    counts = pd.DataFrame(rng.poisson(50, (40, 6)), columns=[f"hsa-miR-{i}" for i in range(6)]).astype(float)
+    model = recipe("logistic").fit(counts, np.repeat(["a", "b"], 20))
+    monkeypatch.setattr(original, "run_tasks", half_more)
+    found = original.differences(model, counts, reference="mean")
+    assert found == pytest.approx(dict.fromkeys(RULES, 1 / 3), rel=1e-5)

@@ -164,6 +164,15 @@ def test_classes_are_ordered_by_parent_or_by_who_flips_into_whom():
     assert tables.class_order(table, alone, "group") == order, "a hierarchy of one class each says nothing"
 
 
+def test_flips_that_come_late_are_nearer_than_those_that_half_never_come():
+    near, late = {"AB", "BA", "CD", "DC"}, {"AC", "CA", "BD", "DB"}
+    pairs = [f"{a}{b}" for a in "ABCD" for b in "ABCD" if a != b]
+    rows = [(*p, *((0.2, 0.5) if p in near else (0.7, 0.0) if p in late else (1.0, 0.0))) for p in pairs]
+    table = pd.DataFrame(rows, columns=["own", "other", "share", "censored"])
+    order = "".join(tables.class_order(table, pd.DataFrame({"group": [*"ABCD"]}), "group"))
+    assert {order[:2], order[2:]} <= near  # 0.2 of half and 1 of half are 0.6, less than 0.7
+
+
 def test_records_have_the_fields_of_results_and_no_nan():
     size = {"n_samples": 5, "n_datasets": 2}
     pairs = pd.DataFrame([{"own": "A", "other": "B", **size, "mean": NA, "median": 3.0, "censored": 0.2}])

@@ -90,6 +90,14 @@ def test_ranks_and_reasons(scores):
     assert table.loc[("Gut", "hsa-miR-215-5p"), "feature"] == "hsa-miR-192-5p/215-5p"
 
 
+def test_of_several_features_with_a_mirna_the_best_one_counts():
+    both = ["hsa-let-7a-5p/7c-5p", "hsa-let-7a-5p/7f-5p"]
+    scores = pd.DataFrame([[1.0, 3, 2], [3, 1, 2], [np.nan, 1, 2]], ["A", "B", "C"], [*both, "hsa-miR-21-5p"])
+    table = list_ranks(scores, listed(one=["hsa-let-7a-5p"])).set_index("class")
+    assert table["feature"].to_dict() == {"A": both[1], "B": both[0], "C": both[1]}
+    assert table["rank"].to_dict() == {"A": 1, "B": 1, "C": 2} and set(table["status"]) == {"kept"}
+
+
 def test_names_of_the_atlas_tell_what_was_filtered(scores):
     narrow = scores.drop(columns="hsa-miR-124-3p")
     table = list_ranks(narrow, LISTS, measured_names=pd.Index(FEATURES))

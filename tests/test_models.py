@@ -118,6 +118,14 @@ def test_down_sampling_gives_every_class_the_size_of_the_smallest():
         assert tree.tree_.weighted_n_node_samples[0] == 20
 
 
+def test_down_sampling_draws_with_replacement():
+    """Of two classes of 50 a tree sees about 63 % of the samples: many trees do not know the one that is odd."""
+    X, y = np.repeat([0.0, 1.0], 50)[:, None], np.repeat([0, 1], 50)
+    X[0] = 2.0
+    known = TwoStageForest(n_select_trees=3, n_trees=200, random_state=0).fit(X, y).predict_proba(X)[0, 0]
+    assert known == pytest.approx(1 - (1 - 1 / 50) ** 50, abs=0.1)
+
+
 def test_unknown_recipe_is_named_with_a_suggestion():
     with pytest.raises(InputError, match=r"unknown recipe 'dl_papr'.*did you mean 'dl_paper'"):
         recipe("dl_papr")

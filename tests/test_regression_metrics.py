@@ -14,7 +14,14 @@ from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_err
 from srna_lib.errors import InputError
 from srna_lib.evaluate import metrics
 from srna_lib.evaluate.bootstrap import Key
-from srna_lib.evaluate.metrics import QUANTITY_METRICS, coverage_table, interval_levels, prepare, score
+from srna_lib.evaluate.metrics import (
+    QUANTITY_METRICS,
+    coverage_by_study,
+    coverage_table,
+    interval_levels,
+    prepare,
+    score,
+)
 from srna_lib.report.results import RECORD_FIELDS, to_records
 
 ORACLES = {
@@ -156,3 +163,14 @@ def test_means_over_studies_count_a_study_as_often_as_it_is_drawn():
     inside = t["y_true"].between(t["low_0.9"], t["high_0.9"]).groupby(t["dataset_id"]).mean()
     assert got[Key("mae_within")][0] == pytest.approx((2 * own["S03"] + own["S04"]) / 3)
     assert got[Key("coverage_within:0.9")][0] == pytest.approx((2 * inside["S03"] + inside["S04"]) / 3)
+
+
+def test_the_ends_belong_to_an_interval_in_every_study():
+    """Ages are whole years, and so may the ends be: four samples a study, at both ends, within and outside."""
+    t = pd.concat([ages(n=4).assign(dataset_id=f"S{i}", sample_id=[f"{i}.{j}" for j in range(4)]) for i in range(3)])
+    t = t.assign(**{"y_true": np.tile([50.0, 60.0, 55.0, 61.0], 3), "low_0.9": 50.0, "high_0.9": 60.0})
+    t.loc[t["dataset_id"] == "S2", "high_0.9"] = 61.0
+    (row,) = coverage_by_study(t).to_dict("records")
+    by_hand = {"empirical": 10 / 12, "lowest": 0.75, "median": 0.75, "highest": 1.0, "n_datasets": 3}
+    assert {name: row[name] for name in by_hand} == pytest.approx(by_hand)
+    assert figures(t, per_study=False)["coverage:0.9"]["value"] == pytest.approx(row["empirical"])

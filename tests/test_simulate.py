@@ -153,6 +153,22 @@ def test_truth_is_sparse_and_names_known_srnas(atlas: ad.AnnData) -> None:
         assert {"contaminant", "miRNA"} <= set(kinds)
 
 
+def test_a_family_is_planted_as_its_most_telling_member_was_measured() -> None:
+    srnas, truth = catalogue()
+    measured, gain = read_profile().filter(regex="^mean_"), settings()["gain"]
+    tissue = truth[truth["task"] == "tissue_group"]
+    several = 0
+    for (group, family), effects in tissue.groupby(["label", tissue["srna"].map(srnas["family"])])["log2_effect"]:
+        members = srnas.index[srnas["family"] == family].intersection(measured.index)
+        own = measured[[f"mean_{p}" for p in settings()["groups"][group]["profiles"]]].max(axis=1)
+        most = (own - measured.mean(axis=1))[members].max() / 3
+        assert effects.nunique() == 1
+        if len(members):
+            assert effects.iloc[0] == pytest.approx(min(max(most, gain["lowest"]), gain["highest"]), abs=1e-3)
+        several += len(members) > 1
+    assert several > 5
+
+
 def test_what_is_planted_for_a_person_is_planted_for_nothing_else(atlas: ad.AnnData) -> None:
     """So the effects of sex and age leave the figures of tissue alone, and a biomarker has one meaning."""
     planted = atlas.uns["srna"]["truth"].groupby("task")["srna"].agg(set)
