@@ -39,6 +39,13 @@ def test_values_names_and_shares_are_those_of_the_pipeline(X):
     np.testing.assert_array_equal(inputs.active, X[inputs.features] > 0)
 
 
+def test_a_sample_without_reads_has_no_share_of_them_and_nothing_to_mask(X):
+    model = fitted(X, LogCPM(), StandardScaler())
+    inputs = mask_input(model, X.mul(np.arange(30) > 0, axis=0))
+    assert (inputs.reads[0] == 0).all() and not inputs.active[0].any()
+    np.testing.assert_allclose(inputs.reads[1:].sum(axis=1), 1)
+
+
 def test_masked_values_are_those_of_an_empty_library(X):
     for front in (
         (ReadsPerMillion(), MinMaxScaler()),
