@@ -59,7 +59,7 @@ SCORES = {
     "both": "sum of the two relative distances",
     "alike": "sum of the two relative distances, mean with the four samples most alike in the study",
     "company": "sum of the two relative distances, mean over the study",
-    "own": "share of known samples of the predicted class that have a smaller sum",
+    "own": "share of other known samples of the predicted class that have a smaller sum",
     "another": "prediction is not the class that is nearest by the Mahalanobis distance",
     "others": "ten nearest samples, share of another class than the predicted one",
     "studies": "ten nearest studies, share whose nearest sample is of another class than the predicted one",
@@ -152,13 +152,15 @@ def _squared(apart: np.ndarray, space: Space) -> np.ndarray:
 
 
 def _within(score: np.ndarray, best: np.ndarray, known: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Weighted share of the known samples that are predicted to be of the same class and have a lower score."""
+    """Weighted share of the other known samples that are predicted to be of the same class and have a lower score."""
     out = np.ones(len(score))
     for name in np.unique(best[known]):
         same = best == name
         order = np.flatnonzero(same & known)[np.argsort(score[same & known], kind="stable")]
-        total = np.r_[0, np.cumsum(weights[order])]
-        out[same] = total[np.searchsorted(score[order], score[same])] / total[-1]
+        lower = np.r_[0, np.cumsum(weights[order])]
+        others = lower[-1] - np.where(known, weights, 0)[same]  # a sample is not held against itself
+        shares = lower[np.searchsorted(score[order], score[same])] / np.maximum(others, 1e-12)
+        out[same] = np.where(others > 1e-12, shares, 1)
     return out
 
 

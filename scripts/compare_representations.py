@@ -137,14 +137,15 @@ def pipelines(seed: int, trees: bool) -> dict[str, Pipeline]:
     """Name of a representation and a model -> unfitted pipeline; `trees` take minutes a fold."""
     logistic = {"C": 0.01, "class_weight": "balanced", "max_iter": 500, "tol": 1e-3}
     boosting = HistGradientBoostingClassifier(max_iter=20, class_weight="balanced", random_state=seed)
-    more: dict[str, Any] = {"projection": WithoutStudies(**logistic)}
-    if trees:
-        more["forest"] = RandomForestClassifier(500, class_weight="balanced", random_state=seed)
-        more["boosting"] = make_pipeline(SelectKBest(f_classif, k=300), boosting)
+    forest = RandomForestClassifier(500, class_weight="balanced", random_state=seed)
     out = {}
     for name in REPRESENTATIONS:
-        models = {"logistic": LogisticRegression(**logistic), "robust": StudyClassifier()}
-        for model, classifier in (models | (more if name in ON_SOME else {})).items():
+        models: dict[str, Any] = {"logistic": LogisticRegression(**logistic), "robust": StudyClassifier()}
+        if name in ON_SOME:
+            models |= {"projection": WithoutStudies(**logistic)} | ({"forest": forest} if trees else {})
+        if trees and name == ON_SOME[0]:
+            models["boosting"] = make_pipeline(SelectKBest(f_classif, k=300), boosting)
+        for model, classifier in models.items():
             steps = [("represent", Represent(name)), ("scale", StandardScaler()), ("classifier", classifier)]
             out[f"{name}, {model}"] = Pipeline(steps)
     return out

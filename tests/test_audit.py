@@ -78,6 +78,15 @@ def test_flags_by_hand():
     assert summary["expected_wrong_flags"] == pytest.approx(rows["recorded_in_study"].mean())
 
 
+def test_a_study_without_a_flag_is_not_counted_among_those_with_one():
+    table = pd.DataFrame({"sample_id": list("abcdef"), "dataset_id": ["S"] * 4 + ["T"] * 2})
+    table["y_true"] = ["x", "x", "x", "y", "x", "y"]
+    table[["p_x", "p_y"]] = [[0.9, 0.1], [0.8, 0.2], [0.1, 0.9], [0.7, 0.3], [0.8, 0.2], [0.3, 0.7]]
+    _, studies, summary = _flag(table, ["x", "y"])
+    assert studies.set_index("dataset_id")["flagged"].to_dict() == {"S": 2, "T": 0}
+    assert summary["studies_flagged"] == 0.5 and summary["studies_flagged_at_least"] < 0.5
+
+
 def test_libraries_that_are_there_twice_are_listed_with_their_labels():
     atlas = laboratories(24, 6)
     counts, obs = counts_frame(atlas), atlas.obs.copy()

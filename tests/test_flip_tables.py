@@ -195,3 +195,9 @@ def test_records_have_the_fields_of_results_and_no_nan():
     assert by["auroc_wrong:steps"]["ci_high"] == 0.9 and by["changed:seed"]["ci_low"] == 0
     assert by["auroc_wrong:confidence"]["value"] == 0.7 and by["auroc_wrong:confidence"]["ci_low"] is None
     assert by["auroc_gain:steps"]["ci_low"] == 0.05 and by["auroc_gain:steps"]["ci_high"] is None
+
+
+def test_a_sample_without_an_expressed_srna_has_a_share_of_none():
+    table = flips([("a", "S", "A", "A", "B", NA, NA, True), ("b", "S", "A", "A", "B", NA, 4, False)])
+    table.loc[0, ["n_active", "looked"]] = 0
+    assert firmness(table)["share"].tolist() == [0, 0.4]

@@ -19,7 +19,7 @@ from srna_lib.evaluate.comparison import (
     percent,
     scores_table,
 )
-from srna_lib.evaluate.controls import NOT_PREDICTABLE, PREDICTABLE, judge, sentence
+from srna_lib.evaluate.controls import NOT_PREDICTABLE, PREDICTABLE, Judgement, judge, sentence
 from srna_lib.evaluate.metrics import COLUMNS, FIGURES, METRICS, RANKING_METRICS, score
 
 ONE = binary(0, n=400, skill=1.5)
@@ -121,6 +121,13 @@ def test_verdict_needs_every_gain_above_zero():
     assert sentence(gains.iloc[0]).startswith("**sex: predictable.** `m` reaches auc 0.")
     _, verdict, scores = verdict_of(0.3, 0.3)
     assert verdict == NOT_PREDICTABLE and scores["metric"].iloc[-1] == f"verdict: {NOT_PREDICTABLE}"
+
+
+def test_only_a_verdict_that_something_is_predictable_tells_the_size_of_the_least_certain_gain():
+    gains = pd.DataFrame({"ci_low": [0.2, 0.01, np.nan], "size": ["large", "small", "medium"]})
+    said = {v: Judgement(gains[:2], v, gains).words for v in (PREDICTABLE, NOT_PREDICTABLE)}
+    assert "small" in said[PREDICTABLE] and "large" not in said[PREDICTABLE] and "small" not in said[NOT_PREDICTABLE]
+    assert "medium" in Judgement(gains, PREDICTABLE, gains).words  # no interval is the least certain of all
 
 
 def test_one_undecided_gain_is_enough_to_abstain():
