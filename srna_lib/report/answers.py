@@ -14,7 +14,6 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 
-from srna_lib import plots
 from srna_lib.annotate import Audit, Bundle, kinds_of
 from srna_lib.data import atlas_name, counts_frame, harmonise
 from srna_lib.report.page import figure_json, render
@@ -106,6 +105,8 @@ def _tally(values: pd.Series) -> dict[str, int]:
 
 def _map(table: pd.DataFrame, annotated: ad.AnnData, bundle: Bundle) -> Any:
     """New samples on the map of the first bundle's training samples."""
+    from srna_lib import plots
+
     arrays, about = bundle.arrays, bundle.about
     training = pd.DataFrame(arrays["map"].astype(float), columns=["x", "y"])
     training["sample"] = about["training_samples"]
@@ -124,6 +125,8 @@ def _map(table: pd.DataFrame, annotated: ad.AnnData, bundle: Bundle) -> Any:
 
 def _heatmap(mended: ad.AnnData, rows: pd.DataFrame, bundle: Bundle) -> Any:
     """Levels of the sRNAs that speak most often for or against what is said, in the samples with cards."""
+    from srna_lib import plots
+
     rows = rows[rows["task"] == bundle.label]
     named = ";".join([*rows["speaks_for"], *rows["speaks_against"]]).split(";")
     often = [n for n in _tally(pd.Series(named)) if n][:NAMED]
