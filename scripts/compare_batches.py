@@ -7,18 +7,17 @@ several settings. A study is *mixed* where it holds several classes.
 
 from __future__ import annotations
 
-import re
 import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from compare_refusal import write_block
 
 import srna_lib as srna
 from srna_lib.data import eligible, with_label
 from srna_lib.evaluate import NEIGHBOURS, batch_average
 from srna_lib.evaluate.batch import WIDTH
-from srna_lib.io import write_file
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "unseen_studies.md"
 SETTINGS = [(1, np.inf), (3, np.inf), (5, np.inf), (8, np.inf), (5, 0.03), (NEIGHBOURS, WIDTH), (5, 0.2), (10, WIDTH)]
@@ -64,12 +63,7 @@ def main(boards: list[str]) -> None:
             lines += ["| k, width | accuracy | balanced | studies | of one class | mixed |", "|---" * 6 + "|"]
             lines += [*rows(part, task), ""]
             print(*lines[-len(SETTINGS) - 4 :], sep="\n", flush=True)
-    text = PAGE.read_text(encoding="utf-8")
-    block = re.compile(r"(<!-- batches -->\n).*?(<!-- /batches -->)", re.DOTALL)
-    if not block.search(text):
-        sys.exit(f"{PAGE.name}: the place of the block 'batches' is missing; expected <!-- batches -->.")
-    made = "\n".join(lines).rstrip() + "\n"
-    write_file(PAGE, block.sub(lambda found: f"{found[1]}{made}{found[2]}", text))
+    write_block("batches", "\n".join(lines), PAGE)
 
 
 if __name__ == "__main__":

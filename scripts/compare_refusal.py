@@ -275,13 +275,13 @@ def main(arguments: list[str]) -> None:
     write_block(f"{options.label} left out, {options.recipe}", text)
 
 
-def write_block(name: str, text: str) -> None:
-    """Put a text between ``<!-- name -->`` and ``<!-- /name -->`` of the page."""
-    before, found, rest = PAGE.read_text(encoding="utf-8").partition(f"<!-- {name} -->\n")
+def write_block(name: str, text: str, page: Path = PAGE) -> None:
+    """Put a text between ``<!-- name -->`` and ``<!-- /name -->`` of a page."""
+    before, found, rest = page.read_text(encoding="utf-8").partition(f"<!-- {name} -->\n")
     if not found:
-        sys.exit(f"{PAGE.name}: the place of the block {name!r} is missing; expected <!-- {name} -->.")
+        sys.exit(f"{page.name}: the place of the block {name!r} is missing; expected <!-- {name} -->.")
     end = f"<!-- /{name} -->"
-    write_file(PAGE, f"{before}{found}{text.rstrip()}\n{end}{rest.partition(end)[2]}")
+    write_file(page, f"{before}{found}{text.rstrip()}\n{end}{rest.partition(end)[2]}")
 
 
 def page(table: pd.DataFrame, kept: pd.DataFrame, options: argparse.Namespace) -> str:

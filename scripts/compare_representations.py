@@ -8,7 +8,6 @@ block of ``docs/unseen_studies.md``.
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any, Self
 
 import numpy as np
 import pandas as pd
+from compare_refusal import write_block
 from scipy.stats import rankdata
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
@@ -26,7 +26,7 @@ from sklearn.preprocessing import StandardScaler
 
 import srna_lib as srna
 from srna_lib.data import counts_frame, harmonise
-from srna_lib.io import write_file
+from srna_lib.models import LogCPM, Presence, ReadsPerMillion, SampleRanks
 from srna_lib.models.studies import StudyClassifier, study_noise
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "unseen_studies.md"
@@ -42,59 +42,33 @@ differ most.
 """
 
 
-def cpm(X: Any) -> np.ndarray:
-    """Counts per million."""
-    X = np.asarray(X, dtype=float)
-    return 1e6 * X / np.maximum(X.sum(axis=1, keepdims=True), 1)
-
-
-def log_prior(X: Any, prior: float) -> np.ndarray:
-    """log2(CPM + prior)."""
-    return np.log2(cpm(X) + prior)
-
-
-def centred(X: Any) -> np.ndarray:
+def centred(X: pd.DataFrame) -> np.ndarray:
     """Centred log-ratio; a linear model of log-ratios of pairs is one of these."""
-    logs = np.log2(cpm(X) + 1)
+    logs = LogCPM().fit_transform(X)
     return logs - logs.mean(axis=1, keepdims=True)
 
 
-def ranks(X: Any) -> np.ndarray:
-    """Rank of each sRNA within its sample, ties averaged, as a share."""
-    return rankdata(np.asarray(X), axis=1) / np.asarray(X).shape[1]
-
-
-def log_ranks(X: Any) -> np.ndarray:
+def log_ranks(X: pd.DataFrame) -> np.ndarray:
     """Minus log2 of the rank from the top."""
     return -np.log2(rankdata(-np.asarray(X), axis=1))
-
-
-def present(X: Any) -> np.ndarray:
-    """1 where a read was counted."""
-    return (np.asarray(X) > 0).astype(float)
-
-
-def roots(X: Any) -> np.ndarray:
-    """Square root of CPM."""
-    return np.sqrt(cpm(X))
 
 
 def families(X: pd.DataFrame) -> np.ndarray:
     """log2(CPM + 1) of sums over the names that share a number (miR-30a-5p, miR-30c-1-3p: 30, each arm by itself)."""
     names = X.columns.to_series().str.replace(r"^(\w+-(?:miR|let)-\d+)[a-z]*(?:-\d+)?(?=-[35]p|$)", r"\1", regex=True)
-    return np.log2(pd.DataFrame(cpm(X), columns=names.to_numpy()).T.groupby(level=0).sum().T.to_numpy() + 1)
+    return LogCPM().fit_transform(X.T.groupby(names.to_numpy()).sum().T)
 
 
-REPRESENTATIONS: dict[str, tuple[Callable, dict[str, float]]] = {
-    "log2(CPM + 1)": (log_prior, {"prior": 1.0}),
-    "log2(CPM + .01)": (log_prior, {"prior": 0.01}),
-    "log2(CPM + 100)": (log_prior, {"prior": 100.0}),
-    "square root of CPM": (roots, {}),
-    "centred log-ratio": (centred, {}),
-    "ranks": (ranks, {}),
-    "log2 of ranks from the top": (log_ranks, {}),
-    "presence": (present, {}),
-    "families": (families, {}),
+REPRESENTATIONS: dict[str, Callable[[pd.DataFrame], np.ndarray]] = {
+    "log2(CPM + 1)": LogCPM(1.0).fit_transform,
+    "log2(CPM + .01)": LogCPM(0.01).fit_transform,
+    "log2(CPM + 100)": LogCPM(100.0).fit_transform,
+    "square root of CPM": lambda X: np.sqrt(ReadsPerMillion().fit_transform(X)),
+    "centred log-ratio": centred,
+    "ranks": SampleRanks().fit_transform,
+    "log2 of ranks from the top": log_ranks,
+    "presence": Presence(0.0).fit_transform,
+    "families": families,
 }
 ON_SOME = ("log2(CPM + 1)", "ranks")  # what the other models are fitted on
 
@@ -129,8 +103,7 @@ class Represent(TransformerMixin, BaseEstimator):
         return self._made(X)[:, self.kept_]
 
     def _made(self, X: pd.DataFrame) -> np.ndarray:
-        function, options = REPRESENTATIONS[self.name]
-        return function(X, **options)
+        return np.asarray(REPRESENTATIONS[self.name](X))
 
 
 def pipelines(seed: int, trees: bool) -> dict[str, Pipeline]:
@@ -198,13 +171,7 @@ def main(arguments: list[str]) -> None:
     lines = [HEAD.format(external=EXTERNAL, n=N_DIRECTIONS)]
     for dataset in options.datasets.split(","):
         lines += compare(dataset, options.seed, options.cache)
-    block = re.compile(r"(<!-- representations -->\n).*?(<!-- /representations -->)", re.DOTALL)
-    text, made = PAGE.read_text(encoding="utf-8"), "\n".join(lines).rstrip() + "\n"
-    if not block.search(text):
-        sys.exit(
-            f"{PAGE.name}: the place of the block 'representations' is missing; expected <!-- representations -->."
-        )
-    write_file(PAGE, block.sub(lambda found: f"{found[1]}{made}{found[2]}", text))
+    write_block("representations", "\n".join(lines), PAGE)
 
 
 if __name__ == "__main__":

@@ -7,16 +7,15 @@ folds by study, and compares it with the same network trained as usual (about a 
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+from compare_refusal import write_block
 
 import srna_lib as srna
-from srna_lib.io import write_file
 from srna_lib.models import DenseNetClassifier
 from srna_lib.models.network import compile_epoch, cross_entropy, fresh_state, glorot, import_keras, shuffled
 
@@ -183,11 +182,7 @@ def main(arguments: list[str]) -> None:
     lines = [HEAD.format(seed=options.seed)]
     for dataset in options.datasets.split(","):
         lines += compare(dataset, options.label, options.seed, options.cache)
-    block = re.compile(r"(<!-- training -->\n).*?(<!-- /training -->)", re.DOTALL)
-    text, made = PAGE.read_text(encoding="utf-8"), "\n".join(lines).rstrip() + "\n"
-    if not block.search(text):
-        sys.exit(f"{PAGE.name}: the place of the block 'training' is missing; expected <!-- training -->.")
-    write_file(PAGE, block.sub(lambda found: f"{found[1]}{made}{found[2]}", text))
+    write_block("training", "\n".join(lines), PAGE)
 
 
 if __name__ == "__main__":

@@ -167,7 +167,7 @@ def test_mirome_is_what_its_paper_says(mirome):
     assert mirome.var_names.str.startswith("hsa-").all()
     assert mirome.obs["cell_class"].value_counts().to_dict() == CLASSES
     assert (mirome.obs["tissue_group"] == mirome.obs["cell_class"]).all()
-    assert mirome.obs[list(public.OBS_COLUMNS["mirome"].values())].notna().all(axis=None)
+    assert mirome.obs[list(public.obs_columns("mirome").values())].notna().all(axis=None)
 
 
 def test_studies_of_one_paper_or_with_the_same_libraries_are_one_unit(mirome):

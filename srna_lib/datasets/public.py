@@ -117,9 +117,10 @@ def whole_numbers(counts: pd.DataFrame, info: dict[str, Any]) -> tuple[pd.DataFr
     return counts.round(), {**info, "rounded": int((counts % 1 != 0).to_numpy().sum())}
 
 
-_COLUMNS = resource("source_columns.tsv").groupby("source")
-# collection -> column of the source -> column of obs
-OBS_COLUMNS = {name: dict(zip(rows["column"], rows["obs"], strict=True)) for name, rows in _COLUMNS}
+def obs_columns(source: str) -> dict[str, str]:
+    """Columns of a source's table, and what they are called in ``obs``."""
+    table = resource("source_columns.tsv").set_index("source").loc[[source]]
+    return dict(zip(table["column"], table["obs"], strict=True))
 
 
 def read_mirome(path: Path | str, info: dict[str, Any]) -> ad.AnnData:
@@ -136,7 +137,7 @@ def read_mirome(path: Path | str, info: dict[str, Any]) -> ad.AnnData:
     if len(unknown):
         first = f"{len(unknown)} samples (first: {str(unknown[0])!r})"
         raise InputError(f"{path}: metadata has no row for {first}; expected one for each.")
-    columns = OBS_COLUMNS["mirome"]
+    columns = obs_columns("mirome")
     obs = metadata.set_index("Sample").rename(columns=columns)
     obs = obs[[c for c in columns.values() if c in obs]].apply(plain)
     obs["source_dataset_id"], obs["dataset_id"] = obs["dataset_id"], obs["dataset_id"].replace(ONE_UNIT)
@@ -153,7 +154,7 @@ def read_micrornaome(path: Path | str, info: dict[str, Any]) -> ad.AnnData:
     """Human microRNAome: the R data file of McCall et al. 2017 (miRge counts), 1312 samples x 2546 miRNAs."""
     # Samples are named by run, or by FANTOM5's DRS sample accession; run and sample_accession say which, for finding
     # samples that another collection holds too. tissue, cell_type or cell_line repeats cell_tissue by category.
-    (counts, metadata), columns = read_experiment(path), OBS_COLUMNS["micrornaome"]
+    (counts, metadata), columns = read_experiment(path), obs_columns("micrornaome")
     require(metadata, ("sample_id", "study_id", "flagged", *columns), f"{path}: colData lacks")
     # names of the matrix are others (working titles of the authors), so position joins; the totals prove it
     totals = counts.sum(axis=1).to_numpy()
@@ -207,7 +208,7 @@ def read_lgrc(
     """
     # loci x samples, V4 is the miRBase 18 name; technical repeats (_HiSeq and the like) stay out
     expect(loci in ("sum", "max"), f"lgrc: unknown loci={loci!r}; expected 'sum' or 'max'")
-    table, columns = read_table(counts_path, ("V4",), sep="\t"), OBS_COLUMNS["lgrc"]
+    table, columns = read_table(counts_path, ("V4",), sep="\t"), obs_columns("lgrc")
     people = read_table(phenotypes_path, ("Disease", "Gender", "Age", *columns), sep="\t", index_col=0)
     people.index = people.index.astype(str)
     if lacking := [name for name in people.index if name not in table]:
@@ -272,7 +273,7 @@ def read_protocols(*paths: Path | str, info: dict[str, Any]) -> ad.AnnData:
     mature_rows = (known["kind"] == "mature").to_numpy()
     names = [join_names(target.split(";")) for target in known["target"][mature_rows]]
     counts = counts[mature_rows].groupby(names, sort=False).sum().T
-    columns = OBS_COLUMNS["protocols"]
+    columns = obs_columns("protocols")
     metadata = read_table(metadata_path, ("FileBaseName", "file.path", *columns), sep="\t")
     metadata.index = pd.Index(metadata["file.path"].str.rpartition("/")[2])
     metadata = rows_of(metadata[metadata.index.isin(counts.index)], counts, metadata_path, files[0])

@@ -89,6 +89,11 @@ def benchmark(
         ``chosen`` (folds in which ``"selected"`` is the recipe in ``class``), and of collections left out each by
         itself, too; ``differences`` as from `compare`, no p-value adjusted; ``predictions`` as from `cross_validate`.
 
+    Raises
+    ------
+    InputError
+        Unknown recipe, or ``"selected"`` without two recipes to choose from.
+
     Examples
     --------
     >>> import srna_lib as srna

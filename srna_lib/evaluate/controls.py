@@ -248,6 +248,11 @@ def compare_levels(
     DataFrame
         As from `cross_validate`; ``task`` is the level, then ``", leaves summed"`` or ``", its own model"``.
 
+    Raises
+    ------
+    InputError
+        A level that `obs` lacks, or fewer studies than folds.
+
     Examples
     --------
     >>> import srna_lib as srna
