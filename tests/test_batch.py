@@ -107,8 +107,10 @@ def test_single_mistakes_are_mended(table, task):
     assert set(found["model"]) == {"logistic+batch"}
 
 
-def test_the_table_of_settings(table, task):
-    rows = runpy.run_path(str(Path(__file__).parents[1] / "scripts" / "compare_batches.py"))["rows"]
+def test_the_table_of_settings(table, task, monkeypatch):
+    scripts = Path(__file__).parents[1] / "scripts"
+    monkeypatch.syspath_prepend(scripts)
+    rows = runpy.run_path(str(scripts / "compare_batches.py"))["rows"]
     logistic = table[table["model"] == "logistic"].reset_index(drop=True)
     lines = [[cell.strip() for cell in line.strip("| ").split("|")] for line in rows(logistic, task)]
     assert lines[0][:2] == ["itself alone", f"{(logistic['y_true'] == logistic['y_pred']).mean():.3f}"]

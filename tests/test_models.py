@@ -172,6 +172,15 @@ def test_context_is_neither_normalised_nor_filtered(counts):
     assert "hsa-miR-39" not in kept
 
 
+@pytest.mark.parametrize("name", ["wccn", "lda_study", "robust"])
+def test_whatever_is_added_before_the_logarithm_rare_srnas_are_left_out(counts, name):
+    X, y = counts
+    X = X.assign(rare=np.eye(len(X), 1).ravel())
+    kept = feature_names(recipe(name).fit(X, y), X)
+    np.testing.assert_array_equal(kept, feature_names(recipe("logistic").fit(X, y), X))
+    assert "rare" not in kept
+
+
 @pytest.mark.parametrize("name", list(RECIPES))
 def test_joined_values_skip_the_normalisation(counts, name):
     X, y = counts

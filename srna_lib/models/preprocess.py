@@ -67,12 +67,13 @@ class ReadsPerMillion(_SampleWise):
 
 
 class LogCPM(_SampleWise):
-    """log2(CPM + prior): counts per million on a log scale, where a ratio is a difference.
+    """log2(CPM / prior + 1): counts per million on a log scale, where a ratio is a difference and no reads are 0.
 
     Parameters
     ----------
     prior : float, default 1.0
-        Added to the CPM, in reads per million. Raise it when shallow libraries make low counts noisy.
+        Added to the CPM, in reads per million (log2(CPM + prior), less log2(prior), by which zeros stay zeros and
+        `ZeroFilter` finds them). Raise it when shallow libraries make low counts noisy.
 
     Examples
     --------
@@ -85,7 +86,7 @@ class LogCPM(_SampleWise):
         self.prior = prior
 
     def _per_sample(self, values: np.ndarray) -> np.ndarray:
-        return np.log2(_reads_per_million(values) + self.prior)
+        return np.log2(_reads_per_million(values) / self.prior + 1)
 
 
 class SampleRanks(_SampleWise):
