@@ -64,7 +64,7 @@ QUANTITY_RECIPES = {
 # recipes that read columns of covariates beside the sRNAs
 CONDITIONED = ("tissue_input", "per_tissue", "partial_pooling", "pooled_kernel", "ordinal")
 # for studies never seen: reads per million added before the logarithm, parts of the classifier, inner folds
-_STUDIES = {"wccn": (0.01, ("logistic",), 0), "lda_study": (0.1, ("lda",), 3), "robust": (0.1, ("logistic", "lda"), 3)}
+_STUDIES = {"wccn": (0.01, ("logistic",), 0), "lda_study": (0.1, ("lda",), 3), "robust": (0.01, ("logistic", "lda"), 3)}
 _POOLING = {"tissue_input": (1.0, 0.0), "per_tissue": (0.0, 1.0), "partial_pooling": (1.0, 0.15)}
 
 
