@@ -56,9 +56,8 @@ def main(arguments: list[str]) -> None:
         atlas = eligible(with_label(srna.load(DATASET), label), label)
         task = srna.make_task(atlas, label)
         n_cohorts = task.groups.nunique()
-        table = srna.cross_validate(
-            task, options.recipes, split="study", atlas=atlas, n_splits=n_cohorts, seed=options.seed
-        )
+        models = {name: srna.recipe(name, seed=options.seed, log_cpm__prior=1.0) for name in options.recipes}
+        table = srna.cross_validate(task, models, split="study", atlas=atlas, n_splits=n_cohorts, seed=options.seed)
         for recipe in options.recipes:
             cells = row(table[table["model"] == recipe], label, recipe)
             print(*cells, sep="\t", flush=True)

@@ -99,7 +99,8 @@ def scored(
 ) -> pd.DataFrame:
     """Scores of the samples `others` by a model of the samples `train`; its probabilities come along."""
     part, flips, seed = task.X.iloc[train], options.flips, options.seed
-    net = fit_fold(task, build_recipe(task, options.recipe, seed=seed, profile=Profile()), train)
+    model = build_recipe(task, options.recipe, seed=seed, profile=Profile()).set_params(log_cpm__prior=1.0)
+    net = fit_fold(task, model, train)
     net.steps[-1] = ("classifier", as_network(net[-1]))
     z, new = (np.asarray(net[:-1].transform(t), dtype=np.float64) for t in (part, task.X.iloc[others]))
     there = np.flatnonzero(~reference.groups.isin(set(task.groups.iloc[others])))

@@ -132,7 +132,9 @@ def fluids(cache: str | None) -> None:
         where = laboratory[task.y.index].to_numpy(dtype=object)
         labs = sorted(laboratory.dropna().unique())
         splits = [evaluate.Split(lab, np.flatnonzero(where != lab), np.flatnonzero(where == lab)) for lab in labs]
-        told = srna.cross_validate(task, ["logistic", "dl_log", "robust"], splits, scheme="laboratory out", cache=cache)
+        models = {name: srna.recipe(name) for name in ("logistic", "dl_log", "robust")}
+        models["robust, 1 CPM"] = srna.recipe("robust", log_cpm__prior=1.0)  # as in bundles
+        told = srna.cross_validate(task, models, splits, scheme="laboratory out", cache=cache)
         told["is"] = obs.loc[told["sample_id"], "tissue"].to_numpy()
         counts = pd.crosstab([told["model"], told["dataset_id"], told["is"]], told["y_pred"])
         print(f"\n{label}: predicted\n{counts.to_string()}")
