@@ -19,6 +19,7 @@ from pathlib import Path
 
 import nbformat
 import pandas as pd
+import papermill.engines
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from test_fold_cache import is_running, wait_for
@@ -124,7 +125,7 @@ def run(tmp_path_factory):
     save(
         source,
         "10_dead",
-        code("print('alive', flush=True)"),
+        code("print('a' + 'live', flush=True)"),
         code("import os, time\ntime.sleep(1)\nos._exit(1)"),
     )
     lines: list[str] = []
@@ -204,6 +205,17 @@ def test_a_dead_kernel_is_a_failed_notebook(run):
     page = (base / "out" / "10_dead.html").read_text()
     assert "alive" in page
     assert "the kernel stopped" in page
+
+
+def test_a_notebook_is_written_when_it_ends_and_not_before_and_after_every_cell(tmp_path, monkeypatch):
+    source, written = tmp_path / "nbs", []
+    cells = [code(f"print({i})") for i in range(5)]
+    save(source, "01_good", code(PARAMETERS, "parameters"), *cells, code(FIGURE), code(CARD))
+    real = papermill.engines.write_ipynb
+    monkeypatch.setattr(papermill.engines, "write_ipynb", lambda *given: (written.append(1), real(*given)))
+    report = report_run.run_notebooks(out=tmp_path / "out", notebooks_dir=source)
+    assert [o.status for o in report.outcomes] == ["ok"]
+    assert len(written) == 2  # as it starts, and as it ends
 
 
 def test_index_has_card_numbers_figure_and_banner_all_escaped(run):

@@ -44,6 +44,7 @@ with hidden(ADDRESSES):
     import papermill
     from jupyter_client.kernelspec import KernelSpec
     from jupyter_client.manager import AsyncKernelManager
+    from papermill.engines import NBClientEngine, papermill_engines
 
 PACKAGE = Path(srna_lib.__file__).resolve().parent
 MANIFEST = "run.json"
@@ -55,6 +56,19 @@ OPTIONS = {"dataset": "--dataset", "profile": "--profile", "out": "--out", "seed
 LEAST_SECONDS = "0.1"  # what compiles faster is compiled again
 LONGEST = ("02", "06", "03", "05", "04", "08", "09", "07", "11", "01", "10", "12")  # begun first, where not measured
 TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+
+
+class SavedAtTheEnd(NBClientEngine):
+    """Papermill's engine; the notebook is written when it ends, however it ends, not before and after every cell."""
+
+    @classmethod
+    def execute_managed_notebook(cls, nb_man: Any, kernel_name: str, **options: Any) -> None:
+        """Run the cells."""
+        path, nb_man.output_path = nb_man.output_path, None
+        try:
+            super().execute_managed_notebook(nb_man, kernel_name, **options)
+        finally:
+            nb_man.output_path = path
 
 
 class ThisInterpreter(AsyncKernelManager):
@@ -501,7 +515,9 @@ def _run_one(path: Path, folder: Path, given: dict[str, Any], simulated: bool, b
     with tempfile.TemporaryDirectory() as scratch:
         executed = Path(scratch) / path.name
         try:
+            papermill_engines.register("at_the_end", SavedAtTheEnd)
             kernel = {"kernel_name": "python3", "language": "python", "kernel_manager_class": ThisInterpreter}
+            kernel["engine_name"] = "at_the_end"
             shown = {"cwd": str(path.parent), "progress_bar": bar and sys.stderr.isatty()}
             papermill.execute_notebook(_literal(path), _literal(executed), parameters=given, **shown, **kernel)
             _written(folder, path.stem)
