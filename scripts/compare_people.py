@@ -22,7 +22,8 @@ from srna_lib.data import eligible, with_label
 DATASET, LABELS, SUREST, ERRORS = "tcga", ("sex", "age_2"), (0.05, 0.1, 0.2), (0.2, 0.3, 0.4)
 HEAD = """Written by `python scripts/compare_people.py`: `{dataset}` (stem-loops), each cohort in turn left out of
 training. *Right*, *surest*: share right of all samples, and of those of the largest probability. *Error*: share that
-a bundle would answer if so many of its answers may be wrong, and share right of these. Cohorts weigh alike.
+a bundle would answer if so many of its answers may be wrong, and share right of these. Cohorts weigh alike. Recipes
+add 1 CPM, as bundles do.
 """
 
 

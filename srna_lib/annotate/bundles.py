@@ -165,7 +165,7 @@ def train(
     promised = f"at least {needed} to promise at most {error:.0%} errors in studies left out"
     expect(n_studies >= needed, f"{few}; expected {promised}")
     model = build_recipe(task, recipe, seed=seed, profile=profile or Profile())
-    model.set_params(log_cpm__prior=1.0)  # what bundles hold
+    model.set_params(log_cpm__prior=1.0)  # what bundles hold, whatever the recipe adds
     reference, n_splits = reference_samples(atlas, task), min(n_splits, n_studies)
     held_out = held_out_samples(task, reference, model, n_splits, seed, label=f"{recipe}, {label}", **run)
     parents = _parents(atlas, task, PARENTS.get(label, ""))

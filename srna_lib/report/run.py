@@ -59,7 +59,7 @@ TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0":
 
 
 class SavedAtTheEnd(NBClientEngine):
-    """Papermill's engine; the notebook is written when it ends, however it ends, not before and after every cell."""
+    """Papermill's engine; the notebook is written as it starts and as it ends, however it ends, not at every cell."""
 
     @classmethod
     def execute_managed_notebook(cls, nb_man: Any, kernel_name: str, **options: Any) -> None:
