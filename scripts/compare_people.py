@@ -16,7 +16,7 @@ import pandas as pd
 from compare_refusal import write_block
 
 import srna_lib as srna
-from srna_lib.annotate.bundles import study_shares, surest
+from srna_lib.annotate.bundles import bundled, study_shares, surest
 from srna_lib.data import eligible, with_label
 
 DATASET, LABELS, SUREST, ERRORS = "tcga", ("sex", "age_2"), (0.05, 0.1, 0.2), (0.2, 0.3, 0.4)
@@ -57,7 +57,7 @@ def main(arguments: list[str]) -> None:
         atlas = eligible(with_label(srna.load(DATASET), label), label)
         task = srna.make_task(atlas, label)
         n_cohorts = task.groups.nunique()
-        models = {name: srna.recipe(name, seed=options.seed, log_cpm__prior=1.0) for name in options.recipes}
+        models = {name: bundled(srna.recipe(name, seed=options.seed)) for name in options.recipes}
         table = srna.cross_validate(task, models, split="study", atlas=atlas, n_splits=n_cohorts, seed=options.seed)
         for recipe in options.recipes:
             cells = row(table[table["model"] == recipe], label, recipe)

@@ -32,6 +32,7 @@ from srna_lib.annotate.bundles import (
     Space,
     _parents,
     as_network,
+    bundled,
     decide,
     fit_spaces,
     make_thresholds,
@@ -99,7 +100,7 @@ def scored(
 ) -> pd.DataFrame:
     """Scores of the samples `others` by a model of the samples `train`; its probabilities come along."""
     part, flips, seed = task.X.iloc[train], options.flips, options.seed
-    model = build_recipe(task, options.recipe, seed=seed, profile=Profile()).set_params(log_cpm__prior=1.0)
+    model = bundled(build_recipe(task, options.recipe, seed=seed, profile=Profile()))
     net = fit_fold(task, model, train)
     net.steps[-1] = ("classifier", as_network(net[-1]))
     z, new = (np.asarray(net[:-1].transform(t), dtype=np.float64) for t in (part, task.X.iloc[others]))

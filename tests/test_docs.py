@@ -10,8 +10,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
+import srna_lib as srna
+from srna_lib import evaluate
+from srna_lib.report import leaderboard
 from srna_lib.report.results import RECORD_FIELDS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -154,6 +158,44 @@ def test_rows_of_each_data_set_of_a_leaderboard_are_kept(tmp_path):
     assert (kept / "leaderboard_studies.csv").read_text() == "task,scheme,dataset_id,n_samples,robust\nt,s,A,3,0.5\n"
     told = {"seed": 3, "folds": 10, "versions": {"python": "3.11"}}
     assert json.loads((kept / "leaderboard_run.json").read_text()) == told
+
+
+def test_recipes_that_were_not_run_again_stay_and_are_compared_by_their_studies(tmp_path):
+    """The difference between one kept before and one run now is that of their predictions; balanced it is not known."""
+    import keep_results
+
+    task = srna.make_task(srna.load("demo"), "tissue_group")
+    splits = srna.make_splits(task, "study", n_splits=3)
+
+    def board(recipes, rows):
+        found = evaluate.benchmark(task, recipes, splits, scheme="study", dataset="atlas", n_boot=50, progress=False)
+        folder = tmp_path / "-".join(recipes)
+        folder.mkdir()
+        for name, content in leaderboard._files([found]).items():
+            (folder / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+        told = {"seed": 0, "baselines": ["logistic"], "simulated": False, "rows": rows}
+        (folder / "benchmark.json").write_text(json.dumps(told))
+        keep_results.keep_leaderboard(folder, tmp_path / "out")
+        kept = json.loads((tmp_path / "out/atlas/leaderboard.json").read_text())
+        return found, {(r["model"], r["metric"]): r for r in kept}
+
+    first, _ = board(["logistic", "dummy", "wccn"], [])
+    second, kept = board(["logistic", "lda_study"], [])
+    assert {m for m, _ in kept} == {
+        "logistic", "dummy", "wccn", "lda_study",
+        "dummy minus logistic", "wccn minus logistic", "lda_study minus logistic",
+    }  # fmt: skip
+    studies = pd.read_csv(tmp_path / "out/atlas/leaderboard_studies.csv")
+    assert {"logistic", "dummy", "wccn", "lda_study"} < set(studies) and studies.notna().all(axis=None)
+    assert leaderboard.leaderboard_tables(list(kept.values())).count("`wccn`") == 2
+    oracle = srna.compare(first.predictions, [("wccn", "logistic")], metric="accuracy", correction="none")
+    row = kept["wccn minus logistic", "accuracy"]
+    assert row["value"] == pytest.approx(oracle["difference"][0], abs=1e-3)
+    assert row["ci_low"] == pytest.approx(oracle["ci_low"][0], abs=5e-3)
+    assert kept["wccn minus logistic", "balanced_accuracy"]["value"] is None
+    assert kept["lda_study", "accuracy"]["value"] == pytest.approx(
+        (second.predictions.query("model == 'lda_study'").eval("y_true == y_pred")).mean()
+    )
 
 
 def test_what_is_left_is_said_of_studies_that_both_folds_test(tmp_path, monkeypatch):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 from scipy.linalg import inv, sqrtm
+from scipy.special import softmax
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
@@ -14,7 +17,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 import srna_lib as srna
 from srna_lib.data import Task
 from srna_lib.errors import InputError
-from srna_lib.models.studies import PARTS, StudyClassifier, study_noise
+from srna_lib.models.studies import PARTS, StudyClassifier, find_leaves, study_noise
 
 ALL = [("logistic",), ("lda",), ("logistic", "lda")]
 
@@ -197,8 +200,9 @@ def task() -> Task:
 def test_folds_hand_the_studies_of_their_training_samples_on(task, monkeypatch):
     seen, fit = [], StudyClassifier.fit
 
-    def noting(self, X, y, studies=None):
+    def noting(self, X, y, studies=None, kinds=None):
         seen.append(studies)
+        assert kinds is None
         return fit(self, X, y, studies)
 
     monkeypatch.setattr(StudyClassifier, "fit", noting)
@@ -206,6 +210,109 @@ def test_folds_hand_the_studies_of_their_training_samples_on(task, monkeypatch):
     table = srna.cross_validate(task, "robust", splits, progress=False)
     assert [list(s) for s in seen] == [task.groups.iloc[s.train].tolist() for s in splits]
     assert (table["y_pred"] == table["y_true"]).mean() > 0.65  # of three classes
+
+
+def crossed(n_studies=12, size=6, *, seed=0):
+    """Two classes of two kinds each, which differ in two features as exclusive or: no linear model tells them apart."""
+    rng = np.random.default_rng(seed)
+    kind, studies = np.tile(np.repeat(np.arange(4), size), n_studies), np.repeat(np.arange(n_studies), 4 * size)
+    X = rng.normal(size=(len(kind), 12))
+    X[:, :2] += 2 * np.array([[1, 1], [-1, -1], [1, -1], [-1, 1]])[kind]
+    return X, np.array(list("aabb"))[kind], studies, np.array(["a1", "a2", "b1", "b2"], dtype=object)[kind]
+
+
+def test_a_leaf_is_the_finest_kind_in_enough_studies():
+    code, studies = np.array([0, 0, 0, 0, 1, 1, 1, 1]), np.array([0, 1, 2, 2, 0, 1, 2, 3])
+    coarse = ["x", "x", "x", None, "x", "x", "y", "y"]
+    fine = ["p", "p", "q", "p", "p", "p", "p", None]
+    kinds = np.array([coarse, fine], dtype=object).T
+    for least, groups in {
+        1: [{0, 1}, {2}, {3}, {4, 5}, {6}, {7}],
+        2: [{0, 1}, {2}, {3}, {4, 5}, {6, 7}],
+        3: [{0, 1, 2}, {3}, {4, 5, 6}, {7}],
+        4: [{0, 1, 2, 3}, {4, 5, 6, 7}],
+    }.items():
+        leaf = find_leaves(code, kinds, studies, least)
+        assert set(leaf) == set(range(len(groups))), least
+        assert [set(np.flatnonzero(leaf == j)) for j in dict.fromkeys(leaf)] == groups, least
+
+
+@pytest.mark.parametrize("parts", ALL)
+def test_a_class_of_two_kinds_is_learned_by_its_leaves(parts):
+    X, y, studies, kinds = crossed()
+    seen = studies < 8
+    shares = [
+        (StudyClassifier(parts).fit(X[seen], y[seen], studies[seen], told).predict(X[~seen]) == y[~seen]).mean()
+        for told in (None, kinds[seen])
+    ]
+    assert shares[0] < 0.65 and shares[1] > 0.9
+
+
+def test_probabilities_are_those_of_leaves_and_classes_averaged():
+    """Three classes: the root of the share of the leaves' exp; kinds that nobody has enough of change nothing."""
+    X, y, studies, kinds = crossed()
+    y = np.where(kinds == "b2", "c", y)
+    model = StudyClassifier().fit(X, y, studies, kinds)
+    assert model.leaves_.tolist() == [0, 0, 1, 2] and model.coef_.shape == (4, 12) and len(model.weights_) == 3
+    leaves = np.exp(X @ model.coef_.T + model.intercept_)
+    classes = np.column_stack([leaves[:, :2].sum(axis=1), leaves[:, 2], leaves[:, 3]])
+    np.testing.assert_allclose(model.predict_proba(X), softmax(np.log(classes) / 2, axis=1), rtol=1e-6)
+    plain = StudyClassifier().fit(X, y, studies)
+    assert plain.leaves_ is None
+    for same in (
+        StudyClassifier(least=0).fit(X, y, studies, kinds),
+        StudyClassifier(least=13).fit(X, y, studies, kinds),
+        StudyClassifier().fit(X, y, studies, y),
+        StudyClassifier().fit(X, y, studies, np.full(len(y), None)),
+    ):
+        np.testing.assert_array_equal(same.coef_, plain.coef_)
+    with pytest.raises(ValueError, match="inconsistent"):
+        StudyClassifier().fit(X, y, studies, kinds[1:])
+
+
+def test_kinds_go_with_the_names_of_samples(task):
+    """Folds of a part of the samples, and copies with new names, get the kinds of theirs and none."""
+    X, y, studies, kinds = crossed()
+    names = [f"s{i}" for i in range(len(y))]
+    counts = pd.DataFrame(np.round(2 ** (X + 6)), names, [f"hsa-miR-{i}" for i in range(12)])
+    frame = pd.DataFrame({"tissue": kinds}, names)
+    task = Task("lineage", counts, pd.Series(y, names), pd.Series(studies, names).astype(str), {}, kinds=frame)
+    part = np.random.default_rng(0).permutation(len(y))[:200]
+    smaller = replace(task, X=task.X.iloc[part], y=task.y.iloc[part], groups=task.groups.iloc[part])
+    for told in (task, smaller, replace(smaller, kinds=frame.sample(frac=1, random_state=0))):
+        table = srna.cross_validate(told, "robust", "study", n_splits=3, progress=False)
+        assert (table["y_true"] == table["y_pred"]).mean() > 0.85
+    unnamed = replace(task, X=task.X.rename("copy of {}".format), y=task.y.rename("copy of {}".format))
+    fitted = [srna.evaluate.fit_fold(t, srna.recipe("robust"), np.arange(len(y))) for t in (task, unnamed)]
+    assert fitted[0][-1].leaves_.tolist() == [0, 0, 1, 1] and fitted[1][-1].leaves_ is None
+    with pytest.raises(InputError, match="4 leaves for 2 classes"):
+        srna.explain.linear_weights(fitted[0], task.X)
+
+
+def test_deeplift_goes_through_leaves():
+    """Contributions sum to the change of each class's score, for one output or all, and far from the reference."""
+    X, y, studies, kinds = crossed()
+    y = np.where(kinds == "b2", "c", y)
+    model = StudyClassifier().fit(X, y, studies, kinds)
+    for start, scale in ((np.zeros(12), 1), (X[:3], 1), (X[:1], 1 + 1e-9), (X[:1], 300)):
+        explained = srna.explain(model, scale * X[:40], reference=start)
+        np.testing.assert_allclose(explained.logits, model.decision_function(scale * X[:40]), rtol=1e-4, atol=1e-4)
+        total = explained.values.sum(axis=2)
+        np.testing.assert_allclose(total, explained.logits - explained.reference_logits, rtol=1e-4, atol=1e-4)
+    one = srna.explain(model, X[:40], outputs=["c", "a"])
+    np.testing.assert_allclose(one.values, srna.explain(model, X[:40]).values[:, [2, 0]], atol=1e-6)
+
+
+def test_contributions_near_the_reference_are_the_gradient_of_the_score():
+    X, y, studies, kinds = crossed()
+    y = np.where(kinds == "b2", "c", y)
+    model, step = StudyClassifier().fit(X, y, studies, kinds), 1e-3
+    at = X[:1]
+    for feature in range(3):
+        moved = at + step * np.eye(12)[feature]
+        values = srna.explain(model, moved, reference=at).values[0, :, feature] / step
+        slope = (model.decision_function(moved) - model.decision_function(at))[0] / step
+        np.testing.assert_allclose(values, slope, rtol=1e-2, atol=1e-4)
 
 
 def test_deeplift_and_linear_weights_read_it(task):

@@ -164,8 +164,7 @@ def train(
     few = f"{atlas_name(atlas)}: {n_studies} studies have a known {label}"
     promised = f"at least {needed} to promise at most {error:.0%} errors in studies left out"
     expect(n_studies >= needed, f"{few}; expected {promised}")
-    model = build_recipe(task, recipe, seed=seed, profile=profile or Profile())
-    model.set_params(log_cpm__prior=1.0)  # what bundles hold, whatever the recipe adds
+    model = bundled(build_recipe(task, recipe, seed=seed, profile=profile or Profile()))
     reference, n_splits = reference_samples(atlas, task), min(n_splits, n_studies)
     held_out = held_out_samples(task, reference, model, n_splits, seed, label=f"{recipe}, {label}", **run)
     parents = _parents(atlas, task, PARENTS.get(label, ""))
@@ -179,6 +178,12 @@ def train(
     settings = {"recipe": recipe, "seed": seed, "error": error, "level": level}
     settings["n_splits"] = held_out["fold"].nunique()
     return _bundle(atlas, task, reference, fitted, parents, promises, settings)
+
+
+def bundled(model: Pipeline) -> Pipeline:
+    """A recipe as bundles hold it: 1 CPM added, whatever it adds, and one score per class, without leaves."""
+    leaves = {name: 0 for name in ("classifier__least",) if name in model.get_params()}
+    return model.set_params(log_cpm__prior=1.0, **leaves)
 
 
 def held_out_samples(

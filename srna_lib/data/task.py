@@ -20,6 +20,7 @@ AGE_CUTS = {2: (65,), 3: (45, 70), 4: (30, 60, 80)}  # Fiosina, Fiosins, Bonn 20
 MADE_FROM = {f"age_{n}": "age_years" for n in AGE_CUTS}  # label -> column that it is made from
 PEOPLE = ("sex", *MADE_FROM)  # labels of donors, which a data set of one kind of donors gives away
 OLDEST = 110
+LEVELS = ("sample_type", "lineage", "tissue_top", "tissue_group", "tissue")  # labels of one hierarchy, coarse to fine
 ENOUGH_STUDIES = 5
 PAIRED_BY = ["donor_id", "tumour_normal"]
 
@@ -40,6 +41,8 @@ class Task:
         Why samples were left out -> how many.
     features
         Feature set: ``"sRNA"``, ``"contaminant"`` or ``"both"``; the data sets' own where they were joined.
+    kinds
+        The other labels of the hierarchy of tissues, coarse to fine, for models that learn a class as several kinds.
     """
 
     name: str
@@ -49,6 +52,7 @@ class Task:
     dropped: dict[str, int]
     features: str = "sRNA"
     donors: pd.Series | None = None
+    kinds: pd.DataFrame | None = None
 
     @property
     def classes(self) -> list[str]:
@@ -134,7 +138,10 @@ def _task_of(adata: ad.AnnData, target: pd.Series, keep: np.ndarray, features: s
     lacking = f"none of the {adata.n_vars} features is a {features}"
     expect(choice[features].any(), f"{atlas_name(adata)}: {lacking}; expected at least one")
     X, studies = counts_frame(adata[keep, choice[features]]), adata.obs["dataset_id"][keep].astype(str)
-    return Task(str(target.name), X, target[keep], studies, dropped, features, donors(adata)[keep])
+    name = str(target.name)
+    finer = [c for c in LEVELS if c in adata.obs and c != name] if name in LEVELS else []
+    kinds = adata.obs.loc[keep, finer].astype(object) if finer else None
+    return Task(name, X, target[keep], studies, dropped, features, donors(adata)[keep], kinds)
 
 
 def _numbers(adata: ad.AnnData, column: str, expected: str) -> pd.Series:

@@ -269,7 +269,7 @@ def compare_levels(
     named = obs.loc[task.y.index, levels].astype(object)
     known = named[coarse].notna().all(axis=1).to_numpy()
     named, parts = named[known].astype(str), {"X": task.X[known], "groups": task.groups[known]}
-    parts |= {"donors": None if task.donors is None else task.donors[known]}
+    parts |= {"donors": None if task.donors is None else task.donors[known], "kinds": None}
     studies = parts["groups"].groupby([named[c] for c in levels]).transform("nunique")
     named[fine] = named[fine].where((studies >= least) & obs.loc[named.index, fine].notna(), "")
     leaf = named.agg(" / ".join, axis=1)

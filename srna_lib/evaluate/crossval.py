@@ -201,8 +201,9 @@ def seen_by(name: str, task: Task, atlas: ad.AnnData | None, context: tuple[str,
 
 
 def fit_fold(task: Task, model: Pipeline, train: np.ndarray, groups: pd.Series | None = None) -> Pipeline:
-    """A fresh copy of a model, fitted on some samples; it is given `groups` (or donors) and studies if it asks."""
-    known = {"groups": task.donors if groups is None else groups, "studies": task.groups}
+    """A fresh copy of a model, fitted on some samples; it is given `groups` (or donors), studies, kinds if it asks."""
+    kinds = None if task.kinds is None else task.kinds.reindex(task.X.index)  # of a part of the samples, too
+    known = {"groups": task.donors if groups is None else groups, "studies": task.groups, "kinds": kinds}
     extra = {
         f"{model.steps[-1][0]}__{name}": values.to_numpy()[train]
         for name, values in known.items()
@@ -353,7 +354,8 @@ def task_key(task: Task, model: Pipeline, code: Iterable[str], *settings: Any) -
     """
     rows = list(task.X.index), np.ascontiguousarray(task.X.to_numpy())
     donors = None if task.donors is None else list(task.donors)
-    data = (task.name, rows, list(task.X.columns), list(task.y), task.classes, list(task.groups), donors)
+    kinds = None if task.kinds is None else task.kinds.reindex(task.X.index).astype(str).to_numpy().tolist()
+    data = (task.name, rows, list(task.X.columns), list(task.y), task.classes, list(task.groups), donors, kinds)
     modules = [m for name, m in sorted(sys.modules.items()) if name.startswith(("srna_lib.models.", *code))]
     source = [inspect.getsource(module) for module in modules]
     versions = [importlib.metadata.version(package) for package in PACKAGES]

@@ -18,7 +18,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
 from srna_lib.errors import InputError, one_of
-from srna_lib.models import DenseNetClassifier, LogCPM
+from srna_lib.models import MEAN, DenseNetClassifier, LogCPM, merged
 
 RULES = ("rescale", "revealcancel")
 REFERENCES = {"zeros": "zeros in model space", "zero_counts": "zero counts", "mean": "training mean"}
@@ -146,10 +146,14 @@ class Layer(NamedTuple):
 
 
 class Network(NamedTuple):
-    """Layers with ReLU between, and the class of each logit."""
+    """Layers with ReLU between, and the class of each logit, or of each of its `leaves`.
+
+    With leaves the logit of a class is half the log of the sum of exp over the outputs that are its leaves.
+    """
 
     layers: list[Layer]
     classes: np.ndarray
+    leaves: np.ndarray | None = None
 
 
 def read_network(model: Any) -> Network:
@@ -162,6 +166,8 @@ def read_network(model: Any) -> Network:
         check_is_fitted(model, "coef_")
         kernel = np.ascontiguousarray(model.coef_.T, np.float32)
         layer = Layer(kernel, model.intercept_.astype(np.float32), np.abs(kernel))
+        if (leaves := getattr(model, "leaves_", None)) is not None:
+            return Network([layer], model.classes_, leaves)
         return Network([layer], model.classes_[-len(model.coef_) :])  # of two classes one, the second
     raise InputError(f"model is a {type(model).__name__}; expected a Pipeline, dense network or logistic regression.")
 
@@ -335,14 +341,14 @@ class _Run:
         Gives rows, number of the reference, terms, changes of the outputs and their values at the reference.
         Contributions are the sum over terms (multipliers, kernel, delta) of ``multipliers @ kernel.T * delta``.
         """
-        layers = self.opened.network.layers
+        layers, leaves = self.opened.network.layers, self.opened.network.leaves
         for first in range(0, len(where), self.batch_size):
             rows = slice(first, min(first + self.batch_size, len(where)))
             X = self.X.iloc[where[rows]] if isinstance(self.X, pd.DataFrame) else np.asarray(self.X)[where[rows]]
             values = _transform(self.opened, X)
             for number, start in enumerate(self.starts[:, None].astype(np.float64)):
                 delta = values - start
-                mean, gap, change, ends = propagate(layers, start, delta, self.chosen, self.rule, xla)
+                mean, gap, change, ends = propagate(layers, start, delta, self.chosen, self.rule, xla, leaves)
                 delta = delta.astype(np.float32)
                 terms = [(mean, layers[0].kernel, delta)]
                 if gap is not None:
@@ -371,8 +377,9 @@ def _check(parts: np.ndarray, wanted: np.ndarray, cancelled: np.ndarray | float 
 
 
 def propagate(
-    layers: list[Layer], reference: np.ndarray, delta: np.ndarray, outputs: np.ndarray, rule: str, xla: bool
-) -> tuple[np.ndarray, np.ndarray | None, np.ndarray, np.ndarray]:
+    layers: list[Layer], reference: np.ndarray, delta: np.ndarray, outputs: np.ndarray, rule: str, xla: bool,
+    leaves: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray | None, np.ndarray, np.ndarray]:  # fmt: skip
     """Carry differences forward through all layers, then outputs back to the sums of the first layer.
 
     Differences go forward as such, never as the difference of two large numbers, and in double precision: a slope is a
@@ -395,7 +402,10 @@ def propagate(
             slope, half, delta, reference = _through_relu(reference, delta, parts)
         saved.append((sign, slope, half))
 
-    mean, gap = np.eye(delta.shape[1], dtype=np.float32)[outputs][None], None
+    mean, gap = np.eye(delta.shape[1], dtype=np.float32)[None], None
+    if leaves is not None:
+        mean, delta, reference = _through_sums(reference, delta, leaves)
+    mean = mean[:, outputs]
     for number in range(len(layers) - 1, 0, -1):
         # With W = W+ + W- a layer hands p W+ + q W- to inputs above their reference, p W- + q W+ to those below, and
         # the mean of both to those at it. All are A + sign(delta) B, A = (p + q) W' / 2 and B = (p - q) |W|' / 2.
@@ -430,6 +440,23 @@ def _through_relu(
     p = 0.5 * (f_up - start + f_both - f_down) / up
     q = 0.5 * (f_down - start + f_both - f_up) / down
     return (0.5 * (p + q)).astype(np.float32), (0.5 * (p - q)).astype(np.float32), change, start
+
+
+def _through_sums(
+    reference: np.ndarray, delta: np.ndarray, leaves: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Multipliers (n, n_classes, n_leaves) of half the log of sums of exp, by Rescale through exp and through log."""
+    of_class = leaves == np.arange(leaves.max() + 1)[:, None]
+    highest = np.stack([np.maximum(reference, reference + delta)[:, own].max(axis=1) for own in of_class], axis=1)
+    logs = merged(np.broadcast_to(reference, delta.shape), leaves), merged(reference + delta, leaves)
+    sums = np.exp(logs[0] - highest), np.exp(logs[1] - highest)  # a factor of a class's exp cancels
+    flat = np.abs(logs[1] - logs[0]) < NEAR_ZERO
+    outer = np.where(flat, 1 / np.where(flat, sums[0], 1), (logs[1] - logs[0]) / np.where(flat, 1, sums[1] - sums[0]))
+    ends = np.exp(reference - highest[:, leaves]), np.exp(reference + delta - highest[:, leaves])
+    flat = np.abs(delta) < NEAR_ZERO
+    slope = np.where(flat, ends[0], (ends[1] - ends[0]) / np.where(flat, 1, delta))
+    mean = MEAN * outer[:, :, None] * slope[:, None, :] * of_class
+    return mean.astype(np.float32), MEAN * (logs[1] - logs[0]), MEAN * logs[0]
 
 
 # ---- products: numpy for small calls, XLA (on which keras runs) for large ones: it compiles for the processor at hand

@@ -31,7 +31,11 @@ BATCH = 256  # samples at a time
 
 def layers(classifier: Any) -> Layers:
     """Kernels and biases of a network or logistic regression, float32; of two classes the first has the output zero."""
-    stack = [(layer.kernel, layer.bias) for layer in read_network(classifier).layers]
+    network = read_network(classifier)
+    if network.leaves is not None:
+        kinds = f"the model has {len(network.leaves)} leaves for {len(network.classes)} classes"
+        raise InputError(f"{kinds}, no weights of classes; expected one fitted without kinds, or DeepLIFT.")
+    stack = [(layer.kernel, layer.bias) for layer in network.layers]
     if stack[-1][0].shape[1] == 1:
         stack = [(np.hstack([0 * kernel, kernel]), np.append(0 * bias, bias)) for kernel, bias in stack]
     return stack
@@ -73,8 +77,8 @@ def linear_weights(model: Pipeline, X: pd.DataFrame) -> pd.DataFrame:
     classifier = model[-1]
     if not isinstance(classifier, LogisticRegression):
         raise InputError(f"linear weights: the model is a {type(classifier).__name__}; expected a logistic regression.")
-    weights = classifier.coef_.astype(np.float32)
-    weights = np.vstack([-weights, weights]) if len(weights) == 1 else weights
+    weights = layers(classifier)[0][0].T
+    weights = np.vstack([-weights[1], weights[1]]) if len(classifier.coef_) == 1 else weights
     return pd.DataFrame(weights, index=list(classifier.classes_), columns=feature_names(model, X))
 
 

@@ -6,3 +6,4 @@ from srna_lib.models.network import (
 )  # fmt: skip
 from srna_lib.models.preprocess import LogCPM, Presence, ReadsPerMillion, SampleRanks, feature_names
 from srna_lib.models.recipes import CONDITIONED, QUANTITY_RECIPES, RECIPES, quantity_recipe, recipe, recipe_names
+from srna_lib.models.studies import MEAN, merged

@@ -63,8 +63,12 @@ QUANTITY_RECIPES = {
 }
 # recipes that read columns of covariates beside the sRNAs
 CONDITIONED = ("tissue_input", "per_tissue", "partial_pooling", "pooled_kernel", "ordinal")
-# for studies never seen: reads per million added before the logarithm, parts of the classifier, inner folds
-_STUDIES = {"wccn": (0.01, ("logistic",), 0), "lda_study": (0.1, ("lda",), 3), "robust": (0.01, ("logistic", "lda"), 3)}
+# for studies never seen: reads per million added before the logarithm; parts, inner folds, ridge and studies of a leaf
+_STUDIES: dict[str, tuple[float, tuple]] = {
+    "wccn": (0.01, (("logistic",), 0, 0.2, 0)),
+    "lda_study": (0.1, (("lda",), 3, 0.2, 0)),
+    "robust": (0.01, (("logistic", "lda"), 3, 0.2, 3)),
+}
 _POOLING = {"tissue_input": (1.0, 0.0), "per_tissue": (0.0, 1.0), "partial_pooling": (1.0, 0.15)}
 
 
@@ -195,8 +199,8 @@ def _class_steps(name: str, seed: int) -> list[tuple[str, Any]]:
     paper = [("rpm", ReadsPerMillion()), ("zeros", ZeroFilter(0.3))]
     log = [("log_cpm", LogCPM()), ("zeros", ZeroFilter(0.9)), ("scale", StandardScaler())]
     if name in _STUDIES:
-        prior, parts, folds = _STUDIES[name]
-        return [("log_cpm", LogCPM(prior)), *log[1:], ("classifier", StudyClassifier(parts, folds))]
+        prior, settings = _STUDIES[name]
+        return [("log_cpm", LogCPM(prior)), *log[1:], ("classifier", StudyClassifier(*settings))]
     if name in CONDITIONED:
         shared, own = _POOLING.get(name, _POOLING["partial_pooling"])
         kernel: dict[str, Any] = {"gamma": 0.05, "alpha": 0.05} if name == "pooled_kernel" else {}

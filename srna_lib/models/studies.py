@@ -11,9 +11,10 @@ import warnings
 from typing import Any, NamedTuple, Self
 
 import numpy as np
+import pandas as pd
 from scipy.linalg import svd
 from scipy.optimize import minimize
-from scipy.special import log_softmax
+from scipy.special import log_softmax, logsumexp
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.utils.multiclass import check_classification_targets
@@ -23,6 +24,7 @@ from srna_lib.errors import one_of
 from srna_lib.models.preprocess import at_least_two
 
 PARTS = ("logistic", "lda")
+MEAN = 0.5  # a model of classes and one of leaves, averaged
 
 
 class Noise(NamedTuple):
@@ -44,6 +46,11 @@ class StudyClassifier(LogisticRegression):
     equally probable, means of classes drawn to that of all (Hastie, Tibshirani and Friedman 2009, section 4.3.1).
     The weight of each part (``weights_``) is fitted on the log loss of inner `folds`, grouped by study: of a single
     part it is the inverse temperature, which leaves its predictions as they are. 0: no folds, every weight is 1.
+
+    A class of several kinds has no one profile. Fitted with finer classes of the training samples, the model gives a
+    linear score to each *leaf*, a kind of a class in at least `least` studies (0: no leaves): the parts are fitted to
+    classes and to leaves, each with a weight of its own, and a class has the probabilities of its leaves together.
+    ``coef_`` and ``intercept_`` are then of leaves, and ``leaves_`` says which class each is of (else None).
     """
 
     def __init__(
@@ -51,60 +58,84 @@ class StudyClassifier(LogisticRegression):
         parts: tuple[str, ...] = ("logistic", "lda"),
         folds: int = 3,
         ridge: float = 0.2,
+        least: int = 3,
         C: float = 0.01,
         tol: float = 1e-3,
         max_iter: int = 500,
     ) -> None:
         super().__init__(C=C, tol=tol, max_iter=max_iter)
-        self.parts, self.folds, self.ridge = parts, folds, ridge
+        self.parts, self.folds, self.ridge, self.least = parts, folds, ridge, least
 
-    def fit(self, X: Any, y: Any, studies: Any = None) -> Self:
-        """Fit to scaled profiles; `studies`, shape (n_samples,), names studies; without it each sample is its own."""
+    def fit(self, X: Any, y: Any, studies: Any = None, kinds: Any = None) -> Self:
+        """Fit to scaled profiles; `studies`, shape (n_samples,), names studies; without it each sample is its own.
+
+        `kinds`, shape (n_samples, n_levels), are finer classes, coarse to fine, missing where they are unknown.
+        """
         X, y = validate_data(self, X, y, dtype=np.float64)
         check_classification_targets(y)
         self.classes_, code = np.unique(y, return_inverse=True)
         at_least_two(self.classes_)
         studies = np.arange(len(y)) if studies is None else np.unique(np.asarray(studies), return_inverse=True)[1]
-        check_consistent_length(X, studies)
+        check_consistent_length(X, studies, kinds)
         for part in self.parts:
             one_of("part", part, PARTS)
+        leaf = code if kinds is None or not self.least else find_leaves(code, kinds, studies, self.least)
+        self.leaves_ = code[np.unique(leaf, return_index=True)[1]] if leaf.max() > code.max() else None
+        models: list[tuple[np.ndarray, tuple[str, ...], np.ndarray | None]] = [(code, self.parts, None)]
+        if self.leaves_ is not None:
+            models = [(code, ("lda",) if "lda" in self.parts else self.parts, None), (leaf, self.parts, self.leaves_)]
         self.n_iter_ = np.ones(1, dtype=np.int32)
-        self.weights_ = self._weights(X, code, studies)
-        coefficients = np.tensordot(self.weights_, self._fit_parts(X, code, studies), axes=1).T
-        if len(self.classes_) == 2:  # as in scikit-learn: one row, of the second class
+        fitted, weights = [], []
+        for unit, parts, leaves in models:
+            weights.append(self._weights(X, code, studies, unit, parts, leaves))
+            scores = np.tensordot(weights[-1], self._fit_parts(X, unit, studies, parts), axes=1).T
+            fitted.append(scores if leaves is self.leaves_ else scores[self.leaves_])
+        coefficients, self.weights_ = np.sum(fitted, axis=0), np.concatenate(weights)
+        if len(coefficients) == 2:  # as in scikit-learn: one row, of the second class
             coefficients = coefficients[1:] - coefficients[:1]
         self.coef_, self.intercept_ = coefficients[:, :-1], coefficients[:, -1]
         return self
 
-    def _weights(self, X: np.ndarray, code: np.ndarray, studies: np.ndarray) -> np.ndarray:
+    def decision_function(self, X: Any) -> np.ndarray:
+        """Scores of the classes, shape (n_samples, n_classes); of two one column, as in scikit-learn."""
+        scores = super().decision_function(X)
+        if self.leaves_ is None:
+            return scores
+        scores = MEAN * merged(scores, self.leaves_)
+        return scores if scores.shape[1] > 2 else scores[:, 1] - scores[:, 0]
+
+    def _weights(
+        self, X: np.ndarray, code: np.ndarray, studies: np.ndarray, unit: np.ndarray, parts: tuple[str, ...],
+        leaves: np.ndarray | None,
+    ) -> np.ndarray:  # fmt: skip
         """Weights that fit the studies of inner folds best; a sample whose class its fold did not learn is left out."""
-        scores = np.full((len(self.parts), len(X), code.max() + 1), -np.inf)
+        scores = np.full((len(parts), len(X), unit.max() + 1), -np.inf)
         n_folds = min(self.folds, len(np.unique(studies)), np.bincount(code).max())
         with warnings.catch_warnings():  # classes of fewer samples than folds do not matter
             warnings.filterwarnings("ignore", message="The least populated class", category=UserWarning)
             folds = list(StratifiedGroupKFold(n_folds).split(X, code, studies)) if n_folds > 1 else []
         for train, test in folds:
-            known, inner = np.unique(code[train], return_inverse=True)
+            known, inner = np.unique(unit[train], return_inverse=True)
             if len(known) > 1:
-                fitted = self._fit_parts(X[train], inner, studies[train])
+                fitted = self._fit_parts(X[train], inner, studies[train], parts)
                 scores[:, test[:, None], known] = X[test] @ fitted[:, :-1] + fitted[:, -1:]
-        rows = np.flatnonzero(np.isfinite(scores[0, range(len(X)), code]))
+        rows = np.flatnonzero(np.isfinite(merged(scores[0], leaves)[range(len(X)), code]))
         if not len(rows):
-            return np.ones(len(self.parts))
+            return np.ones(len(parts))
         importance = _sample_weights(code[rows], studies[rows])
 
         def loss(logs: np.ndarray) -> float:
             log_p = log_softmax(np.tensordot(np.exp(logs), scores[:, rows], axes=1), axis=1)
-            return -np.average(log_p[range(len(rows)), code[rows]], weights=importance)
+            return -np.average(merged(log_p, leaves)[range(len(rows)), code[rows]], weights=importance)
 
-        start = np.zeros(len(self.parts))
+        start = np.zeros(len(parts))
         return np.exp(minimize(loss, start, method="L-BFGS-B", bounds=[(-10, 5)] * len(start)).x)
 
-    def _fit_parts(self, X: np.ndarray, code: np.ndarray, studies: np.ndarray) -> np.ndarray:
-        """Coefficients and intercept of every class, shape (n_parts, n_features + 1, n_classes)."""
+    def _fit_parts(self, X: np.ndarray, code: np.ndarray, studies: np.ndarray, parts: tuple[str, ...]) -> np.ndarray:
+        """Coefficients and intercept of every class or leaf, shape (n_parts, n_features + 1, n_classes)."""
         noise, fitted = study_noise(X, code, studies), []
         s = noise.variances.mean() if len(noise.variances) else 1.0
-        for part in self.parts:
+        for part in parts:
             if part == "lda":
                 fitted.append(_discriminant(noise, self.ridge * s))
                 continue
@@ -122,6 +153,25 @@ class StudyClassifier(LogisticRegression):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = tags.array_api_support = False
         return tags
+
+
+def find_leaves(code: np.ndarray, kinds: Any, studies: np.ndarray, least: int) -> np.ndarray:
+    """Leaf 0, 1, ... of each sample: its finest kind within its class 0, 1, ... that `least` studies have, if any."""
+    leaf = code
+    for kind in np.asarray(kinds, dtype=object).reshape(len(code), -1).T:
+        number = pd.factorize(kind, sort=True)[0]  # -1: unknown
+        finer = np.unique(np.column_stack([leaf, number]), axis=0, return_inverse=True)[1]
+        shared = np.bincount(np.unique(np.column_stack([finer, studies]), axis=0)[:, 0])
+        enough = (number >= 0) & (shared[finer] >= least)
+        leaf = np.unique(np.where(enough, leaf.max() + 1 + finer, leaf), return_inverse=True)[1]
+    return leaf
+
+
+def merged(scores: np.ndarray, leaves: np.ndarray | None) -> np.ndarray:
+    """Scores of classes, whose exp is the sum of that of their leaves; as they are without leaves."""
+    if leaves is None:
+        return scores
+    return np.stack([logsumexp(scores[:, leaves == c], axis=1) for c in range(leaves.max() + 1)], axis=1)
 
 
 def study_noise(X: np.ndarray, code: np.ndarray, studies: np.ndarray) -> Noise:
