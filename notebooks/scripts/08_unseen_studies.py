@@ -80,7 +80,8 @@ say(f"""
 #
 # `wccn` scales down the directions in which studies of one class differ; `lda_study` takes the mean over studies as a
 # class's profile, and draws it in where the studies are few; `robust` adds the scores of both, with weights fitted on
-# training studies left out. All are linear, so their reasons are exact (notebook 05).
+# training studies left out. Where training samples have finer labels, such as the tissue within a lineage, `robust`
+# scores each kind of a class in three studies or more, and averages that with what it says of the whole class.
 
 # %% tags=["remove-input"]
 pd.Series(srna.RECIPES, name="what it is").loc[names].to_frame().style

@@ -41,7 +41,7 @@ RECIPES = {
     "dl_log": "a network on log2 CPM: z-score, features present in 10 % of samples, class weights",
     "wccn": "linear, for studies never seen: what differs between studies of one class is scaled down, then logistic",
     "lda_study": "linear discriminant analysis with studies, not samples, as its units",
-    "robust": "the scores of wccn and lda_study added, weighted by studies of training left out",
+    "robust": "the scores of wccn and lda_study added, weighted by studies of training left out; a class as its kinds",
     "dummy": "always the most frequent class",
     "tissue_input": "linear, centred within tissue (cohort): the tissue is an input, all tissues share their weights",
     "per_tissue": "linear, centred within tissue: every tissue has weights of its own and learns from nobody else",
