@@ -23,7 +23,7 @@ from srna_lib.annotate.bundles import decide, load_bundle, save, shipped, surest
 from srna_lib.data.atlas import make_atlas
 from srna_lib.data.mirna_names import mirgenedb, mirna_table
 from srna_lib.errors import InputError
-from srna_lib.evaluate import average_neighbours, tempered
+from srna_lib.evaluate import average_neighbours, fit_fold, tempered
 from srna_lib.evaluate.crossval import Profile
 from srna_lib.io import read_h5ad, write_h5ad
 from srna_lib.models.recipes import recipe
@@ -504,6 +504,17 @@ def test_a_linear_recipe_makes_a_bundle_too(new):
     assert made.mean() > 0.7 and (table["prediction"][made] == new.obs["tissue"].to_numpy()[made]).mean() > 0.95
     assert table["speaks_for"].str.count(";").eq(4).all() and table["steps_to_flip"][made].min() > 0
     assert bundle.about["network"]["hidden"] == [] and bundle.about["settings"]["recipe"] == "robust"
+
+
+def test_a_bundle_has_one_score_per_class_even_where_kinds_are_known():
+    atlas = laboratories()
+    atlas.obs["lineage"] = atlas.obs["tissue"].map({"brain": "a", "heart": "a", "liver": "b"})
+    task = srna.make_task(atlas, "lineage")
+    assert list(task.kinds) == ["tissue"] and srna.make_task(atlas, "tissue").kinds.columns.tolist() == ["lineage"]
+    fitted = fit_fold(task, recipe("robust"), np.arange(atlas.n_obs))
+    assert sorted(fitted[-1].leaves_) == [0, 0, 1]
+    bundle = train(atlas, "lineage", recipe="robust", n_splits=6, progress=False)
+    assert bundle.arrays["weight_0"].shape[1] == 2
 
 
 def test_a_training_sample_without_reads_does_not_lower_the_shares_of_the_srnas():
