@@ -48,9 +48,10 @@ class StudyClassifier(LogisticRegression):
     part it is the inverse temperature, which leaves its predictions as they are. 0: no folds, every weight is 1.
 
     A class of several kinds has no one profile. Fitted with finer classes of the training samples, the model gives a
-    linear score to each *leaf*, a kind of a class in at least `least` studies (0: no leaves): the parts are fitted to
-    classes and to leaves, each with a weight of its own, and a class has the probabilities of its leaves together.
-    ``coef_`` and ``intercept_`` are then of leaves, and ``leaves_`` says which class each is of (else None).
+    linear score to each *leaf*, a kind of a class in at least `least` studies (0: no leaves): that of the parts fitted
+    to leaves, plus that of discriminant analysis (where it is a part) fitted to classes. The score of a class is half
+    the log of the sum of exp over its leaves: the mean of what both say of it. ``coef_`` and ``intercept_`` are then of
+    leaves, and ``leaves_`` says which class each is of (else None).
     """
 
     def __init__(
