@@ -133,7 +133,7 @@ def fluids(cache: str | None) -> None:
         labs = sorted(laboratory.dropna().unique())
         splits = [evaluate.Split(lab, np.flatnonzero(where != lab), np.flatnonzero(where == lab)) for lab in labs]
         models = {name: srna.recipe(name) for name in ("logistic", "dl_log", "robust")}
-        models["robust, 1 CPM"] = srna.recipe("robust", log_cpm__prior=1.0)  # as in bundles
+        models["robust, 1 CPM"] = srna.recipe("robust", log_cpm__prior=1.0, classifier__near=0)  # as in bundles
         told = srna.cross_validate(task, models, splits, scheme="laboratory out", cache=cache)
         told["is"] = obs.loc[told["sample_id"], "tissue"].to_numpy()
         counts = pd.crosstab([told["model"], told["dataset_id"], told["is"]], told["y_pred"])

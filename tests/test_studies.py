@@ -17,7 +17,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 import srna_lib as srna
 from srna_lib.data import Task
 from srna_lib.errors import InputError
-from srna_lib.models.studies import PARTS, StudyClassifier, find_leaves, study_noise
+from srna_lib.models.studies import PARTS, StudyClassifier, find_leaves, find_twins, study_noise
 
 ALL = [("logistic",), ("lda",), ("logistic", "lda")]
 
@@ -313,6 +313,46 @@ def test_contributions_near_the_reference_are_the_gradient_of_the_score():
         values = srna.explain(model, moved, reference=at).values[0, :, feature] / step
         slope = (model.decision_function(moved) - model.decision_function(at))[0] / step
         np.testing.assert_allclose(values, slope, rtol=1e-2, atol=1e-4)
+
+
+def test_a_twin_is_far_nearer_than_any_sample_of_another_study():
+    """Cosines of angles: at 10 degrees from the one and 40 from the other study it has one, at 24 and 26 none."""
+
+    def at(*degrees):
+        return np.column_stack([np.cos(np.radians(degrees)), np.sin(np.radians(degrees))]).astype(np.float32)
+
+    profiles, studies = at(-5, 0, 50), np.array([0, 0, 1])
+    assert find_twins(at(10, 24, 25, 26, 40, -80), profiles, studies, 0.75).tolist() == [1, -1, -1, -1, 2, 0]
+    limit = (1 - np.cos(np.radians(20))) / (1 - np.cos(np.radians(30)))
+    assert [find_twins(at(20), profiles, studies, limit + d)[0] for d in (-1e-3, 1e-3)] == [-1, 1]
+    assert find_twins(at(0), at(0, 0), np.array([0, 1]), 0.75).tolist() == [-1]  # one library in two studies
+    many = np.tile(at(10, 24), (1200, 1))
+    assert (find_twins(many, profiles, studies, 0.75) == np.tile([1, -1], 1200)).all()
+
+
+def test_a_sample_of_a_study_already_seen_has_the_class_of_its_twin():
+    """Each study gives its classes profiles of its own: nothing holds in all of them, but a twin knows."""
+    rng, n = np.random.default_rng(0), 40
+    studies, y = np.repeat(np.arange(10), n), np.tile(np.array(list("abcd")), 10 * n // 4)
+    code = np.unique(y, return_inverse=True)[1]
+    X = 4 * rng.normal(size=(10, 4, 12))[studies, code] + 0.5 * rng.normal(size=(len(y), 12))
+    seen = rng.random(len(y)) < 0.8
+    with_twins, without = (StudyClassifier(near=near).fit(X[seen], y[seen], studies[seen]) for near in (0.75, 0))
+    right = [(model.predict(X[~seen]) == y[~seen]).mean() for model in (with_twins, without)]
+    assert right[0] == 1 and right[1] < 0.8
+    p, scores = with_twins.predict_proba(X[~seen]), without.predict_proba(X[~seen])
+    np.testing.assert_allclose(p, 0.1 * scores + 0.9 * (y[~seen][:, None] == with_twins.classes_), rtol=1e-6)
+    strange = rng.normal(size=(300, 12))
+    unit = (strange / np.linalg.norm(strange, axis=1, keepdims=True)).astype(np.float32)
+    none = find_twins(unit, *with_twins.seen_[::2], 0.75) < 0
+    assert none.mean() > 0.3
+    left = [model.predict_proba(strange[none]) for model in (with_twins, without)]
+    np.testing.assert_array_equal(*left)
+    two = np.isin(y, ["a", "b"])
+    binary = StudyClassifier(near=0.75).fit(X[seen & two], y[seen & two], studies[seen & two])
+    assert (binary.predict(X[~seen & two]) == y[~seen & two]).all() and binary.decision_function(X).ndim == 1
+    for alone in (None, np.zeros(seen.sum())):  # without studies, or of one, there is no other to be nearer than
+        assert StudyClassifier(near=0.75).fit(X[seen], y[seen], alone).seen_ is None
 
 
 def test_deeplift_and_linear_weights_read_it(task):

@@ -181,9 +181,9 @@ def train(
 
 
 def bundled(model: Pipeline) -> Pipeline:
-    """A recipe as bundles hold it: 1 CPM added, whatever it adds, and one score per class, without leaves."""
-    leaves = {name: 0 for name in ("classifier__least",) if name in model.get_params()}
-    return model.set_params(log_cpm__prior=1.0, **leaves)
+    """A recipe as bundles hold it: 1 CPM added, whatever it adds, one score per class, and no training samples."""
+    off = {name: 0 for name in ("classifier__least", "classifier__near") if name in model.get_params()}
+    return model.set_params(log_cpm__prior=1.0, **off)
 
 
 def held_out_samples(

@@ -63,11 +63,11 @@ QUANTITY_RECIPES = {
 }
 # recipes that read columns of covariates beside the sRNAs
 CONDITIONED = ("tissue_input", "per_tissue", "partial_pooling", "pooled_kernel", "ordinal")
-# for studies never seen: reads per million added before the logarithm; parts, inner folds, ridge and studies of a leaf
+# for studies never seen: reads per million added before the logarithm; parts, inner folds, ridge, least and near
 _STUDIES: dict[str, tuple[float, tuple]] = {
-    "wccn": (0.01, (("logistic",), 0, 0.2, 0)),
-    "lda_study": (0.1, (("lda",), 3, 0.2, 0)),
-    "robust": (0.01, (("logistic", "lda"), 3, 0.2, 3)),
+    "wccn": (0.01, (("logistic",), 0, 0.2, 0, 0)),
+    "lda_study": (0.1, (("lda",), 3, 0.2, 0, 0)),
+    "robust": (0.01, (("logistic", "lda"), 3, 0.2, 3, 0.75)),
 }
 _POOLING = {"tissue_input": (1.0, 0.0), "per_tissue": (0.0, 1.0), "partial_pooling": (1.0, 0.15)}
 
