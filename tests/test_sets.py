@@ -78,11 +78,11 @@ def test_two_members_of_one_merged_feature_both_stand_in_the_table():
 
 
 def test_stem_loops_join_arms_and_copies():
-    loops = stem_loops(["hsa-miR-21-5p", "hsa-miR-21-3p", "hsa-let-7a-5p/7c-5p", "hsa-let-7a-2-3p", "SNORD1"])
+    loops = stem_loops(("hsa-miR-21-5p", "hsa-miR-21-3p", "hsa-let-7a-5p/7c-5p", "hsa-let-7a-2-3p", "SNORD1"))
     assert loops["hsa-miR-21-5p"] == loops["hsa-miR-21-3p"] == "hsa-mir-21"
     assert loops["hsa-let-7a-5p/7c-5p"] == loops["hsa-let-7a-2-3p"] == "hsa-let-7a-1/7a-2/7a-3"
     assert loops["SNORD1"] == "SNORD1"
-    assert stem_loops(["hsa-mir-21"]) == {"hsa-mir-21": "hsa-mir-21"}
+    assert stem_loops(("hsa-mir-21",)) == {"hsa-mir-21": "hsa-mir-21"}
 
 
 def test_families_and_clusters_need_no_file(monkeypatch):

@@ -329,7 +329,9 @@ renamed["task"] += ", samples named both ways"
 # will merging alone explain?**
 
 # %%
-renamed_scores = evaluate.merging_effect(renamed, dataset=info["name"], n_boot=size.n_boot, seed=seed)
+renamed_scores = evaluate.merging_effect(
+    renamed, draws=size.n_boot // 10, dataset=info["name"], n_boot=size.n_boot, seed=seed
+)
 caption = srna.pl.caption(renamed["sample_id"].nunique(), renamed["dataset_id"].nunique(), "one dataset out")
 srna.pl.metrics(renamed_scores, color="task", title=f"Two namings: {label}, {other}", caption=caption, labels=labels)
 

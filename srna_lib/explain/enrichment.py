@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -154,7 +155,8 @@ def _features_of(members: Iterable[str], per: str, holders: dict[tuple[str, str]
     return out
 
 
-def stem_loops(names: Iterable[str]) -> dict[str, str]:
+@lru_cache(maxsize=4)  # every class of a table has the same background
+def stem_loops(names: tuple[str, ...]) -> dict[str, str]:
     """Stem-loop of each sRNA, so that two arms of one can count once; what is no miRNA stands for itself."""
     homes, groups = hairpins()
     out = {}
@@ -209,7 +211,7 @@ def over_representation(
     table = sets if isinstance(sets, pd.DataFrame) else as_sets(sets).assign(feature=lambda t: t["member"])
     units = {"feature": {name: name for name in universe}, "stem-loop": {}}
     if (table["per"] == "stem-loop").any():
-        units["stem-loop"] = stem_loops(universe)
+        units["stem-loop"] = stem_loops(tuple(universe))
     groups = table.groupby(["collection", "per"], sort=False)
     tests = [_test(rows, chosen, units[per], min_size, max_size, name == "disease") for (name, per), rows in groups]
     return _below(tests, FIELDS)
@@ -220,19 +222,21 @@ def _test(
 ) -> pd.DataFrame:
     """One collection: sizes, overlaps and p of its sets; `unit_of` says which sRNAs of the background count once."""
     own = rows[rows["feature"].isin(unit_of)].assign(unit=lambda r: r["feature"].map(unit_of))
+    own = own.drop_duplicates(["set", "unit"])
     units = set(own["unit"]) if only_annotated else set(unit_of.values())
     of_top: dict[str, list[str]] = {}
     for name in top:
         if unit_of[name] in units:
             of_top.setdefault(unit_of[name], []).append(name)
-    results = []
-    for _, members in own.groupby("set", sort=False):
-        held = set(members["unit"])
-        if min_size <= len(held) <= max_size:
-            hit = [unit for unit in of_top if unit in held]
-            named = ";".join(f for unit in hit for f in of_top[unit])
-            results.append((*members[["collection", "set", "title", "per"]].iloc[0], len(held), len(hit), named))
-    table = pd.DataFrame(results, columns=["collection", "set", "title", "per", "size", "overlap", "members"])
+    # hits in the order of the list: their names are joined best first
+    hits = own.assign(rank=own["unit"].map({unit: i for i, unit in enumerate(of_top)})).dropna(subset="rank")
+    hits = hits.sort_values("rank", kind="stable")
+    hits["member"] = [";".join(of_top[unit]) for unit in hits["unit"]]
+    by_set = hits.groupby("set")["member"]
+    table = own.drop_duplicates("set")[["collection", "set", "title", "per"]]
+    table = table.assign(size=table["set"].map(own["set"].value_counts()), overlap=table["set"].map(by_set.size()))
+    table = table.assign(members=table["set"].map(by_set.agg(";".join))).fillna({"overlap": 0, "members": ""})
+    table = table[table["size"].between(min_size, max_size)].astype({"overlap": int}).reset_index(drop=True)
     if table.empty:
         return table
     table = table.assign(**overlap_test(table["overlap"], table["size"], len(of_top), len(units)))
