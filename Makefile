@@ -1,7 +1,7 @@
 # make reports [DATASET=demo|mirome] [PROFILE=smoke|demo|full] [JOBS=2]   notebooks 01 to 08, rendered below reports/
 # make companions   the same of notebooks 09 to 12, four neighbours of the paper, into the same index
 # make test      lint, types, unit tests, notebooks in profile smoke
-# make test-labels   the notebooks with every label of the real data sets, in profile smoke; CI runs both
+# make test-labels   the notebooks with every label of every real data set, in profile smoke; CI: each label once
 # make test-fast the quick ones of the unit tests, for daily work
 # make install   the environment alone, with the command .venv/bin/srna
 # make lab       the notebooks in JupyterLab
@@ -14,6 +14,7 @@ JOBS ?= 2
 # One thread a process: the tests fill the cores by themselves.
 TEST = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 NPROC=1 $(BIN)/python -m pytest -n $(TEST_JOBS) --dist loadscope --no-loadscope-reorder
 TEST_JOBS ?= $(shell $(PYTHON) -c 'import os; print(os.cpu_count())')
+MARKS ?= not labels
 OUT ?= reports/$(DATASET)
 BIN = .venv/bin
 
@@ -26,7 +27,7 @@ companions: .venv/.ready
 	$(BIN)/srna run 09 10 11 12 --dataset $(DATASET) --profile $(PROFILE) --jobs $(JOBS) --out $(OUT)
 
 test: lint
-	$(TEST) -m "not labels"
+	$(TEST) -m "$(MARKS)"
 
 test-labels: .venv/.ready
 	$(TEST) -m labels

@@ -14,7 +14,7 @@ from srna_lib.report.cli import LABELS, NOT_PREDICTED
 STEMS = ("01_data_exploration", "02_tissue", "05_explainability", "06_stability")
 # (notebook, data set, label) of commands that `test_commands` runs with nothing else changed
 RUN = {(n, dataset, given["label"]) for numbers, dataset, given in RUNS if set(given) == {"label"} for n in numbers}
-FINE = {"tissue", "cell_type"}  # dozens of classes; the larger ones do for a test
+FINE = {"open_atlas": 60, "mirome": 60, "tcga": 400}  # samples of a class where there are dozens: the largest do
 
 
 def offered(dataset: str) -> list[str]:
@@ -25,16 +25,22 @@ def offered(dataset: str) -> list[str]:
     return labels + [f"age_{m}" for m in AGE_CUTS if "age_years" in columns]
 
 
+CASES = [(name, label) for name in ("open_atlas", "mirome", "tcga") for label in offered(name)]
+OF_LARGER = {("mirome", label) for label in offered("open_atlas")}  # which holds the studies of `mirome`
+
+
 @pytest.mark.labels
 @pytest.mark.parametrize(
-    ("dataset", "label"), [(name, label) for name in ("open_atlas", "mirome", "tcga") for label in offered(name)]
+    ("dataset", "label"), [pytest.param(*c, marks=[pytest.mark.again] if c in OF_LARGER else []) for c in CASES]
 )
 def test_notebooks_that_take_a_label_run_on_every_one(real, in_process, tmp_path, dataset, label):
     """What is said on the page is asserted there, so that a finding of one data set is not printed on another."""
     real(dataset)  # parsed by one worker
     stems = [s for s in STEMS if (s[:2], dataset, label) not in RUN]
     settings = {"dataset": dataset, "profile": "smoke", "out": tmp_path / "out", "jobs": 1}
-    parameters = {"label": label} | ({"min_class_size": "40"} if label in FINE and dataset != "tcga" else {})
+    parameters = {"label": label}
+    if label in ("tissue", "cell_type"):
+        parameters["min_class_size"] = str(FINE[dataset])
     report = report_run.run_notebooks(stems, **settings, parameters=parameters)
     assert [(o.notebook, o.status) for o in report.outcomes] == [(s, "ok") for s in stems]
     for stem in stems:
