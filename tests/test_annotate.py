@@ -512,7 +512,9 @@ def test_a_bundle_has_one_score_per_class_even_where_kinds_are_known():
     task = srna.make_task(atlas, "lineage")
     assert list(task.kinds) == ["tissue"] and srna.make_task(atlas, "tissue").kinds.columns.tolist() == ["lineage"]
     fitted = fit_fold(task, recipe("robust"), np.arange(atlas.n_obs))
-    assert sorted(fitted[-1].leaves_) == [0, 0, 1]
+    assert sorted(fitted[-1].leaves_) == [0, 0, 1] and fitted[-1].seen_ is not None
+    plain = fit_fold(task, bundles.bundled(recipe("robust")), np.arange(atlas.n_obs))
+    assert plain[-1].leaves_ is None and plain[-1].seen_ is None
     bundle = train(atlas, "lineage", recipe="robust", n_splits=6, progress=False)
     assert bundle.arrays["weight_0"].shape[1] == 2
 

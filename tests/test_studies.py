@@ -340,6 +340,7 @@ def test_a_sample_of_a_study_already_seen_has_the_class_of_its_twin():
     with_twins, without = (StudyClassifier(near=near).fit(X[seen], y[seen], studies[seen]) for near in (0.75, 0))
     right = [(model.predict(X[~seen]) == y[~seen]).mean() for model in (with_twins, without)]
     assert right[0] == 1 and right[1] < 0.8
+    assert with_twins.predict_proba(X[seen][:1]).max() > 0.9  # the first of training is its own twin
     p, scores = with_twins.predict_proba(X[~seen]), without.predict_proba(X[~seen])
     np.testing.assert_allclose(p, 0.1 * scores + 0.9 * (y[~seen][:, None] == with_twins.classes_), rtol=1e-6)
     strange = rng.normal(size=(300, 12))
