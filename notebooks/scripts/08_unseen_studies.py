@@ -82,8 +82,8 @@ say(f"""
 # class's profile, and draws it in where the studies are few; `robust` adds the scores of both, with weights fitted on
 # training studies left out. Where training samples have finer labels, such as the tissue within a lineage, `robust`
 # scores each kind of a class in three studies or more, and averages that with what it says of the whole class. A sample
-# that is far nearer to one of the training samples than to any other study is taken for one of a study already seen, and
-# has the class of its *twin*: that helps in random folds alone.
+# that is far nearer to one of the training samples than to any other study is taken for one of a study already seen,
+# and has the class of its *twin*: that helps in random folds alone.
 
 # %% tags=["remove-input"]
 pd.Series(srna.RECIPES, name="what it is").loc[names].to_frame().style
