@@ -427,6 +427,7 @@ plain = srna.recipe("robust", seed=seed).fit(task.X.iloc[fold.train], task.y.ilo
 # * **paired difference**: of two recipes on the same samples; studies are resampled for its interval.
 # * **recall**: share of a class's samples that are found.
 # * **study as unit**: samples of a study share its laboratory, protocol and donors, so they count together.
+# * **twin**: the nearest training sample, if it is far nearer than the nearest of any other study (Lowe's ratio test).
 #
 # ## References
 #
@@ -434,5 +435,7 @@ plain = srna.recipe("robust", seed=seed).fit(task.X.iloc[fold.train], task.y.ilo
 #   Journal of Computational Biology 27:234-247.
 # * Hatch, Kajarekar and Stolcke (2006), Within-class covariance normalization for SVM-based speaker recognition,
 #   Interspeech.
+# * Lowe (2004), Distinctive image features from scale-invariant keypoints, International Journal of Computer Vision
+#   60:91-110.
 # * Whalen and others (2022), Navigating the pitfalls of applying machine learning in genomics, Nature Reviews
 #   Genetics 23:169-181.
