@@ -117,6 +117,8 @@ def test_accuracy_at_coverage_starts_with_the_firmest():
     found = confidence.accuracy_at_coverage(table, ["steps", "entropy"]).set_index(["score", "coverage"])["accuracy"]
     assert (found["steps"].iloc[:14] == 1).all() and found["steps"].iloc[-1] == 0.75
     assert (found["entropy"].iloc[:4] == 0).all(), "low entropy comes first"
+    four = pd.DataFrame({"wrong": [True, False, True, False], "steps": [1, 2, 3, 4]})
+    assert confidence.accuracy_at_coverage(four, ["steps"])["accuracy"].iloc[0] == 1, "a tenth of four is one sample"
 
 
 def test_ties_at_the_threshold_count_in_proportion():
