@@ -22,6 +22,7 @@ from sklearn.metrics import roc_auc_score
 
 import srna_lib as srna
 from srna_lib import evaluate, explore, models
+from srna_lib.annotate.bundles import bundled
 from srna_lib.data import Task, counts_frame, harmonise
 
 FIGURE = Path(__file__).resolve().parent.parent / "figures" / "protocols.svg"
@@ -133,7 +134,7 @@ def fluids(cache: str | None) -> None:
         labs = sorted(laboratory.dropna().unique())
         splits = [evaluate.Split(lab, np.flatnonzero(where != lab), np.flatnonzero(where == lab)) for lab in labs]
         models = {name: srna.recipe(name) for name in ("logistic", "dl_log", "robust")}
-        models["robust, 1 CPM"] = srna.recipe("robust", log_cpm__prior=1.0, classifier__near=0)  # as in bundles
+        models["robust, 1 CPM"] = bundled(srna.recipe("robust"))
         told = srna.cross_validate(task, models, splits, scheme="laboratory out", cache=cache)
         told["is"] = obs.loc[told["sample_id"], "tissue"].to_numpy()
         counts = pd.crosstab([told["model"], told["dataset_id"], told["is"]], told["y_pred"])

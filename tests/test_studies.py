@@ -12,6 +12,7 @@ from scipy.special import softmax
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
+from sklearn.preprocessing import normalize
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import srna_lib as srna
@@ -123,32 +124,31 @@ def test_samples_measured_again_change_nothing_of_a_discriminant_analysis():
     np.testing.assert_allclose(one, other, atol=1e-9)
 
 
+@pytest.mark.parametrize("near", [0, 0.75])
 @pytest.mark.parametrize("parts", ALL)
-def test_labels_permuted_within_studies_give_chance(parts):
+def test_labels_permuted_within_studies_give_chance(parts, near):
     X, y, studies = world(20, size=10)
     rng, shuffled = np.random.default_rng(0), y.copy()
     for study in range(20):
         shuffled[studies == study] = rng.permutation(y[studies == study])
-    seen = studies < 14
+    seen, model = studies < 14, StudyClassifier(parts, near=near)
     right = [
-        (StudyClassifier(parts).fit(X[seen], labels[seen], studies[seen], kinds).predict(X[~seen]) == y[~seen]).mean()
+        (model.fit(X[seen], labels[seen], studies[seen], kinds).predict(X[~seen]) == y[~seen]).mean()
         for labels, kinds in ((y, None), (shuffled, None), (shuffled, y[seen]))
     ]
     assert right[0] > 0.75 and np.abs(np.array(right[1:]) - 1 / 3).max() < 0.1
 
 
+@pytest.mark.parametrize("near", [0, 0.75])
 @pytest.mark.parametrize("parts", ALL)
-def test_a_feature_that_gives_studies_away_buys_nothing(parts):
+def test_a_feature_that_gives_studies_away_buys_nothing(parts, near):
     """Each study of training has one class and a mark of its own, which fits the training samples perfectly."""
     X, y, studies = world(36, size=6)
     kept = (np.array(list("abc"))[studies % 3] == y) | (studies >= 27)
     X, y, studies = X[kept], y[kept], studies[kept]
     marked = np.column_stack([X, 5.0 * (studies[:, None] == np.arange(27))])
-    seen = studies < 27
-    right = [
-        (StudyClassifier(parts).fit(Z[seen], y[seen], studies[seen]).predict(Z[~seen]) == y[~seen]).mean()
-        for Z in (X, marked)
-    ]
+    seen, model = studies < 27, StudyClassifier(parts, near=near)
+    right = [(model.fit(Z[seen], y[seen], studies[seen]).predict(Z[~seen]) == y[~seen]).mean() for Z in (X, marked)]
     assert right[0] > 0.7 and right[1] <= right[0] + 0.02
 
 
@@ -319,7 +319,7 @@ def test_a_twin_is_far_nearer_than_any_sample_of_another_study():
     """Cosines of angles: at 10 degrees from the one and 40 from the other study it has one, at 24 and 26 none."""
 
     def at(*degrees):
-        return np.column_stack([np.cos(np.radians(degrees)), np.sin(np.radians(degrees))]).astype(np.float32)
+        return np.column_stack([np.cos(np.radians(degrees)), np.sin(np.radians(degrees))])
 
     profiles, studies = at(-5, 0, 50), np.array([0, 0, 1])
     assert find_twins(at(10, 24, 25, 26, 40, -80), profiles, studies, 0.75).tolist() == [1, -1, -1, -1, 2, 0]
@@ -344,8 +344,7 @@ def test_a_sample_of_a_study_already_seen_has_the_class_of_its_twin():
     p, scores = with_twins.predict_proba(X[~seen]), without.predict_proba(X[~seen])
     np.testing.assert_allclose(p, 0.1 * scores + 0.9 * (y[~seen][:, None] == with_twins.classes_), rtol=1e-6)
     strange = rng.normal(size=(300, 12))
-    unit = (strange / np.linalg.norm(strange, axis=1, keepdims=True)).astype(np.float32)
-    none = find_twins(unit, *with_twins.seen_[::2], 0.75) < 0
+    none = find_twins(normalize(strange), *with_twins.seen_[::2], 0.75) < 0
     assert none.mean() > 0.3
     left = [model.predict_proba(strange[none]) for model in (with_twins, without)]
     np.testing.assert_array_equal(*left)

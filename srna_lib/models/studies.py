@@ -17,6 +17,7 @@ from scipy.optimize import minimize
 from scipy.special import log_softmax, logsumexp, softmax
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold
+from sklearn.preprocessing import normalize
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, validate_data
 
@@ -104,7 +105,7 @@ class StudyClassifier(LogisticRegression):
         if len(coefficients) == 2:  # as in scikit-learn: one row, of the second class
             coefficients = coefficients[1:] - coefficients[:1]
         self.coef_, self.intercept_ = coefficients[:, :-1], coefficients[:, -1]
-        self.seen_ = (_unit(X), code, studies) if recalls and len(np.unique(studies)) > 1 else None
+        self.seen_ = (normalize(X), code, studies) if recalls and len(np.unique(studies)) > 1 else None
         return self
 
     def decision_function(self, X: Any) -> np.ndarray:
@@ -116,7 +117,7 @@ class StudyClassifier(LogisticRegression):
             scores = np.column_stack([np.zeros(len(scores)), scores])
         if self.seen_ is not None:
             profiles, code, studies = self.seen_
-            twin = find_twins(_unit(validate_data(self, X, reset=False)), profiles, studies, self.near)
+            twin = find_twins(normalize(validate_data(self, X, reset=False)), profiles, studies, self.near)
             rows = np.flatnonzero(twin >= 0)
             p = (1 - TRUST) * softmax(scores[rows], axis=1)
             p[np.arange(len(rows)), code[twin[rows]]] += TRUST
@@ -202,11 +203,6 @@ def find_twins(X: np.ndarray, profiles: np.ndarray, studies: np.ndarray, near: f
         other = np.where(studies == studies[first][:, None], -np.inf, r).max(axis=1)
         twins.append(np.where(1 - r.max(axis=1) < near * (1 - other), first, -1))
     return np.concatenate(twins)
-
-
-def _unit(X: np.ndarray) -> np.ndarray:
-    """Profiles of length 1; one of zeros stays."""
-    return (X / np.maximum(np.linalg.norm(X, axis=1, keepdims=True), 1e-12)).astype(np.float32)
 
 
 def study_noise(X: np.ndarray, code: np.ndarray, studies: np.ndarray) -> Noise:
